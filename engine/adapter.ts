@@ -1,0 +1,54 @@
+// Finds a WebGPU adapter: Dawn through the package `webgpu` in Node, `navigator.gpu` in a browser.
+// The package is imported lazily and only in Node, so a browser bundle never pulls it in.
+import { DeviceError } from "./errors.ts";
+
+/** How to look for an adapter. */
+export interface AdapterOptions {
+  powerPreference?: GPUPowerPreference;
+  /** Dawn's switches, Node only, for example `["enable-dawn-features=allow_unsafe_apis"]`. */
+  dawnFlags?: string[];
+}
+
+/** An adapter and the object that must stay alive as long as any device of it does. */
+export interface FoundAdapter {
+  adapter: GPUAdapter;
+  /** Dawn's instance: once the garbage collector takes it, the process dies at random. Null in browsers. */
+  instance: GPU | null;
+}
+
+const isNode = typeof process !== "undefined" && process.versions?.node !== undefined;
+
+/** Requests an adapter. Throws DeviceError when there is no WebGPU or no adapter. */
+export async function findAdapter(options: AdapterOptions = {}): Promise<FoundAdapter> {
+  const { powerPreference = "high-performance" } = options;
+  if (!isNode) {
+    if (!navigator.gpu) throw new DeviceError("This browser has no WebGPU (navigator.gpu is missing).");
+    const adapter = await navigator.gpu.requestAdapter({ powerPreference });
+    if (!adapter) throw new DeviceError("The browser found no WebGPU adapter.");
+    return { adapter, instance: null };
+  }
+  const instance = await openDawn(options.dawnFlags ?? defaultDawnFlags);
+  const adapter = await instance.requestAdapter({ powerPreference });
+  if (!adapter) {
+    throw new DeviceError(
+      "No WebGPU adapter was found; `npx casement doctor` says what to do on this machine.",
+    );
+  }
+  return { adapter, instance };
+}
+
+// Dawn hides shader-f16 on NVIDIA's Vulkan driver unless told otherwise (webgpu.md).
+const defaultDawnFlags = ["enable-dawn-features=vulkan_enable_f16_on_nvidia"];
+
+async function openDawn(flags: string[]): Promise<GPU> {
+  // Mesa prints two harmless lines when this is unset.
+  process.env.XDG_RUNTIME_DIR ??= "/tmp";
+  const name = "webgpu";
+  let dawn: typeof import("webgpu");
+  try {
+    dawn = await import(/* @vite-ignore */ name);
+  } catch (cause) {
+    throw new DeviceError("WebGPU in Node needs the package `webgpu`: npm install webgpu", { cause });
+  }
+  return dawn.create(flags);
+}

@@ -1,0 +1,318 @@
+// The engine: one device with its buffers, pipelines and recorded work. It keeps no globals, so several engines live
+// in one process, and it takes the caller's GPUDevice as well as one of its own.
+
+import { type AdapterOptions, findAdapter } from "./adapter.ts";
+import { type Node, tracked } from "./autograd.ts";
+import { bytesPerElement, type DType, fromBytes, type HostArray, toBytes } from "./dtype.ts";
+import { DeviceError, DeviceLostError, KernelError, TensorError } from "./errors.ts";
+import { mapModeRead, usage } from "./flags.ts";
+import {
+  type Constants,
+  gridX,
+  type Kernel,
+  type Lanes,
+  type ParamTypes,
+  type ParamValues,
+} from "./kernel.ts";
+import { PipelineCache } from "./pipelines.ts";
+import { BufferPool, type PoolStatistics } from "./pool.ts";
+import { type KernelTime, Profiler } from "./profiler.ts";
+import { type Grid, Recorder, type Region } from "./recorder.ts";
+import { Scopes } from "./scopes.ts";
+import { type Shape, type Storage, sizeOf, Tensor } from "./tensor.ts";
+
+export interface EngineOptions extends AdapterOptions {
+  /** Use this device; the engine then never destroys it. */
+  device?: GPUDevice;
+  /** Fill every buffer with NaN before use, so that an output which a kernel leaves unwritten shows. For tests. */
+  poison?: boolean;
+  /** Run the shared-memory variants even where the adapter has subgroups. For tests and comparisons. */
+  withoutSubgroups?: boolean;
+}
+
+/** How to run one kernel. */
+export interface Run<P extends ParamTypes> {
+  /** Tensors in the order of the kernel's bindings. */
+  bind: readonly Tensor[];
+  params: ParamValues<P>;
+  /** Workgroups: [x, y, z], or a linear count that the kernel reads through GRID_X. */
+  grid: Grid | number;
+  /** What `Scalar` means in the WGSL; f32 unless told. */
+  dtype?: DType;
+  constants?: Constants;
+}
+
+const wantedFeatures = ["shader-f16", "subgroups", "timestamp-query"] as const;
+/** Lanes of the shared-memory fallback. */
+const sharedLanes = 32;
+
+export class Engine {
+  readonly lanes: Lanes;
+  readonly pool: BufferPool;
+  private readonly pipelines: PipelineCache;
+  private readonly recorder: Recorder;
+  private readonly scopes = new Scopes();
+  private failure: Error | null = null;
+  private nextNode = 1;
+  private closed = false;
+
+  private constructor(
+    readonly device: GPUDevice,
+    readonly adapterInfo: GPUAdapterInfo,
+    private readonly options: EngineOptions,
+    /** Held so that Dawn's instance outlives the device (see engine/adapter.ts). */
+    readonly instance: GPU | null,
+  ) {
+    this.lanes = chooseLanes(device, adapterInfo, options);
+    this.pool = new BufferPool(device);
+    this.pipelines = new PipelineCache(device, this.lanes);
+    this.recorder = new Recorder(device, this.pipelines, (error) => this.fail(error));
+    device.addEventListener("uncapturederror", (event) => this.fail(new KernelError(event.error.message)));
+    device.lost.then((info) => {
+      if (!this.closed)
+        this.fail(new DeviceLostError(`The GPU device was lost (${info.reason}): ${info.message}`));
+    });
+  }
+
+  /**
+   * Opens an engine on the caller's device, or on a device of the best adapter with all its limits.
+   * Throws DeviceError where there is no adapter.
+   */
+  static async create(options: EngineOptions = {}): Promise<Engine> {
+    if (options.device) return new Engine(options.device, options.device.adapterInfo, options, null);
+    const { adapter, instance } = await findAdapter(options);
+    const { limits } = adapter;
+    const device = await adapter.requestDevice({
+      requiredFeatures: wantedFeatures.filter((feature) => adapter.features.has(feature)),
+      requiredLimits: {
+        maxBufferSize: limits.maxBufferSize,
+        maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+        maxStorageBuffersPerShaderStage: limits.maxStorageBuffersPerShaderStage,
+        maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
+        maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
+        maxComputeWorkgroupSizeX: limits.maxComputeWorkgroupSizeX,
+      },
+    });
+    return new Engine(device, adapter.info, options, instance);
+  }
+
+  /** Whether tensors of f16 can be computed with. */
+  get hasF16(): boolean {
+    return this.device.features.has("shader-f16");
+  }
+
+  /** One line that names the adapter. */
+  get adapterName(): string {
+    const { description, device, vendor, architecture } = this.adapterInfo;
+    return description || device || `${vendor} ${architecture}`.trim() || "unknown adapter";
+  }
+
+  /** A tensor with these values, in row-major order. Throws TensorError if their number does not fit the shape. */
+  tensor(values: ArrayLike<number>, shape: Shape, dtype: DType = "f32"): Tensor {
+    if (values.length !== sizeOf(shape)) {
+      throw new TensorError(`tensor: ${values.length} values do not fill the shape [${shape}].`);
+    }
+    const tensor = this.empty(shape, dtype);
+    this.write(tensor, values);
+    return tensor;
+  }
+
+  /** A tensor whose contents are undefined. Throws TensorError on a bad shape, DeviceError beyond the limits. */
+  empty(shape: Shape, dtype: DType = "f32"): Tensor {
+    this.check();
+    if (!shape.every((extent) => Number.isInteger(extent) && extent > 0)) {
+      throw new TensorError(`A shape needs positive whole numbers, not [${shape}].`);
+    }
+    if (dtype === "f16" && !this.hasF16)
+      throw new DeviceError("This adapter has no f16 (feature shader-f16).");
+    const bytes = sizeOf(shape) * bytesPerElement[dtype];
+    const pooled = this.pool.take(bytes, `${dtype}[${shape}]`);
+    if (this.options.poison) {
+      this.recorder.write({ pooled, offset: 0, size: pooled.size }, new Uint8Array(pooled.size).fill(0xff));
+    }
+    return this.register(new Tensor(this, shape, dtype, { pooled, references: 0 }));
+  }
+
+  /** A tensor of zeros. */
+  zeros(shape: Shape, dtype: DType = "f32"): Tensor {
+    const tensor = this.empty(shape, dtype);
+    this.clear(tensor);
+    return tensor;
+  }
+
+  /** The same elements under another shape of the same size. Not differentiable: kernels/shape.ts has `reshape`. */
+  view(tensor: Tensor, shape: Shape): Tensor {
+    if (sizeOf(shape) !== tensor.size)
+      throw new TensorError(`view: [${tensor.shape}] can't become [${shape}].`);
+    return this.register(new Tensor(this, shape, tensor.dtype, tensor.storage, tensor.offset));
+  }
+
+  /** `shape` elements from element `start` of `tensor`'s memory; the start must be a multiple of 256 bytes. */
+  slice(tensor: Tensor, start: number, shape: Shape): Tensor {
+    const offset = tensor.offset + start * bytesPerElement[tensor.dtype];
+    if (start + sizeOf(shape) > tensor.size)
+      throw new TensorError(`slice: past the end of [${tensor.shape}].`);
+    if (offset % 256 !== 0) throw new TensorError(`slice: byte offset ${offset} is no multiple of 256.`);
+    return this.register(new Tensor(this, shape, tensor.dtype, tensor.storage, offset));
+  }
+
+  /** Overwrites a tensor with host values, in order with the recorded work. */
+  write(tensor: Tensor, values: ArrayLike<number>): void {
+    if (values.length !== tensor.size) throw new TensorError(`write: ${values.length} values for ${tensor}.`);
+    this.recorder.write(this.region(tensor), toBytes(values, tensor.dtype));
+  }
+
+  /** Fills a tensor with zeros. */
+  clear(tensor: Tensor): void {
+    this.recorder.clear(this.region(tensor));
+  }
+
+  /** Copies `from` over `to`, of the same size and dtype. */
+  copy(from: Tensor, to: Tensor): void {
+    if (from.size !== to.size || from.dtype !== to.dtype)
+      throw new TensorError(`copy: ${from} does not fit ${to}.`);
+    this.recorder.copy(this.region(from), this.region(to));
+  }
+
+  /** Records one run of a kernel. Throws TensorError on a disposed tensor or a wrong number of bindings. */
+  run<P extends ParamTypes>(kernel: Kernel<P>, run: Run<P>): void {
+    this.check();
+    if (run.bind.length !== kernel.bindings.length) {
+      throw new TensorError(
+        `${kernel.name}: ${run.bind.length} tensors for ${kernel.bindings.length} bindings.`,
+      );
+    }
+    const compiled = this.pipelines.get(kernel, run.dtype ?? "f32", run.constants ?? {});
+    const grid: Grid =
+      typeof run.grid === "number" ? [Math.min(run.grid, gridX), Math.ceil(run.grid / gridX), 1] : run.grid;
+    const regions = run.bind.map((tensor, i) => {
+      if (tensor.disposed)
+        throw new TensorError(`${kernel.name}: "${kernel.bindings[i]!.name}" was disposed.`);
+      return this.region(tensor);
+    });
+    this.recorder.dispatch(kernel, compiled, regions, run.params, grid);
+  }
+
+  /** Gives `output` a place in the graph, where any input needs a gradient. Returns `output`. */
+  record(name: string, output: Tensor, inputs: readonly Tensor[], backward: Node["backward"]): Tensor {
+    if (inputs.some(tracked)) output.node = { id: this.nextNode++, name, inputs, backward };
+    return output;
+  }
+
+  /** Copies a tensor to the host. Throws the first error of the work recorded so far. */
+  async read(tensor: Tensor): Promise<HostArray> {
+    this.check();
+    const region = this.region(tensor);
+    const size = Math.ceil(tensor.bytes / 4) * 4;
+    const staging = this.device.createBuffer({
+      size,
+      usage: usage.mapRead | usage.copyTarget,
+    });
+    try {
+      this.recorder.download({ ...region, size }, staging);
+      await this.recorder.settled();
+      this.check();
+      await staging.mapAsync(mapModeRead).catch((cause: Error) => {
+        throw this.failure ?? new DeviceLostError(`Reading ${tensor} failed: ${cause.message}`, { cause });
+      });
+      this.check();
+      return fromBytes(staging.getMappedRange().slice(0), tensor.dtype, tensor.size);
+    } finally {
+      staging.destroy();
+    }
+  }
+
+  /** Sends the recorded work without waiting for it. */
+  flush(): void {
+    this.recorder.flush();
+  }
+
+  /** Sends the recorded work and waits until the device has done it. Throws its first error. */
+  async idle(): Promise<void> {
+    await this.recorder.settled();
+    await this.device.queue.onSubmittedWorkDone();
+    this.check();
+  }
+
+  /** Runs `work` and disposes the tensors that it made, except those it returns. `work` must not be async. */
+  scope<T>(work: () => T): T {
+    return this.scopes.run(work);
+  }
+
+  /** Takes a tensor out of all scopes; the caller disposes it. Returns the tensor. */
+  keep(tensor: Tensor): Tensor {
+    this.scopes.keep(tensor);
+    return tensor;
+  }
+
+  /** GPU time per kernel of the work that `work` records. Throws DeviceError without timestamp-query. */
+  async profile(work: () => void | Promise<void>): Promise<KernelTime[]> {
+    if (!this.device.features.has("timestamp-query")) {
+      throw new DeviceError("Profiling needs the feature timestamp-query, which this adapter lacks.");
+    }
+    await this.idle();
+    const profiler = new Profiler(this.device);
+    this.recorder.profiler = profiler;
+    try {
+      await work();
+      await this.idle();
+    } finally {
+      this.recorder.profiler = null;
+    }
+    return profiler.finish();
+  }
+
+  /** Counters: memory in bytes, pipelines, dispatches, submits and bind groups so far. */
+  stats(): PoolStatistics & { pipelines: number; dispatches: number; submits: number; bindGroups: number } {
+    return { ...this.pool.stats(), pipelines: this.pipelines.created, ...this.recorder.counters };
+  }
+
+  /** Destroys buffers that wait in the pool. */
+  async trim(): Promise<void> {
+    await this.idle();
+    this.recorder.forgetBindGroups();
+    this.pool.trim();
+  }
+
+  /** Gives all memory back; destroys the device if the engine opened it. */
+  dispose(): void {
+    this.closed = true;
+    this.recorder.destroy();
+    this.pool.trim();
+    if (!this.options.device) this.device.destroy();
+  }
+
+  /** Returns a storage to the pool; called by the last tensor on it. */
+  release(storage: Storage): void {
+    this.pool.give(storage.pooled);
+  }
+
+  private register(tensor: Tensor): Tensor {
+    this.scopes.add(tensor);
+    return tensor;
+  }
+
+  private region(tensor: Tensor): Region {
+    // Whole vec4s are bound, also where the last one is only partly filled; pooled buffers are large enough.
+    return { pooled: tensor.storage.pooled, offset: tensor.offset, size: Math.ceil(tensor.bytes / 16) * 16 };
+  }
+
+  private fail(error: Error): void {
+    this.failure ??= error;
+  }
+
+  private check(): void {
+    if (this.failure) throw this.failure;
+    if (this.closed) throw new DeviceError("This engine was disposed.");
+  }
+}
+
+/** Subgroups where their size is one known power of two, else shared memory. */
+function chooseLanes(device: GPUDevice, info: GPUAdapterInfo, options: EngineOptions): Lanes {
+  const { subgroupMinSize, subgroupMaxSize } = info;
+  const known = subgroupMinSize !== undefined && subgroupMinSize === subgroupMaxSize && subgroupMinSize >= 4;
+  if (device.features.has("subgroups") && known && !options.withoutSubgroups) {
+    return { subgroups: true, count: subgroupMinSize };
+  }
+  return { subgroups: false, count: sharedLanes };
+}

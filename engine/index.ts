@@ -1,0 +1,10 @@
+// What the engine offers to kernels and to those who embed it.
+export { findAdapter } from "./adapter.ts";
+export { propagate, tracked } from "./autograd.ts";
+export type { DType, HostArray } from "./dtype.ts";
+export { Engine, type EngineOptions } from "./engine.ts";
+export { DeviceError, DeviceLostError, KernelError, TensorError } from "./errors.ts";
+export { composeWgsl, defineKernel, gridX, type Kernel } from "./kernel.ts";
+export type { KernelTime } from "./profiler.ts";
+export { normal, type RandomKey, RandomStreams, randomBits, uniform } from "./random.ts";
+export { type Shape, sizeOf, Tensor } from "./tensor.ts";

@@ -1,0 +1,135 @@
+// Compiles kernels into pipelines, each specialisation once and many at a time (createComputePipelineAsync): a cold
+// pipeline costs tenths of a second on a software driver. A WGSL error is shown with the kernel's name and the
+// numbered source lines around it.
+
+import type { DType } from "./dtype.ts";
+import { KernelError } from "./errors.ts";
+import { computeStage } from "./flags.ts";
+import { type Constants, composeWgsl, type Kernel, type Lanes } from "./kernel.ts";
+
+/** One specialisation of a kernel. `pipeline` is null until `ready` resolves. */
+export interface CompiledKernel {
+  id: number;
+  name: string;
+  pipeline: GPUComputePipeline | null;
+  ready: Promise<void>;
+  layout: GPUBindGroupLayout;
+}
+
+/** Every uniform block of parameters is bound with this many bytes. */
+export const paramBytes = 256;
+
+export class PipelineCache {
+  /** All pipelines made so far, for the check that a steady step makes none. */
+  created = 0;
+  readonly paramLayout: GPUBindGroupLayout;
+  private readonly compiled = new Map<Kernel, Map<string, CompiledKernel>>();
+  private readonly layouts = new Map<string, { bind: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
+
+  constructor(
+    private readonly device: GPUDevice,
+    private readonly lanes: Lanes,
+  ) {
+    this.paramLayout = device.createBindGroupLayout({
+      label: "params",
+      entries: [
+        {
+          binding: 0,
+          visibility: computeStage,
+          buffer: { type: "uniform", hasDynamicOffset: true },
+        },
+      ],
+    });
+  }
+
+  /** The pipeline for a kernel with these constants; compilation starts at the first call. */
+  get(kernel: Kernel, dtype: DType, constants: Constants): CompiledKernel {
+    let variants = this.compiled.get(kernel);
+    if (!variants) {
+      variants = new Map();
+      this.compiled.set(kernel, variants);
+    }
+    let key: string = dtype;
+    for (const name in constants) key += `,${constants[name]}`;
+    let entry = variants.get(key);
+    if (!entry) {
+      entry = this.compile(kernel, dtype, constants);
+      variants.set(key, entry);
+    }
+    return entry;
+  }
+
+  private compile(kernel: Kernel, dtype: DType, constants: Constants): CompiledKernel {
+    const code = composeWgsl(kernel, dtype, constants, this.lanes);
+    const layout = this.layout(kernel);
+    const entry: CompiledKernel = {
+      id: ++this.created,
+      name: kernel.name,
+      pipeline: null,
+      ready: Promise.resolve(),
+      layout: layout.bind,
+    };
+    // The scope keeps the module's own error from being reported a second time as an uncaptured one.
+    this.device.pushErrorScope("validation");
+    const module = this.device.createShaderModule({ code, label: kernel.name });
+    const moduleError = this.device.popErrorScope();
+    entry.ready = this.device
+      .createComputePipelineAsync({ label: kernel.name, layout: layout.pipeline, compute: { module } })
+      .then(
+        (pipeline) => {
+          entry.pipeline = pipeline;
+        },
+        async (cause: Error) => {
+          throw new KernelError(await explain(kernel.name, code, module, (await moduleError) ?? cause), {
+            cause,
+          });
+        },
+      );
+    // Whoever flushes awaits `ready`; this keeps an early failure from counting as unhandled meanwhile.
+    entry.ready.catch(() => {});
+    return entry;
+  }
+
+  private layout(kernel: Kernel): { bind: GPUBindGroupLayout; pipeline: GPUPipelineLayout } {
+    const key = kernel.bindings.map((binding) => binding.access).join();
+    let layout = this.layouts.get(key);
+    if (!layout) {
+      const bind = this.device.createBindGroupLayout({
+        label: key,
+        entries: kernel.bindings.map((binding, i) => ({
+          binding: i,
+          visibility: computeStage,
+          buffer: { type: binding.access === "read" ? "read-only-storage" : "storage" },
+        })),
+      });
+      const pipeline = this.device.createPipelineLayout({ bindGroupLayouts: [bind, this.paramLayout] });
+      layout = { bind, pipeline };
+      this.layouts.set(key, layout);
+    }
+    return layout;
+  }
+}
+
+/** The compiler's messages with numbered source lines. */
+async function explain(
+  name: string,
+  code: string,
+  module: GPUShaderModule,
+  cause: { message: string },
+): Promise<string> {
+  const lines = code.split("\n");
+  const { messages } = await module.getCompilationInfo();
+  const parts = messages
+    .filter((message) => message.type === "error")
+    .map((message) => {
+      const from = Math.max(0, message.lineNum - 3);
+      const excerpt = lines
+        .slice(from, message.lineNum + 2)
+        .map(
+          (line, i) =>
+            `${from + i + 1 === message.lineNum ? ">" : " "} ${String(from + i + 1).padStart(4)} | ${line}`,
+        );
+      return `line ${message.lineNum}: ${message.message}\n${excerpt.join("\n")}`;
+    });
+  return `Kernel "${name}" does not compile. ${parts.length > 0 ? parts.join("\n") : cause.message}`;
+}

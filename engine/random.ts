@@ -1,0 +1,52 @@
+// Counter-based random numbers: the value at an index is a pure function of (key, index), so a run that resumes, a
+// backward pass that needs its dropout mask again, and a browser all see the same numbers. The function is
+// Philox-2x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011); engine/random.wgsl is the
+// same function on the GPU.
+
+/** Identifies one stream of random numbers: a u32 key and the high word of the counter. */
+export interface RandomKey {
+  key: number;
+  stream: number;
+}
+
+/** 32 random bits for (key, stream, index). */
+export function randomBits({ key, stream }: RandomKey, index: number): number {
+  let low = index >>> 0;
+  let high = stream >>> 0;
+  let round = key >>> 0;
+  for (let i = 0; i < 10; i++) {
+    const product = BigInt(0xd256d193) * BigInt(low);
+    const productHigh = Number(product >> 32n);
+    const productLow = Number(product & 0xffffffffn);
+    low = (productHigh ^ round ^ high) >>> 0;
+    high = productLow;
+    round = (round + 0x9e3779b9) >>> 0;
+  }
+  return low;
+}
+
+/** A number uniform in [0, 1), with 24 random bits. */
+export function uniform(key: RandomKey, index: number): number {
+  return (randomBits(key, index) >>> 8) * 2 ** -24;
+}
+
+/** A normally distributed number (Box-Muller; uses indices 2i and 2i + 1). */
+export function normal(key: RandomKey, index: number): number {
+  const radius = Math.sqrt(-2 * Math.log(1 - uniform(key, 2 * index)));
+  return radius * Math.cos(2 * Math.PI * uniform(key, 2 * index + 1));
+}
+
+/** Hands out streams in order: the same seed and step give the same streams, whatever ran before. */
+export class RandomStreams {
+  private next = 0;
+
+  constructor(
+    private readonly seed: number,
+    private readonly step = 0,
+  ) {}
+
+  /** A stream that nothing else of this seed and step uses. */
+  stream(): RandomKey {
+    return { key: randomBits({ key: this.seed, stream: 0x5eed }, this.step), stream: this.next++ };
+  }
+}

@@ -1,0 +1,78 @@
+// A tensor is a contiguous, row-major piece of a pooled buffer, with the autograd node that made it. Reshapes and
+// slices of leading rows share the buffer; it goes back to the pool when the last tensor on it is disposed.
+import type { Node } from "./autograd.ts";
+import { bytesPerElement, type DType, type HostArray } from "./dtype.ts";
+import type { Engine } from "./engine.ts";
+import { TensorError } from "./errors.ts";
+import type { PooledBuffer } from "./pool.ts";
+
+/** Sizes of the dimensions, outermost first; an empty shape is a scalar. */
+export type Shape = readonly number[];
+
+/** A buffer with the number of tensors that use it. */
+export interface Storage {
+  pooled: PooledBuffer;
+  references: number;
+}
+
+/** Number of elements of a shape. */
+export function sizeOf(shape: Shape): number {
+  let size = 1;
+  for (const extent of shape) size *= extent;
+  return size;
+}
+
+export class Tensor {
+  readonly size: number;
+  /** The operation that made this tensor, where gradients flow through it. */
+  node: Node | null = null;
+  /** Whether `backward` brings a gradient here. */
+  requiresGrad = false;
+  /** The gradient after `backward`, for leaves with requiresGrad. */
+  grad: Tensor | null = null;
+  private live = true;
+
+  /** Made by `Engine`, not by users. `offset` is in bytes. */
+  constructor(
+    readonly engine: Engine,
+    readonly shape: Shape,
+    readonly dtype: DType,
+    readonly storage: Storage,
+    readonly offset = 0,
+  ) {
+    this.size = sizeOf(shape);
+    storage.references++;
+  }
+
+  /** Bytes of the elements. */
+  get bytes(): number {
+    return this.size * bytesPerElement[this.dtype];
+  }
+
+  get disposed(): boolean {
+    return !this.live;
+  }
+
+  /** Gives the memory back; a second call does nothing. */
+  dispose(): void {
+    if (!this.live) return;
+    this.live = false;
+    this.node = null;
+    if (--this.storage.references === 0) this.engine.release(this.storage);
+  }
+
+  /** Copies the elements to the host, in row-major order. f16 is widened. */
+  read(): Promise<HostArray> {
+    return this.engine.read(this);
+  }
+
+  /** The only element of a tensor of size 1. */
+  async item(): Promise<number> {
+    if (this.size !== 1) throw new TensorError(`item() needs one element, the shape is [${this.shape}].`);
+    return (await this.read())[0]!;
+  }
+
+  toString(): string {
+    return `${this.dtype}[${this.shape}]`;
+  }
+}
