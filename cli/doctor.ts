@@ -1,0 +1,162 @@
+// `casement doctor`: what this machine offers casement, and what to do where it offers no adapter.
+import {
+  type AdapterReport,
+  adapterPlan,
+  browserPlan,
+  explainMissingAdapter,
+  findChromium,
+  planLines,
+  probeAdapter,
+} from "./advice.mjs";
+
+const BYTES = ["bytes", "KiB", "MiB", "GiB"];
+
+/** The limits that decide which kernels and batch sizes fit, with their units. */
+const LIMITS: [name: string, unit: string][] = [
+  ["maxBufferSize", "bytes"],
+  ["maxStorageBufferBindingSize", "bytes"],
+  ["maxStorageBuffersPerShaderStage", "buffers"],
+  ["maxComputeWorkgroupStorageSize", "bytes"],
+  ["maxComputeInvocationsPerWorkgroup", "invocations"],
+  ["maxComputeWorkgroupsPerDimension", "workgroups"],
+  ["maxImmediateSize", "bytes"],
+];
+
+interface Feature {
+  name: string;
+  /** What casement gains from the feature. */
+  gain: string;
+  /** What casement does without it. */
+  fallback: string;
+}
+
+const FEATURES: Feature[] = [
+  {
+    name: "shader-f16",
+    gain: "half-precision kernels: half the memory traffic",
+    fallback: "everything is computed and kept in f32",
+  },
+  {
+    name: "subgroups",
+    gain: "reductions and broadcasts between lanes without shared memory",
+    fallback: "reductions go through workgroup memory and barriers",
+  },
+  {
+    name: "subgroup-size-control",
+    gain: "kernels can ask for one subgroup size",
+    fallback: "kernels that count on a size are used only where the smallest size equals the largest",
+  },
+  {
+    name: "timestamp-query",
+    gain: "benchmarks read the time of each pass from the GPU",
+    fallback: "benchmarks measure wall-clock time around the submitted work",
+  },
+  {
+    name: "chromium-experimental-subgroup-matrix",
+    gain: "matrix products on tensor cores",
+    fallback: "matrix products use ordinary arithmetic",
+  },
+];
+
+function withUnit(value: number, unit: string): string {
+  if (unit !== "bytes") return `${value} ${unit}`;
+  // A limit of 4 GiB is often given as one byte less.
+  const rounded = value % 1024 === 1023 ? value + 1 : value;
+  let scale = 0;
+  while (scale < BYTES.length - 1 && rounded >= 1024 ** (scale + 1)) scale++;
+  return `${Number((rounded / 1024 ** scale).toFixed(1))} ${BYTES[scale]}`;
+}
+
+/** What an adapter adds to a feature's bare presence: subgroup sizes, matrix shapes. */
+function detail(adapter: AdapterReport, feature: string): string {
+  if (feature === "subgroups") {
+    const { subgroupMinSize: min, subgroupMaxSize: max } = adapter;
+    return min === max ? `, size ${min}` : `, sizes ${min} to ${max}`;
+  }
+  if (feature !== "chromium-experimental-subgroup-matrix") return "";
+  const shapes = adapter.subgroupMatrixConfigs.map(
+    (c) => `${c.componentType} to ${c.resultComponentType} ${c.M}x${c.N}x${c.K}`,
+  );
+  return `, shapes (MxNxK): ${[...new Set(shapes)].join(", ")}`;
+}
+
+function row(label: string, value: string): string {
+  return `  ${label.padEnd(38)}${value}`;
+}
+
+function adapterLines(adapter: AdapterReport): string[] {
+  return [
+    "adapter",
+    row("vendor", adapter.vendor || "not given"),
+    row("architecture", adapter.architecture || "not given"),
+    row("description", adapter.description || "not given"),
+    row("device", adapter.device || "not given"),
+    "",
+    "features",
+    ...FEATURES.map(({ name, gain, fallback }) =>
+      adapter.features.includes(name)
+        ? row(name, `yes${detail(adapter, name)}: ${gain}`)
+        : row(name, `no: ${fallback}`),
+    ),
+    "",
+    "limits",
+    ...LIMITS.filter(([name]) => name in adapter.limits).map(([name, unit]) =>
+      row(name, withUnit(adapter.limits[name], unit)),
+    ),
+  ];
+}
+
+/** The version of sharp where it is installed and its native part loads. */
+async function sharpVersion(): Promise<string | undefined> {
+  try {
+    const { default: sharp } = await import("sharp");
+    return sharp.versions.sharp;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Prints what this machine offers: Node, the adapter with its features and limits, Chromium and sharp.
+ * @returns the exit code: 0 with an adapter, 1 without one.
+ */
+export async function doctor(options: { json?: boolean }): Promise<number> {
+  const { adapter, log } = probeAdapter();
+  const chromium = findChromium();
+  const sharp = await sharpVersion();
+  const remedy = adapter
+    ? undefined
+    : { reason: explainMissingAdapter(), commands: planLines(adapterPlan()) };
+  if (options.json) {
+    const { version: node, platform, arch } = process;
+    const report = {
+      node,
+      platform,
+      arch,
+      adapter: adapter ?? null,
+      chromium: chromium ?? null,
+      sharp: sharp ?? null,
+    };
+    console.log(JSON.stringify({ ...report, ...(remedy && { remedy }) }, null, 2));
+    return adapter ? 0 : 1;
+  }
+
+  const install = planLines(browserPlan()).join(" && ");
+  const noChromium = `no: browser tests are skipped${install ? `; to get it: ${install}` : ""}`;
+  const lines = [
+    "system",
+    row("node", process.version),
+    row("platform", `${process.platform} ${process.arch}`),
+    row("chromium", chromium ?? noChromium),
+    row("sharp", sharp ?? "no: pictures can't be decoded in Node (npm ci installs it)"),
+    "",
+  ];
+  if (adapter) lines.push(...adapterLines(adapter));
+  if (remedy) {
+    lines.push("adapter", `  none. ${remedy.reason}`);
+    if (log) lines.push("", "what the driver said", ...log.split("\n").map((line) => `  ${line}`));
+    lines.push("", "to get one", ...remedy.commands);
+  }
+  console.log(lines.join("\n"));
+  return adapter ? 0 : 1;
+}

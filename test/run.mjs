@@ -1,0 +1,99 @@
+// Runs the type check, the lint and every test file, each test file in a process of its own, and ends with
+// the line "N passed, N failed". `node test/run.mjs NAME...` runs only what has one of the names in its own.
+//
+// A test that can't run here prints the line "skipped: NAME (why)" and returns: it counts as skipped.
+import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { stripVTControlCharacters } from "node:util";
+
+const TIME_LIMIT_MS = 8 * 60_000;
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const filters = process.argv.slice(2);
+
+/** Runs Node on a script, gathering its output; the whole process group goes at the time limit. */
+function runNode(args) {
+  return new Promise((resolve) => {
+    // A group of its own, so that a browser which a test started ends with it.
+    const group = process.platform !== "win32";
+    const child = spawn(process.execPath, args, { cwd: root, detached: group });
+    let text = "";
+    let timedOut = false;
+    const stop = () => {
+      try {
+        process.kill(group ? -child.pid : child.pid, "SIGKILL");
+      } catch {
+        // The group has already ended.
+      }
+    };
+    const timer = setTimeout(() => {
+      timedOut = true;
+      stop();
+    }, TIME_LIMIT_MS);
+    const onInterrupt = () => {
+      stop();
+      process.exit(130);
+    };
+    process.once("SIGINT", onInterrupt);
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (chunk) => {
+        text += chunk;
+      });
+    }
+    child.on("close", (code, signal) => {
+      clearTimeout(timer);
+      process.removeListener("SIGINT", onInterrupt);
+      const ending = timedOut
+        ? `stopped after ${TIME_LIMIT_MS / 60_000} minutes`
+        : `ended with ${signal ?? `exit status ${code}`}`;
+      resolve({ ok: code === 0, ending, text: stripVTControlCharacters(text) });
+    });
+  });
+}
+
+/** A tool that is one test: it passes where it exits with 0. */
+async function runTool(script, ...args) {
+  const { ok, ending, text } = await runNode([join(root, "node_modules", script), ...args]);
+  return { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: [], text: ok ? text : `${text}\n${ending}` };
+}
+
+/** A test file: the counts come from uvu's summary, and a file that ran no test to its end has failed. */
+async function runTestFile(path) {
+  const { ok, ending, text } = await runNode(["--import", "./cli/register.mjs", path]);
+  const count = (label) => Number(new RegExp(`^\\s*${label}:\\s+(\\d+)`, "m").exec(text)?.[1] ?? 0);
+  const skipped = text.match(/^skipped: .*/gm) ?? [];
+  const total = count("Total");
+  // A skipped test returned early, which uvu takes for a pass.
+  const passed = Math.max(0, count("Passed") - skipped.length);
+  const failed = Math.max(total - count("Passed"), !ok || total === 0 ? 1 : 0);
+  for (let i = count("Skipped"); i > 0; i--) skipped.push("skipped: a test marked so in its file");
+  return { passed, failed, skipped, text: `${text}\n${ending}, ${total} tests` };
+}
+
+const checks = [
+  ["type check", () => runTool("typescript/bin/tsc", "--noEmit")],
+  ["lint", () => runTool("@biomejs/biome/bin/biome", "check", ".")],
+  ...readdirSync(join(root, "test"))
+    .filter((name) => name.endsWith(".test.ts"))
+    .sort()
+    .map((name) => [`test/${name}`, () => runTestFile(`test/${name}`)]),
+].filter(([name]) => filters.length === 0 || filters.some((filter) => name.includes(filter)));
+
+const sum = { passed: 0, failed: 0, skipped: 0 };
+for (const [name, run] of checks) {
+  const start = performance.now();
+  const { passed, failed, skipped, text } = await run();
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  console.log(`${failed ? "FAIL" : "ok  "} ${name} (${seconds} s, ${passed} passed)`);
+  for (const line of skipped) console.log(`     ${line}`);
+  if (failed) console.log(`${text.trim().replace(/^/gm, "     ")}\n`);
+  sum.passed += passed;
+  sum.failed += failed;
+  sum.skipped += skipped.length;
+}
+if (checks.length === 0) console.log(`no test has ${filters.join(" or ")} in its name`);
+
+console.log(`${sum.passed} passed, ${sum.failed} failed${sum.skipped > 0 ? `, ${sum.skipped} skipped` : ""}`);
+process.exitCode = sum.failed > 0 || checks.length === 0 ? 1 : 0;
