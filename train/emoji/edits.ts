@@ -1,0 +1,207 @@
+// All edits: ordered pairs of pictures that differ in one attribute (or in tone and gender), each with its
+// phrasings. Pictures that look the same are gathered in one answer class, and no edit stays inside a class.
+import { createHash } from "node:crypto";
+import type { PictureSet } from "../dataset.ts";
+import { type Description, describe, directedPose } from "./attributes.ts";
+import { KINDS, type Kind, phrasings } from "./phrases.ts";
+import { readLabels, readSubcategories, type Source, type Vendor } from "./sources.ts";
+
+/** A picture with what it shows. Its picture id is its index. */
+export interface Item extends Description {
+  vendor: Vendor;
+  code: string;
+}
+
+/** Edits as columns; equal positions belong together. */
+export interface Edits {
+  count: number;
+  /** int32 [count], picture ids. */
+  reference: Int32Array;
+  /** int32 [count], picture ids. */
+  target: Int32Array;
+  /** uint8 [count], index into KINDS. */
+  kind: Uint8Array;
+  /** int32 [count], index into `texts`: which change it is, so equal numbers mean the same change. */
+  change: Int32Array;
+  /** The phrasings of each change. */
+  texts: string[][];
+}
+
+/** Below this mean difference per channel (0 to 255) two pictures count as looking the same. */
+export const VISIBLE_DIFFERENCE = 0.5;
+
+const KIND_BY_ATTRIBUTE: Record<string, Kind> = {
+  tone: "tone",
+  gender: "gender",
+  hair: "hair",
+  age: "age",
+  facing: "facing",
+  role: "role",
+  pose: "gesture",
+  time: "clock",
+  colour: "colour",
+  phase: "moon",
+  arrow: "arrow",
+  digit: "keycap",
+  expression: "expression",
+};
+// Between these two vendors style edits are made; the third is kept for the split of an unseen vendor.
+const STYLE_VENDORS: Vendor[] = ["google", "twitter"];
+
+/** What every source shows, in the order of the sources. */
+export function describeSources(sources: Source[]): Item[] {
+  const subcategories = readSubcategories();
+  return sources.map(({ vendor, code }) => ({ vendor, code, ...describe(code, subcategories) }));
+}
+
+/** Groups picture ids by everything but the attributes named in `varying`. */
+function groupsVarying(items: Item[], varying: string[]): number[][] {
+  const groups = new Map<string, number[]>();
+  items.forEach(({ vendor, family, attributes }, id) => {
+    if (!varying.every((name) => name in attributes)) return;
+    const fixed = Object.entries(attributes).filter(([name]) => !varying.includes(name));
+    const key = JSON.stringify([vendor, family, fixed]);
+    const group = groups.get(key);
+    if (group) group.push(id);
+    else groups.set(key, [id]);
+  });
+  return [...groups.values()].filter((group) => group.length > 1);
+}
+
+/** Calls `found` for each ordered pair that one text can turn into each other, with the change as [from, to]. */
+function forEachPair(
+  items: Item[],
+  found: (kind: Kind, reference: number, target: number, from: string, to: string) => void,
+): void {
+  const forEachOrdered = (group: number[], pair: (a: number, b: number) => void) => {
+    for (const a of group) for (const b of group) if (a !== b) pair(a, b);
+  };
+  for (const [name, attributeKind] of Object.entries(KIND_BY_ATTRIBUTE)) {
+    for (const group of groupsVarying(items, [name])) {
+      forEachOrdered(group, (a, b) => {
+        const [from, to] = [items[a].attributes, items[b].attributes];
+        if (from[name] === to[name]) return;
+        if (name === "hair" && to[name] === "default") return; // its colour differs from vendor to vendor
+        const turned =
+          name === "pose" &&
+          directedPose(from.pose) !== undefined &&
+          directedPose(from.pose)?.gesture === directedPose(to.pose)?.gesture;
+        const kind = turned ? "direction" : attributeKind;
+        const value = kind === "gender" ? `${to.gender}|${to.age}` : to[name];
+        found(kind, a, b, from[name], value);
+      });
+    }
+  }
+  for (const group of groupsVarying(items, ["tone", "gender"])) {
+    forEachOrdered(group, (a, b) => {
+      const [from, to] = [items[a].attributes, items[b].attributes];
+      if (from.tone === to.tone || from.gender === to.gender) return;
+      found("tone+gender", a, b, "", `${to.tone}|${to.gender}|${to.age}`);
+    });
+  }
+  const twins = new Map<string, number[]>();
+  items.forEach(({ vendor, code }, id) => {
+    if (STYLE_VENDORS.includes(vendor)) twins.set(code, [...(twins.get(code) ?? []), id]);
+  });
+  for (const group of twins.values()) {
+    forEachOrdered(group, (a, b) => {
+      found("style", a, b, items[a].vendor, items[b].vendor);
+    });
+  }
+}
+
+/** The least picture id of each picture's class: a union-find forest. */
+class Classes {
+  readonly parent: Int32Array;
+
+  constructor(count: number) {
+    this.parent = Int32Array.from({ length: count }, (_, i) => i);
+  }
+
+  find(id: number): number {
+    while (this.parent[id] !== id) {
+      this.parent[id] = this.parent[this.parent[id]];
+      id = this.parent[id];
+    }
+    return id;
+  }
+
+  join(a: number, b: number): void {
+    const [rootA, rootB] = [this.find(a), this.find(b)];
+    this.parent[Math.max(rootA, rootB)] = Math.min(rootA, rootB);
+  }
+}
+
+/** Whether two pictures differ by less than the visible difference; stops as soon as they don't. */
+function looksEqual(pictures: PictureSet, a: number, b: number): boolean {
+  const bytes = pictures.size * pictures.size * 3;
+  const limit = VISIBLE_DIFFERENCE * bytes;
+  let sum = 0;
+  for (let i = 0, atA = a * bytes, atB = b * bytes; i < bytes; i++) {
+    sum += Math.abs(pictures.pixels[atA + i] - pictures.pixels[atB + i]);
+    if (sum >= limit) return false;
+  }
+  return true;
+}
+
+/**
+ * Gathers pictures that answer a text equally well: equal in pixels, equal in vendor and all attributes, or
+ * made from each other by an edit too small to see.
+ * @returns int32 [pictures], the class of each picture: the least picture id in it
+ */
+export function answerClasses(items: Item[], pictures: PictureSet): Int32Array {
+  const classes = new Classes(items.length);
+  const first = new Map<string, number>();
+  const joinWithFirst = (key: string, id: number) => {
+    const known = first.get(key);
+    if (known === undefined) first.set(key, id);
+    else classes.join(known, id);
+  };
+  const bytes = pictures.size * pictures.size * 3;
+  items.forEach(({ vendor, family, attributes }, id) => {
+    const pixels = pictures.pixels.subarray(id * bytes, (id + 1) * bytes);
+    joinWithFirst(createHash("sha1").update(pixels).digest("hex"), id);
+    // Things have no attributes but their code, so only pixels can make two of them equal.
+    joinWithFirst(JSON.stringify([vendor, family, attributes]), id);
+  });
+  forEachPair(items, (_kind, a, b) => {
+    if (a < b && classes.find(a) !== classes.find(b) && looksEqual(pictures, a, b)) classes.join(a, b);
+  });
+  return classes.parent.map((_, id) => classes.find(id));
+}
+
+/**
+ * Lists all visible edits among all pictures of all vendors; style edits between google and twitter only.
+ * @param classes answer class of each picture; edits within a class are dropped, for nobody could see them
+ */
+export function listEdits(items: Item[], classes: Int32Array): Edits {
+  const labels = readLabels();
+  const reference: number[] = [];
+  const target: number[] = [];
+  const kinds: number[] = [];
+  const change: number[] = [];
+  const texts: string[][] = [];
+  const known = new Map<string, number>();
+  forEachPair(items, (kind, a, b, from, to) => {
+    if (classes[a] === classes[b]) return;
+    const key = `${kind}\n${from}\n${to}`;
+    let index = known.get(key);
+    if (index === undefined) {
+      index = texts.length;
+      known.set(key, index);
+      texts.push(phrasings(kind, from, to, labels));
+    }
+    reference.push(a);
+    target.push(b);
+    kinds.push(KINDS.indexOf(kind));
+    change.push(index);
+  });
+  return {
+    count: reference.length,
+    reference: Int32Array.from(reference),
+    target: Int32Array.from(target),
+    kind: Uint8Array.from(kinds),
+    change: Int32Array.from(change),
+    texts,
+  };
+}

@@ -1,0 +1,98 @@
+// Where the emoji pictures come from: three vendors' pictures that npm packages carry, found on disk.
+// Source: emoji-datasource-google (Noto, Apache-2.0), emoji-datasource-twitter (CC-BY 4.0),
+// @lobehub/fluent-emoji-3d (MIT), with labels from emojibase-data (MIT).
+import { readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, extname, join } from "node:path";
+
+const require = createRequire(import.meta.url);
+
+/** Who drew a picture. */
+export type Vendor = "google" | "twitter" | "fluent";
+
+/** One picture file. */
+export interface Source {
+  vendor: Vendor;
+  /** Codepoints in lower-case hex joined by "-", without variation selectors: one spelling for all vendors. */
+  code: string;
+  path: string;
+}
+
+const PACKAGES: Record<Vendor, { name: string; folder: string }> = {
+  google: { name: "emoji-datasource-google", folder: "img/google/64" },
+  twitter: { name: "emoji-datasource-twitter", folder: "img/twitter/64" },
+  fluent: { name: "@lobehub/fluent-emoji-3d", folder: "assets" },
+};
+
+// Components (bare skin-tone swatches) and the tag that ends subdivision flags, which fluent's names drop.
+const SWATCH = /^1f3f[b-f]$/;
+const CANCEL_TAG = /-e007f$/;
+
+function packageFolder(name: string): string {
+  try {
+    return dirname(require.resolve(`${name}/package.json`));
+  } catch (cause) {
+    throw new Error(`the emoji data set needs the package ${name}: npm install --save-dev ${name}`, {
+      cause,
+    });
+  }
+}
+
+/** One spelling of a codepoint sequence, whichever package it was read from. */
+export function canonicalCode(spelling: string): string {
+  return spelling
+    .toLowerCase()
+    .split(/[-_]/)
+    .map((point) => point.replace(/^0+/, ""))
+    .filter((point) => point !== "fe0f")
+    .join("-")
+    .replace(CANCEL_TAG, "");
+}
+
+/**
+ * Lists the picture files of all vendors, in a fixed order.
+ * @throws when a package is not installed
+ */
+export function listSources(): Source[] {
+  const sources: Source[] = [];
+  for (const vendor of Object.keys(PACKAGES) as Vendor[]) {
+    const folder = join(packageFolder(PACKAGES[vendor].name), PACKAGES[vendor].folder);
+    const seen = new Set<string>(); // fluent has a few pictures under two spellings of one code
+    for (const file of readdirSync(folder).sort()) {
+      const extension = extname(file);
+      const code = canonicalCode(file.slice(0, file.length - extension.length));
+      if (![".png", ".webp"].includes(extension) || SWATCH.test(code) || seen.has(code)) continue;
+      seen.add(code);
+      sources.push({ vendor, code, path: join(folder, file) });
+    }
+  }
+  return sources;
+}
+
+/** Name and version of every package whose pictures are used, to key the cache by. */
+export function sourceVersions(): string[] {
+  return Object.values(PACKAGES).map(({ name }) => {
+    const manifest = JSON.parse(readFileSync(join(packageFolder(name), "package.json"), "utf8"));
+    return `${name}@${manifest.version}`;
+  });
+}
+
+/**
+ * English labels by canonical code, skin tones left out.
+ * @throws when emojibase-data is not installed
+ */
+export function readLabels(): Map<string, string> {
+  const file = join(packageFolder("emojibase-data"), "en/data.json");
+  const entries = JSON.parse(readFileSync(file, "utf8")) as { hexcode: string; label: string }[];
+  return new Map(entries.map(({ hexcode, label }) => [canonicalCode(hexcode), label]));
+}
+
+/**
+ * Subcategory ("face-smiling", "hand-fingers-open", ...) by canonical code, skin tones left out.
+ * @throws when emoji-datasource is not installed
+ */
+export function readSubcategories(): Map<string, string> {
+  const file = join(packageFolder("emoji-datasource"), "emoji.json");
+  const entries = JSON.parse(readFileSync(file, "utf8")) as { unified: string; subcategory: string }[];
+  return new Map(entries.map(({ unified, subcategory }) => [canonicalCode(unified), subcategory]));
+}
