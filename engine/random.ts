@@ -15,14 +15,20 @@ export function randomBits({ key, stream }: RandomKey, index: number): number {
   let high = stream >>> 0;
   let round = key >>> 0;
   for (let i = 0; i < 10; i++) {
-    const product = BigInt(0xd256d193) * BigInt(low);
-    const productHigh = Number(product >> 32n);
-    const productLow = Number(product & 0xffffffffn);
-    low = (productHigh ^ round ^ high) >>> 0;
+    const productLow = Math.imul(0xd256d193, low) >>> 0;
+    low = (mulHigh(0xd256d193, low) ^ round ^ high) >>> 0;
     high = productLow;
     round = (round + 0x9e3779b9) >>> 0;
   }
   return low;
+}
+
+/** The upper 32 bits of the product of two u32, from 16-bit halves: every step is exact in a double. */
+function mulHigh(a: number, b: number): number {
+  const [al, ah, bl, bh] = [a & 0xffff, a >>> 16, b & 0xffff, b >>> 16];
+  const mid = ah * bl + ((al * bl) >>> 16);
+  const cross = al * bh + (mid & 0xffff);
+  return ah * bh + Math.floor(mid / 0x10000) + Math.floor(cross / 0x10000);
 }
 
 /** A number uniform in [0, 1), with 24 random bits. */
