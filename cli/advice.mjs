@@ -40,10 +40,10 @@ function osRelease() {
   return Object.fromEntries([...lines].map(([, key, value]) => [key, value]));
 }
 
-/** The Chromium or Chrome that browser tests use (CASEMENT_CHROMIUM overrides), or undefined. */
+/** The Chromium or Chrome that browser tests use, or undefined; CASEMENT_CHROMIUM, where set, decides. */
 export function findChromium() {
-  const candidates = [process.env.CASEMENT_CHROMIUM, ...(BROWSERS[process.platform] ?? [])];
-  return candidates.find((path) => path && existsSync(path));
+  const { CASEMENT_CHROMIUM: named } = process.env;
+  return (named ? [named] : (BROWSERS[process.platform] ?? [])).find((path) => existsSync(path));
 }
 
 /** What can be seen of Vulkan on Linux without loading it: the loader, the driver manifests, Mesa's version. */

@@ -1,7 +1,7 @@
 // Makes a bare checkout ready to run: npm packages, a Vulkan driver that Dawn accepts and, with --browser,
 // Chromium. It uses nothing but Node, since nothing else is there yet, and does only what is missing.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
@@ -40,8 +40,10 @@ function attempt(command, args) {
   });
   if (child.status === 0) return undefined;
   const text = `${child.stdout ?? ""}${child.stderr ?? ""}${child.error ? `${child.error.message}\n` : ""}`;
-  const tail = text.trimEnd().split("\n").slice(-12).join("\n  ");
-  return `\`${[command, ...args].join(" ")}\` failed (${child.signal ?? `exit ${child.status}`}). Its last lines:\n  ${tail}`;
+  const lines = text.trimEnd().split("\n");
+  // npm names the cause first and ends with its usage; apt names it last.
+  const shown = lines.length > 24 ? [...lines.slice(0, 10), "...", ...lines.slice(-12)] : lines;
+  return `\`${[command, ...args].join(" ")}\` failed (${child.signal ?? `exit ${child.status}`}). It wrote:\n  ${shown.join("\n  ")}`;
 }
 
 /** Takes a plan's steps in order; returns undefined, or what failed. */
@@ -83,6 +85,17 @@ function ensurePackages() {
   const args = ["ci", "--ignore-scripts", "--include=dev", "--no-audit", "--no-fund"];
   const failure = attempt("npm", args);
   if (failure) fail(failure);
+}
+
+/** `npx casement` runs this checkout's own command line, for which its file must be executable. */
+function ensureExecutable() {
+  const path = join(root, "cli", "casement.mjs");
+  if (process.platform === "win32" || statSync(path).mode & 0o100) return;
+  try {
+    chmodSync(path, 0o755);
+  } catch {
+    say(`${path} is not executable and belongs to another user: \`npx casement\` will not start`);
+  }
 }
 
 /** What a good answer about the adapter depends on: while it stays the same, the answer is not asked for again. */
@@ -137,5 +150,6 @@ function ensureBrowser() {
 }
 
 ensurePackages();
+ensureExecutable();
 ensureAdapter();
 if (process.argv.includes("--browser")) ensureBrowser();
