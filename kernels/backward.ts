@@ -1,0 +1,54 @@
+// `backward`: from a loss to `grad` of every parameter that it depends on, through engine/autograd.ts.
+import { propagate, type Tensor, TensorError } from "../engine/index.ts";
+import { accumulateInto } from "./elementwise/accumulate.ts";
+import { broadcastStrides, strided } from "./elementwise/strided.ts";
+
+/**
+ * Computes d loss / d parameter for every leaf with `requiresGrad` and adds it to `parameter.grad`: as in PyTorch,
+ * gradients add up over calls until the caller clears them (`clearGrad`, or zeros in a tensor of its own). Where `grad`
+ * is null it is set to a new tensor that no scope disposes; where the caller put a tensor there, that one is added to.
+ *
+ * `grad` is the gradient of whatever is minimised with respect to `loss`, of its shape; 1 where `loss` has one element.
+ * Throws TensorError where it is missing or does not fit, or where `loss` depends on no parameter.
+ */
+export function backward(loss: Tensor, options: { grad?: Tensor } = {}): void {
+  const { engine } = loss;
+  if (!options.grad && loss.size !== 1)
+    throw new TensorError(`backward: a result of shape [${loss.shape}] needs options.grad.`);
+  if (options.grad && (options.grad.size !== loss.size || options.grad.dtype !== loss.dtype))
+    throw new TensorError(`backward: gradient ${options.grad} does not fit ${loss}.`);
+  engine.scope(() => {
+    const seed = options.grad ?? engine.tensor([1], loss.shape, loss.dtype);
+    // Rules may hand one tensor to several leaves; each leaf's grad must be memory of its own.
+    const taken = new Set([seed.storage]);
+    propagate(loss, seed, {
+      add: (a, b) => {
+        const strides = broadcastStrides([a.size], [a.size]);
+        return engine.view(strided("add", [a.size], a, strides, b, strides), a.shape);
+      },
+      leaf: (parameter, grad) => {
+        if (parameter.grad) {
+          accumulateInto(parameter.grad, grad);
+          return;
+        }
+        let own = grad;
+        if (taken.has(grad.storage)) {
+          own = engine.empty(parameter.shape, grad.dtype);
+          engine.copy(grad, own);
+        } else if (`${grad.shape}` !== `${parameter.shape}`) {
+          own = engine.view(grad, parameter.shape);
+        }
+        taken.add(grad.storage);
+        parameter.grad = engine.keep(own);
+      },
+    });
+  });
+}
+
+/** Disposes the gradients of these tensors and sets them to null. */
+export function clearGrad(tensors: Iterable<Tensor>): void {
+  for (const tensor of tensors) {
+    tensor.grad?.dispose();
+    tensor.grad = null;
+  }
+}

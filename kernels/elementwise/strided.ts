@@ -1,0 +1,140 @@
+// One kernel for everything elementwise on two tensors: operands are read through strides, which makes broadcasting
+// and permuting a matter of the host (as in NumPy). Dimensions are merged as far as the strides allow, so that equal
+// shapes become one long vector.
+import { defineKernel, type Shape, type Tensor, TensorError } from "../../engine/index.ts";
+import { blocks, requireFloat, vectors } from "../lib/items.ts";
+import source from "./strided.wgsl?raw";
+
+export const stridedKernel = defineKernel({
+  name: "strided",
+  source,
+  bindings: ["a", "b", "singlesA", "singlesB", "+y"],
+  params: {
+    count: "u32",
+    size1: "u32",
+    size2: "u32",
+    size3: "u32",
+    strideA0: "u32",
+    strideA1: "u32",
+    strideA2: "u32",
+    strideA3: "u32",
+    strideB0: "u32",
+    strideB1: "u32",
+    strideB2: "u32",
+    strideB3: "u32",
+  },
+});
+
+/** The numbers of the constants in strided.wgsl. */
+const ops = { add: 0, sub: 1, mul: 2, div: 3, negativeMul: 4, first: 5 } as const;
+
+export type StridedOp = keyof typeof ops;
+
+/** Elements between neighbours along each dimension of a contiguous tensor. */
+export function contiguousStrides(shape: Shape): number[] {
+  const strides = new Array<number>(shape.length);
+  let stride = 1;
+  for (let d = shape.length - 1; d >= 0; d--) {
+    strides[d] = stride;
+    stride *= shape[d]!;
+  }
+  return strides;
+}
+
+/** Strides that read a tensor of `from` as one of `to`: 0 where it repeats. `to` must be a broadcast of `from`. */
+export function broadcastStrides(from: Shape, to: Shape): number[] {
+  const own = contiguousStrides(from);
+  const missing = to.length - from.length;
+  return to.map((_, d) => (d < missing || from[d - missing] === 1 ? 0 : own[d - missing]!));
+}
+
+/** The shape that NumPy broadcasts `a` and `b` to. Throws TensorError where they don't fit. */
+export function broadcastShape(name: string, a: Shape, b: Shape): number[] {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, d) => {
+    const x = a[d - rank + a.length] ?? 1;
+    const y = b[d - rank + b.length] ?? 1;
+    if (x !== y && x !== 1 && y !== 1) throw new TensorError(`${name}: [${a}] and [${b}] do not broadcast.`);
+    return x === 1 ? y : x;
+  });
+}
+
+/**
+ * f(a, b) of `shape`, not recorded; the strides say how `a` and `b` are read. f32 or f16, computed in f32. Throws
+ * TensorError on mixed dtypes and where more than four dimensions are left after merging.
+ */
+export function strided(
+  op: StridedOp,
+  shape: Shape,
+  a: Tensor,
+  stridesA: readonly number[],
+  b: Tensor = a,
+  stridesB: readonly number[] = stridesA,
+): Tensor {
+  requireFloat(op, a, b);
+  const dims = merged(shape, stridesA, stridesB);
+  if (dims.length > 4) throw new TensorError(`${op}: [${shape}] has more than four dimensions to broadcast.`);
+  const inner = dims.at(-1)!;
+  const grouped = (d: Dimension) => (inner.a === 0 || d.a % 4 === 0) && (inner.b === 0 || d.b % 4 === 0);
+  const vector =
+    inner.a <= 1 &&
+    inner.b <= 1 &&
+    (dims.length === 1 || inner.size % 4 === 0) &&
+    dims.slice(0, -1).every(grouped);
+  const { engine } = a;
+  const y = engine.empty(shape, a.dtype);
+  engine.run(stridedKernel, {
+    bind: [a, b, a, b, y],
+    params: {
+      count: vectors(y),
+      size1: dims[1]?.size ?? 1,
+      size2: dims[2]?.size ?? 1,
+      size3: dims[3]?.size ?? 1,
+      strideA0: dims[0]!.a,
+      strideA1: dims[1]?.a ?? 0,
+      strideA2: dims[2]?.a ?? 0,
+      strideA3: dims[3]?.a ?? 0,
+      strideB0: dims[0]!.b,
+      strideB1: dims[1]?.b ?? 0,
+      strideB2: dims[2]?.b ?? 0,
+      strideB3: dims[3]?.b ?? 0,
+    },
+    grid: blocks(vectors(y)),
+    dtype: a.dtype,
+    constants: {
+      OP: ops[op],
+      DIMS: dims.length,
+      VECTOR: vector,
+      SPLAT_A: inner.a === 0,
+      SPLAT_B: inner.b === 0,
+    },
+  });
+  return y;
+}
+
+/** Copies `x`, repeated as broadcasting does, into a tensor of `shape`; not recorded. */
+export function expand(x: Tensor, shape: Shape): Tensor {
+  return strided("first", shape, x, broadcastStrides(x.shape, shape));
+}
+
+interface Dimension {
+  size: number;
+  a: number;
+  b: number;
+}
+
+/** Drops dimensions of extent 1 and joins neighbours that both operands walk through in one go. */
+function merged(shape: Shape, stridesA: readonly number[], stridesB: readonly number[]): Dimension[] {
+  const dims: Dimension[] = [];
+  shape.forEach((size, d) => {
+    if (size === 1) return;
+    const next = { size, a: stridesA[d]!, b: stridesB[d]! };
+    const last = dims.at(-1);
+    if (last && last.a === next.a * size && last.b === next.b * size) {
+      dims[dims.length - 1] = { size: last.size * size, a: next.a, b: next.b };
+    } else {
+      dims.push(next);
+    }
+  });
+  return dims.length > 0 ? dims : [{ size: 1, a: 0, b: 0 }];
+}

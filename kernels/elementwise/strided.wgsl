@@ -1,0 +1,100 @@
+// y = f(a, b) where a and b are read through strides, so that broadcasting (stride 0) and permuting need no copies;
+// y is contiguous. Four vec4s of y an invocation. VECTOR: both operands are contiguous in groups of four along y, or
+// constant there (SPLAT_A, SPLAT_B). Host side: strided.ts. Constants: OP, DIMS, VECTOR, SPLAT_A, SPLAT_B.
+
+struct Params {
+  // vec4s of y.
+  count: u32,
+  // Extents of y but the outermost, the innermost last.
+  size1: u32,
+  size2: u32,
+  size3: u32,
+  // Elements between neighbours along each dimension.
+  strideA0: u32,
+  strideA1: u32,
+  strideA2: u32,
+  strideA3: u32,
+  strideB0: u32,
+  strideB1: u32,
+  strideB2: u32,
+  strideB3: u32,
+}
+
+@group(0) @binding(0) var<storage, read> a: array<Vec>;
+@group(0) @binding(1) var<storage, read> b: array<Vec>;
+// The same two again, for single elements.
+@group(0) @binding(2) var<storage, read> singlesA: array<Scalar>;
+@group(0) @binding(3) var<storage, read> singlesB: array<Scalar>;
+@group(0) @binding(4) var<storage, read_write> y: array<Vec>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+const ADD = 0u;
+const SUB = 1u;
+const MUL = 2u;
+const DIV = 3u;
+// -a b, for the gradient of a quotient's divisor.
+const NEGATIVE_MUL = 4u;
+const FIRST = 5u;
+
+fn combine(a: vec4f, b: vec4f) -> vec4f {
+  switch (OP) {
+    case ADD: { return a + b; }
+    case SUB: { return a - b; }
+    case MUL: { return a * b; }
+    case DIV: { return a / b; }
+    case NEGATIVE_MUL: { return -a * b; }
+    default: { return a; }
+  }
+}
+
+// Offsets into a and b of the element of y at `index`.
+fn offsets(index: u32) -> vec2u {
+  var rest = index;
+  var at = vec2u(0u);
+  if (DIMS > 3u) {
+    at += rest % params.size3 * vec2u(params.strideA3, params.strideB3);
+    rest /= params.size3;
+  }
+  if (DIMS > 2u) {
+    at += rest % params.size2 * vec2u(params.strideA2, params.strideB2);
+    rest /= params.size2;
+  }
+  if (DIMS > 1u) {
+    at += rest % params.size1 * vec2u(params.strideA1, params.strideB1);
+    rest /= params.size1;
+  }
+  return at + rest * vec2u(params.strideA0, params.strideB0);
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
+  let first = (wg.y * GRID_X + wg.x) * 256u + id;
+  for (var j = 0u; j < 256u; j += 64u) {
+    let i = first + j;
+    if (i >= params.count) {
+      return;
+    }
+    var left: vec4f;
+    var right: vec4f;
+    if (VECTOR) {
+      let at = offsets(i * 4u);
+      if (SPLAT_A) {
+        left = vec4f(f32(singlesA[at.x]));
+      } else {
+        left = vec4f(a[at.x / 4u]);
+      }
+      if (SPLAT_B) {
+        right = vec4f(f32(singlesB[at.y]));
+      } else {
+        right = vec4f(b[at.y / 4u]);
+      }
+    } else {
+      for (var c = 0u; c < 4u; c++) {
+        let at = offsets(i * 4u + c);
+        left[c] = f32(singlesA[at.x]);
+        right[c] = f32(singlesB[at.y]);
+      }
+    }
+    y[i] = Vec(combine(left, right));
+  }
+}

@@ -1,0 +1,45 @@
+// How kernels walk over tensors: aliases that make one WGSL text work on scalars or vec4s and on either storage type,
+// and the grid of the elementwise kernels. A vec4 load costs a driver half as much per float as scalar loads
+// (measured on llvmpipe: a copy of 16 MB takes 6.6 ms instead of 12), and the last vec4 may reach into a buffer's padding.
+import { type Tensor, TensorError } from "../../engine/index.ts";
+
+/** A type in WGSL: the tensor's own, or f32 for partial results. */
+export type Stored = "Scalar" | "f32";
+
+/**
+ * WGSL aliases: `In` and `Out` are how items are stored, `Wide` how they are computed with, `WIDTH` floats each;
+ * `Result` is one stored element of the output; `total` and `largest` reduce an item to one float.
+ */
+export function items(width: 1 | 4, input: Stored = "Scalar", output: Stored = "Scalar"): string {
+  const of = (type: string) => (width === 4 ? `vec4<${type}>` : type);
+  const total = width === 4 ? "dot(value, vec4f(1.0))" : "value";
+  return `alias In = ${of(input)};
+alias Out = ${of(output)};
+alias Wide = ${of("f32")};
+alias Result = ${output};
+const WIDTH = ${width}u;
+fn total(value: Wide) -> f32 { return ${total}; }
+fn largest(value: Wide) -> f32 { return ${width === 4 ? "max(max(value.x, value.y), max(value.z, value.w))" : "value"}; }`;
+}
+
+/** vec4s of a tensor, the last one perhaps partly filled. */
+export function vectors(tensor: Tensor): number {
+  return Math.ceil(tensor.size / 4);
+}
+
+/** Workgroups of an elementwise kernel: 64 invocations of four vec4s each. */
+export function blocks(vectorCount: number): number {
+  return Math.ceil(vectorCount / 256);
+}
+
+/** Throws TensorError unless the tensor holds floating-point numbers. */
+export function requireFloat(name: string, ...tensors: readonly Tensor[]): void {
+  for (const tensor of tensors) {
+    if (tensor.dtype !== "f32" && tensor.dtype !== "f16") {
+      throw new TensorError(`${name}: needs f32 or f16, not ${tensor}.`);
+    }
+    if (tensor.dtype !== tensors[0]!.dtype) {
+      throw new TensorError(`${name}: ${tensors[0]} and ${tensor} differ in dtype.`);
+    }
+  }
+}

@@ -1,0 +1,30 @@
+// Sums and maxima over the LANES invocations of a workgroup through shared memory, as trees; rows-subgroup.wgsl is the
+// same interface on subgroups. Every invocation must call them, in uniform control flow, and gets the result. `main`
+// sets `lane` to its local_invocation_index first.
+
+var<private> lane: u32;
+var<workgroup> laneValues: array<f32, LANES>;
+
+fn laneSum(value: f32) -> f32 {
+  laneValues[lane] = value;
+  workgroupBarrier();
+  for (var span = LANES / 2u; span > 0u; span /= 2u) {
+    if (lane < span) {
+      laneValues[lane] += laneValues[lane + span];
+    }
+    workgroupBarrier();
+  }
+  return workgroupUniformLoad(&laneValues[0]);
+}
+
+fn laneMax(value: f32) -> f32 {
+  laneValues[lane] = value;
+  workgroupBarrier();
+  for (var span = LANES / 2u; span > 0u; span /= 2u) {
+    if (lane < span) {
+      laneValues[lane] = max(laneValues[lane], laneValues[lane + span]);
+    }
+    workgroupBarrier();
+  }
+  return workgroupUniformLoad(&laneValues[0]);
+}

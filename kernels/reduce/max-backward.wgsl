@@ -1,0 +1,31 @@
+// The gradient of a maximum over the middle of [outer, extent, inner]: all of it to the first element that equals the
+// maximum, zero to the rest. One invocation per maximum. Host side: reduce.ts.
+
+struct Params {
+  outer: u32,
+  extent: u32,
+  inner: u32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<Scalar>;
+@group(0) @binding(1) var<storage, read> y: array<Scalar>;
+@group(0) @binding(2) var<storage, read> dy: array<Scalar>;
+@group(0) @binding(3) var<storage, read_write> dx: array<Scalar>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
+  let index = (wg.y * GRID_X + wg.x) * 64u + id;
+  if (index >= params.outer * params.inner) {
+    return;
+  }
+  let base = index / params.inner * params.extent * params.inner + index % params.inner;
+  let largest = y[index];
+  var pending = true;
+  for (var r = 0u; r < params.extent; r++) {
+    let at = base + r * params.inner;
+    let here = pending && x[at] == largest;
+    dx[at] = select(Scalar(0.0), dy[index], here);
+    pending = pending && !here;
+  }
+}

@@ -1,0 +1,42 @@
+// y[o, i] = sum or maximum over r of x[o, r, i]: one invocation per item of the inner extent, neighbours read
+// neighbouring addresses. With several parts, each part of the r's has its own result in y[o, part, i], and a second
+// run over those parts finishes: a pairwise sum in two stages. Host side: reduce.ts. Constants: MAX.
+
+struct Params {
+  outer: u32,
+  extent: u32,
+  // Items (of WIDTH elements) of the inner extent.
+  inner: u32,
+  parts: u32,
+  // r's in one part.
+  partSize: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<In>;
+@group(0) @binding(1) var<storage, read_write> y: array<Out>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(32)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
+  let index = (wg.y * GRID_X + wg.x) * 32u + id;
+  if (index >= params.outer * params.parts * params.inner) {
+    return;
+  }
+  let i = index % params.inner;
+  let part = index / params.inner % params.parts;
+  let o = index / params.inner / params.parts;
+  let first = part * params.partSize;
+  let end = min(first + params.partSize, params.extent);
+  let base = o * params.extent * params.inner + i;
+  var result = Wide(x[base + first * params.inner]);
+  for (var r = first + 1u; r < end; r++) {
+    let next = Wide(x[base + r * params.inner]);
+    if (MAX) {
+      result = max(result, next);
+    } else {
+      result += next;
+    }
+  }
+  y[index] = Out(result * params.scale);
+}

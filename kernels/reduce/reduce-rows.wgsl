@@ -1,0 +1,50 @@
+// y[row, part] = sum or maximum over one part of a contiguous row, by one workgroup of LANES invocations. A row in
+// several parts is finished by a second run over its parts. Host side: reduce.ts. Constants: MAX.
+
+struct Params {
+  // Workgroups: rows times parts.
+  count: u32,
+  // Items (of WIDTH elements) of a row.
+  extent: u32,
+  parts: u32,
+  // Items of one part.
+  partSize: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<In>;
+// One element per workgroup, whatever WIDTH is.
+@group(0) @binding(1) var<storage, read_write> y: array<Result>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
+  lane = id;
+  let index = wg.y * GRID_X + wg.x;
+  if (index >= params.count) {
+    return;
+  }
+  let part = index % params.parts;
+  let base = index / params.parts * params.extent;
+  let first = base + part * params.partSize;
+  let end = min(first + params.partSize, base + params.extent);
+  // The part's first item is a safe start of a maximum for the lanes that get no item.
+  var result = select(Wide(0.0), Wide(x[first]), MAX);
+  for (var i = first + id; i < end; i += LANES) {
+    let next = Wide(x[i]);
+    if (MAX) {
+      result = max(result, next);
+    } else {
+      result += next;
+    }
+  }
+  var whole: f32;
+  if (MAX) {
+    whole = laneMax(largest(result));
+  } else {
+    whole = laneSum(total(result));
+  }
+  if (id == 0u) {
+    y[index] = Result(whole * params.scale);
+  }
+}
