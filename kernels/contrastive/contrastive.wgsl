@@ -1,0 +1,65 @@
+// Contrastive cross-entropy of a row of similarities: loss = log sum_j exp(s_j / t) - s_target / t over the pictures
+// that are not ignored (InfoNCE; van den Oord et al., arXiv 1807.03748). One workgroup of LANES invocations a row.
+// Backward: ds_j = g (p_j - [j = target]) / t, and this row's part of dt = -sum_j ds_j s_j / t.
+// Constant: BACKWARD. `extra` is the log-sum-exp [rows]; `y` is losses [rows] or ds [rows, columns].
+
+struct Params {
+  rows: u32,
+  columns: u32,
+  hasIgnore: u32,
+}
+
+@group(0) @binding(0) var<storage, read> s: array<f32>;
+@group(0) @binding(1) var<storage, read> temperature: array<f32>;
+@group(0) @binding(2) var<storage, read> goal: array<u32>;
+@group(0) @binding(3) var<storage, read> ignored: array<u32>;
+@group(0) @binding(4) var<storage, read> dy: array<f32>;
+@group(0) @binding(5) var<storage, read_write> extra: array<f32>;
+@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dTemperature: array<f32>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+fn counts(at: u32) -> bool {
+  return params.hasIgnore == 0u || ignored[at] == 0u;
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
+  lane = id;
+  let row = wg.y * GRID_X + wg.x;
+  if (row >= params.rows) {
+    return;
+  }
+  let base = row * params.columns;
+  let inverse = 1.0 / temperature[0];
+  let target_ = goal[row];
+  if (!BACKWARD) {
+    var highest = -3.0e38;
+    for (var j = lane; j < params.columns; j += LANES) {
+      highest = max(highest, select(-3.0e38, s[base + j] * inverse, counts(base + j)));
+    }
+    highest = laneMax(highest);
+    var sum = 0.0;
+    for (var j = lane; j < params.columns; j += LANES) {
+      sum += select(0.0, exp(s[base + j] * inverse - highest), counts(base + j));
+    }
+    let logSum = highest + log(laneSum(sum));
+    if (lane == 0u) {
+      extra[row] = logSum;
+      y[row] = logSum - s[base + target_] * inverse;
+    }
+  } else {
+    let g = dy[row];
+    var sum = 0.0;
+    for (var j = lane; j < params.columns; j += LANES) {
+      let p = select(0.0, exp(s[base + j] * inverse - extra[row]), counts(base + j));
+      let ds = g * (p - select(0.0, 1.0, j == target_)) * inverse;
+      y[base + j] = ds;
+      sum += ds * s[base + j];
+    }
+    let whole = laneSum(sum);
+    if (lane == 0u) {
+      dTemperature[row] = -whole * inverse;
+    }
+  }
+}

@@ -1,0 +1,81 @@
+// The Recall@K surrogate (Patel et al., "Recall@k surrogate loss with large batches", arXiv 2108.11179): a smooth rank
+//   rank = 1 + sum_{j != target} sigmoid((s_j - s_target) / rankTemperature)
+// and loss = 1 - mean_K sigmoid((K - rank) / recallTemperature) for K in {1, 2, 4, 8, 16}; arguments are clamped to
+// +-50. One workgroup of LANES invocations a row. Constant: BACKWARD. `extra` is the rank [rows]; `y` is losses [rows]
+// or ds [rows, columns].
+
+struct Params {
+  rows: u32,
+  columns: u32,
+  hasIgnore: u32,
+  rankTemperature: f32,
+  recallTemperature: f32,
+}
+
+@group(0) @binding(0) var<storage, read> s: array<f32>;
+@group(0) @binding(1) var<storage, read> goal: array<u32>;
+@group(0) @binding(2) var<storage, read> ignored: array<u32>;
+@group(0) @binding(3) var<storage, read> dy: array<f32>;
+@group(0) @binding(4) var<storage, read_write> extra: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+fn step(value: f32) -> f32 {
+  return 1.0 / (1.0 + exp(-clamp(value, -50.0, 50.0)));
+}
+
+// The slope of `step`; zero where the argument is clamped.
+fn slope(value: f32) -> f32 {
+  let p = step(value);
+  return select(0.0, p * (1.0 - p), abs(value) < 50.0);
+}
+
+fn counts(at: u32) -> bool {
+  return params.hasIgnore == 0u || ignored[at] == 0u;
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
+  lane = id;
+  let row = wg.y * GRID_X + wg.x;
+  if (row >= params.rows) {
+    return;
+  }
+  let base = row * params.columns;
+  let at = goal[row];
+  let positive = s[base + at];
+  if (!BACKWARD) {
+    var sum = 0.0;
+    for (var j = lane; j < params.columns; j += LANES) {
+      sum += select(0.0, step((s[base + j] - positive) / params.rankTemperature), j != at && counts(base + j));
+    }
+    let rank = 1.0 + laneSum(sum);
+    if (lane == 0u) {
+      var hits = 0.0;
+      for (var i = 0u; i < 5u; i++) {
+        hits += step((f32(1u << i) - rank) / params.recallTemperature);
+      }
+      extra[row] = rank;
+      y[row] = 1.0 - hits / 5.0;
+    }
+  } else {
+    var dRank = 0.0;
+    for (var i = 0u; i < 5u; i++) {
+      dRank += slope((f32(1u << i) - extra[row]) / params.recallTemperature);
+    }
+    let g = dy[row] * dRank / (5.0 * params.recallTemperature * params.rankTemperature);
+    var sum = 0.0;
+    for (var j = lane; j < params.columns; j += LANES) {
+      let other = j != at && counts(base + j);
+      let ds = select(0.0, g * slope((s[base + j] - positive) / params.rankTemperature), other);
+      if (j != at) {
+        y[base + j] = ds;
+      }
+      sum += ds;
+    }
+    let whole = laneSum(sum);
+    if (lane == 0u) {
+      y[base + at] = -whole;
+    }
+  }
+}
