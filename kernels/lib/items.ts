@@ -43,3 +43,19 @@ export function requireFloat(name: string, ...tensors: readonly Tensor[]): void 
     }
   }
 }
+
+/** A tensor as rows along its last axis. Throws TensorError on a scalar. */
+export function rowsOf(name: string, tensor: Tensor): { rows: number; length: number } {
+  const length = tensor.shape.at(-1);
+  if (length === undefined) throw new TensorError(`${name}: a scalar has no last axis.`);
+  return { rows: tensor.size / length, length };
+}
+
+/** The same kernel for vec4s, where row lengths are multiples of 4, and for scalars: chosen by the row length. */
+export function byWidth<K>(make: (suffix: string, include: string) => K): {
+  of(length: number): K;
+  all: K[];
+} {
+  const all = [make("", items(4)), make("-odd", items(1))];
+  return { of: (length) => all[length % 4 === 0 ? 0 : 1]!, all };
+}

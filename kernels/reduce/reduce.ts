@@ -122,14 +122,14 @@ function columnPart(extent: number, columns: number): number {
 }
 
 /**
- * Sums `x` over all its leading dimensions: [..., columns] gives [columns], in the dtype of `x`. Not recorded, the
- * same bits in every run. Throws TensorError where `columns` does not divide the size.
+ * Sums `x` over all its leading dimensions: [..., columns] gives [columns], f32 or f16, in `dtype` if told.
+ * Not recorded, the same bits in every run. Throws TensorError where `columns` does not divide the size.
  */
-export function sumLeading(x: Tensor, columns: number): Tensor {
+export function sumLeading(x: Tensor, columns: number, dtype: DType = x.dtype): Tensor {
   requireFloat("sumLeading", x);
   if (!Number.isInteger(columns) || columns < 1 || x.size % columns !== 0)
     throw new TensorError(`sumLeading: [${x.shape}] has no rows of ${columns}.`);
-  return reduce(x, { outer: 1, extent: x.size / columns, inner: columns }, [columns], {});
+  return reduce(x, { outer: 1, extent: x.size / columns, inner: columns }, [columns], {}, dtype);
 }
 
 /**

@@ -1,0 +1,34 @@
+// The gradient of x / max(|x|, eps) along each row: (dy - u (u . dy)) / |x| with u = x / |x|, or dy / eps where the
+// norm is below eps and counts as a constant. One workgroup of LANES invocations a row. Host side: normalize.ts.
+
+struct Params {
+  rows: u32,
+  // Items (of WIDTH elements) of a row.
+  length: u32,
+  eps: f32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<In>;
+@group(0) @binding(1) var<storage, read> norms: array<f32>;
+@group(0) @binding(2) var<storage, read> dy: array<In>;
+@group(0) @binding(3) var<storage, read_write> dx: array<Out>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
+  lane = id;
+  let row = wg.y * GRID_X + wg.x;
+  if (row >= params.rows) {
+    return;
+  }
+  let base = row * params.length;
+  let factor = 1.0 / max(norms[row], params.eps);
+  var products = Wide(0.0);
+  for (var i = id; i < params.length; i += LANES) {
+    products += Wide(x[base + i]) * factor * Wide(dy[base + i]);
+  }
+  let along = select(0.0, laneSum(total(products)), norms[row] > params.eps);
+  for (var i = id; i < params.length; i += LANES) {
+    dx[base + i] = Out((Wide(dy[base + i]) - Wide(x[base + i]) * factor * along) * factor);
+  }
+}

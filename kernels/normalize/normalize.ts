@@ -1,0 +1,52 @@
+// Scaling rows to length 1, as torch.nn.functional.normalize does.
+import { defineKernel, type Tensor } from "../../engine/index.ts";
+import { byWidth, requireFloat, rowsOf } from "../lib/items.ts";
+import { rowLanes } from "../lib/rows.ts";
+import forwardSource from "./normalize.wgsl?raw";
+import backwardSource from "./normalize-backward.wgsl?raw";
+
+const params = { rows: "u32", length: "u32", eps: "f32" } as const;
+
+const forwardKernel = byWidth((suffix, include) =>
+  defineKernel({
+    name: `normalize${suffix}`,
+    source: forwardSource,
+    includes: [include, rowLanes],
+    bindings: ["x", "+y", "+norms"],
+    params,
+  }),
+);
+const backwardKernel = byWidth((suffix, include) =>
+  defineKernel({
+    name: `normalize-backward${suffix}`,
+    source: backwardSource,
+    includes: [include, rowLanes],
+    bindings: ["x", "norms", "dy", "+dx"],
+    params,
+  }),
+);
+
+export const normalizeKernels = [...forwardKernel.all, ...backwardKernel.all];
+
+/**
+ * x / max(|x|, eps) with the Euclidean norm along the last axis; 1e-12 as in PyTorch unless told. f32 or f16, computed
+ * in f32. Throws TensorError on a scalar.
+ */
+export function normalize(x: Tensor, eps = 1e-12): Tensor {
+  requireFloat("normalize", x);
+  const { rows, length } = rowsOf("normalize", x);
+  const { engine } = x;
+  const run = {
+    params: { rows, length: length % 4 === 0 ? length / 4 : length, eps },
+    grid: rows,
+    dtype: x.dtype,
+  };
+  const y = engine.empty(x.shape, x.dtype);
+  const norms = engine.empty([rows]);
+  engine.run(forwardKernel.of(length), { ...run, bind: [x, y, norms] });
+  return engine.record("normalize", y, [x], (dy) => {
+    const dx = engine.empty(x.shape, x.dtype);
+    engine.run(backwardKernel.of(length), { ...run, bind: [x, norms, dy, dx] });
+    return [dx];
+  });
+}

@@ -1,0 +1,38 @@
+// y = x / max(|x|, eps) along each row, |x| the Euclidean norm. One workgroup of LANES invocations a row.
+// Host side: normalize.ts.
+
+struct Params {
+  rows: u32,
+  // Items (of WIDTH elements) of a row.
+  length: u32,
+  eps: f32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<In>;
+@group(0) @binding(1) var<storage, read_write> y: array<Out>;
+// The norm of each row.
+@group(0) @binding(2) var<storage, read_write> norms: array<f32>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
+  lane = id;
+  let row = wg.y * GRID_X + wg.x;
+  if (row >= params.rows) {
+    return;
+  }
+  let base = row * params.length;
+  var squares = Wide(0.0);
+  for (var i = id; i < params.length; i += LANES) {
+    let value = Wide(x[base + i]);
+    squares += value * value;
+  }
+  let norm = sqrt(laneSum(total(squares)));
+  if (id == 0u) {
+    norms[row] = norm;
+  }
+  let factor = 1.0 / max(norm, params.eps);
+  for (var i = id; i < params.length; i += LANES) {
+    y[base + i] = Out(Wide(x[base + i]) * factor);
+  }
+}

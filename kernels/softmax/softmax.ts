@@ -1,0 +1,59 @@
+// Softmax and log-softmax over the last axis, one subgroup a row.
+import { defineKernel, type Tensor } from "../../engine/index.ts";
+import { requireFloat, rowsOf } from "../lib/items.ts";
+import edgesSource from "../lib/row-edges.wgsl?raw";
+import { rowLanes } from "../lib/rows.ts";
+import forwardSource from "./softmax.wgsl?raw";
+import backwardSource from "./softmax-backward.wgsl?raw";
+
+const params = { rows: "u32", length: "u32" } as const;
+const includes = [rowLanes, edgesSource];
+
+const forwardKernel = defineKernel({
+  name: "softmax",
+  source: forwardSource,
+  includes,
+  bindings: ["x", "+y"],
+  params,
+});
+const backwardKernel = defineKernel({
+  name: "softmax-backward",
+  source: backwardSource,
+  includes,
+  bindings: ["s", "dy", "+y"],
+  params,
+});
+
+export const softmaxKernels = [forwardKernel, backwardKernel];
+
+function apply(name: string, x: Tensor, log: boolean): Tensor {
+  requireFloat(name, x);
+  const { rows, length } = rowsOf(name, x);
+  const { engine } = x;
+  const run = {
+    params: { rows, length },
+    grid: rows,
+    dtype: x.dtype,
+    constants: { ALIGNED: length % 4 === 0, LOG: log },
+  };
+  const y = engine.empty(x.shape, x.dtype);
+  engine.run(forwardKernel, { ...run, bind: [x, y] });
+  return engine.record(name, y, [x], (dy) => {
+    const dx = engine.empty(x.shape, x.dtype);
+    engine.run(backwardKernel, { ...run, bind: [y, dy, dx] });
+    return [dx];
+  });
+}
+
+/**
+ * e^x over the sum of e^x along the last axis. f32 or f16 of any shape but a scalar; elements may be -infinity, which
+ * become 0, as long as not the whole row is. Throws TensorError on a scalar.
+ */
+export function softmax(x: Tensor): Tensor {
+  return apply("softmax", x, false);
+}
+
+/** The logarithm of `softmax`, without its rounding near 0. */
+export function logSoftmax(x: Tensor): Tensor {
+  return apply("logSoftmax", x, true);
+}
