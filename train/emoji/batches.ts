@@ -20,7 +20,10 @@ export class BatchSampler {
   readonly #byReference: Int32Array;
   readonly #start: Int32Array;
   readonly #byKind: number[][] = KINDS.map(() => []);
+  /** Each kind's share of the triplets, up to a common factor. */
   readonly #weights: number[];
+  /** How often a grid starts from each kind, up to a common factor. */
+  readonly #drawWeights: number[];
 
   /**
    * @param classes int32 [pictures], answer class of each picture
@@ -42,6 +45,12 @@ export class BatchSampler {
       (a, b) => edits.reference[a] - edits.reference[b] || a - b,
     );
     this.#weights = this.#byKind.map((pool) => Math.min(pool.length, COUNT_CAP) ** BALANCE);
+    // A row of r pictures makes r(r - 1) triplets, so kinds with few values start more grids.
+    this.#drawWeights = this.#byKind.map((pool, kind) => {
+      const references = new Set(pool.map((edit) => edits.reference[edit])).size;
+      const row = Math.min(ROW, 1 + pool.length / references);
+      return references > 0 ? this.#weights[kind] / (row * (row - 1)) : 0;
+    });
   }
 
   /** The training edits, as indices into the edits. */
@@ -101,12 +110,12 @@ export class BatchSampler {
   }
 
   #drawKind(stream: Random): number {
-    let at = stream.next() * this.#weights.reduce((sum, weight) => sum + weight, 0);
-    for (let kind = 0; kind < this.#weights.length; kind++) {
-      at -= this.#weights[kind];
+    let at = stream.next() * this.#drawWeights.reduce((sum, weight) => sum + weight, 0);
+    for (let kind = 0; kind < this.#drawWeights.length; kind++) {
+      at -= this.#drawWeights[kind];
       if (at < 0) return kind;
     }
-    return this.#weights.findIndex((weight) => weight > 0);
+    return this.#drawWeights.findIndex((weight) => weight > 0);
   }
 
   /** A row of pictures that differ in one attribute, then the same row after a further change. */

@@ -171,7 +171,43 @@ export function answerClasses(items: Item[], pictures: PictureSet): Int32Array {
 }
 
 /**
- * Lists all visible edits among all pictures of all vendors; style edits between google and twitter only.
+ * Drops edits whose text has several answers because nobody can tell their reference from a look-alike: of a
+ * snowboarder whose skin is hidden, "make it a ninja" leaves the skin tone open.
+ */
+function dropAmbiguous(edits: Edits, classes: Int32Array): Edits {
+  const sizes = new Int32Array(classes.length);
+  for (const answer of classes) sizes[answer]++;
+  const answers = new Map<string, number>();
+  const key = (edit: number, text: string) => `${classes[edits.reference[edit]]} ${text}`;
+  const AMBIGUOUS = -1;
+  const all = edits.reference.map((_, edit) => edit);
+  const doubtful = all.filter((edit) => sizes[classes[edits.reference[edit]]] > 1);
+  for (const edit of doubtful) {
+    const answer = classes[edits.target[edit]];
+    for (const text of edits.texts[edits.change[edit]]) {
+      const known = answers.get(key(edit, text)) ?? answer;
+      answers.set(key(edit, text), known === answer ? answer : AMBIGUOUS);
+    }
+  }
+  const dropped = new Set(
+    doubtful.filter((edit) =>
+      edits.texts[edits.change[edit]].some((text) => answers.get(key(edit, text)) === AMBIGUOUS),
+    ),
+  );
+  const kept = all.filter((edit) => !dropped.has(edit));
+  return {
+    count: kept.length,
+    reference: kept.map((edit) => edits.reference[edit]),
+    target: kept.map((edit) => edits.target[edit]),
+    kind: Uint8Array.from(kept, (edit) => edits.kind[edit]),
+    change: kept.map((edit) => edits.change[edit]),
+    texts: edits.texts,
+  };
+}
+
+/**
+ * Lists all edits of all vendors that can be seen and have one answer; style edits between google and twitter
+ * only.
  * @param classes answer class of each picture; edits within a class are dropped, for nobody could see them
  */
 export function listEdits(items: Item[], classes: Int32Array): Edits {
@@ -196,7 +232,7 @@ export function listEdits(items: Item[], classes: Int32Array): Edits {
     kinds.push(KINDS.indexOf(kind));
     change.push(index);
   });
-  return {
+  const visible: Edits = {
     count: reference.length,
     reference: Int32Array.from(reference),
     target: Int32Array.from(target),
@@ -204,4 +240,5 @@ export function listEdits(items: Item[], classes: Int32Array): Edits {
     change: Int32Array.from(change),
     texts,
   };
+  return dropAmbiguous(visible, classes);
 }

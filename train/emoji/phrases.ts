@@ -258,7 +258,7 @@ function gesturePhrases(pose: string, labels: Map<string, string>): string[] {
     `${name} instead`,
     `now ${name}`,
     `show ${name}`,
-    `same hand but ${name}`,
+    `same skin but ${name}`,
   ];
 }
 
@@ -357,18 +357,13 @@ function keycapPhrases(from: number, to: number): string[] {
 function expressionPhrases(expression: string, labels: Map<string, string>): string[] {
   const label = labels.get(expression)?.toLowerCase();
   if (!label) throw new Error(`emojibase-data has no label for the face ${expression}`);
-  const name = label
-    .replace(/^smiling face/, "smile")
-    .replace(/ ?\bface\b ?/, " ")
-    .trim()
-    .replace(/^with /, "");
   return [
-    `change the expression to ${name}`,
-    `make the face: ${name}`,
-    `now ${name}`,
-    `${name} instead`,
-    `should look ${name}`,
-    `different mood: ${name}`,
+    `change it to ${label}`,
+    `${label} instead`,
+    `now ${label}`,
+    `show ${label}`,
+    `swap for ${label}`,
+    `should be ${label}`,
   ];
 }
 
