@@ -12,6 +12,8 @@ export interface Node {
   id: number;
   name: string;
   inputs: readonly Tensor[];
+  /** Which inputs a gradient had to reach when this was recorded; a disposed tensor no longer tells. */
+  tracked: readonly boolean[];
   backward(grad: Tensor, needs: readonly boolean[]): readonly (Tensor | null)[];
 }
 
@@ -40,6 +42,12 @@ export function propagate(output: Tensor, grad: Tensor, accumulator: Accumulator
     if (tensor.requiresGrad) accumulator.leaf(tensor, incoming);
     const node = tensor.node;
     if (!node) continue;
+    const lost = node.inputs.findIndex((input, i) => node.tracked[i] && input.disposed);
+    if (lost >= 0) {
+      throw new TensorError(
+        `backward: input ${lost} of ${node.name} was disposed, and the graph behind it is gone.`,
+      );
+    }
     const needs = node.inputs.map(tracked);
     const results = node.backward(incoming, needs);
     node.inputs.forEach((input, i) => {

@@ -195,7 +195,8 @@ export class Engine {
 
   /** Gives `output` a place in the graph, where any input needs a gradient. Returns `output`. */
   record(name: string, output: Tensor, inputs: readonly Tensor[], backward: Node["backward"]): Tensor {
-    if (inputs.some(tracked)) output.node = { id: this.nextNode++, name, inputs, backward };
+    const flags = inputs.map(tracked);
+    if (flags.includes(true)) output.node = { id: this.nextNode++, name, inputs, tracked: flags, backward };
     return output;
   }
 

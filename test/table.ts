@@ -1,0 +1,343 @@
+// Runs one case of the op table and says what is wrong with it. Values and gradients come from the GPU and are held
+// against float64 on the CPU; the gradients' formulas are themselves held against central differences of the float64
+// result, so that a rule and its reference can't be wrong in the same way. No Node here: pages run this file too.
+//
+// Gradients are taken in the middle of a graph, z = w · op(x / 2) with 1.75 as the gradient of z: a rule that forgets
+// its incoming gradient, or the graph around it, gives other numbers. Both factors are exact in f16.
+
+import { drawValues, type Input, type OpCase } from "../bench/cases/case.ts";
+import { defineKernel, type Engine, normal, propagate, type Tensor } from "../engine/index.ts";
+
+/** What came of a case. */
+export interface CaseResult {
+  name: string;
+  /** What is wrong, a line each; empty where the case passes. */
+  failures: string[];
+  /** Why the case could not run here, null where it did. */
+  skipped: string | null;
+  /** The largest relative errors: of the result, and of the gradient of each input that has one. */
+  errors: Record<string, number>;
+  /** The result and the gradients as the device gave them, under the same names as in `errors`. */
+  outputs: Record<string, ArrayLike<number>>;
+}
+
+/** z = values * factors, or values * factor where HAS_FACTORS is false. */
+const multiplyKernel = defineKernel({
+  name: "test-multiply",
+  bindings: ["x", "w", "+y"],
+  params: { size: "u32", factor: "f32" },
+  source: `
+struct Params { size: u32, factor: f32 }
+@group(0) @binding(0) var<storage, read> x: array<Scalar>;
+@group(0) @binding(1) var<storage, read> w: array<Scalar>;
+@group(0) @binding(2) var<storage, read_write> y: array<Scalar>;
+@group(1) @binding(0) var<uniform> params: Params;
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
+  let i = (wg.y * GRID_X + wg.x) * 64u + id;
+  if (i < params.size) {
+    y[i] = Scalar(f32(x[i]) * select(params.factor, f32(w[i]), HAS_FACTORS));
+  }
+}`,
+});
+
+/** A recorded op of the test's own, so that no kernel under test checks itself: x times one number or a tensor. */
+export function multiply(x: Tensor, by: number | Tensor): Tensor {
+  const { engine } = x;
+  const times = (value: Tensor) => {
+    const y = engine.empty(value.shape, value.dtype);
+    engine.run(multiplyKernel, {
+      bind: [value, typeof by === "number" ? value : by, y],
+      params: { size: value.size, factor: typeof by === "number" ? by : 0 },
+      grid: Math.ceil(value.size / 64),
+      dtype: value.dtype,
+      constants: { HAS_FACTORS: typeof by !== "number" },
+    });
+    return y;
+  };
+  return engine.record("multiply", times(x), [x], (dy) => [times(dy)]);
+}
+
+/** a + b, for `propagate`; a kernel of the test's own for the same reason. */
+const addKernel = defineKernel({
+  name: "test-add",
+  bindings: ["a", "b", "+y"],
+  params: { size: "u32" },
+  source: `
+struct Params { size: u32 }
+@group(0) @binding(0) var<storage, read> a: array<Scalar>;
+@group(0) @binding(1) var<storage, read> b: array<Scalar>;
+@group(0) @binding(2) var<storage, read_write> y: array<Scalar>;
+@group(1) @binding(0) var<uniform> params: Params;
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
+  let i = (wg.y * GRID_X + wg.x) * 64u + id;
+  if (i < params.size) {
+    y[i] = Scalar(f32(a[i]) + f32(b[i]));
+  }
+}`,
+});
+
+/** The sum of two tensors, not recorded. */
+export function addTensors(a: Tensor, b: Tensor): Tensor {
+  const y = a.engine.empty(a.shape, a.dtype);
+  a.engine.run(addKernel, {
+    bind: [a, b, y],
+    params: { size: a.size },
+    grid: Math.ceil(a.size / 64),
+    dtype: a.dtype,
+  });
+  return y;
+}
+
+const inputFactor = 0.5;
+const outputFactor = 1.75;
+const differenceTolerance = 1e-6;
+const sampleSize = 2000;
+
+/** What float64 says of a case. The result is kept, as tests run each case on several engines. */
+interface Expected {
+  values: Float64Array[];
+  /** Null where only single elements can be asked for. */
+  result: Float64Array | null;
+  weights: Float64Array;
+  /** Gradients of sum(weights · result), without the factors around the op. */
+  gradients: (Float64Array | null)[] | null;
+  failures: string[];
+}
+
+const expectations = new WeakMap<OpCase, Expected>();
+
+/**
+ * Records a case forward and backward without looking at what comes of it, on zeros. With this done for the whole
+ * table first, all pipelines compile at once instead of one case after the other.
+ */
+export function recordCase(engine: Engine, opCase: OpCase): void {
+  if (!engine.hasF16 && opCase.inputs.some((input) => input.dtype === "f16")) return;
+  engine.scope(() => {
+    const tensors = opCase.inputs.map((input) => engine.zeros(input.shape, input.dtype));
+    opCase.run(tensors, engine);
+    if (!opCase.gradients) return;
+    for (const [i, input] of opCase.inputs.entries()) tensors[i]!.requiresGrad = carriesGradient(input);
+    const output = opCase.run(tensors, engine);
+    propagate(multiply(output, outputFactor), output, { add: addTensors, leaf() {} });
+  });
+}
+
+/** Runs a case forward and backward on an engine, which should be one with `poison`. */
+export async function runCase(engine: Engine, opCase: OpCase): Promise<CaseResult> {
+  const { name, inputs } = opCase;
+  const result: CaseResult = { name, failures: [], skipped: null, errors: {}, outputs: {} };
+  if (!engine.hasF16 && inputs.some((input) => input.dtype === "f16")) {
+    return { ...result, skipped: "the adapter has no f16" };
+  }
+  const usedBefore = engine.stats().usedBytes;
+  const expected = expect(opCase);
+  result.failures.push(...expected.failures);
+  const tolerance = opCase.tolerance ?? (inputs.some((input) => input.dtype === "f16") ? 5e-3 : 1e-5);
+  const compare = (label: string, got: ArrayLike<number>, wanted: Float64Array) => {
+    const error = relativeError(got, wanted);
+    result.errors[label] = Math.max(result.errors[label] ?? 0, error);
+    if (!(error <= tolerance)) {
+      result.failures.push(`${label}: relative error ${error.toExponential(2)}, allowed ${tolerance}`);
+    }
+  };
+
+  const tensors = inputs.map((input, i) => engine.tensor(expected.values[i]!, input.shape, input.dtype));
+  const output = engine.scope(() => opCase.run(tensors, engine));
+  const values = await output.read();
+  result.outputs.result = values;
+  if (expected.result) {
+    compare("result", values, expected.result);
+  } else {
+    const indices = sampleIndices(output.size);
+    compare(
+      "result",
+      Float64Array.from(indices, (index) => values[index]!),
+      Float64Array.from(indices, (index) => opCase.referenceAt!(expected.values, index)),
+    );
+  }
+  if (inputs.some((_, i) => output === tensors[i])) result.failures.push("the result is an input itself");
+  else output.dispose();
+  for (const [i, tensor] of tensors.entries()) {
+    const after = await tensor.read();
+    if (!after.every((value, j) => value === expected.values[i]![j])) {
+      result.failures.push(`${inputs[i]!.name} was changed by the op`);
+    }
+    tensor.dispose();
+  }
+
+  if (expected.gradients) {
+    const floating = inputs.flatMap((input, i) => (carriesGradient(input) ? [i] : []));
+    // All inputs at once, then each alone: a rule may not lean on gradients that nobody asked for.
+    const choices = floating.length > 1 ? [floating, ...floating.map((i) => [i])] : [floating];
+    for (const chosen of choices) {
+      const run = await runGradients(engine, opCase, expected, chosen);
+      const alone = chosen.length < floating.length ? " alone" : "";
+      result.failures.push(...run.failures.map((failure) => failure + alone));
+      if (expected.result) compare(`result for gradients${alone}`, run.output, expected.result);
+      for (const i of floating) {
+        const wanted = expected.gradients[i];
+        const got = run.gradients[i];
+        const label = `gradient of ${inputs[i]!.name}${alone}`;
+        if (!wanted || !chosen.includes(i)) {
+          if (got) result.failures.push(`${label}: there should be none`);
+          continue;
+        }
+        if (!got) {
+          result.failures.push(`${label}: none came`);
+          continue;
+        }
+        if (!alone) result.outputs[label] = got;
+        compare(
+          label,
+          got,
+          wanted.map((value) => inputFactor * outputFactor * value),
+        );
+      }
+    }
+  }
+  const left = engine.stats().usedBytes - usedBefore;
+  if (left !== 0) result.failures.push(`${left} bytes were not given back`);
+  return result;
+}
+
+/** One run forward and backward with gradients for the `chosen` inputs. */
+async function runGradients(engine: Engine, opCase: OpCase, expected: Expected, chosen: number[]) {
+  const { inputs } = opCase;
+  const failures: string[] = [];
+  const tensors = inputs.map((input, i) => {
+    const values = expected.values[i]!;
+    const doubled = carriesGradient(input) ? values.map((value) => value / inputFactor) : values;
+    const tensor = engine.tensor(doubled, input.shape, input.dtype);
+    tensor.requiresGrad = chosen.includes(i);
+    return tensor;
+  });
+  const made = engine.scope(() => {
+    const halved = tensors.map((tensor, i) =>
+      carriesGradient(inputs[i]!) ? multiply(tensor, inputFactor) : tensor,
+    );
+    const output = opCase.run(halved, engine);
+    const weights = engine.tensor(expected.weights, output.shape, output.dtype);
+    const weighted = multiply(output, weights);
+    const factor = engine.tensor(
+      new Float64Array(weighted.size).fill(outputFactor),
+      output.shape,
+      output.dtype,
+    );
+    const gradients: (Tensor | null)[] = inputs.map(() => null);
+    propagate(weighted, factor, {
+      add: addTensors,
+      leaf(tensor, gradient) {
+        const i = tensors.indexOf(tensor);
+        if (gradient.shape.join() !== tensor.shape.join()) {
+          failures.push(`gradient of ${inputs[i]!.name}: shape [${gradient.shape}], not [${tensor.shape}]`);
+        }
+        if (gradient.dtype !== tensor.dtype) failures.push(`gradient of ${inputs[i]!.name}: ${gradient}`);
+        gradients[i] = gradient;
+      },
+    });
+    // Keys, because a scope keeps the tensors on one level of an object.
+    return { output, ...Object.fromEntries(gradients.map((gradient, i) => [`${i}`, gradient])) } as {
+      output: Tensor;
+      [i: number]: Tensor | null;
+    };
+  });
+  const output = await made.output.read();
+  const gradients: (ArrayLike<number> | null)[] = [];
+  for (const i of inputs.keys()) gradients.push(made[i] ? await made[i].read() : null);
+  for (const tensor of [...tensors, made.output, ...inputs.map((_, i) => made[i])]) tensor?.dispose();
+  return { output, gradients, failures };
+}
+
+/** The float64 side of a case, and the check of its gradient formulas against central differences. */
+function expect(opCase: OpCase): Expected {
+  const known = expectations.get(opCase);
+  if (known) return known;
+  const values = opCase.inputs.map((input, i) => {
+    const drawn = drawValues(input, i + 1);
+    return input.dtype === "f16" ? drawn.map(roundToHalf) : drawn;
+  });
+  const sampled = opCase.referenceAt !== undefined;
+  const result = sampled ? null : opCase.reference(values);
+  const expected: Expected = {
+    values,
+    result,
+    weights: new Float64Array(0),
+    gradients: null,
+    failures: [],
+  };
+  if (opCase.gradients && result && !opCase.bench) {
+    const half = opCase.inputs.some((input) => input.dtype === "f16");
+    const weight = (i: number) => normal({ key: 77, stream: 0 }, i);
+    expected.weights = Float64Array.from(result, (_, i) => (half ? roundToHalf : Math.fround)(weight(i)));
+    expected.gradients = opCase.gradients(values, expected.weights);
+    expected.failures = checkFormulas(opCase, expected.values, expected.weights, expected.gradients);
+  }
+  expectations.set(opCase, expected);
+  return expected;
+}
+
+/** Compares the gradients' formulas with central differences along one random direction for each input. */
+function checkFormulas(
+  opCase: OpCase,
+  values: Float64Array[],
+  weights: Float64Array,
+  gradients: (Float64Array | null)[],
+): string[] {
+  const failures: string[] = [];
+  const loss = (at: Float64Array[]) =>
+    opCase.reference(at).reduce((sum, value, i) => sum + weights[i]! * value, 0);
+  opCase.inputs.forEach((input, i) => {
+    const gradient = gradients[i];
+    if (!gradient) return;
+    const direction = values[i]!.map((_, j) => normal({ key: 99, stream: i }, j));
+    const step = 1e-5;
+    const moved = (sign: number) =>
+      values.map((array, at) =>
+        at === i ? array.map((value, j) => value + sign * step * direction[j]!) : array,
+      );
+    const numeric = (loss(moved(1)) - loss(moved(-1))) / (2 * step);
+    const analytic = gradient.reduce((sum, value, j) => sum + value * direction[j]!, 0);
+    const size = Math.hypot(Math.sqrt(gradient.reduce((sum, value) => sum + value * value, 0)), analytic);
+    if (!(Math.abs(numeric - analytic) <= differenceTolerance * size)) {
+      failures.push(
+        `formula of the gradient of ${input.name}: ${analytic}, but central differences give ${numeric}`,
+      );
+    }
+  });
+  return failures;
+}
+
+/** The largest |a - b| / (|b| + rms(b)); infinite where `a` is not finite or has another length. */
+export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  if (a.length !== b.length) return Number.POSITIVE_INFINITY;
+  let squares = 0;
+  for (let i = 0; i < b.length; i++) squares += b[i]! * b[i]!;
+  const rms = Math.sqrt(squares / b.length);
+  let worst = 0;
+  for (let i = 0; i < b.length; i++) {
+    if (!Number.isFinite(a[i]!)) return Number.POSITIVE_INFINITY;
+    const difference = Math.abs(a[i]! - b[i]!);
+    if (difference > 0) worst = Math.max(worst, difference / (Math.abs(b[i]!) + rms));
+  }
+  return worst;
+}
+
+function carriesGradient(input: Input): boolean {
+  return input.grad !== false && (input.dtype ?? "f32").startsWith("f");
+}
+
+/** Where a large result is looked at: the ends, and places between that no tiling favours. */
+function sampleIndices(size: number): number[] {
+  const step = Math.max(1, Math.floor(size / sampleSize)) | 1;
+  const indices = [size - 1];
+  for (let index = 0; index < size; index += step) indices.push(index);
+  return indices;
+}
+
+/** The nearest number that f16 has, for numbers of ordinary size, where f16 has 11 significant bits. */
+function roundToHalf(value: number): number {
+  const unit = 2 ** (Math.max(Math.floor(Math.log2(Math.abs(value) || 1)), -14) - 10);
+  return Math.round(value / unit) * unit;
+}
