@@ -1,0 +1,132 @@
+// The shift encoder: BERT with post-norm layers and, after self-attention, cross-attention to picture tokens in every
+// layer (Devlin et al., arXiv 1810.04805; the cross-attention and its order as in BLIP's med.py). No token types, no
+// pooler, no causal mask.
+import type { RandomStreams, Tensor } from "../engine/index.ts";
+import { crossAttention, selfAttention } from "../kernels/attention/attention.ts";
+import { dropout, dropoutAdd } from "../kernels/dropout/dropout.ts";
+import { addPositions, embedding } from "../kernels/embedding/embedding.ts";
+import { layernorm } from "../kernels/layernorm/layernorm.ts";
+import { linear } from "../kernels/matmul/matmul.ts";
+import type { ModelConfig } from "./config.ts";
+import { linearSpecs, normSpecs, type ParameterSpec, type Parameters } from "./parameters.ts";
+import { stage } from "./stage.ts";
+
+const root = "text_encoder";
+
+/** Parameters of the text encoder; cross-attention only where the fusion is early. */
+export function bertSpecs(config: ModelConfig, vocabularySize: number): ParameterSpec[] {
+  const { width, depth, intermediate, maxPositions } = config.text;
+  const deviation = config.initializerRange;
+  const embeddings = `${root}.embeddings`;
+  const specs: ParameterSpec[] = [
+    {
+      name: `${embeddings}.word_embeddings.weight`,
+      shape: [vocabularySize, width],
+      initial: { normal: deviation },
+    },
+    {
+      name: `${embeddings}.position_embeddings.weight`,
+      shape: [maxPositions, width],
+      initial: { normal: deviation },
+    },
+    ...normSpecs(`${embeddings}.LayerNorm`, width),
+  ];
+  const output = (name: string, inputs: number) => [
+    ...linearSpecs(`${name}.dense`, width, inputs, deviation),
+    ...normSpecs(`${name}.LayerNorm`, width),
+  ];
+  for (let i = 0; i < depth; i++) {
+    const layer = `${root}.encoder.layer.${i}`;
+    specs.push(
+      ...linearSpecs(`${layer}.attention.self.qkv`, 3 * width, width, deviation),
+      ...output(`${layer}.attention.output`, width),
+    );
+    if (config.fusion === "early" || config.fusion === "image") {
+      specs.push(
+        ...linearSpecs(`${layer}.crossattention.self.query`, width, width, deviation),
+        ...linearSpecs(`${layer}.crossattention.self.key_value`, 2 * width, config.vision.width, deviation),
+        ...output(`${layer}.crossattention.output`, width),
+      );
+    }
+    specs.push(
+      ...linearSpecs(`${layer}.intermediate.dense`, intermediate, width, deviation),
+      ...output(`${layer}.output`, intermediate),
+    );
+  }
+  return specs;
+}
+
+/** Tokens of a batch of texts. */
+export interface TextInput {
+  /** u32 [texts, length] */
+  ids: Tensor;
+  /** u32 [texts, length], 1 for a token, 0 for padding. */
+  mask: Tensor;
+}
+
+/** Pictures that texts attend to. */
+export interface ImageInput {
+  /** f32 [pictures, tokens, vision width] */
+  tokens: Tensor;
+  /** Which picture each text attends to, [texts]; several texts may share one. */
+  source: Uint32Array;
+}
+
+/**
+ * Encodes texts, grounded in pictures where `image` is given.
+ * @param streams random streams for dropout while training; null switches dropout off
+ * @returns f32 [texts, length, width]
+ */
+export function bert(
+  parameters: Parameters,
+  config: ModelConfig["text"],
+  text: TextInput,
+  image: ImageInput | null,
+  streams: RandomStreams | null,
+): Tensor {
+  const p = (name: string) => parameters.get(`${root}.${name}`);
+  const { engine } = text.ids;
+  const probability = streams ? config.dropout : 0;
+  const attentionDropout = () => (probability > 0 ? { probability, key: streams!.stream() } : null);
+  const norm = (x: Tensor, name: string) =>
+    layernorm(x, p(`${name}.weight`), p(`${name}.bias`), { eps: config.layerNormEpsilon });
+  const dense = (x: Tensor, name: string, options: { gelu?: boolean; residual?: Tensor } = {}) =>
+    linear(x, p(`${name}.weight`), { bias: p(`${name}.bias`), ...options });
+  /** LayerNorm(dropout(dense(x)) + residual); without dropout the sum is part of the product. */
+  const output = (x: Tensor, residual: Tensor, name: string) => {
+    const sum =
+      probability > 0
+        ? dropoutAdd(dense(x, `${name}.dense`), residual, probability, streams!.stream())
+        : dense(x, `${name}.dense`, { residual });
+    return norm(sum, `${name}.LayerNorm`);
+  };
+
+  let x = stage(engine, () => {
+    const words = embedding(p("embeddings.word_embeddings.weight"), text.ids);
+    const placed = addPositions(words, p("embeddings.position_embeddings.weight"));
+    const normed = norm(placed, "embeddings.LayerNorm");
+    return probability > 0 ? dropout(normed, probability, streams!.stream()) : normed;
+  });
+  for (let i = 0; i < config.depth; i++) {
+    const layer = `encoder.layer.${i}`;
+    const before = x;
+    x = stage(engine, () => {
+      const qkv = dense(before, `${layer}.attention.self.qkv`);
+      const own = selfAttention(qkv, { heads: config.heads, mask: text.mask, dropout: attentionDropout() });
+      let hidden = output(own, before, `${layer}.attention.output`);
+      if (image) {
+        const query = dense(hidden, `${layer}.crossattention.self.query`);
+        const keyValue = dense(image.tokens, `${layer}.crossattention.self.key_value`);
+        const seen = crossAttention(query, keyValue, {
+          heads: config.heads,
+          source: image.source,
+          dropout: attentionDropout(),
+        });
+        hidden = output(seen, hidden, `${layer}.crossattention.output`);
+      }
+      const wide = dense(hidden, `${layer}.intermediate.dense`, { gelu: true });
+      return output(wide, hidden, `${layer}.output`);
+    });
+  }
+  return x;
+}

@@ -1,0 +1,105 @@
+// CASE, the Cross-Attention driven Shift Encoder (Levy et al., arXiv 2303.09429): a ViT for pictures, a BERT whose
+// layers attend to the reference picture's tokens for queries, and two projections into one space. The reverse query
+// carries the learnt token [REV] behind its first token. Rivals for comparison are values of `fusion`.
+import type { Engine, RandomStreams, Tensor } from "../engine/index.ts";
+import { add } from "../kernels/elementwise/binary.ts";
+import { clampInPlace } from "../kernels/elementwise/unary.ts";
+import { embedding } from "../kernels/embedding/embedding.ts";
+import { linear } from "../kernels/matmul/matmul.ts";
+import { normalize } from "../kernels/normalize/normalize.ts";
+import { takeFirst } from "../kernels/shape/reshape.ts";
+import { bert, bertSpecs, type TextInput } from "./bert.ts";
+import type { ModelConfig } from "./config.ts";
+import { linearSpecs, type ParameterSpec, Parameters } from "./parameters.ts";
+import { stage } from "./stage.ts";
+import { vit, vitSpecs } from "./vit.ts";
+
+/** All parameters of a model. */
+export function caseSpecs(config: ModelConfig, vocabularySize: number): ParameterSpec[] {
+  const { projection, initializerRange } = config;
+  const specs = [
+    ...vitSpecs(config),
+    ...bertSpecs(config, vocabularySize),
+    ...linearSpecs("vision_proj", projection, config.vision.width, initializerRange),
+    ...linearSpecs("text_proj", projection, config.text.width, initializerRange),
+  ];
+  if (config.fusion === "late") {
+    specs.push(...linearSpecs("reference_proj", projection, config.vision.width, initializerRange));
+  }
+  return [...specs, { name: "temp", shape: [1], initial: { constant: config.temperature.initial } }];
+}
+
+export interface CaseOptions {
+  /** Which parameters learn, by name; all unless told. Freezing the ViT is `(name) => !name.startsWith("vision_")`. */
+  trainable?: (name: string) => boolean;
+}
+
+export class Case {
+  readonly parameters: Parameters;
+
+  constructor(
+    readonly engine: Engine,
+    readonly config: ModelConfig,
+    vocabularySize: number,
+    options: CaseOptions = {},
+  ) {
+    this.parameters = new Parameters(engine, caseSpecs(config, vocabularySize), options.trainable);
+  }
+
+  /** The learnt temperature, f32 [1]. */
+  get temperature(): Tensor {
+    return this.parameters.get("temp");
+  }
+
+  /**
+   * Encodes pictures.
+   * @param pixels f32 [pictures, 3, size, size], normalised
+   * @returns f32 [pictures, tokens, width]
+   */
+  encodeImages(pixels: Tensor): Tensor {
+    return vit(this.parameters, this.config.vision, pixels);
+  }
+
+  /**
+   * Target embeddings: normalise(vision_proj(class token)).
+   * @param tokens f32 [pictures, tokens, width], from `encodeImages`
+   * @returns f32 [pictures, projection], rows of unit length
+   */
+  embedTargets(tokens: Tensor): Tensor {
+    return stage(this.engine, () => normalize(this.project(takeFirst(tokens), "vision_proj")));
+  }
+
+  /**
+   * Query embeddings: normalise(text_proj(shift encoder's first token)).
+   * @param text tokens of the texts; each starts with [ENC] or [CLS], a reverse query's second token is [REV]
+   * @param tokens f32 [pictures, tokens, width] of the reference pictures; not used where fusion is "text"
+   * @param source [texts], which of the pictures each text refers to
+   * @param streams random streams for dropout, null outside of training
+   * @returns f32 [texts, projection], rows of unit length
+   */
+  embedQueries(text: TextInput, tokens: Tensor, source: Uint32Array, streams: RandomStreams | null): Tensor {
+    const { fusion } = this.config;
+    const image = fusion === "early" || fusion === "image" ? { tokens, source } : null;
+    const hidden = bert(this.parameters, this.config.text, text, image, streams);
+    return stage(this.engine, () => {
+      const shift = this.project(takeFirst(hidden), "text_proj");
+      if (fusion !== "late") return normalize(shift);
+      const rows = this.engine.tensor(source, [source.length], "u32");
+      const reference = this.project(embedding(takeFirst(tokens), rows), "reference_proj");
+      return normalize(add(shift, reference));
+    });
+  }
+
+  /** Keeps the temperature in its range; call before each training step, as BLIP does. */
+  clampTemperature(): void {
+    clampInPlace(this.temperature, this.config.temperature.low, this.config.temperature.high);
+  }
+
+  dispose(): void {
+    this.parameters.dispose();
+  }
+
+  private project(x: Tensor, name: string): Tensor {
+    return linear(x, this.parameters.get(`${name}.weight`), { bias: this.parameters.get(`${name}.bias`) });
+  }
+}

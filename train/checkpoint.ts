@@ -1,0 +1,166 @@
+// Checkpoints: one safetensors file with parameters, the optimiser's moments and the position in the run. It is written
+// under another name and renamed, so that a file with a checkpoint's name is whole; the one before is kept as well.
+import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Shape } from "../engine/index.ts";
+import { sizeOf } from "../engine/index.ts";
+import type { AdamW } from "../kernels/optimizer/adamw.ts";
+import type { Parameters } from "../model/parameters.ts";
+import { CheckpointError, readSafetensors, toFloat32, writeSafetensors } from "../model/safetensors.ts";
+
+/** Where a run stands. */
+export interface Position {
+  /** Optimiser steps done. */
+  step: number;
+  /** Seconds of training so far. */
+  seconds: number;
+}
+
+type Values = Map<string, { shape: Shape; data: Float32Array }>;
+
+const kept = 2;
+const pattern = /^checkpoint-(\d+)\.safetensors$/;
+
+/** Writes bytes so that `file` either has all of them or what it had before. */
+export async function writeAtomically(file: string, bytes: Uint8Array | string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true });
+  const draft = `${file}.${process.pid}.draft`;
+  const handle = await open(draft, "w");
+  try {
+    await handle.writeFile(bytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(draft, file);
+}
+
+/** Reads a safetensors file of f32, f16 or bf16 tensors. Throws CheckpointError, naming the file. */
+export async function readTensors(
+  file: string,
+): Promise<{ values: Values; metadata: Record<string, string> }> {
+  try {
+    const { tensors, metadata } = readSafetensors(await readFile(file));
+    const values: Values = new Map();
+    for (const [name, entry] of tensors) values.set(name, { shape: entry.shape, data: toFloat32(entry) });
+    return { values, metadata: metadata ?? {} };
+  } catch (cause) {
+    throw new CheckpointError(`${file}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Writes f32 tensors to a safetensors file. */
+export async function writeTensors(
+  file: string,
+  values: ReadonlyMap<string, { shape: Shape; data: Float32Array }>,
+  metadata: Record<string, string> = {},
+): Promise<void> {
+  const tensors = Object.fromEntries(
+    Array.from(values, ([name, { shape, data }]) => [
+      name,
+      { dtype: "F32" as const, shape: [...shape], data },
+    ]),
+  );
+  await writeAtomically(file, writeSafetensors(tensors, metadata));
+}
+
+/** Writes a checkpoint into the folder of a run and removes all but the last two. Returns the file. */
+export async function saveCheckpoint(
+  dir: string,
+  parameters: Parameters,
+  optimizer: AdamW,
+  seconds: number,
+): Promise<string> {
+  const all: Values = new Map();
+  for (const [name, entry] of await parameters.read()) all.set(`model.${name}`, entry);
+  for (const [kind, moments] of momentsOf(optimizer)) {
+    const flats = await Promise.all(moments.map((moment) => moment.read() as Promise<Float32Array>));
+    for (const { name, shape } of parameters.specs) {
+      const place = parameters.place(name);
+      if (!place) continue;
+      const data = flats[place.flat]!.subarray(place.offset, place.offset + sizeOf(shape));
+      all.set(`${kind}.${name}`, { shape, data });
+    }
+  }
+  const { step } = optimizer;
+  const file = join(dir, `checkpoint-${String(step).padStart(7, "0")}.safetensors`);
+  await writeTensors(file, all, { step: `${step}`, seconds: `${seconds}` });
+  for (const older of (await listCheckpoints(dir)).slice(kept)) await rm(older, { force: true });
+  return file;
+}
+
+/** The checkpoints in a run's folder, newest first. */
+export async function listCheckpoints(dir: string): Promise<string[]> {
+  const names = await readdir(dir).catch(() => []);
+  return names
+    .filter((name) => pattern.test(name))
+    .sort()
+    .reverse()
+    .map((name) => join(dir, name));
+}
+
+/**
+ * Loads the newest checkpoint that can be read; `warn` is told of those that can't.
+ * Throws CheckpointError where there is none.
+ */
+export async function loadCheckpoint(
+  dir: string,
+  parameters: Parameters,
+  optimizer: AdamW,
+  warn: (message: string) => void,
+): Promise<Position> {
+  for (const file of await listCheckpoints(dir)) {
+    try {
+      return restore(await readTensors(file), file, parameters, optimizer);
+    } catch (error) {
+      if (!(error instanceof CheckpointError)) throw error;
+      warn(`${error.message}; trying the one before.`);
+    }
+  }
+  throw new CheckpointError(`${dir} has no checkpoint that can be read.`);
+}
+
+function restore(
+  { values, metadata }: Awaited<ReturnType<typeof readTensors>>,
+  file: string,
+  parameters: Parameters,
+  optimizer: AdamW,
+): Position {
+  const step = Number(metadata.step);
+  const seconds = Number(metadata.seconds);
+  if (!Number.isInteger(step) || !Number.isFinite(seconds)) {
+    throw new CheckpointError(`${file}: says neither step nor seconds, so it is no training checkpoint`);
+  }
+  const part = (prefix: string): Values =>
+    new Map(
+      Array.from(values)
+        .filter(([name]) => name.startsWith(`${prefix}.`))
+        .map(([name, entry]) => [name.slice(prefix.length + 1), entry]),
+    );
+  parameters.load(part("model"));
+  for (const [kind, moments] of momentsOf(optimizer)) {
+    const stored = part(kind);
+    const flats = moments.map((moment) => new Float32Array(moment.size));
+    for (const { name, shape } of parameters.specs) {
+      const place = parameters.place(name);
+      if (!place) continue;
+      const entry = stored.get(name);
+      if (!entry || entry.data.length !== sizeOf(shape)) {
+        throw new CheckpointError(`${file}: the optimiser's "${kind}.${name}" is missing or of another size`);
+      }
+      flats[place.flat]!.set(entry.data, place.offset);
+    }
+    moments.forEach((moment, i) => {
+      moment.engine.write(moment, flats[i]!);
+    });
+  }
+  optimizer.step = step;
+  return { step, seconds };
+}
+
+function momentsOf(optimizer: AdamW) {
+  return [
+    ["first", optimizer.firstMoments],
+    ["second", optimizer.secondMoments],
+  ] as const;
+}

@@ -1,0 +1,86 @@
+// A run's configuration: data, model, training. Unknown keys are errors. A file is JSON; what it leaves out gets the
+// defaults below.
+import { readFile } from "node:fs/promises";
+import { z } from "zod";
+import { modelSchema } from "../model/config.ts";
+
+const count = z.int().positive();
+
+const trainingSchema = z
+  .strictObject({
+    /** Optimiser steps. */
+    steps: count,
+    /** Pictures encoded per batch, shared by its triplets. */
+    pictures: count.default(64),
+    /** Triplets per batch. */
+    triplets: count.default(128),
+    /** Batches whose gradients are added up before a step. */
+    accumulation: count.default(1),
+    /** Peak learning rate of AdamW. */
+    learningRate: z.number().positive().default(1e-3),
+    /** Steps of linear warm-up. */
+    warmup: z.int().nonnegative().default(20),
+    /** After warm-up: cosine to `finalLearningRate`, exponential to it, or none. */
+    decay: z.enum(["cosine", "exponential", "constant"]).default("cosine"),
+    finalLearningRate: z.number().positive().default(1e-5),
+    weightDecay: z.number().nonnegative().default(0.05),
+    beta2: z.number().min(0).max(0.9999).default(0.98),
+    /** Global gradient norm to clip to; 0 switches clipping off. */
+    clip: z.number().nonnegative().default(1),
+    /** Contrastive cross-entropy, or the Recall@K surrogate. */
+    loss: z.enum(["contrastive", "recall"]).default("contrastive"),
+    reverse: z
+      .strictObject({
+        /** Weight of the reverse loss; 0 switches the reverse query off. CASE's own value is not known. */
+        weight: z.number().nonnegative().default(0.1),
+        /** Share of a batch's triplets that are reversed as well. */
+        share: z.number().min(0).max(1).default(0.25),
+      })
+      .prefault({}),
+    /** Leave the ViT as it is, as ChatIR does with pre-trained weights. */
+    freezeVision: z.boolean().default(false),
+    /** Steps between checkpoints. */
+    checkpointEvery: count.default(100),
+  })
+  .refine((t) => t.warmup < t.steps, "warmup must be shorter than steps");
+
+const configSchema = z.strictObject({
+  name: z.string().min(1),
+  seed: z.int().nonnegative().default(1),
+  data: z.strictObject({
+    kind: z.literal("emoji"),
+    /** "subset": only the word pieces that the training texts need; "bert": all 30,522. */
+    vocabulary: z.enum(["subset", "bert"]).default("subset"),
+  }),
+  model: modelSchema,
+  training: trainingSchema,
+});
+
+/** A checked run configuration with every default filled in. */
+export type RunConfig = z.infer<typeof configSchema>;
+
+/** A configuration that can't be used; the message lists each problem with its path. */
+export class ConfigError extends Error {
+  override name = "ConfigError";
+}
+
+/** Checks a configuration. Throws ConfigError. */
+export function parseConfig(value: unknown, source: string): RunConfig {
+  const result = configSchema.safeParse(value);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map(
+    (issue) => `  ${issue.path.join(".") || "(top)"}: ${issue.message}`,
+  );
+  throw new ConfigError(`${source} is not a valid configuration:\n${problems.join("\n")}`);
+}
+
+/** Reads and checks a configuration file. Throws ConfigError. */
+export async function loadConfig(file: string): Promise<RunConfig> {
+  let value: unknown;
+  try {
+    value = JSON.parse(await readFile(file, "utf8"));
+  } catch (cause) {
+    throw new ConfigError(`Cannot read the configuration ${file}: ${(cause as Error).message}`, { cause });
+  }
+  return parseConfig(value, file);
+}

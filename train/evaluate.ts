@@ -1,0 +1,244 @@
+// Evaluation: every query of a split against the split's gallery, its own reference taken out; recall per split and
+// kind, beside the yardstick that needs no model, nearest neighbours of the reference on raw pixels.
+import type { Engine, Tensor } from "../engine/index.ts";
+import { linear } from "../kernels/matmul/matmul.ts";
+import type { Case } from "../model/case.ts";
+import type { Tokenizer } from "../model/tokenizer.ts";
+import type { PictureSet, Query, Split } from "./dataset.ts";
+import { uploadPictures, uploadTexts } from "./inputs.ts";
+import type { KindMetrics, Recall, SheetRow, SplitMetrics } from "./metrics.ts";
+
+const pictureBatch = 128;
+const queryBatch = 64;
+
+/** Embeddings of pictures as targets, row-major [ids, projection]. */
+export async function embedPictures(
+  engine: Engine,
+  model: Case,
+  pictures: PictureSet,
+  ids: ArrayLike<number>,
+  onProgress: (done: number) => void = () => {},
+): Promise<Float32Array> {
+  const width = model.config.projection;
+  const all = new Float32Array(ids.length * width);
+  for (let from = 0; from < ids.length; from += pictureBatch) {
+    const part = Array.prototype.slice.call(ids, from, from + pictureBatch) as number[];
+    const rows = engine.inference(() =>
+      model.embedTargets(model.encodeImages(uploadPictures(engine, pictures, part))),
+    );
+    all.set((await rows.read()) as Float32Array, from * width);
+    rows.dispose();
+    onProgress(from + part.length);
+  }
+  return all;
+}
+
+/** Embeddings of queries, row-major [queries, projection]. */
+export async function embedQueries(
+  engine: Engine,
+  model: Case,
+  tokenizer: Tokenizer,
+  pictures: PictureSet,
+  queries: readonly Pick<Query, "reference" | "text">[],
+): Promise<Float32Array> {
+  const width = model.config.projection;
+  const all = new Float32Array(queries.length * width);
+  for (let from = 0; from < queries.length; from += queryBatch) {
+    const part = queries.slice(from, from + queryBatch);
+    const references = [...new Set(part.map((query) => query.reference))];
+    const row = new Map(references.map((id, i) => [id, i]));
+    const source = Uint32Array.from(part, (query) => row.get(query.reference)!);
+    const rows = engine.inference(() => {
+      const tokens = model.encodeImages(uploadPictures(engine, pictures, references));
+      const texts = part.map((query) => query.text);
+      return model.embedQueries(uploadTexts(engine, tokenizer, model.config, texts), tokens, source, null);
+    });
+    all.set((await rows.read()) as Float32Array, from * width);
+    rows.dispose();
+  }
+  return all;
+}
+
+/** Scores of rows of queries against a gallery, on the GPU: q · g + bias. */
+async function scoreRows(
+  engine: Engine,
+  queries: Tensor,
+  gallery: Tensor,
+  bias: Tensor | null,
+): Promise<Float32Array> {
+  const scores = engine.inference(() => linear(queries, gallery, { bias }));
+  const values = (await scores.read()) as Float32Array;
+  scores.dispose();
+  return values;
+}
+
+/** A ranked query. */
+interface Ranked {
+  /** Rank of the best right answer among the gallery without the reference, from 1; ties count against it. */
+  rank: number;
+  /** Places in the gallery of the best answers. */
+  best: { place: number; score: number }[];
+}
+
+/** Ranks the right answers of queries. `rows` and `gallery` are row-major with `width` columns. */
+async function rankAll(
+  engine: Engine,
+  split: Split,
+  rows: Float32Array,
+  gallery: Float32Array,
+  width: number,
+  options: { bias?: Float32Array; top?: number } = {},
+): Promise<Ranked[]> {
+  const count = split.gallery.length;
+  const galleryTensor = engine.tensor(gallery, [count, width]);
+  const bias = options.bias ? engine.tensor(options.bias, [count]) : null;
+  const places = new Map(Array.from(split.gallery, (id, place) => [id, place]));
+  const ranked: Ranked[] = [];
+  for (let from = 0; from < split.queries.length; from += queryBatch) {
+    const part = split.queries.slice(from, from + queryBatch);
+    const queries = engine.tensor(rows.subarray(from * width, (from + part.length) * width), [
+      part.length,
+      width,
+    ]);
+    const scores = await scoreRows(engine, queries, galleryTensor, bias);
+    queries.dispose();
+    part.forEach((query, i) => {
+      ranked.push(rankOne(scores.subarray(i * count, (i + 1) * count), query, places, options.top ?? 0));
+    });
+  }
+  galleryTensor.dispose();
+  bias?.dispose();
+  return ranked;
+}
+
+function rankOne(scores: Float32Array, query: Query, places: Map<number, number>, top: number): Ranked {
+  const right = [query.target, ...query.positives]
+    .map((id) => places.get(id))
+    .filter((place) => place !== undefined);
+  const own = places.get(query.reference);
+  const best = Math.max(...right.map((place) => scores[place]!));
+  const isRight = new Set(right);
+  let rank = 1;
+  // A score that is not a number never counts as beaten: a broken embedding must not look good.
+  for (let j = 0; j < scores.length; j++) if (j !== own && !isRight.has(j) && !(scores[j]! < best)) rank++;
+  const answers: { place: number; score: number }[] = [];
+  if (top > 0) {
+    for (let place = 0; place < scores.length; place++) {
+      if (place === own) continue;
+      const score = scores[place]!;
+      if (answers.length === top && score <= answers.at(-1)!.score) continue;
+      let at = answers.length;
+      while (at > 0 && answers[at - 1]!.score < score) at--;
+      answers.splice(at, 0, { place, score });
+      if (answers.length > top) answers.pop();
+    }
+  }
+  return { rank, best: answers };
+}
+
+function recallOf(ranks: number[]): Recall {
+  const at = (k: number) => (100 * ranks.filter((rank) => rank <= k).length) / Math.max(1, ranks.length);
+  return { r1: at(1), r5: at(5), r10: at(10), r50: at(50) };
+}
+
+/** What evaluating one split gave. */
+export interface SplitResult {
+  metrics: SplitMetrics;
+  sheet: SheetRow[];
+}
+
+/** Rows of the picture sheet per split. */
+const sheetRows = 24;
+
+/**
+ * Evaluates one split.
+ * @param targets embeddings of all pictures of the data set, row-major [pictures, projection]
+ */
+export async function evaluateSplit(
+  engine: Engine,
+  model: Case,
+  tokenizer: Tokenizer,
+  pictures: PictureSet,
+  split: Split,
+  targets: Float32Array,
+): Promise<SplitResult> {
+  const width = model.config.projection;
+  const rows = await embedQueries(engine, model, tokenizer, pictures, split.queries);
+  const ranked = await rankAll(engine, split, rows, gather(targets, split.gallery, width), width, {
+    top: 10,
+  });
+  const pixelRanks = await rankByPixels(engine, pictures, split);
+  const kinds: Record<string, KindMetrics> = {};
+  for (const kind of [...new Set(split.queries.map((query) => query.kind))].sort()) {
+    const mine = split.queries.flatMap((query, i) => (query.kind === kind ? [i] : []));
+    kinds[kind] = {
+      queries: mine.length,
+      ...recallOf(mine.map((i) => ranked[i]!.rank)),
+      pixels: recallOf(mine.map((i) => pixelRanks[i]!)),
+    };
+  }
+  const others = split.gallery.length - 1;
+  const chance = split.queries.map(({ positives }) => chanceAt(10, positives.length + 1, others));
+  const metrics: SplitMetrics = {
+    gallery: split.gallery.length,
+    queries: split.queries.length,
+    ...recallOf(ranked.map(({ rank }) => rank)),
+    chance_r10: (100 * chance.reduce((a, b) => a + b, 0)) / Math.max(1, chance.length),
+    pixels: recallOf(pixelRanks),
+    kinds,
+  };
+  return { metrics, sheet: makeSheet(split, ranked) };
+}
+
+/** Probability that at least one of `right` answers is among the first k of a random order of `count`. */
+function chanceAt(k: number, right: number, count: number): number {
+  let none = 1;
+  for (let i = 0; i < k; i++) none *= Math.max(0, count - right - i) / (count - i);
+  return 1 - none;
+}
+
+/** Queries spread evenly over the split, which is ordered by nothing that helps or hurts. */
+function makeSheet(split: Split, ranked: Ranked[]): SheetRow[] {
+  const step = Math.max(1, Math.floor(split.queries.length / sheetRows));
+  const rows: SheetRow[] = [];
+  for (let i = 0; i < split.queries.length && rows.length < sheetRows; i += step) {
+    const { kind, text, reference, target, positives } = split.queries[i]!;
+    const right = new Set([target, ...positives]);
+    const { rank, best } = ranked[i]!;
+    const answers = best.map(({ place, score }) => {
+      const picture = split.gallery[place]!;
+      return { picture, score, right: right.has(picture) };
+    });
+    rows.push({ split: split.name, kind, text, reference, target, rank, answers });
+  }
+  return rows;
+}
+
+/** Rows of a row-major matrix. */
+function gather(matrix: Float32Array, ids: ArrayLike<number>, width: number): Float32Array {
+  const rows = new Float32Array(ids.length * width);
+  for (let i = 0; i < ids.length; i++)
+    rows.set(matrix.subarray(ids[i]! * width, (ids[i]! + 1) * width), i * width);
+  return rows;
+}
+
+/** Ranks by squared distance of raw pixels to the reference: -|a - b|² = 2 a·b - |b|² - |a|², the last the same for all. */
+async function rankByPixels(engine: Engine, pictures: PictureSet, split: Split): Promise<number[]> {
+  const width = 3 * pictures.size ** 2;
+  const shades = (ids: ArrayLike<number>) => {
+    const rows = new Float32Array(ids.length * width);
+    for (let i = 0; i < ids.length; i++) {
+      // Around the middle grey the sums stay small, which keeps f32 exact enough.
+      for (let j = 0; j < width; j++) rows[i * width + j] = pictures.pixels[ids[i]! * width + j]! / 255 - 0.5;
+    }
+    return rows;
+  };
+  const gallery = shades(split.gallery);
+  const bias = Float32Array.from(split.gallery, (_, i) => {
+    let sum = 0;
+    for (let j = 0; j < width; j++) sum += gallery[i * width + j]! ** 2;
+    return -sum / 2;
+  });
+  const queries = shades(split.queries.map((query) => query.reference));
+  return (await rankAll(engine, split, queries, gallery, width, { bias })).map(({ rank }) => rank);
+}

@@ -1,0 +1,121 @@
+// The run report: one HTML file with everything that a run has to show, which opens anywhere and fetches nothing.
+import { writeFile } from "node:fs/promises";
+import type { PictureSet } from "./dataset.ts";
+import type { Metrics, SheetRow, StepRecord } from "./metrics.ts";
+import { count, duration, percent } from "./report/format.ts";
+import { html, type Markup } from "./report/html.ts";
+import { type Plot, plotKinds, plotRecall, plotTraining, recallTop } from "./report/plots.ts";
+import { drawSheet } from "./report/sheet.ts";
+import { STYLE } from "./report/style.ts";
+import { kindTable, splitTable } from "./report/tables.ts";
+
+/** What writeReport shows, and where. */
+export interface ReportOptions {
+  /** Path of the file to write. */
+  file: string;
+  /** What was trained, in a line. */
+  title: string;
+  /** What to type to repeat the run. */
+  command: string;
+  steps: StepRecord[];
+  metrics: Metrics;
+  sheet: SheetRow[];
+  /** Pictures that the sheet's ids point into. */
+  pictures: PictureSet;
+}
+
+function figure({ title, svg, legend }: Plot): Markup {
+  const keys = legend.map(
+    ({ name, colour, sort }) =>
+      html`<span class="key"><i class="${sort}" style="--c:${colour}"></i>${name}</span>`,
+  );
+  return html`<figure><figcaption><b>${title}</b>${keys}</figcaption>${svg}</figure>`;
+}
+
+function header({ title, command, steps, metrics, pictures }: ReportOptions): Markup {
+  const speeds = steps.map((record) => record.samples_per_second).sort((a, b) => a - b);
+  const median = speeds[Math.floor(speeds.length / 2)];
+  const facts: [string, string][] = [
+    ["adapter", metrics.adapter],
+    ["steps", count(metrics.steps)],
+    ["time", duration(metrics.seconds)],
+    ...(Number.isFinite(median) ? [["median speed", `${count(median)} triplets/s`] as [string, string]] : []),
+    ["pictures", `${count(pictures.count)} of ${pictures.size} × ${pictures.size} pixels`],
+  ];
+  const tiles = Object.entries(metrics.splits).map(
+    ([
+      name,
+      split,
+    ]) => html`<div class="tile"><small>R@10, ${name}</small><b>${percent(split.r10)}<small> %</small></b>
+<small>raw pixels ${percent(split.pixels.r10)} · chance ${percent(split.chance_r10)}</small></div>`,
+  );
+  return html`<header><h1>${title}</h1>
+<dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+<pre class="command" aria-label="command that repeats this run"><code>${command}</code></pre>
+<div class="tiles">${tiles}</div></header>`;
+}
+
+async function recall({ metrics }: ReportOptions): Promise<Markup> {
+  const splits = Object.entries(metrics.splits);
+  if (splits.length === 0) return html``;
+  const top = recallTop(splits.map(([, split]) => split));
+  const bars: Plot[] = [];
+  const kinds: Markup[] = [];
+  for (const [name, split] of splits) {
+    bars.push(await plotRecall(name, split, top));
+    if (Object.keys(split.kinds).length > 0) kinds.push(figure(await plotKinds(name, split)));
+  }
+  const tables = splits
+    .filter(([, split]) => Object.keys(split.kinds).length > 0)
+    .map(
+      ([name, split]) =>
+        html`<details><summary>Numbers by kind: ${name}</summary>${kindTable(name, split)}</details>`,
+    );
+  const byKind = html`<section><h2>By kind of change</h2>
+<p class="lead">R@10 for each kind of change that a text can ask for. The line is what training adds to raw pixels.</p>
+<div class="plots">${kinds}</div>${tables}</section>`;
+  return html`<section><h2>Recall</h2>
+<p class="lead">R@K: percentage of queries with a right answer among the first K of the gallery, the reference taken out.
+Raw pixels: the reference's nearest neighbours by their pixels alone, which needs no model and ignores the text.</p>
+<div class="plots">${bars.map(figure)}</div>${splitTable(metrics)}</section>
+${kinds.length > 0 ? byKind : ""}`;
+}
+
+async function training({ steps }: ReportOptions): Promise<Markup> {
+  const plots = await plotTraining(steps);
+  if (plots.length === 0) return html``;
+  return html`<section><h2>Training</h2>
+<p class="lead">Faint lines are single steps, clear ones their moving average.</p>
+<div class="plots pair">${plots.map(figure)}</div></section>`;
+}
+
+/**
+ * Writes the report of a run as one self-contained HTML file.
+ * Needs sharp for the pictures of the sheet; without it, their names stand in for them.
+ * @throws when the file can't be written
+ */
+export async function writeReport(options: ReportOptions): Promise<void> {
+  const sheet = options.sheet.length > 0 ? await drawSheet(options.sheet, options.pictures) : undefined;
+  const pictures = sheet ? html`<section><h2>Questions and answers</h2>${sheet.body}</section>` : "";
+  // The policy makes browsers hold to it: nothing is fetched and no script runs, whatever a text holds.
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${options.title}</title>
+<style>${STYLE}${sheet?.css ?? ""}</style>
+</head>
+<body>
+${header(options)}
+<main>
+${await recall(options)}
+${await training(options)}
+${pictures}
+</main>
+</body>
+</html>
+`;
+  await writeFile(options.file, page.text);
+}

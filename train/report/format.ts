@@ -1,0 +1,27 @@
+// How the numbers of the report read.
+
+/** A percentage with one decimal; small shares keep two digits, so that chance doesn't read as 0.0. */
+export function percent(value: number): string {
+  if (!Number.isFinite(value)) return "–";
+  return value > 0 && value < 0.95 ? value.toPrecision(2) : value.toFixed(1);
+}
+
+/** A whole number with thin spaces between thousands. */
+export function count(value: number): string {
+  return Math.round(value)
+    .toString()
+    .replace(/\B(?=(\d{3})+$)/g, "\u202f");
+}
+
+/** "4.2 s", "42 s", "3 min 20 s" or "2 h 5 min". */
+export function duration(seconds: number): string {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return pair(Math.floor(whole / 60), "min", whole % 60, "s");
+  return pair(Math.floor(whole / 3600), "h", Math.floor((whole % 3600) / 60), "min");
+}
+
+function pair(large: number, unit: string, small: number, smallUnit: string): string {
+  return small ? `${large} ${unit} ${small} ${smallUnit}` : `${large} ${unit}`;
+}

@@ -1,0 +1,309 @@
+// The plots of the report: Vega-Lite specifications drawn to inline SVG in Node. Text is currentColor and
+// marks are mid tones that stand out on white and on black, so that one drawing serves light and dark pages.
+import * as vega from "vega";
+import { compile, type TopLevelSpec } from "vega-lite";
+import type { Recall, SplitMetrics, StepRecord } from "../metrics.ts";
+import { percent } from "./format.ts";
+import { html, type Markup, raw } from "./html.ts";
+
+const COLOURS = { forward: "#3d7fe8", reverse: "#e07b28", pixels: "#8b919c", chance: "#d2528a" };
+const WIDTH = 460;
+const MOST_POINTS = 500;
+
+/** A figure's parts: heading, drawing, and what its colours mean. */
+export interface Plot {
+  title: string;
+  svg: Markup;
+  legend: { name: string; colour: string; sort: "line" | "dashed" | "bar" | "dot" | "ring" }[];
+}
+
+/** The K of R@K, and the key that holds it. */
+export const RANKS = [
+  ["R@1", "r1"],
+  ["R@5", "r5"],
+  ["R@10", "r10"],
+  ["R@50", "r50"],
+] as const satisfies readonly (readonly [string, keyof Recall])[];
+
+// Layers are put together at run time, which Vega-Lite's own types (unions of hundreds) cannot follow.
+async function draw(spec: Record<string, unknown>, label: string): Promise<Markup> {
+  const whole = {
+    width: WIDTH,
+    autosize: { type: "fit", contains: "padding" },
+    padding: 4,
+    background: null,
+    ...spec,
+    config: {
+      font: "inherit",
+      view: { stroke: null },
+      mark: { aria: false },
+      axis: {
+        labelColor: "currentColor",
+        titleColor: "currentColor",
+        labelOpacity: 0.75,
+        titleOpacity: 0.75,
+        labelFontSize: 12,
+        titleFontSize: 12,
+        titleFontWeight: "normal",
+        gridColor: "currentColor",
+        gridOpacity: 0.1,
+        domain: false,
+        ticks: false,
+        labelPadding: 6,
+        aria: false,
+      },
+    },
+  };
+  const compiled = compile(whole as unknown as TopLevelSpec);
+  const view = new vega.View(vega.parse(compiled.spec), { renderer: "none" });
+  try {
+    const svg = await view.toSVG();
+    // The page needs neither namespaces nor a fixed size: the drawing shrinks with its column.
+    const box = /viewBox="([^"]*)"/.exec(svg)?.[1] ?? "";
+    return html`<svg viewBox="${box}" role="img" aria-label="${label}">${raw(svg.slice(svg.indexOf(">") + 1))}`;
+  } finally {
+    view.finalize();
+  }
+}
+
+interface Point {
+  step: number;
+  value: number;
+}
+
+/** Exponential moving average, unbiased at the start; its memory is 1/25 of the run. */
+function smooth(points: Point[]): Point[] {
+  const keep = 1 - 1 / Math.max(1, points.length / 25);
+  let sum = 0;
+  let weight = 0;
+  return points.map(({ step, value }) => {
+    sum = keep * sum + (1 - keep) * value;
+    weight = keep * weight + (1 - keep);
+    return { step, value: sum / weight };
+  });
+}
+
+/** Keeps the lowest and the highest point of equal stretches, so that a long run stays small and shows its spikes. */
+function thin(points: Point[]): Point[] {
+  if (points.length <= MOST_POINTS) return points;
+  const stretches = MOST_POINTS / 2;
+  const stretch = points.length / stretches;
+  const kept: Point[] = [];
+  for (let i = 0; i < stretches; i++) {
+    const part = points.slice(Math.round(i * stretch), Math.round((i + 1) * stretch));
+    const low = part.reduce((a, b) => (b.value < a.value ? b : a));
+    const high = part.reduce((a, b) => (b.value > a.value ? b : a));
+    kept.push(...(low === high ? [low] : low.step < high.step ? [low, high] : [high, low]));
+  }
+  return kept;
+}
+
+function series(steps: StepRecord[], key: keyof StepRecord): Point[] {
+  return steps.flatMap((record) => {
+    const value = record[key];
+    return typeof value === "number" && Number.isFinite(value) ? [{ step: record.step, value }] : [];
+  });
+}
+
+interface Line {
+  points: Point[];
+  colour: string;
+  /** Raw values faint behind their moving average. */
+  smoothed: boolean;
+  dashed?: boolean;
+}
+
+function lineLayers({ points, colour, smoothed, dashed = false }: Line): object[] {
+  const encoding = {
+    x: { field: "step", type: "quantitative" },
+    y: { field: "value", type: "quantitative" },
+  };
+  const layer = (values: Point[], mark: object) => ({ data: { values: thin(values) }, mark, encoding });
+  // A line through one point draws nothing.
+  if (points.length === 1)
+    return [layer(points, { type: "point", filled: true, size: 60, opacity: 1, color: colour })];
+  const line = { type: "line", color: colour, strokeJoin: "round" };
+  const clear = { ...line, strokeWidth: 2, ...(dashed && { strokeDash: [7, 3] }) };
+  if (!smoothed) return [layer(points, clear)];
+  return [layer(points, { ...line, strokeWidth: 1, opacity: 0.3 }), layer(smooth(points), clear)];
+}
+
+function drawLines(lines: Line[], label: string, y: object = {}): Promise<Markup> {
+  const first = lines[0].points;
+  const ticks = first.length === 1 ? { values: [first[0].step] } : { tickCount: 5, tickMinStep: 1 };
+  return draw(
+    {
+      height: 220,
+      layer: lines.flatMap(lineLayers),
+      encoding: {
+        x: {
+          title: "step",
+          scale: { nice: false, zero: false },
+          axis: { grid: false, format: "~s", labelFlush: true, ...ticks },
+        },
+        y: { title: null, scale: { zero: false, nice: true }, axis: { tickCount: 5 }, ...y },
+      },
+    },
+    label,
+  );
+}
+
+function describe({ points, smoothed }: Line): string {
+  const values = smoothed ? smooth(points) : points;
+  return `from ${values[0].value.toPrecision(3)} to ${values[values.length - 1].value.toPrecision(3)}`;
+}
+
+/** Plots of what training wrote down; one without any finite value is left out. */
+export async function plotTraining(steps: StepRecord[]): Promise<Plot[]> {
+  const plots: Plot[] = [];
+  const losses = [
+    { name: "forward", sort: "line", colour: COLOURS.forward },
+    { name: "reverse", sort: "dashed", colour: COLOURS.reverse },
+  ] as const;
+  const legend = losses.filter(({ name }) => series(steps, name).length > 0);
+  if (legend.length > 0) {
+    const lines = legend.map(({ name, sort, colour }) => ({
+      points: series(steps, name),
+      colour,
+      smoothed: true,
+      dashed: sort === "dashed",
+    }));
+    const words = legend.map(({ name }, i) => `${name} ${describe(lines[i])}`).join(", ");
+    plots.push({ title: "Loss", legend, svg: await drawLines(lines, `Loss by step: ${words}`) });
+  }
+  const others = [
+    { key: "gradient_norm", title: "Gradient norm before clipping", smoothed: true },
+    { key: "temperature", title: "Temperature", smoothed: false },
+    { key: "learning_rate", title: "Learning rate", smoothed: false },
+  ] as const;
+  for (const { key, title, smoothed } of others) {
+    const line = { points: series(steps, key), colour: COLOURS.forward, smoothed };
+    if (line.points.length === 0) continue;
+    const values = line.points.map((point) => point.value);
+    const least = values.reduce((a, b) => Math.min(a, b));
+    const most = values.reduce((a, b) => Math.max(a, b));
+    // A few spikes would flatten everything else on a linear axis.
+    const log = smoothed && least > 0 && most / least > 20;
+    const y = log
+      ? { scale: { type: "log", nice: true }, axis: { tickCount: 4, format: "~g" } }
+      : key === "learning_rate"
+        ? { scale: { zero: true, nice: true }, axis: { tickCount: 4, format: "~e" } }
+        : {};
+    const svg = await drawLines([line], `${title} by step: ${describe(line)}`, y);
+    plots.push({ title: log ? `${title}, log scale` : title, legend: [], svg });
+  }
+  return plots;
+}
+
+/** Top of the axis of all bars of recall: a round number above the highest, with room for its label. */
+export function recallTop(splits: SplitMetrics[]): number {
+  const highest = Math.max(1, ...splits.flatMap((split) => [split.r50, split.pixels.r50]));
+  return Math.min(108, Math.ceil((highest * 1.12) / 5) * 5);
+}
+
+/**
+ * Bars of recall for one split.
+ * @param top upper end of the axis, the same for all splits so that they compare
+ */
+export async function plotRecall(name: string, split: SplitMetrics, top: number): Promise<Plot> {
+  const sides = ["trained", "pixels"];
+  const values = RANKS.flatMap(([rank, key]) => [
+    { rank, side: "trained", value: split[key], label: percent(split[key]) },
+    { rank, side: "pixels", value: split.pixels[key], label: percent(split.pixels[key]) },
+  ]);
+  const x = {
+    field: "rank",
+    type: "nominal",
+    sort: null,
+    axis: { title: null, labelAngle: 0, grid: false },
+    scale: { paddingInner: 0.2, paddingOuter: 0.1 },
+  };
+  const y = {
+    field: "value",
+    type: "quantitative",
+    scale: { domain: [0, top], nice: false },
+    axis: { title: null, tickCount: 5, format: "~g" },
+  };
+  const bars = { x, y, xOffset: { field: "side", sort: sides } };
+  const color = {
+    field: "side",
+    scale: { domain: sides, range: [COLOURS.forward, COLOURS.pixels] },
+    legend: null,
+  };
+  const numbers = RANKS.map(
+    ([rank, key]) => `${rank} ${percent(split[key])}, raw pixels ${percent(split.pixels[key])}`,
+  ).join("; ");
+  const chance = percent(split.chance_r10);
+  const svg = await draw(
+    {
+      height: 230,
+      data: { values },
+      layer: [
+        { mark: { type: "bar", cornerRadiusEnd: 2 }, encoding: { ...bars, color } },
+        {
+          mark: { type: "text", baseline: "bottom", dy: -3, color: "currentColor", fontSize: 12 },
+          encoding: { ...bars, text: { field: "label" } },
+        },
+        {
+          data: { values: [{ rank: "R@10", value: split.chance_r10 }] },
+          mark: { type: "rule", color: COLOURS.chance, strokeWidth: 2, strokeDash: [5, 2] },
+          encoding: { x: { ...x, bandPosition: 0 }, x2: { field: "rank", bandPosition: 1 }, y },
+        },
+      ],
+    },
+    `Recall on ${name}, in percent: ${numbers}; R@10 by chance ${chance}`,
+  );
+  const legend: Plot["legend"] = [
+    { name: "trained model", colour: COLOURS.forward, sort: "bar" },
+    { name: "raw pixels", colour: COLOURS.pixels, sort: "bar" },
+    { name: `chance at R@10: ${chance}`, colour: COLOURS.chance, sort: "dashed" },
+  ];
+  return { title: name, svg, legend };
+}
+
+/** R@10 of each kind of change beside the same queries' raw-pixel R@10, best first. */
+export async function plotKinds(name: string, split: SplitMetrics): Promise<Plot> {
+  const values = Object.entries(split.kinds)
+    .map(([kind, { r10, pixels }]) => ({ kind, trained: r10, pixels: pixels.r10 }))
+    .sort((a, b) => b.trained - a.trained);
+  const y = {
+    field: "kind",
+    type: "nominal",
+    sort: values.map((row) => row.kind),
+    axis: { title: null, grid: false, labelLimit: 170, labelPadding: 10 },
+  };
+  const x = {
+    type: "quantitative",
+    scale: { domain: [0, 100], nice: false },
+    axis: { title: "R@10, percent of queries", tickCount: 5 },
+  };
+  const trained = { ...x, field: "trained" };
+  const svg = await draw(
+    {
+      height: 50 + 23 * values.length,
+      data: { values },
+      layer: [
+        {
+          mark: { type: "rule", color: "currentColor", opacity: 0.25, strokeWidth: 2 },
+          encoding: { y, x: trained, x2: { field: "pixels" } },
+        },
+        {
+          mark: { type: "point", color: COLOURS.pixels, size: 55, strokeWidth: 2, opacity: 1 },
+          encoding: { y, x: { ...x, field: "pixels" } },
+        },
+        {
+          mark: { type: "point", filled: true, color: COLOURS.forward, size: 85, opacity: 1 },
+          encoding: { y, x: trained },
+        },
+      ],
+    },
+    `R@10 by kind of change on ${name}, in percent: ${values
+      .map((row) => `${row.kind} ${percent(row.trained)}, raw pixels ${percent(row.pixels)}`)
+      .join("; ")}`,
+  );
+  const legend: Plot["legend"] = [
+    { name: "trained model", colour: COLOURS.forward, sort: "dot" },
+    { name: "raw pixels", colour: COLOURS.pixels, sort: "ring" },
+  ];
+  return { title: name, svg, legend };
+}

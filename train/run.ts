@@ -1,0 +1,251 @@
+// A run from start to finish: data, model, training with checkpoints, evaluation and report, all in one folder:
+// config.json, tokenizer.json, metrics.jsonl, checkpoint-*.safetensors, model.safetensors, metrics.json, report.html.
+import { appendFile, mkdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { Engine } from "../engine/index.ts";
+import { Case } from "../model/case.ts";
+import { CheckpointError } from "../model/safetensors.ts";
+import { Tokenizer } from "../model/tokenizer.ts";
+import { bertVocabulary, subsetVocabulary } from "../model/vocabulary.ts";
+import { loadCheckpoint, readTensors, saveCheckpoint, writeAtomically, writeTensors } from "./checkpoint.ts";
+import { ConfigError, loadConfig, type RunConfig } from "./config.ts";
+import type { Dataset } from "./dataset.ts";
+import { loadEmoji } from "./emoji/index.ts";
+import { embedPictures, evaluateSplit } from "./evaluate.ts";
+import type { Metrics, SheetRow, StepRecord } from "./metrics.ts";
+import { writeReport } from "./report.ts";
+import { DivergedError, Trainer } from "./trainer.ts";
+
+/** What a run tells while it goes on. */
+export interface RunEvents {
+  /** A line for the user. */
+  message(text: string): void;
+  /** After each training step. */
+  step(record: StepRecord, total: number): void;
+  /** During evaluation: pictures or splits done. */
+  progress(what: string, done: number, total: number): void;
+}
+
+export interface TrainOptions {
+  out: string;
+  events: RunEvents;
+  /** Go on from the newest checkpoint in `out`. */
+  resume?: boolean;
+  /** Move an earlier run in `out` aside instead of refusing. */
+  fresh?: boolean;
+  /** Ends training after the step at hand, with a checkpoint. */
+  stop?: () => boolean;
+  /** The command that the report names. */
+  command: string;
+}
+
+/** How a run ended. */
+export type Outcome = { finished: true; metrics: Metrics } | { finished: false; step: number };
+
+/** A trained model with what it needs to answer. */
+export interface LoadedRun {
+  config: RunConfig;
+  engine: Engine;
+  model: Case;
+  tokenizer: Tokenizer;
+  dataset: Dataset;
+}
+
+const files = {
+  config: "config.json",
+  tokenizer: "tokenizer.json",
+  steps: "metrics.jsonl",
+  metrics: "metrics.json",
+  model: "model.safetensors",
+  report: "report.html",
+};
+
+/** Trains and evaluates. Throws ConfigError, CheckpointError, DivergedError, and the engine's errors. */
+export async function train(config: RunConfig, options: TrainOptions): Promise<Outcome> {
+  const { out, events } = options;
+  await prepareFolder(out, options);
+  const engine = await Engine.create();
+  try {
+    const dataset = await loadDataset(config, events);
+    const tokenizer = options.resume ? await loadTokenizer(out) : await makeTokenizer(config, dataset);
+    const model = new Case(engine, config.model, tokenizer.size, {
+      trainable: config.training.freezeVision ? (name) => !name.startsWith("vision_model.") : undefined,
+    });
+    const trainer = new Trainer(engine, model, tokenizer, dataset, config);
+    if (options.resume) {
+      const position = await loadCheckpoint(out, model.parameters, trainer.optimizer, events.message);
+      trainer.earlierSeconds = position.seconds;
+      await keepLines(join(out, files.steps), position.step);
+      events.message(`Resumed ${out} at step ${position.step} of ${config.training.steps}.`);
+    } else {
+      model.parameters.initialize(config.seed);
+      await writeAtomically(join(out, files.config), `${JSON.stringify(config, null, 2)}\n`);
+      await writeAtomically(join(out, files.tokenizer), JSON.stringify(tokenizer.toJSON()));
+    }
+    events.message(
+      `${config.name}: ${(model.parameters.size / 1e6).toFixed(2)} M parameters, ${config.training.steps} steps, ` +
+        `on ${engine.adapterName}`,
+    );
+    const finished = await trainSteps(trainer, config, options);
+    if (!finished) return { finished: false, step: trainer.optimizer.step };
+    await writeTensors(join(out, files.model), await model.parameters.read());
+    trainer.optimizer.dispose();
+    const run = { config, engine, model, tokenizer, dataset };
+    const { metrics, sheet } = await evaluate(run, Object.keys(dataset.splits), events, trainer.seconds);
+    await writeAtomically(join(out, files.metrics), `${JSON.stringify(metrics, null, 2)}\n`);
+    await report(run, out, metrics, sheet, options.command);
+    return { finished: true, metrics };
+  } finally {
+    engine.dispose();
+  }
+}
+
+/** Runs the steps that are left, with checkpoints. Returns whether all were done. */
+async function trainSteps(trainer: Trainer, config: RunConfig, options: TrainOptions): Promise<boolean> {
+  const { out, events, stop = () => false } = options;
+  const { steps, checkpointEvery } = config.training;
+  const lines = join(out, files.steps);
+  while (trainer.optimizer.step < steps && !stop()) {
+    const next = Math.min(
+      steps,
+      (Math.floor(trainer.optimizer.step / checkpointEvery) + 1) * checkpointEvery,
+    );
+    try {
+      await trainer.run(
+        next,
+        async (record) => {
+          await appendFile(lines, `${JSON.stringify(record)}\n`);
+          events.step(record, steps);
+        },
+        stop,
+      );
+    } catch (error) {
+      if (!(error instanceof DivergedError)) throw error;
+      throw new DivergedError(
+        `${error.message} Training stopped; the last good checkpoint in ${out} is kept. ` +
+          "A smaller learningRate or a longer warmup usually helps.",
+      );
+    }
+    await saveCheckpoint(out, trainer.model.parameters, trainer.optimizer, trainer.seconds);
+  }
+  return trainer.optimizer.step >= steps;
+}
+
+/** Opens a finished run. Throws ConfigError or CheckpointError where files are missing or broken. */
+export async function openRun(dir: string, events: RunEvents): Promise<LoadedRun> {
+  const config = await loadConfig(join(dir, files.config));
+  const tokenizer = await loadTokenizer(dir);
+  const { values } = await readTensors(join(dir, files.model));
+  const engine = await Engine.create();
+  const dataset = await loadDataset(config, events);
+  const model = new Case(engine, config.model, tokenizer.size, { trainable: () => false });
+  model.parameters.load(values);
+  return { config, engine, model, tokenizer, dataset };
+}
+
+/** The configuration of a run's folder. */
+export function runConfig(dir: string): Promise<RunConfig> {
+  return loadConfig(join(dir, files.config));
+}
+
+/** Evaluates splits by name. Throws ConfigError for a name that the data set lacks. */
+export async function evaluate(
+  { engine, model, tokenizer, dataset }: LoadedRun,
+  names: readonly string[],
+  events: RunEvents,
+  earlierSeconds = 0,
+): Promise<{ metrics: Metrics; sheet: SheetRow[] }> {
+  const started = performance.now();
+  for (const name of names) {
+    if (!dataset.splits[name]) {
+      throw new ConfigError(
+        `There is no split "${name}"; there are ${Object.keys(dataset.splits).join(", ")}.`,
+      );
+    }
+  }
+  const ids = Int32Array.from({ length: dataset.pictures.count }, (_, i) => i);
+  const targets = await embedPictures(engine, model, dataset.pictures, ids, (done) =>
+    events.progress("embedding the gallery", done, ids.length),
+  );
+  const metrics: Metrics = { splits: {}, seconds: 0, adapter: engine.adapterName, steps: 0 };
+  const sheet: SheetRow[] = [];
+  for (const [i, name] of names.entries()) {
+    const split = dataset.splits[name]!;
+    const result = await evaluateSplit(engine, model, tokenizer, dataset.pictures, split, targets);
+    metrics.splits[name] = result.metrics;
+    sheet.push(...result.sheet);
+    events.progress("ranking", i + 1, names.length);
+  }
+  metrics.seconds = earlierSeconds + (performance.now() - started) / 1000;
+  return { metrics, sheet };
+}
+
+async function report(
+  { config, dataset }: LoadedRun,
+  out: string,
+  metrics: Metrics,
+  sheet: SheetRow[],
+  command: string,
+): Promise<void> {
+  const text = await readFile(join(out, files.steps), "utf8");
+  const steps = text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as StepRecord);
+  metrics.steps = steps.length;
+  const file = join(out, files.report);
+  await writeReport({ file, title: config.name, command, steps, metrics, sheet, pictures: dataset.pictures });
+}
+
+async function loadDataset(config: RunConfig, events: RunEvents): Promise<Dataset> {
+  return loadEmoji({
+    size: config.model.vision.imageSize,
+    onProgress: (done, total) => events.progress("decoding pictures", done, total),
+  });
+}
+
+async function makeTokenizer(config: RunConfig, dataset: Dataset): Promise<Tokenizer> {
+  const full = await bertVocabulary();
+  return new Tokenizer(config.data.vocabulary === "bert" ? full : subsetVocabulary(full, dataset.texts()));
+}
+
+async function loadTokenizer(dir: string): Promise<Tokenizer> {
+  const file = join(dir, files.tokenizer);
+  try {
+    return Tokenizer.fromJSON(JSON.parse(await readFile(file, "utf8")));
+  } catch (cause) {
+    throw new CheckpointError(`Cannot read ${file}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Makes the folder, refuses to overwrite a run, or moves it aside. */
+async function prepareFolder(out: string, options: TrainOptions): Promise<void> {
+  const exists = await stat(join(out, files.config)).then(
+    () => true,
+    () => false,
+  );
+  if (options.resume) return;
+  if (exists && !options.fresh) {
+    throw new ConfigError(`${out} already holds a run: go on with --resume ${out}, or choose another --out.`);
+  }
+  if (exists) {
+    await rm(`${out}.previous`, { recursive: true, force: true });
+    await rename(out, `${out}.previous`);
+    options.events.message(`The earlier run was moved to ${out}.previous.`);
+  }
+  await mkdir(out, { recursive: true });
+}
+
+/** Drops the lines of steps after `step`, which a resumed run does again. */
+async function keepLines(file: string, step: number): Promise<void> {
+  const text = await readFile(file, "utf8").catch(() => "");
+  const lines = text.split("\n").filter((line) => {
+    try {
+      return (JSON.parse(line) as StepRecord).step <= step;
+    } catch {
+      // An interrupted write leaves half a line.
+      return false;
+    }
+  });
+  await writeAtomically(file, lines.map((line) => `${line}\n`).join(""));
+}
