@@ -1,0 +1,38 @@
+// y = x / (1 - p) where the random number of the element is at least p, else 0; plus the residual. The numbers come
+// from their index alone (engine/random.wgsl), so backward makes the same mask anew. Host side: dropout.ts.
+// Constants: HAS_RESIDUAL.
+
+struct Params {
+  // vec4s of x.
+  count: u32,
+  key: u32,
+  stream: u32,
+  probability: f32,
+  factor: f32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<Vec>;
+@group(0) @binding(1) var<storage, read> residual: array<Vec>;
+@group(0) @binding(2) var<storage, read_write> y: array<Vec>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
+  let first = (wg.y * GRID_X + wg.x) * 256u + id;
+  for (var step = 0u; step < 256u; step += 64u) {
+    let i = first + step;
+    if (i >= params.count) {
+      return;
+    }
+    var numbers: vec4f;
+    numbers.x = uniformAt(params.key, params.stream, i * 4u);
+    numbers.y = uniformAt(params.key, params.stream, i * 4u + 1u);
+    numbers.z = uniformAt(params.key, params.stream, i * 4u + 2u);
+    numbers.w = uniformAt(params.key, params.stream, i * 4u + 3u);
+    var value = select(vec4f(0.0), vec4f(x[i]) * params.factor, numbers >= vec4f(params.probability));
+    if (HAS_RESIDUAL) {
+      value += vec4f(residual[i]);
+    }
+    y[i] = Vec(value);
+  }
+}

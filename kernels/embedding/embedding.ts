@@ -1,0 +1,88 @@
+// Rows of a table by id, and position embeddings.
+import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
+import { contiguousStrides, strided } from "../elementwise/strided.ts";
+import { blocks, byWidth, requireFloat } from "../lib/items.ts";
+import { rowLanes } from "../lib/rows.ts";
+import { sumLeading } from "../reduce/reduce.ts";
+import { windowOf } from "../shape/reshape.ts";
+import forwardSource from "./embedding.wgsl?raw";
+import backwardSource from "./embedding-backward.wgsl?raw";
+
+const forwardKernel = byWidth((suffix, include) =>
+  defineKernel({
+    name: `embedding${suffix}`,
+    source: forwardSource,
+    includes: [include],
+    bindings: ["table", "ids", "+y"],
+    params: { count: "u32", length: "u32", rows: "u32" },
+  }),
+);
+const backwardKernel = byWidth((suffix, include) =>
+  defineKernel({
+    name: `embedding-backward${suffix}`,
+    source: backwardSource,
+    includes: [include, rowLanes],
+    bindings: ["dy", "ids", "+dTable"],
+    params: { tokens: "u32", length: "u32", rows: "u32", classes: "u32" },
+  }),
+);
+
+export const embeddingKernels = [...forwardKernel.all, ...backwardKernel.all];
+
+/** Residue classes of ids in backward: enough workgroups for a GPU; each reads all ids once. */
+const classes = 256;
+
+/**
+ * Rows of `table` [V, C] (f32 or f16) by `ids` (u32, any shape): [...ids, C]. An id of V or more gives zeros and gets
+ * no gradient, as the host can't see it. Throws TensorError on other shapes or dtypes.
+ */
+export function embedding(table: Tensor, ids: Tensor): Tensor {
+  requireFloat("embedding", table);
+  if (table.shape.length !== 2 || ids.dtype !== "u32")
+    throw new TensorError(`embedding: needs a table [V, C] and ids u32, not ${table} and ${ids}.`);
+  const { engine, dtype } = table;
+  const [rows, length] = table.shape as [number, number];
+  const items = length % 4 === 0 ? length / 4 : length;
+  const y = engine.empty([...ids.shape, length], dtype);
+  engine.run(forwardKernel.of(length), {
+    bind: [table, ids, y],
+    params: { count: ids.size * items, length: items, rows },
+    grid: blocks(ids.size * items),
+    dtype,
+  });
+  return engine.record("embedding", y, [table], (dy) => {
+    // Sums are f32 also where the table is f16.
+    const dTable = engine.zeros(table.shape);
+    engine.run(backwardKernel.of(length), {
+      bind: [dy, ids, dTable],
+      params: { tokens: ids.size, length: items, rows, classes },
+      grid: classes,
+      dtype,
+    });
+    return [dtype === "f32" ? dTable : engine.view(sumLeading(dTable, table.size, dtype), table.shape)];
+  });
+}
+
+/**
+ * x + table[t] for position t: `x` is [B, T, C], `table` [P, C] with P of at least T; rows beyond T get no gradient.
+ * Throws TensorError where they don't fit.
+ */
+export function addPositions(x: Tensor, table: Tensor): Tensor {
+  const [, length = 0, width = 0] = x.shape;
+  const [places = 0, channels] = table.shape;
+  if (x.shape.length !== 3 || table.shape.length !== 2 || channels !== width || places < length)
+    throw new TensorError(`addPositions: table [${table.shape}] does not fit [${x.shape}].`);
+  const y = strided("add", x.shape, x, contiguousStrides(x.shape), table, [0, width, 1]);
+  return x.engine.record("addPositions", y, [x, table], (dy, needs) => [
+    dy,
+    needs[1]
+      ? windowOf(
+          sumLeading(dy, length * width),
+          { outer: 1, extent: length, inner: width },
+          places,
+          0,
+          table.shape,
+        )
+      : null,
+  ]);
+}

@@ -1,0 +1,162 @@
+// The way of pictures into a vision transformer: bytes to normalised planes, planes to patches, a class token and
+// position embeddings (Dosovitskiy et al., "An image is worth 16x16 words", arXiv 2010.11929).
+import {
+  defineKernel,
+  type Engine,
+  type Shape,
+  sizeOf,
+  type Tensor,
+  TensorError,
+} from "../../engine/index.ts";
+import { blocks, byWidth, requireFloat, vectors } from "../lib/items.ts";
+import { sumLeading } from "../reduce/reduce.ts";
+import { windowOf } from "../shape/reshape.ts";
+import patchifySource from "./patchify.wgsl?raw";
+import pixelsSource from "./pixels.wgsl?raw";
+import prependSource from "./prepend-token.wgsl?raw";
+
+const patchifyKernel = byWidth((suffix, include) =>
+  defineKernel({
+    name: `patchify${suffix}`,
+    source: patchifySource,
+    includes: [include],
+    bindings: ["x", "+y"],
+    params: {
+      count: "u32",
+      channels: "u32",
+      size: "u32",
+      sizeX: "u32",
+      gridHeight: "u32",
+      gridWidth: "u32",
+    },
+  }),
+);
+
+const pixelsKernel = defineKernel({
+  name: "pixels",
+  source: pixelsSource,
+  bindings: ["words", "+y"],
+  params: {
+    count: "u32",
+    pixels: "u32",
+    mean0: "f32",
+    mean1: "f32",
+    mean2: "f32",
+    std0: "f32",
+    std1: "f32",
+    std2: "f32",
+  },
+});
+
+const prependKernel = byWidth((suffix, include) =>
+  defineKernel({
+    name: `prepend-token${suffix}`,
+    source: prependSource,
+    includes: [include],
+    bindings: ["x", "token", "positions", "+y"],
+    params: { count: "u32", tokens: "u32", width: "u32" },
+  }),
+);
+
+export const patchKernels = [...patchifyKernel.all, pixelsKernel, ...prependKernel.all];
+
+/**
+ * Cuts pictures [B, C, H, W] (f32 or f16) into squares of `size`: [B, (H / size) (W / size), C size²], row by row, each
+ * in the order (c, y, x) of a PyTorch Conv2d weight [D, C, size, size], which so becomes a linear layer's [D, C size²].
+ * Throws TensorError where `size` does not divide H and W.
+ */
+export function patchify(pictures: Tensor, size: number): Tensor {
+  requireFloat("patchify", pictures);
+  const [batch = 0, channels = 0, height = 0, width = 0] = pictures.shape;
+  if (pictures.shape.length !== 4 || !(size >= 1) || height % size !== 0 || width % size !== 0)
+    throw new TensorError(`patchify: [${pictures.shape}] is no [B, C, H, W] of whole patches of ${size}.`);
+  const { engine, dtype } = pictures;
+  const itemWidth = size % 4 === 0 ? 4 : 1;
+  const count = pictures.size / itemWidth;
+  const grid = { gridHeight: height / size, gridWidth: width / size };
+  const move = (from: Tensor, shape: Shape, back: boolean) => {
+    const to = engine.empty(shape, dtype);
+    engine.run(patchifyKernel.of(size), {
+      bind: [from, to],
+      params: { count, channels, size, sizeX: size / itemWidth, ...grid },
+      grid: blocks(count),
+      dtype,
+      constants: { BACKWARD: back },
+    });
+    return to;
+  };
+  const shape = [batch, grid.gridHeight * grid.gridWidth, channels * size * size];
+  const y = move(pictures, shape, false);
+  return engine.record("patchify", y, [pictures], (dy) => [move(dy, pictures.shape, true)]);
+}
+
+/**
+ * Uploads RGB bytes [B, H, W, 3] and normalises them on the GPU: f32 [B, 3, H, W] of (byte / 255 - mean) / std, one
+ * mean and standard deviation a channel. Throws TensorError where the bytes do not fill the shape.
+ */
+export function pixelsToFloat(
+  engine: Engine,
+  bytes: Uint8Array,
+  shape: Shape,
+  mean: readonly number[],
+  std: readonly number[],
+): Tensor {
+  const [batch = 0, height = 0, width = 0, channels] = shape;
+  if (shape.length !== 4 || channels !== 3 || bytes.length !== sizeOf(shape))
+    throw new TensorError(
+      `pixelsToFloat: ${bytes.length} bytes do not fill [${shape}], or it is no [B, H, W, 3].`,
+    );
+  if (mean.length !== 3 || std.length !== 3)
+    throw new TensorError("pixelsToFloat: needs three means and three standard deviations.");
+  const padded = new Uint8Array(Math.ceil(bytes.length / 4) * 4);
+  padded.set(bytes);
+  const packed = new Uint32Array(padded.buffer);
+  const words = engine.tensor(packed, [packed.length], "u32");
+  const y = engine.empty([batch, 3, height, width]);
+  engine.run(pixelsKernel, {
+    bind: [words, y],
+    params: {
+      count: vectors(y),
+      pixels: height * width,
+      mean0: mean[0]!,
+      mean1: mean[1]!,
+      mean2: mean[2]!,
+      std0: std[0]!,
+      std1: std[1]!,
+      std2: std[2]!,
+    },
+    grid: blocks(vectors(y)),
+  });
+  words.dispose();
+  return y;
+}
+
+/**
+ * Puts `token` (C elements) in front of every sequence of `x` [B, N, C] and adds `positions` [N + 1, C]: [B, N + 1, C].
+ * All f32 or all f16. Throws TensorError where they don't fit.
+ */
+export function prependToken(x: Tensor, token: Tensor, positions: Tensor): Tensor {
+  requireFloat("prependToken", x, token, positions);
+  const [batch = 0, length = 0, width = 0] = x.shape;
+  const tokens = length + 1;
+  if (x.shape.length !== 3 || token.size !== width || positions.size !== tokens * width)
+    throw new TensorError(
+      `prependToken: token [${token.shape}] or positions [${positions.shape}] does not fit [${x.shape}].`,
+    );
+  const { engine, dtype } = x;
+  const items = width % 4 === 0 ? width / 4 : width;
+  const count = batch * tokens * items;
+  const y = engine.empty([batch, tokens, width], dtype);
+  engine.run(prependKernel.of(width), {
+    bind: [x, token, positions, y],
+    params: { count, tokens, width: items },
+    grid: blocks(count),
+    dtype,
+  });
+  const whole = { outer: batch, extent: tokens, inner: width };
+  return engine.record("prependToken", y, [x, token, positions], (dy, needs) => [
+    needs[0] ? windowOf(dy, whole, length, 1, x.shape) : null,
+    needs[1] ? engine.view(sumLeading(windowOf(dy, whole, 1, 0, [batch, width]), width), token.shape) : null,
+    needs[2] ? engine.view(sumLeading(dy, tokens * width), positions.shape) : null,
+  ]);
+}

@@ -1,0 +1,49 @@
+// Cuts pictures [B, C, H, W] into patches [B, gridHeight gridWidth, C P P], elements in the order of a convolution's
+// weight (c, y, x); BACKWARD goes from patches to pictures. Host side: patch.ts. Constants: BACKWARD.
+
+struct Params {
+  // Items (of WIDTH elements).
+  count: u32,
+  channels: u32,
+  // Rows of a patch, and its items in x.
+  size: u32,
+  sizeX: u32,
+  gridHeight: u32,
+  gridWidth: u32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<In>;
+@group(0) @binding(1) var<storage, read_write> y: array<Out>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+// Where the patch item `index` lies in its picture.
+fn pictureItem(index: u32) -> u32 {
+  var rest = index / params.sizeX;
+  let px = index % params.sizeX;
+  let py = rest % params.size;
+  rest /= params.size;
+  let channel = rest % params.channels;
+  rest /= params.channels;
+  let gx = rest % params.gridWidth;
+  rest /= params.gridWidth;
+  let gy = rest % params.gridHeight;
+  let plane = rest / params.gridHeight * params.channels + channel;
+  let row = (plane * params.gridHeight + gy) * params.size + py;
+  return (row * params.gridWidth + gx) * params.sizeX + px;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
+  let first = (wg.y * GRID_X + wg.x) * 256u + id;
+  for (var step = 0u; step < 256u; step += 64u) {
+    let index = first + step;
+    if (index >= params.count) {
+      return;
+    }
+    if (BACKWARD) {
+      y[pictureItem(index)] = x[index];
+    } else {
+      y[index] = x[pictureItem(index)];
+    }
+  }
+}

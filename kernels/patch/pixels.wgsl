@@ -1,0 +1,42 @@
+// Bytes [B, H, W, 3], four to a word, to normalised planes [B, 3, H, W]: (byte / 255 - mean) / std. One vec4 of the
+// result an invocation and step. Host side: patch.ts.
+
+struct Params {
+  // vec4s of the result.
+  count: u32,
+  // Pixels of a picture.
+  pixels: u32,
+  mean0: f32,
+  mean1: f32,
+  mean2: f32,
+  std0: f32,
+  std1: f32,
+  std2: f32,
+}
+
+@group(0) @binding(0) var<storage, read> words: array<u32>;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+fn elementAt(index: u32) -> f32 {
+  let pixel = index % params.pixels;
+  let channel = index / params.pixels % 3u;
+  let at = (index / params.pixels / 3u * params.pixels + pixel) * 3u + channel;
+  let byte = (words[at / 4u] >> (at % 4u * 8u)) & 255u;
+  let mean = select(select(params.mean2, params.mean1, channel == 1u), params.mean0, channel == 0u);
+  let deviation = select(select(params.std2, params.std1, channel == 1u), params.std0, channel == 0u);
+  return (f32(byte) / 255.0 - mean) / deviation;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
+  let first = (wg.y * GRID_X + wg.x) * 256u + id;
+  for (var step = 0u; step < 256u; step += 64u) {
+    let index = first + step;
+    if (index >= params.count) {
+      return;
+    }
+    let at = index * 4u;
+    y[index] = vec4f(elementAt(at), elementAt(at + 1u), elementAt(at + 2u), elementAt(at + 3u));
+  }
+}

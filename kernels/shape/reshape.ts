@@ -1,0 +1,131 @@
+// Operations that move elements without computing: views, permutations, slices and concatenations. A view shares its
+// tensor's memory; everything else copies.
+import { defineKernel, type Shape, sizeOf, type Tensor, TensorError } from "../../engine/index.ts";
+import { contiguousStrides, strided } from "../elementwise/strided.ts";
+import { blocks, byWidth, requireFloat } from "../lib/items.ts";
+import windowSource from "./window.wgsl?raw";
+
+const windowKernel = byWidth((suffix, include) =>
+  defineKernel({
+    name: `window${suffix}`,
+    source: windowSource,
+    includes: [include],
+    bindings: ["x", "next", "+y"],
+    params: { count: "u32", extent: "u32", extentX: "u32", inner: "u32", offset: "i32" },
+  }),
+);
+
+export const shapeKernels = windowKernel.all;
+
+/** A tensor seen as [outer, extent, inner]. */
+export interface Block {
+  outer: number;
+  extent: number;
+  inner: number;
+}
+
+/**
+ * y[o, j, i] = x[o, j + offset, i] for `extent` values of j, with zeros where that lies outside of x, or with the
+ * elements of `next` behind x. Of `shape`; not recorded.
+ */
+export function windowOf(
+  x: Tensor,
+  block: Block,
+  extent: number,
+  offset: number,
+  shape: Shape,
+  next: Tensor | null = null,
+): Tensor {
+  const { engine } = x;
+  const { outer, inner } = block;
+  const items = inner % 4 === 0 ? inner / 4 : inner;
+  const count = outer * extent * items;
+  const y = engine.empty(shape, x.dtype);
+  engine.run(windowKernel.of(inner), {
+    bind: [x, next ?? x, y],
+    params: { count, extent, extentX: block.extent, inner: items, offset },
+    grid: blocks(count),
+    dtype: x.dtype,
+    constants: { HAS_NEXT: next !== null },
+  });
+  return y;
+}
+
+/**
+ * The same elements under another shape; one extent may be -1, which is then what is left. Shares the memory of `x`.
+ * Throws TensorError where the sizes differ.
+ */
+export function reshape(x: Tensor, shape: Shape): Tensor {
+  const known = sizeOf(shape.filter((extent) => extent !== -1));
+  const full = shape.map((extent) => (extent === -1 ? x.size / known : extent));
+  if (
+    sizeOf(full) !== x.size ||
+    !full.every(Number.isInteger) ||
+    shape.length - 1 > full.filter((n) => n > 0).length
+  )
+    throw new TensorError(`reshape: [${x.shape}] can't become [${shape}].`);
+  const { engine } = x;
+  return engine.record("reshape", engine.view(x, full), [x], (dy) => [engine.view(dy, x.shape)]);
+}
+
+/** Axis `d` of the result is axis `axes[d]` of `x`, as in PyTorch; up to four axes after merging, f32 or f16. */
+export function permute(x: Tensor, axes: readonly number[]): Tensor {
+  if (axes.length !== x.shape.length || !x.shape.every((_, d) => axes.includes(d)))
+    throw new TensorError(`permute: [${axes}] does not name the axes of [${x.shape}].`);
+  const inverse = x.shape.map((_, d) => axes.indexOf(d));
+  return x.engine.record("permute", permuted(x, axes), [x], (dy) => [permuted(dy, inverse)]);
+}
+
+function permuted(x: Tensor, axes: readonly number[]): Tensor {
+  const strides = contiguousStrides(x.shape);
+  return strided(
+    "first",
+    axes.map((axis) => x.shape[axis]!),
+    x,
+    axes.map((axis) => strides[axis]!),
+  );
+}
+
+/** [m, n] to [n, m]. */
+export function transpose2d(x: Tensor): Tensor {
+  return permute(x, [1, 0]);
+}
+
+/** `count` entries along the first axis, from `start`. Throws TensorError where they are not all there. */
+export function sliceRows(x: Tensor, start: number, count: number): Tensor {
+  requireFloat("sliceRows", x);
+  const [rows = 0, ...rest] = x.shape;
+  if (!Number.isInteger(start) || !Number.isInteger(count) || start < 0 || count < 1 || start + count > rows)
+    throw new TensorError(`sliceRows: [${x.shape}] has no rows ${start} to ${start + count - 1}.`);
+  const inner = sizeOf(rest);
+  const y = windowOf(x, { outer: 1, extent: rows, inner }, count, start, [count, ...rest]);
+  return x.engine.record("sliceRows", y, [x], (dy) => [
+    windowOf(dy, { outer: 1, extent: count, inner }, rows, -start, x.shape),
+  ]);
+}
+
+/** The first of each sequence: [B, T, C] gives [B, C]. Throws TensorError on other ranks. */
+export function takeFirst(x: Tensor): Tensor {
+  requireFloat("takeFirst", x);
+  const [outer, extent, inner] = x.shape as [number, number, number];
+  if (x.shape.length !== 3) throw new TensorError(`takeFirst: needs [B, T, C], not [${x.shape}].`);
+  const y = windowOf(x, { outer, extent, inner }, 1, 0, [outer, inner]);
+  return x.engine.record("takeFirst", y, [x], (dy) => [
+    windowOf(dy, { outer, extent: 1, inner }, extent, 0, x.shape),
+  ]);
+}
+
+/** The rows of `a`, then those of `b`: [m, n] and [k, n] give [m + k, n]. Throws TensorError where they don't fit. */
+export function concatRows(a: Tensor, b: Tensor): Tensor {
+  requireFloat("concatRows", a, b);
+  const [m, n] = a.shape as [number, number];
+  const k = b.shape[0]!;
+  if (a.shape.length !== 2 || b.shape.length !== 2 || b.shape[1] !== n)
+    throw new TensorError(`concatRows: [${a.shape}] and [${b.shape}] do not fit.`);
+  const y = windowOf(a, { outer: 1, extent: m, inner: n }, m + k, 0, [m + k, n], b);
+  const all = { outer: 1, extent: m + k, inner: n };
+  return a.engine.record("concatRows", y, [a, b], (dy, needs) => [
+    needs[0] ? windowOf(dy, all, m, 0, a.shape) : null,
+    needs[1] ? windowOf(dy, all, k, m, b.shape) : null,
+  ]);
+}

@@ -1,0 +1,40 @@
+// y = x along the middle of [outer, extent, inner], shifted by `offset`: a slice of x, or x with zeros or a second
+// tensor around it. Host side: reshape.ts. Constants: HAS_NEXT.
+
+struct Params {
+  // Items (of WIDTH elements) of y.
+  count: u32,
+  extent: u32,
+  extentX: u32,
+  // Items of the inner extent.
+  inner: u32,
+  offset: i32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<In>;
+// What follows x; as long as y is beyond x.
+@group(0) @binding(1) var<storage, read> next: array<In>;
+@group(0) @binding(2) var<storage, read_write> y: array<Out>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
+  let first = (wg.y * GRID_X + wg.x) * 256u + id;
+  for (var step = 0u; step < 256u; step += 64u) {
+    let index = first + step;
+    if (index >= params.count) {
+      return;
+    }
+    let i = index % params.inner;
+    let j = i32(index / params.inner % params.extent) + params.offset;
+    let o = index / params.inner / params.extent;
+    let extentX = i32(params.extentX);
+    if (j >= 0 && j < extentX) {
+      y[index] = x[(o * params.extentX + u32(j)) * params.inner + i];
+    } else if (HAS_NEXT) {
+      y[index] = next[(o * (params.extent - params.extentX) + u32(j - extentX)) * params.inner + i];
+    } else {
+      y[index] = Out(Wide(0.0));
+    }
+  }
+}
