@@ -1,0 +1,86 @@
+// AdamW and the gradient norm against float64: several steps, decay on a part only, clipping, and what happens to a
+// gradient that is not finite.
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { Engine, normal } from "../engine/index.ts";
+import { AdamW, normSquared } from "../kernels/optimizer/adamw.ts";
+
+const engine = await Engine.create({ poison: true });
+const size = 5000;
+const decayEnd = 1024;
+const draw = (stream: number) => Float32Array.from({ length: size }, (_, i) => normal({ key: 5, stream }, i));
+
+function makeFlat() {
+  const values = engine.tensor(draw(0), [size]);
+  const gradient = engine.zeros([size]);
+  return { values, gradient, decayEnd };
+}
+
+function worst(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  let error = 0;
+  for (let i = 0; i < expected.length; i++) {
+    // A NaN must not pass.
+    const difference = Math.abs(actual[i]! - expected[i]!);
+    error = Math.max(error, Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference);
+  }
+  return error;
+}
+
+for (const maxNorm of [0, 10]) {
+  test(`AdamW equals float64 over five steps, clipping at ${maxNorm}`, async () => {
+    const flat = makeFlat();
+    const optimizer = new AdamW(engine, [flat], { weightDecay: 0.1, beta2: 0.98 });
+    const p = Float64Array.from(draw(0));
+    const m = new Float64Array(size);
+    const v = new Float64Array(size);
+    const rate = 0.01;
+    for (let step = 1; step <= 5; step++) {
+      const gradient = draw(step);
+      engine.write(flat.gradient, gradient);
+      optimizer.update(rate, { gradientScale: 0.5, maxNorm });
+      const norm = 0.5 * Math.sqrt(gradient.reduce((sum, g) => sum + g * g, 0));
+      const scale = 0.5 * (maxNorm > 0 ? Math.min(1, maxNorm / (norm + 1e-6)) : 1);
+      for (let i = 0; i < size; i++) {
+        const g = gradient[i]! * scale;
+        m[i] = 0.9 * m[i]! + 0.1 * g;
+        v[i] = 0.98 * v[i]! + 0.02 * g * g;
+        if (i < decayEnd) p[i]! *= 1 - rate * 0.1;
+        p[i]! -= ((rate / (1 - 0.9 ** step)) * m[i]!) / (Math.sqrt(v[i]! / (1 - 0.98 ** step)) + 1e-8);
+      }
+    }
+    assert.ok(worst(await flat.values.read(), p) < 2e-6);
+    assert.ok(worst(await optimizer.firstMoments[0]!.read(), m) < 1e-6);
+    assert.ok(worst(await optimizer.secondMoments[0]!.read(), v) < 1e-6);
+  });
+}
+
+test("a gradient that is not finite changes nothing", async () => {
+  for (const bad of [Number.NaN, Number.POSITIVE_INFINITY]) {
+    const flat = makeFlat();
+    const optimizer = new AdamW(engine, [flat]);
+    engine.write(flat.gradient, draw(1));
+    optimizer.update(0.01);
+    const before = (await flat.values.read()).slice();
+    const broken = draw(2);
+    broken[4321] = bad;
+    engine.write(flat.gradient, broken);
+    const norm = optimizer.update(0.01, { maxNorm: 1 });
+    assert.not.ok(Number.isFinite((await norm.read())[0]!));
+    assert.equal(await flat.values.read(), before);
+  }
+});
+
+test("the norm adds up over several buffers", async () => {
+  const sizes = [4, 1000, 70_001];
+  let expected = 0;
+  const gradients = sizes.map((count, stream) => {
+    const values = Float32Array.from({ length: count }, (_, i) => normal({ key: 9, stream }, i));
+    expected += values.reduce((sum, value) => sum + value * value, 0);
+    return engine.tensor(values, [count]);
+  });
+  const actual = (await normSquared(engine, gradients).read())[0]!;
+  assert.ok(Math.abs(actual - expected) < 1e-5 * expected, `${actual} instead of ${expected}`);
+});
+
+test.after(() => engine.dispose());
+test.run();
