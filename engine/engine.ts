@@ -142,13 +142,18 @@ export class Engine {
 
   /** The same elements under another shape of the same size. Not differentiable: kernels/shape.ts has `reshape`. */
   view(tensor: Tensor, shape: Shape): Tensor {
+    requireLive(tensor);
     if (sizeOf(shape) !== tensor.size)
       throw new TensorError(`view: [${tensor.shape}] can't become [${shape}].`);
     return this.register(new Tensor(this, shape, tensor.dtype, tensor.storage, tensor.offset));
   }
 
-  /** `shape` elements from element `start` of `tensor`'s memory; the start must be a multiple of 256 bytes. */
+  /**
+   * `shape` elements from element `start` of `tensor`'s memory; the start must be a multiple of 256 bytes. Memory is
+   * written in steps of four bytes: a slice of an odd number of f16 takes the element behind it along.
+   */
   slice(tensor: Tensor, start: number, shape: Shape): Tensor {
+    requireLive(tensor);
     const offset = tensor.offset + start * bytesPerElement[tensor.dtype];
     if (start + sizeOf(shape) > tensor.size)
       throw new TensorError(`slice: past the end of [${tensor.shape}].`);
@@ -159,19 +164,19 @@ export class Engine {
   /** Overwrites a tensor with host values, in order with the recorded work. */
   write(tensor: Tensor, values: ArrayLike<number>): void {
     if (values.length !== tensor.size) throw new TensorError(`write: ${values.length} values for ${tensor}.`);
-    this.recorder.write(this.region(tensor), toBytes(values, tensor.dtype));
+    this.recorder.write(exactRegion(tensor), toBytes(values, tensor.dtype));
   }
 
   /** Fills a tensor with zeros. */
   clear(tensor: Tensor): void {
-    this.recorder.clear(this.region(tensor));
+    this.recorder.clear(exactRegion(tensor));
   }
 
   /** Copies `from` over `to`, of the same size and dtype. */
   copy(from: Tensor, to: Tensor): void {
     if (from.size !== to.size || from.dtype !== to.dtype)
       throw new TensorError(`copy: ${from} does not fit ${to}.`);
-    this.recorder.copy(this.region(from), this.region(to));
+    this.recorder.copy(exactRegion(from), exactRegion(to));
   }
 
   /** Records one run of a kernel. Throws TensorError on a disposed tensor or a wrong number of bindings. */
@@ -188,7 +193,7 @@ export class Engine {
     const regions = run.bind.map((tensor, i) => {
       if (tensor.disposed)
         throw new TensorError(`${kernel.name}: "${kernel.bindings[i]!.name}" was disposed.`);
-      return this.region(tensor);
+      return boundRegion(tensor);
     });
     this.recorder.dispatch(kernel, compiled, regions, run.params, grid);
   }
@@ -203,14 +208,13 @@ export class Engine {
   /** Copies a tensor to the host. Throws the first error of the work recorded so far. */
   async read(tensor: Tensor): Promise<HostArray> {
     this.check();
-    const region = this.region(tensor);
-    const size = Math.ceil(tensor.bytes / 4) * 4;
+    const region = exactRegion(tensor);
     const staging = this.device.createBuffer({
-      size,
+      size: region.size,
       usage: usage.mapRead | usage.copyTarget,
     });
     try {
-      this.recorder.download({ ...region, size }, staging);
+      this.recorder.download(region, staging);
       await this.recorder.settled();
       this.check();
       await staging.mapAsync(mapModeRead).catch((cause: Error) => {
@@ -279,7 +283,7 @@ export class Engine {
   dispose(): void {
     this.closed = true;
     this.recorder.destroy();
-    this.pool.trim();
+    this.pool.destroy();
     if (!this.options.device) this.device.destroy();
   }
 
@@ -293,11 +297,6 @@ export class Engine {
     return tensor;
   }
 
-  private region(tensor: Tensor): Region {
-    // Whole vec4s are bound, also where the last one is only partly filled; pooled buffers are large enough.
-    return { pooled: tensor.storage.pooled, offset: tensor.offset, size: Math.ceil(tensor.bytes / 16) * 16 };
-  }
-
   private fail(error: Error): void {
     this.failure ??= error;
   }
@@ -306,6 +305,21 @@ export class Engine {
     if (this.failure) throw this.failure;
     if (this.closed) throw new DeviceError("This engine was disposed.");
   }
+}
+
+/** What a kernel sees: whole vec4s, also where the last is only partly filled; pooled buffers are large enough. */
+function boundRegion(tensor: Tensor): Region {
+  return { pooled: tensor.storage.pooled, offset: tensor.offset, size: Math.ceil(tensor.bytes / 16) * 16 };
+}
+
+/** What the host writes, copies and reads: the elements, in steps of four bytes. */
+function exactRegion(tensor: Tensor): Region {
+  requireLive(tensor);
+  return { pooled: tensor.storage.pooled, offset: tensor.offset, size: Math.ceil(tensor.bytes / 4) * 4 };
+}
+
+function requireLive(tensor: Tensor): void {
+  if (tensor.disposed) throw new TensorError(`${tensor} was disposed.`);
 }
 
 /** Subgroups where their size is one known power of two, else shared memory. */

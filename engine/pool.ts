@@ -29,6 +29,7 @@ export function sizeClass(bytes: number): number {
 }
 
 export class BufferPool {
+  private readonly all = new Set<GPUBuffer>();
   private readonly free = new Map<number, PooledBuffer[]>();
   private nextId = 1;
   private readonly statistics: PoolStatistics = { usedBytes: 0, freeBytes: 0, buffers: 0, peakBytes: 0 };
@@ -53,12 +54,12 @@ export class BufferPool {
       return waiting;
     }
     this.statistics.buffers++;
-
     const buffer = this.device.createBuffer({
       size,
       usage: usage.storage | usage.copySource | usage.copyTarget,
       label: what,
     });
+    this.all.add(buffer);
     return { id: this.nextId++, buffer, size, lastUse: 0 };
   }
 
@@ -74,11 +75,21 @@ export class BufferPool {
   /** Destroys every waiting buffer; the device must have no recorded work that uses them. */
   trim(): void {
     for (const waiting of this.free.values()) {
-      for (const pooled of waiting) pooled.buffer.destroy();
+      for (const { buffer } of waiting) {
+        buffer.destroy();
+        this.all.delete(buffer);
+      }
       this.statistics.buffers -= waiting.length;
     }
     this.free.clear();
     this.statistics.freeBytes = 0;
+  }
+
+  /** Destroys every buffer, also those in use: the end of the engine. */
+  destroy(): void {
+    for (const buffer of this.all) buffer.destroy();
+    this.all.clear();
+    this.free.clear();
   }
 
   /** A copy of the counters, in bytes. */
