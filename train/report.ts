@@ -47,7 +47,7 @@ function header({ title, command, steps, metrics, pictures }: ReportOptions): Ma
       name,
       split,
     ]) => html`<div class="tile"><small>R@10, ${name}</small><b>${percent(split.r10)}<small> %</small></b>
-<small>raw pixels ${percent(split.pixels.r10)} · chance ${percent(split.chance_r10)}</small></div>`,
+<small><span>raw pixels ${percent(split.pixels.r10)}</span><span>chance ${percent(split.chance_r10)}</span></small></div>`,
   );
   return html`<header><h1>${title}</h1>
 <dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
@@ -72,7 +72,7 @@ async function recall({ metrics }: ReportOptions): Promise<Markup> {
         html`<details><summary>Numbers by kind: ${name}</summary>${kindTable(name, split)}</details>`,
     );
   const byKind = html`<section><h2>By kind of change</h2>
-<p class="lead">R@10 for each kind of change that a text can ask for. The line is what training adds to raw pixels.</p>
+<p class="lead">R@10 for each kind of change that a text can ask for. A line joins the model to raw pixels on the same queries.</p>
 <div class="plots">${kinds}</div>${tables}</section>`;
   return html`<section><h2>Recall</h2>
 <p class="lead">R@K: percentage of queries with a right answer among the first K of the gallery, the reference taken out.

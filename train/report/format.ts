@@ -6,11 +6,9 @@ export function percent(value: number): string {
   return value > 0 && value < 0.95 ? value.toPrecision(2) : value.toFixed(1);
 }
 
-/** A whole number with thin spaces between thousands. */
+/** A whole number with commas between thousands, as the axes have them. */
 export function count(value: number): string {
-  return Math.round(value)
-    .toString()
-    .replace(/\B(?=(\d{3})+$)/g, "\u202f");
+  return Math.round(value).toLocaleString("en-US");
 }
 
 /** "4.2 s", "42 s", "3 min 20 s" or "2 h 5 min". */

@@ -19,11 +19,7 @@ function show(value: Value): string {
   if (Array.isArray(value)) return value.map(show).join("");
   if (value instanceof Markup) return value.text;
   // HTML has no way to write control characters, so they become the replacement character.
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return String(value).replace(
-    /[&<>"'\u0000-\u0008\u000b\u000c\u000e-\u001f]/g,
-    (c) => ENTITIES[c] ?? "\ufffd",
-  );
+  return String(value).replace(/[&<>"']|(?![\t\n\r])\p{Cc}/gu, (c) => ENTITIES[c] ?? "\ufffd");
 }
 
 /** Template tag. Values are escaped for text and quoted attributes; markup and lists of it pass through. */

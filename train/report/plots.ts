@@ -8,6 +8,7 @@ import { html, type Markup, raw } from "./html.ts";
 
 const COLOURS = { forward: "#3d7fe8", reverse: "#e07b28", pixels: "#8b919c", chance: "#d2528a" };
 const WIDTH = 460;
+const NARROW = 370; // three stand side by side, or one on a phone
 const MOST_POINTS = 500;
 
 /** A figure's parts: heading, drawing, and what its colours mean. */
@@ -71,15 +72,19 @@ interface Point {
   value: number;
 }
 
-/** Exponential moving average, unbiased at the start; its memory is 1/25 of the run. */
-function smooth(points: Point[]): Point[] {
-  const keep = 1 - 1 / Math.max(1, points.length / 25);
-  let sum = 0;
-  let weight = 0;
-  return points.map(({ step, value }) => {
-    sum = keep * sum + (1 - keep) * value;
-    weight = keep * weight + (1 - keep);
-    return { step, value: sum / weight };
+/** Centred moving average over 1/25 of the run, at a few hundred points. On a log axis it averages logarithms. */
+function smooth(points: Point[], log: boolean): Point[] {
+  const reach = Math.floor(points.length / 50);
+  const stride = Math.max(1, Math.floor(points.length / (MOST_POINTS / 2)));
+  const last = points.length - 1;
+  return points.flatMap(({ step }, i) => {
+    if (i % stride !== 0 && i !== last) return [];
+    // Narrower towards the ends, where it has points on one side only, so that it doesn't lag behind a steep start.
+    const half = Math.min(reach, Math.max(Math.min(i, last - i), reach >> 2));
+    const window = points.slice(Math.max(0, i - half), i + half + 1);
+    const sum = window.reduce((total, { value }) => total + (log ? Math.log(value) : value), 0);
+    const mean = sum / window.length;
+    return [{ step, value: log ? Math.exp(mean) : mean }];
   });
 }
 
@@ -111,9 +116,11 @@ interface Line {
   /** Raw values faint behind their moving average. */
   smoothed: boolean;
   dashed?: boolean;
+  /** Drawn on a log axis. */
+  log?: boolean;
 }
 
-function lineLayers({ points, colour, smoothed, dashed = false }: Line): object[] {
+function lineLayers({ points, colour, smoothed, dashed = false, log = false }: Line): object[] {
   const encoding = {
     x: { field: "step", type: "quantitative" },
     y: { field: "value", type: "quantitative" },
@@ -125,7 +132,7 @@ function lineLayers({ points, colour, smoothed, dashed = false }: Line): object[
   const line = { type: "line", color: colour, strokeJoin: "round" };
   const clear = { ...line, strokeWidth: 2, ...(dashed && { strokeDash: [7, 3] }) };
   if (!smoothed) return [layer(points, clear)];
-  return [layer(points, { ...line, strokeWidth: 1, opacity: 0.3 }), layer(smooth(points), clear)];
+  return [layer(points, { ...line, strokeWidth: 1, opacity: 0.3 }), layer(smooth(points, log), clear)];
 }
 
 function drawLines(lines: Line[], label: string, y: object = {}): Promise<Markup> {
@@ -139,7 +146,7 @@ function drawLines(lines: Line[], label: string, y: object = {}): Promise<Markup
         x: {
           title: "step",
           scale: { nice: false, zero: false },
-          axis: { grid: false, format: "~s", labelFlush: true, ...ticks },
+          axis: { grid: false, format: ",d", labelFlush: true, ...ticks },
         },
         y: { title: null, scale: { zero: false, nice: true }, axis: { tickCount: 5 }, ...y },
       },
@@ -148,9 +155,19 @@ function drawLines(lines: Line[], label: string, y: object = {}): Promise<Markup
   );
 }
 
-function describe({ points, smoothed }: Line): string {
-  const values = smoothed ? smooth(points) : points;
+function describe({ points, smoothed, log = false }: Line): string {
+  const values = smoothed ? smooth(points, log) : points;
   return `from ${values[0].value.toPrecision(3)} to ${values[values.length - 1].value.toPrecision(3)}`;
+}
+
+/** Powers of ten; over few of them, their halves and fifths too. */
+function logTicks(least: number, most: number): number[] {
+  const first = Math.floor(Math.log10(least));
+  const decades = Math.ceil(Math.log10(most)) - first;
+  const factors = decades > 3 ? [1] : [1, 2, 5];
+  return Array.from({ length: decades + 1 }, (_, i) =>
+    factors.map((factor) => factor * 10 ** (first + i)),
+  ).flat();
 }
 
 /** Plots of what training wrote down; one without any finite value is left out. */
@@ -185,11 +202,12 @@ export async function plotTraining(steps: StepRecord[]): Promise<Plot[]> {
     // A few spikes would flatten everything else on a linear axis.
     const log = smoothed && least > 0 && most / least > 20;
     const y = log
-      ? { scale: { type: "log", nice: true }, axis: { tickCount: 4, format: "~g" } }
+      ? { scale: { type: "log", nice: true }, axis: { values: logTicks(least, most), format: "~r" } }
       : key === "learning_rate"
         ? { scale: { zero: true, nice: true }, axis: { tickCount: 4, format: "~e" } }
         : {};
-    const svg = await drawLines([line], `${title} by step: ${describe(line)}`, y);
+    const drawn = { ...line, log };
+    const svg = await drawLines([drawn], `${title} by step: ${describe(drawn)}`, y);
     plots.push({ title: log ? `${title}, log scale` : title, legend: [], svg });
   }
   return plots;
@@ -222,7 +240,7 @@ export async function plotRecall(name: string, split: SplitMetrics, top: number)
     field: "value",
     type: "quantitative",
     scale: { domain: [0, top], nice: false },
-    axis: { title: null, tickCount: 5, format: "~g" },
+    axis: { title: null, tickCount: 5, format: "d" },
   };
   const bars = { x, y, xOffset: { field: "side", sort: sides } };
   const color = {
@@ -236,7 +254,8 @@ export async function plotRecall(name: string, split: SplitMetrics, top: number)
   const chance = percent(split.chance_r10);
   const svg = await draw(
     {
-      height: 230,
+      width: NARROW,
+      height: 210,
       data: { values },
       layer: [
         { mark: { type: "bar", cornerRadiusEnd: 2 }, encoding: { ...bars, color } },
@@ -254,9 +273,9 @@ export async function plotRecall(name: string, split: SplitMetrics, top: number)
     `Recall on ${name}, in percent: ${numbers}; R@10 by chance ${chance}`,
   );
   const legend: Plot["legend"] = [
-    { name: "trained model", colour: COLOURS.forward, sort: "bar" },
+    { name: "model", colour: COLOURS.forward, sort: "bar" },
     { name: "raw pixels", colour: COLOURS.pixels, sort: "bar" },
-    { name: `chance at R@10: ${chance}`, colour: COLOURS.chance, sort: "dashed" },
+    { name: `chance at R@10`, colour: COLOURS.chance, sort: "dashed" },
   ];
   return { title: name, svg, legend };
 }
@@ -280,6 +299,7 @@ export async function plotKinds(name: string, split: SplitMetrics): Promise<Plot
   const trained = { ...x, field: "trained" };
   const svg = await draw(
     {
+      width: NARROW,
       height: 50 + 23 * values.length,
       data: { values },
       layer: [
@@ -302,7 +322,7 @@ export async function plotKinds(name: string, split: SplitMetrics): Promise<Plot
       .join("; ")}`,
   );
   const legend: Plot["legend"] = [
-    { name: "trained model", colour: COLOURS.forward, sort: "dot" },
+    { name: "model", colour: COLOURS.forward, sort: "dot" },
     { name: "raw pixels", colour: COLOURS.pixels, sort: "ring" },
   ];
   return { title: name, svg, legend };

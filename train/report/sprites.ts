@@ -62,7 +62,7 @@ async function encode(
     const small = await Promise.all(part.map((id) => shrink(sharp, pictures, id, size)));
     const { pixels, width, height } = layOut(small, size);
     const image = sharp(pixels, { raw: { width, height, channels: 3 } });
-    sheets.push(await image.png({ compressionLevel: 9, palette: quality.palette }).toBuffer());
+    sheets.push(await image.png({ compressionLevel: 9, palette: quality.palette, effort: 2 }).toBuffer());
   }
   return { sheets, size, bytes: sheets.reduce((sum, sheet) => sum + sheet.length, 0) };
 }

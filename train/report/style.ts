@@ -32,11 +32,13 @@ white-space:pre-wrap;overflow-wrap:anywhere;font:13px/1.5 ui-monospace,"SF Mono"
 .tile,figure,.scroll,details,.rows{background:var(--card);border:1px solid var(--line);border-radius:10px}
 .tile{padding:14px 18px}
 .tile b{display:block;font-size:1.9rem;line-height:1.2;letter-spacing:-.02em;font-variant-numeric:tabular-nums}
+.tile span{display:inline-block;margin-right:12px}
 .tile b small{font-size:1rem;font-weight:400;letter-spacing:0}
 figure{margin:0;padding:14px 16px 8px;min-width:0}
 figure svg{display:block;width:100%;height:auto;overflow:visible;font-family:inherit}
 figcaption{display:flex;flex-wrap:wrap;align-items:baseline;gap:2px 16px;margin-bottom:8px}
 figcaption b{margin-right:auto;overflow-wrap:anywhere}
+.plots:not(.pair) figcaption b{flex-basis:100%}
 .key{font-size:.82rem;color:var(--soft);white-space:nowrap}
 .key i{display:inline-block;width:18px;margin-right:6px;vertical-align:middle;border-top:2.5px solid var(--c)}
 .key .dashed{border-top-style:dashed}
@@ -63,7 +65,7 @@ tr:not(.yardstick) td{font-weight:600;background:color-mix(in srgb,var(--accent)
 body:has(#misses:checked) .hit{display:none}
 .group{margin-bottom:32px}
 ul,ol{list-style:none;margin:0;padding:0}
-.row{display:grid;grid-template-columns:262px 1fr 96px;gap:14px;align-items:center;padding:12px 16px;break-inside:avoid}
+.row{display:grid;grid-template-columns:254px 1fr 108px;gap:12px;align-items:center;padding:12px 16px;break-inside:avoid}
 .row+.row{border-top:1px solid var(--line)}
 .query{display:flex;align-items:center;gap:12px;min-width:0}
 .query p{flex:1;margin:0;line-height:1.3;overflow-wrap:anywhere;min-width:0}
@@ -86,5 +88,5 @@ color:var(--card);font:700 12px/19px system-ui,sans-serif;text-align:center;box-
 @media (max-width:560px){:root{--side:50px}main,header{padding:0 14px}header{padding-top:26px}
 h1{font-size:1.55rem}.tiles{grid-template-columns:repeat(auto-fit,minmax(min(100%,150px),1fr))}
 .row{padding:12px}.answers{display:grid;grid-template-columns:repeat(5,auto);justify-content:space-between}
-.query{gap:10px}.arrow{width:16px}th,td{padding:5px 10px}.verdict{--side:36px}figure{padding:12px 10px 6px}}
+.query{gap:10px}.arrow{width:16px}th,td{padding:5px 7px}th:first-child{padding-left:12px}.verdict{--side:36px}figure{padding:12px 10px 6px}}
 `);

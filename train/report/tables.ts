@@ -16,8 +16,8 @@ function block(name: string, metrics: KindMetrics, chance?: number): Markup {
   const rows = chance === undefined ? 2 : 3;
   const random = RANKS.map(([, key]) => html`<td>${key === "r10" ? percent(chance ?? 0) : "–"}</td>`);
   return html`<tbody>
-<tr><th scope="rowgroup" rowspan="${rows}">${name}<small>${count(metrics.queries)} queries</small></th><th scope="row">trained model</th>${heat(metrics)}</tr>
-<tr class="yardstick"><th scope="row">raw-pixel neighbours</th>${RANKS.map(([, key]) => html`<td>${percent(metrics.pixels[key])}</td>`)}</tr>
+<tr><th scope="rowgroup" rowspan="${rows}">${name}<small>${count(metrics.queries)} queries</small></th><th scope="row">model</th>${heat(metrics)}</tr>
+<tr class="yardstick"><th scope="row">raw pixels</th>${RANKS.map(([, key]) => html`<td>${percent(metrics.pixels[key])}</td>`)}</tr>
 ${chance === undefined ? "" : html`<tr class="yardstick"><th scope="row">chance</th>${random}</tr>`}
 </tbody>`;
 }
