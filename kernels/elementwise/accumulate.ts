@@ -3,12 +3,14 @@ import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
 import { blocks, requireFloat, vectors } from "../lib/items.ts";
 import source from "./accumulate.wgsl?raw";
 
-export const accumulate = defineKernel({
+const accumulate = defineKernel({
   name: "accumulate",
   source,
   bindings: ["value", "+goal"],
   params: { size: "u32" },
 });
+
+export const accumulateKernels = [accumulate];
 
 /**
  * target += value in place, not recorded. Same size and dtype (f32 or f16); the two must not share a buffer.

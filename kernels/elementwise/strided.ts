@@ -5,7 +5,7 @@ import { defineKernel, type Shape, type Tensor, TensorError } from "../../engine
 import { blocks, requireFloat, vectors } from "../lib/items.ts";
 import source from "./strided.wgsl?raw";
 
-export const stridedKernel = defineKernel({
+const stridedKernel = defineKernel({
   name: "strided",
   source,
   bindings: ["a", "b", "singlesA", "singlesB", "+y"],
@@ -24,6 +24,8 @@ export const stridedKernel = defineKernel({
     strideB3: "u32",
   },
 });
+
+export const stridedKernels = [stridedKernel];
 
 /** The numbers of the constants in strided.wgsl. */
 const ops = { add: 0, sub: 1, mul: 2, div: 3, negativeMul: 4, first: 5 } as const;

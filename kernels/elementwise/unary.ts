@@ -5,7 +5,7 @@ import { blocks, requireFloat, vectors } from "../lib/items.ts";
 import clampSource from "./clamp.wgsl?raw";
 import source from "./unary.wgsl?raw";
 
-export const unary = defineKernel({
+const unary = defineKernel({
   name: "unary",
   source,
   includes: [geluSource],
@@ -13,12 +13,14 @@ export const unary = defineKernel({
   params: { count: "u32", operand: "f32" },
 });
 
-export const clampKernel = defineKernel({
+const clampKernel = defineKernel({
   name: "clamp",
   source: clampSource,
   bindings: ["+x"],
   params: { size: "u32", low: "f32", high: "f32" },
 });
+
+export const unaryKernels = [unary, clampKernel];
 
 /** The numbers of the constants in unary.wgsl. */
 const ops = {

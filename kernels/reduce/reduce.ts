@@ -52,7 +52,7 @@ const rowsKernel = variants((name, include) =>
   }),
 );
 
-export const maxBackward = defineKernel({
+const maxBackward = defineKernel({
   name: "max-backward",
   source: maxSource,
   bindings: ["x", "y", "dy", "+dx"],

@@ -58,11 +58,7 @@ export function windowOf(
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const known = sizeOf(shape.filter((extent) => extent !== -1));
   const full = shape.map((extent) => (extent === -1 ? x.size / known : extent));
-  if (
-    sizeOf(full) !== x.size ||
-    !full.every(Number.isInteger) ||
-    shape.length - 1 > full.filter((n) => n > 0).length
-  )
+  if (sizeOf(full) !== x.size || !full.every((extent) => Number.isInteger(extent) && extent > 0))
     throw new TensorError(`reshape: [${x.shape}] can't become [${shape}].`);
   const { engine } = x;
   return engine.record("reshape", engine.view(x, full), [x], (dy) => [engine.view(dy, x.shape)]);

@@ -1,0 +1,158 @@
+// Cases of the elementwise operations: every function, and broadcasting on both sides of what the kernel branches on
+// (one long vector, groups of four, single elements, one to four dimensions).
+import type { DType, Engine, Tensor } from "../../engine/index.ts";
+import { add, div, mul, sub } from "../../kernels/elementwise/binary.ts";
+import * as functions from "../../kernels/elementwise/unary.ts";
+import type { Draw, OpCase } from "./case.ts";
+import { gelu, geluSlope } from "./reference.ts";
+
+interface Function {
+  run(x: Tensor): Tensor;
+  value(x: number): number;
+  slope(x: number): number;
+  draw?: Draw;
+}
+
+const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+
+const unaryOps: Record<string, Function> = {
+  exp: { run: functions.exp, value: Math.exp, slope: Math.exp },
+  log: { run: functions.log, value: Math.log, slope: (x) => 1 / x, draw: "positive" },
+  sqrt: { run: functions.sqrt, value: Math.sqrt, slope: (x) => 0.5 / Math.sqrt(x), draw: "positive" },
+  neg: { run: functions.neg, value: (x) => -x, slope: () => -1 },
+  sigmoid: { run: functions.sigmoid, value: sigmoid, slope: (x) => sigmoid(x) * (1 - sigmoid(x)) },
+  tanh: { run: functions.tanh, value: Math.tanh, slope: (x) => 1 - Math.tanh(x) ** 2 },
+  relu: { run: functions.relu, value: (x) => Math.max(x, 0), slope: (x) => (x > 0 ? 1 : 0) },
+  gelu: { run: functions.gelu, value: gelu, slope: geluSlope },
+  square: { run: functions.square, value: (x) => x * x, slope: (x) => 2 * x },
+  reciprocal: {
+    run: functions.reciprocal,
+    value: (x) => 1 / x,
+    slope: (x) => -1 / (x * x),
+    draw: "positive",
+  },
+  scale: { run: (x) => functions.scale(x, -2.5), value: (x) => -2.5 * x, slope: () => -2.5 },
+  addScalar: { run: (x) => functions.addScalar(x, 0.75), value: (x) => x + 0.75, slope: () => 1 },
+};
+
+function unaryCase(op: string, shape: number[], dtype: DType = "f32", bench = false): OpCase {
+  const { run, value, slope, draw } = unaryOps[op]!;
+  return {
+    name: `${op} ${shape.join("x") || "scalar"} ${dtype}`,
+    inputs: [{ name: "x", shape, dtype, draw }],
+    run: ([x]) => run(x!),
+    reference: ([x]) => x!.map(value),
+    gradients: ([x], dy) => [x!.map((at, i) => dy[i]! * slope(at))],
+    ...(bench ? { bench, referenceAt: ([x], index) => value(x![index]!) } : {}),
+  };
+}
+
+interface Binary {
+  run(a: Tensor, b: Tensor): Tensor;
+  value(a: number, b: number): number;
+  /** Derivatives by a and by b. */
+  slopes(a: number, b: number): [number, number];
+}
+
+const binaryOps: Record<string, Binary> = {
+  add: { run: add, value: (a, b) => a + b, slopes: () => [1, 1] },
+  sub: { run: sub, value: (a, b) => a - b, slopes: () => [1, -1] },
+  mul: { run: mul, value: (a, b) => a * b, slopes: (a, b) => [b, a] },
+  div: { run: div, value: (a, b) => a / b, slopes: (a, b) => [1 / b, -a / (b * b)] },
+};
+
+/** The shape of the result, and which elements of a and b belong to each of its elements. */
+function pairs(a: number[], b: number[]): { size: number; at(index: number): [number, number] } {
+  const rank = Math.max(a.length, b.length);
+  const padded = [a, b].map((shape) => [...new Array<number>(rank - shape.length).fill(1), ...shape]);
+  const out = padded[0]!.map((extent, d) => Math.max(extent, padded[1]![d]!));
+  const locate = (shape: number[], index: number) => {
+    let rest = index;
+    let stride = 1;
+    let at = 0;
+    for (let d = rank - 1; d >= 0; d--) {
+      const coordinate = rest % out[d]!;
+      rest = Math.floor(rest / out[d]!);
+      if (shape[d] !== 1) at += coordinate * stride;
+      stride *= shape[d]!;
+    }
+    return at;
+  };
+  return {
+    size: out.reduce((product, extent) => product * extent, 1),
+    at: (index) => [locate(padded[0]!, index), locate(padded[1]!, index)],
+  };
+}
+
+function binaryCase(op: string, a: number[], b: number[], dtype: DType = "f32", bench = false): OpCase {
+  const { run, value, slopes } = binaryOps[op]!;
+  const { size, at } = pairs(a, b);
+  const valueAt = ([x, y]: Float64Array[], index: number) => {
+    const [i, j] = at(index);
+    return value(x![i]!, y![j]!);
+  };
+  return {
+    name: `${op} ${a.join("x") || "scalar"},${b.join("x") || "scalar"} ${dtype}`,
+    inputs: [
+      { name: "a", shape: a, dtype },
+      { name: "b", shape: b, dtype, draw: op === "div" ? "positive" : "normal" },
+    ],
+    run: ([x, y]) => run(x!, y!),
+    reference: (values) => Float64Array.from({ length: size }, (_, index) => valueAt(values, index)),
+    gradients: ([x, y], dy) => {
+      const dx = new Float64Array(x!.length);
+      const dOther = new Float64Array(y!.length);
+      dy.forEach((incoming, index) => {
+        const [i, j] = at(index);
+        const [byA, byB] = slopes(x![i]!, y![j]!);
+        dx[i]! += incoming * byA;
+        dOther[j]! += incoming * byB;
+      });
+      return [dx, dOther];
+    },
+    ...(bench ? { bench, referenceAt: valueAt } : {}),
+  };
+}
+
+/** In place on a copy, as the table's inputs must stay as they are; 7 of 8 elements, so that a neighbour can change. */
+const clampCase: OpCase = {
+  name: "clampInPlace 13x7 f32",
+  inputs: [{ name: "x", shape: [13, 7], grad: false }],
+  run: ([x], engine: Engine) => {
+    const copy = engine.empty(x!.shape);
+    engine.copy(x!, copy);
+    functions.clampInPlace(engine.slice(copy, 0, [7]), -0.5, 0.25);
+    return copy;
+  },
+  reference: ([x]) => x!.map((value, i) => (i < 7 ? Math.min(Math.max(value, -0.5), 0.25) : value)),
+};
+
+export const elementwiseCases: OpCase[] = [
+  ...Object.keys(unaryOps).flatMap((op) => [
+    unaryCase(op, [7, 13]),
+    unaryCase(op, []),
+    unaryCase(op, [3, 2, 700]),
+    unaryCase(op, [5, 9], "f16"),
+  ]),
+  unaryCase("gelu", [577, 3072], "f32", true),
+  unaryCase("gelu", [577, 3072], "f16", true),
+  ...Object.keys(binaryOps).flatMap((op) => [
+    binaryCase(op, [6, 7], [6, 7]),
+    binaryCase(op, [5, 12], [12]),
+    binaryCase(op, [12], [5, 12]),
+    binaryCase(op, [5, 7], [7]),
+    binaryCase(op, [5, 7], [5, 1]),
+    binaryCase(op, [5, 8], [5, 1]),
+    binaryCase(op, [9, 5], []),
+    binaryCase(op, [4, 1], [1, 6]),
+    binaryCase(op, [2, 3, 4, 5], [3, 1, 5]),
+    binaryCase(op, [2, 1, 4, 8], [3, 1, 8]),
+    binaryCase(op, [2, 3, 1, 1], [1, 1, 4, 6]),
+    binaryCase(op, [3, 2, 8], [8], "f16"),
+    binaryCase(op, [3, 7], [3, 1], "f16"),
+  ]),
+  binaryCase("add", [300, 1000], [1000]),
+  binaryCase("mul", [577, 3072], [577, 3072], "f32", true),
+  binaryCase("add", [577, 3072], [3072], "f32", true),
+  clampCase,
+];

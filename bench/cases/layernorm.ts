@@ -1,0 +1,88 @@
+// Cases of layernorm: with and without a residual, rows of any length, means far from 0.
+import type { DType } from "../../engine/index.ts";
+import { layernorm } from "../../kernels/layernorm/layernorm.ts";
+import type { Input, OpCase } from "./case.ts";
+import { sumRows } from "./reference.ts";
+
+interface Spec {
+  shape: number[];
+  residual?: boolean;
+  /** Elements all positive, their mean several deviations from 0. */
+  positive?: boolean;
+  dtype?: DType;
+  bench?: boolean;
+}
+
+const eps = 1e-5;
+
+function layernormCase(spec: Spec): OpCase {
+  const { shape, dtype = "f32", bench = false } = spec;
+  const length = shape.at(-1)!;
+  const draw = spec.positive ? "positive" : "normal";
+  const inputs: Input[] = [
+    { name: "x", shape, dtype, draw },
+    { name: "gamma", shape: [length], dtype },
+    { name: "beta", shape: [length], dtype },
+    ...(spec.residual ? [{ name: "residual", shape, dtype, draw } as const] : []),
+  ];
+  /** (h - mean) / deviation and 1 / deviation of every element. */
+  const normals = ([x, , , residual]: Float64Array[]) => {
+    const h = x!.map((value, i) => value + (residual?.[i] ?? 0));
+    const inverse = new Float64Array(h.length);
+    for (let start = 0; start < h.length; start += length) {
+      const row = h.subarray(start, start + length);
+      const mean = row.reduce((a, b) => a + b) / length;
+      const variance = row.reduce((total, value) => total + (value - mean) ** 2, 0) / length;
+      const factor = 1 / Math.sqrt(variance + eps);
+      for (let i = start; i < start + length; i++) {
+        inverse[i] = factor;
+        h[i] = (h[i]! - mean) * factor;
+      }
+    }
+    return { normal: h, inverse };
+  };
+  return {
+    name: `layernorm${spec.residual ? " residual" : ""}${spec.positive ? " positive" : ""} ${shape.join("x")} ${dtype}`,
+    inputs,
+    run: ([x, gamma, beta, residual]) => layernorm(x!, gamma!, beta!, { eps, residual }),
+    reference: (values) =>
+      normals(values).normal.map((n, i) => n * values[1]![i % length]! + values[2]![i % length]!),
+    gradients: (values, dy) => {
+      const { normal, inverse } = normals(values);
+      const g = dy.map((incoming, i) => incoming * values[1]![i % length]!);
+      const dx = new Float64Array(g.length);
+      for (let start = 0; start < g.length; start += length) {
+        let sum = 0;
+        let product = 0;
+        for (let i = start; i < start + length; i++) {
+          sum += g[i]!;
+          product += g[i]! * normal[i]!;
+        }
+        for (let i = start; i < start + length; i++)
+          dx[i] = inverse[i]! * (g[i]! - sum / length - (normal[i]! * product) / length);
+      }
+      const dGamma = sumRows(
+        dy.map((incoming, i) => incoming * normal[i]!),
+        length,
+      );
+      return [dx, dGamma, sumRows(dy, length), ...(spec.residual ? [dx] : [])];
+    },
+    bench,
+  };
+}
+
+export const layernormCases: OpCase[] = [
+  layernormCase({ shape: [5, 8] }),
+  layernormCase({ shape: [1, 12] }),
+  layernormCase({ shape: [7, 9] }),
+  layernormCase({ shape: [2, 3, 64] }),
+  layernormCase({ shape: [33, 100], residual: true }),
+  layernormCase({ shape: [4, 37], residual: true }),
+  layernormCase({ shape: [3, 1030] }),
+  layernormCase({ shape: [700, 16] }),
+  layernormCase({ shape: [6, 256], positive: true, residual: true }),
+  layernormCase({ shape: [6, 24], dtype: "f16" }),
+  layernormCase({ shape: [5, 15], residual: true, dtype: "f16" }),
+  layernormCase({ shape: [4616, 768], bench: true }),
+  layernormCase({ shape: [4616, 768], residual: true, dtype: "f16", bench: true }),
+];

@@ -1,0 +1,73 @@
+// Cases of softmax and log-softmax: rows that start anywhere within a vec4, shorter and longer than a subgroup.
+import type { DType } from "../../engine/index.ts";
+import { logSoftmax, softmax } from "../../kernels/softmax/softmax.ts";
+import type { OpCase } from "./case.ts";
+
+function softmaxRows(x: Float64Array, length: number, log: boolean): Float64Array {
+  const y = new Float64Array(x.length);
+  for (let start = 0; start < x.length; start += length) {
+    const row = x.subarray(start, start + length);
+    const largest = row.reduce((a, b) => Math.max(a, b));
+    const sum = row.reduce((total, value) => total + Math.exp(value - largest), 0);
+    row.forEach((value, i) => {
+      const logarithm = value - largest - Math.log(sum);
+      y[start + i] = log ? logarithm : Math.exp(logarithm);
+    });
+  }
+  return y;
+}
+
+function softmaxCase(shape: number[], log = false, dtype: DType = "f32", bench = false): OpCase {
+  const length = shape.at(-1)!;
+  return {
+    name: `${log ? "logSoftmax" : "softmax"} ${shape.join("x")} ${dtype}`,
+    inputs: [{ name: "x", shape, dtype }],
+    run: ([x]) => (log ? logSoftmax(x!) : softmax(x!)),
+    reference: ([x]) => softmaxRows(x!, length, log),
+    gradients: ([x], dy) => {
+      const s = softmaxRows(x!, length, false);
+      const dx = new Float64Array(s.length);
+      for (let start = 0; start < s.length; start += length) {
+        let sum = 0;
+        for (let i = start; i < start + length; i++) sum += dy[i]! * (log ? 1 : s[i]!);
+        for (let i = start; i < start + length; i++)
+          dx[i] = log ? dy[i]! - s[i]! * sum : s[i]! * (dy[i]! - sum);
+      }
+      return [dx];
+    },
+    bench,
+  };
+}
+
+/** Scores of -infinity, as masks make them, also at the start of a row; and large scores. */
+const maskedCase: OpCase = {
+  name: "softmax masked 3x41 f32",
+  inputs: [{ name: "x", shape: [3, 41], grad: false }],
+  run: ([x], engine) => {
+    const large = engine.tensor(maskedScores(), x!.shape);
+    return softmax(large);
+  },
+  reference: () => softmaxRows(maskedScores(), 41, false),
+};
+
+function maskedScores(): Float64Array {
+  return Float64Array.from({ length: 3 * 41 }, (_, i) =>
+    i % 41 < 35 ? Number.NEGATIVE_INFINITY : 3e4 + (i % 41),
+  );
+}
+
+export const softmaxCases: OpCase[] = [
+  ...[false, true].flatMap((log) => [
+    softmaxCase([1, 1], log),
+    softmaxCase([5, 3], log),
+    softmaxCase([2, 3, 8], log),
+    softmaxCase([9, 37], log),
+    softmaxCase([7, 577], log),
+    softmaxCase([1, 2050], log),
+    softmaxCase([33, 64], log),
+    softmaxCase([6, 11], log, "f16"),
+    softmaxCase([3, 40], log, "f16"),
+  ]),
+  maskedCase,
+  softmaxCase([6924, 577], false, "f32", true),
+];
