@@ -105,6 +105,7 @@ cli
     events.end();
   });
 
+cli.option("--debug", "Show where an error came from");
 cli.help();
 
 async function configure(flags: TrainFlags): Promise<RunConfig> {

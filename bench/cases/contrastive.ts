@@ -10,14 +10,11 @@ interface LossSpec {
 }
 
 function inputsOf({ rows, columns, masked }: LossSpec, temperature: boolean): Input[] {
-  return [
-    { name: "s", shape: [rows, columns] },
-    ...(temperature ? [{ name: "temperature", shape: [1], draw: "positive" } as const] : []),
-    { name: "goal", shape: [rows], dtype: "u32", draw: { below: columns }, grad: false },
-    ...(masked
-      ? [{ name: "ignored", shape: [rows, columns], dtype: "u32", draw: { below: 2 }, grad: false } as const]
-      : []),
-  ];
+  const inputs: Input[] = [{ name: "s", shape: [rows, columns] }];
+  if (temperature) inputs.push({ name: "temperature", shape: [1], draw: "positive" });
+  inputs.push({ name: "goal", shape: [rows], dtype: "u32", draw: { below: columns }, grad: false });
+  if (masked) inputs.push({ name: "ignored", shape: [rows, columns], dtype: "u32", draw: { below: 2 }, grad: false });
+  return inputs;
 }
 
 const label = ({ rows, columns, masked }: LossSpec) => `${rows}x${columns}${masked ? " masked" : ""} f32`;
