@@ -1,0 +1,263 @@
+// Cases of self- and cross-attention: token counts on both sides of the tiles (8 rows, 4 columns for each lane), head
+// sizes on both sides of what the lanes own, masks, dropout, pictures shared by several texts, and one bench size.
+import { type DType, type RandomKey, uniform } from "../../engine/index.ts";
+import { crossAttention, selfAttention } from "../../kernels/attention/attention.ts";
+import type { Input, OpCase } from "./case.ts";
+
+interface AttentionSpec {
+  batch?: number;
+  heads?: number;
+  headSize: number;
+  queries: number;
+  /** Self-attention where there are none. */
+  keys?: number;
+  /** For each batch row its row of kv, and the rows of kv. */
+  source?: number[];
+  kvRows?: number;
+  /** The host's form of the mask: whether batch row b attends to key j. */
+  attends?: (b: number, j: number) => boolean;
+  dropout?: { probability: number; key: RandomKey };
+  scale?: number;
+  dtype?: DType;
+  bench?: boolean;
+}
+
+/** All that the reference needs, in float64. */
+interface Layout {
+  batch: number;
+  heads: number;
+  headSize: number;
+  queries: number;
+  keys: number;
+  qWidth: number;
+  kvWidth: number;
+  kOffset: number;
+  scale: number;
+  kvRow: (b: number) => number;
+  attends: (b: number, j: number) => boolean;
+  /** The factor of dropout for a probability. */
+  kept: (b: number, head: number, i: number, j: number) => number;
+}
+
+function layoutOf(spec: AttentionSpec): Layout {
+  const { batch = 1, heads = 1, headSize, queries, source, dropout } = spec;
+  const keys = spec.keys ?? queries;
+  const self = spec.keys === undefined;
+  const width = heads * headSize;
+  return {
+    ...{ batch, heads, headSize, queries, keys },
+    qWidth: self ? 3 * width : width,
+    kvWidth: self ? 3 * width : 2 * width,
+    kOffset: self ? width : 0,
+    scale: spec.scale ?? 1 / Math.sqrt(headSize),
+    kvRow: (b) => source?.[b] ?? b,
+    attends: spec.attends ?? (() => true),
+    kept: (b, head, i, j) => {
+      if (!dropout) return 1;
+      const index = ((b * heads + head) * queries + i) * keys + j;
+      const { probability, key } = dropout;
+      return uniform(key, index) >= Math.fround(probability) ? 1 / (1 - probability) : 0;
+    },
+  };
+}
+
+/** Where the head's columns of a token start, in each operand. */
+function startsOf(layout: Layout, b: number, head: number) {
+  const { headSize, heads, queries, keys, qWidth, kvWidth, kOffset, kvRow } = layout;
+  const q = (i: number) => (b * queries + i) * qWidth + head * headSize;
+  const k = (j: number) => (kvRow(b) * keys + j) * kvWidth + kOffset + head * headSize;
+  const v = (j: number) => k(j) + heads * headSize;
+  const y = (i: number) => ((b * queries + i) * heads + head) * headSize;
+  return { q, k, v, y };
+}
+
+function dotAt(a: Float64Array, atA: number, b: Float64Array, atB: number, length: number): number {
+  let sum = 0;
+  for (let d = 0; d < length; d++) sum += a[atA + d]! * b[atB + d]!;
+  return sum;
+}
+
+/** Probabilities of one query before dropout; all zero where it attends to no key. */
+function probabilities(
+  layout: Layout,
+  q: Float64Array,
+  kv: Float64Array,
+  b: number,
+  head: number,
+  i: number,
+): Float64Array {
+  const { headSize, keys, scale, attends } = layout;
+  const at = startsOf(layout, b, head);
+  const p = Float64Array.from({ length: keys }, (_, j) =>
+    attends(b, j) ? scale * dotAt(q, at.q(i), kv, at.k(j), headSize) : Number.NEGATIVE_INFINITY,
+  );
+  const top = p.reduce((a, c) => Math.max(a, c), Number.NEGATIVE_INFINITY);
+  if (top === Number.NEGATIVE_INFINITY) return new Float64Array(keys);
+  for (let j = 0; j < keys; j++) p[j] = Math.exp(p[j]! - top);
+  const total = p.reduce((a, c) => a + c, 0);
+  return p.map((value) => value / total);
+}
+
+function forEachQuery(layout: Layout, work: (b: number, head: number, i: number) => void): void {
+  for (let b = 0; b < layout.batch; b++) {
+    for (let head = 0; head < layout.heads; head++) {
+      for (let i = 0; i < layout.queries; i++) work(b, head, i);
+    }
+  }
+}
+
+function attend(layout: Layout, q: Float64Array, kv: Float64Array): Float64Array {
+  const { batch, heads, headSize, queries, keys, kept } = layout;
+  const y = new Float64Array(batch * queries * heads * headSize);
+  forEachQuery(layout, (b, head, i) => {
+    const at = startsOf(layout, b, head);
+    const p = probabilities(layout, q, kv, b, head, i);
+    for (let j = 0; j < keys; j++) {
+      if (p[j] === 0) continue;
+      const weight = p[j]! * kept(b, head, i, j);
+      for (let d = 0; d < headSize; d++) y[at.y(i) + d]! += weight * kv[at.v(j) + d]!;
+    }
+  });
+  return y;
+}
+
+/** Adds the gradients to `dq` and `dkv`, which have the layouts of `q` and `kv` and may be one array. */
+function attendGradients(
+  layout: Layout,
+  q: Float64Array,
+  kv: Float64Array,
+  dy: Float64Array,
+  dq: Float64Array,
+  dkv: Float64Array,
+): void {
+  const { headSize, keys, scale, kept } = layout;
+  forEachQuery(layout, (b, head, i) => {
+    const at = startsOf(layout, b, head);
+    const p = probabilities(layout, q, kv, b, head, i);
+    const factor = p.map((_, j) => kept(b, head, i, j));
+    const dp = p.map((_, j) => factor[j]! * dotAt(dy, at.y(i), kv, at.v(j), headSize));
+    const mean = dotAt(p, 0, dp, 0, keys);
+    for (let j = 0; j < keys; j++) {
+      if (p[j] === 0) continue;
+      const ds = scale * p[j]! * (dp[j]! - mean);
+      for (let d = 0; d < headSize; d++) {
+        dq[at.q(i) + d]! += ds * kv[at.k(j) + d]!;
+        dkv[at.k(j) + d]! += ds * q[at.q(i) + d]!;
+        dkv[at.v(j) + d]! += p[j]! * factor[j]! * dy[at.y(i) + d]!;
+      }
+    }
+  });
+}
+
+/** One element of the result, by its row-major index. */
+function attendAt(layout: Layout, q: Float64Array, kv: Float64Array, index: number): number {
+  const { heads, headSize, queries, keys, kept } = layout;
+  const d = index % headSize;
+  const head = Math.floor(index / headSize) % heads;
+  const i = Math.floor(index / (headSize * heads)) % queries;
+  const b = Math.floor(index / (headSize * heads * queries));
+  const at = startsOf(layout, b, head);
+  const p = probabilities(layout, q, kv, b, head, i);
+  let sum = 0;
+  for (let j = 0; j < keys; j++) sum += p[j]! * kept(b, head, i, j) * kv[at.v(j) + d]!;
+  return sum;
+}
+
+function attentionCase(label: string, spec: AttentionSpec): OpCase {
+  const { headSize, queries, dropout, source, dtype = "f32", bench } = spec;
+  const layout = layoutOf(spec);
+  const { batch, heads, keys, qWidth, kvWidth, scale } = layout;
+  const self = spec.keys === undefined;
+  const inputs: Input[] = [{ name: self ? "qkv" : "q", shape: [batch, queries, qWidth], dtype }];
+  if (!self) inputs.push({ name: "kv", shape: [spec.kvRows ?? batch, keys, kvWidth], dtype });
+  const kvOf = (values: Float64Array[]) => values[self ? 0 : 1]!;
+  return {
+    name: `${self ? "selfAttention" : "crossAttention"} ${label} ${batch}x${heads}x${queries}x${keys}x${headSize} ${dtype}`,
+    inputs,
+    run: (tensors, engine) => {
+      const bits = Array.from({ length: batch * keys }, (_, n) =>
+        layout.attends(Math.floor(n / keys), n % keys) ? 1 : 0,
+      );
+      const mask = spec.attends ? engine.tensor(bits, [batch, keys], "u32") : null;
+      const options = { heads, mask, dropout, scale };
+      const y = self
+        ? selfAttention(tensors[0]!, options)
+        : crossAttention(tensors[0]!, tensors[1]!, {
+            ...options,
+            source: source && Uint32Array.from(source),
+          });
+      return y;
+    },
+    reference: (values) => attend(layout, values[0]!, kvOf(values)),
+    gradients: (values, dy) => {
+      const results = values.map((value) => new Float64Array(value.length));
+      attendGradients(layout, values[0]!, kvOf(values), dy, results[0]!, kvOf(results));
+      return results;
+    },
+    flops: 4 * batch * heads * queries * keys * headSize,
+    ...(bench
+      ? { bench, referenceAt: (values, index) => attendAt(layout, values[0]!, kvOf(values), index) }
+      : {}),
+  };
+}
+
+const tokens = [1, 5, 17, 33, 65, 130];
+const headSizes = [4, 32, 64, 80, 128];
+const dropout = { probability: 0.25, key: { key: 0x1234567, stream: 5 } };
+/** Texts of several lengths. */
+const lengths = (b: number, j: number) => j < 1 + ((b * 5 + 3) % 9);
+const holes = (b: number, j: number) => (j * 7 + b) % 3 !== 0;
+const secondRowNothing = (b: number, _j: number) => b !== 1;
+/** Six texts about four pictures, of which picture 2 has none. */
+const shared = { batch: 6, source: [3, 0, 1, 0, 3, 0], kvRows: 4 };
+
+export const attentionCases: OpCase[] = [
+  ...tokens.map((queries) => attentionCase("tokens", { batch: 2, heads: 2, queries, headSize: 8 })),
+  ...headSizes.map((headSize) => attentionCase("head", { heads: 3, queries: 19, headSize })),
+  ...headSizes.map((headSize) => attentionCase("head", { heads: 2, queries: 12, keys: 37, headSize })),
+  // With a single key the gradient of q is exactly zero, so it is tested within qkv above only.
+  ...tokens.slice(1).map((keys) => attentionCase("tokens", { batch: 2, queries: 7, keys, headSize: 12 })),
+  attentionCase("one query", { batch: 3, heads: 2, queries: 1, keys: 41, headSize: 16 }),
+  attentionCase("scaled", { queries: 9, keys: 10, headSize: 8, scale: 0.7 }),
+  attentionCase("lengths", { batch: 4, heads: 2, queries: 12, headSize: 32, attends: lengths }),
+  attentionCase("lengths", { batch: 3, heads: 2, queries: 6, keys: 70, headSize: 8, attends: lengths }),
+  attentionCase("holes", { batch: 2, heads: 2, queries: 45, headSize: 16, attends: holes }),
+  attentionCase("no keys", { batch: 3, heads: 2, queries: 10, headSize: 8, attends: secondRowNothing }),
+  attentionCase("no keys", { batch: 2, queries: 5, keys: 40, headSize: 8, attends: secondRowNothing }),
+  attentionCase("shared", { ...shared, heads: 2, queries: 12, keys: 17, headSize: 32 }),
+  attentionCase("shared lengths", {
+    ...shared,
+    heads: 2,
+    queries: 11,
+    keys: 34,
+    headSize: 8,
+    attends: lengths,
+  }),
+  attentionCase("one picture", { batch: 3, source: [0, 0, 0], kvRows: 1, queries: 9, keys: 9, headSize: 4 }),
+  attentionCase("dropout", { batch: 2, heads: 2, queries: 20, headSize: 16, dropout }),
+  attentionCase("dropout", {
+    batch: 2,
+    heads: 3,
+    queries: 12,
+    keys: 35,
+    headSize: 8,
+    dropout,
+    attends: holes,
+  }),
+  attentionCase("dropout shared", { ...shared, heads: 2, queries: 5, keys: 18, headSize: 8, dropout }),
+  ...[16, 64, 128].map((headSize) =>
+    attentionCase("half", { batch: 2, heads: 2, queries: 21, headSize, dtype: "f16" }),
+  ),
+  attentionCase("half", { batch: 2, heads: 2, queries: 12, keys: 65, headSize: 32, dtype: "f16" }),
+  attentionCase("half lengths", {
+    batch: 4,
+    queries: 12,
+    headSize: 32,
+    dtype: "f16",
+    attends: lengths,
+    dropout,
+  }),
+  attentionCase("half shared", { ...shared, queries: 7, keys: 18, headSize: 16, dtype: "f16" }),
+  attentionCase("bench", { heads: 12, queries: 577, headSize: 64, bench: true }),
+  attentionCase("bench", { heads: 12, queries: 32, keys: 577, headSize: 64, bench: true }),
+];

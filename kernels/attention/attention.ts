@@ -1,0 +1,336 @@
+// Fused multi-head attention, forward and backward, after FlashAttention (Dao et al., 2022 and 2023): the scores stay
+// in registers, the forward pass saves one log-sum-exp per query, and the backward pass computes the probabilities
+// again from it, without atomics, so that gradients are the same in every run. Projections are read, and their
+// gradients written, in place: a head is a range of columns.
+import {
+  defineKernel,
+  type Engine,
+  type RandomKey,
+  type Tensor,
+  TensorError,
+  tracked,
+} from "../../engine/index.ts";
+import randomSource from "../../engine/random.wgsl?raw";
+import backwardSource from "./attention-backward.wgsl?raw";
+import deltaSource from "./attention-delta.wgsl?raw";
+import forwardSource from "./attention-forward.wgsl?raw";
+import lanesShared from "./lanes-shared.wgsl?raw";
+import lanesSubgroup from "./lanes-subgroup.wgsl?raw";
+import tileSource from "./tile.wgsl?raw";
+
+/** Rows of a tile: ROWS in tile.wgsl. */
+const tileRows = 8;
+const includes = [randomSource, { subgroups: lanesSubgroup, shared: lanesShared }, tileSource];
+
+/** softmax(Q Kᵀ) V and, where gradients are needed, the log-sum-exp of each query's scores. */
+export const attentionForward = defineKernel({
+  name: "attention",
+  source: forwardSource,
+  includes,
+  bindings: ["q", "kv", "mask", "source", "+lse", "+y"],
+  params: {
+    batch: "u32",
+    heads: "u32",
+    queries: "u32",
+    keys: "u32",
+    tiles: "u32",
+    allTiles: "u32",
+    qStride: "u32",
+    kvStride: "u32",
+    kOffset: "u32",
+    vOffset: "u32",
+    scale: "f32",
+    key: "u32",
+    stream: "u32",
+    probability: "f32",
+    keptScale: "f32",
+  },
+});
+
+/** The row sums of dY * Y that the backward kernels need. */
+export const attentionDelta = defineKernel({
+  name: "attention-delta",
+  source: deltaSource,
+  bindings: ["y", "dy", "+delta"],
+  params: { heads: "u32", queries: "u32", count: "u32" },
+});
+
+const backwardSpec = {
+  source: backwardSource,
+  includes,
+  bindings: ["q", "kv", "dy", "mask", "source", "lse", "delta", "+gradient"],
+  params: {
+    batch: "u32",
+    kvRows: "u32",
+    heads: "u32",
+    queries: "u32",
+    keys: "u32",
+    tiles: "u32",
+    allTiles: "u32",
+    qStride: "u32",
+    kvStride: "u32",
+    kOffset: "u32",
+    vOffset: "u32",
+    scale: "f32",
+    gradientScale: "f32",
+    key: "u32",
+    stream: "u32",
+    probability: "f32",
+    keptScale: "f32",
+  },
+} as const;
+
+/** dQ, by tiles of queries. */
+export const attentionQueryGradient = defineKernel({ name: "attention-dq", ...backwardSpec });
+
+/** dK and dV, by tiles of keys. */
+export const attentionKeyGradient = defineKernel({ name: "attention-dkv", ...backwardSpec });
+
+/** Every kernel of this file. */
+export const attentionKernels = [
+  attentionForward,
+  attentionDelta,
+  attentionQueryGradient,
+  attentionKeyGradient,
+];
+
+export interface AttentionOptions {
+  heads: number;
+  /** u32 [B, keys]: nonzero where a key is attended to. A query without any key gives zeros and no gradients. */
+  mask?: Tensor | null;
+  /** Drops probabilities and scales those kept by 1 / (1 - probability); the mask is a function of the key. */
+  dropout?: { probability: number; key: RandomKey } | null;
+  /** Multiplies the scores; 1 / sqrt(head size) unless told. */
+  scale?: number;
+}
+
+export interface CrossAttentionOptions extends AttentionOptions {
+  /**
+   * For each batch row, the row of `kv` that it attends to: a host array of B row numbers, or what `packSource` made
+   * of them in a u32 tensor, which a recorded step can be fed anew through `engine.write`.
+   */
+  source?: Uint32Array | Tensor | null;
+}
+
+/** What one call works on; offsets and strides in elements of the last dimension. */
+interface Problem {
+  q: Tensor;
+  kv: Tensor;
+  batch: number;
+  kvRows: number;
+  queries: number;
+  keys: number;
+  heads: number;
+  headSize: number;
+  kOffset: number;
+  mask: Tensor | null;
+  source: Tensor | null;
+  dropout: AttentionOptions["dropout"];
+  scale: number;
+}
+
+/**
+ * Attention of a sequence to itself. `qkv` [B, T, 3·H·D] is one fused projection with columns q | k | v, each by head;
+ * the result is [B, T, H·D]. f32 or f16, computed in f32. Throws TensorError where shapes, dtypes or options do not
+ * fit, among them a head size D that is no multiple of 4.
+ */
+export function selfAttention(qkv: Tensor, options: AttentionOptions): Tensor {
+  const [batch, tokens, width] = threeExtents("selfAttention", qkv, "qkv");
+  const problem = pose("selfAttention", options, {
+    ...{ q: qkv, kv: qkv, batch, kvRows: batch, queries: tokens, keys: tokens, source: null },
+    width: width / 3,
+    kOffset: width / 3,
+  });
+  const { engine } = qkv;
+  const [y, lse] = forward(engine, problem, tracked(qkv));
+  return engine.record("selfAttention", y, [qkv], (dy) => {
+    const dqkv = engine.empty(qkv.shape, qkv.dtype);
+    backward(engine, problem, { y, dy, lse: lse!, dq: dqkv, dkv: dqkv });
+    return [dqkv];
+  });
+}
+
+/**
+ * Attention of `q` [B, Tq, H·D] to `kv` [Bk, Tk, 2·H·D] with columns k | v; the result is [B, Tq, H·D]. Bk is B unless
+ * `source` says which row of `kv` each batch row attends to; its gradient then sums over those rows, in their order.
+ * f32 or f16, computed in f32. Throws TensorError where shapes, dtypes or options do not fit, among them a head size D
+ * that is no multiple of 4.
+ */
+export function crossAttention(q: Tensor, kv: Tensor, options: CrossAttentionOptions): Tensor {
+  const { engine } = q;
+  const [batch, queries, width] = threeExtents("crossAttention", q, "q");
+  const [kvRows, keys, kvWidth] = threeExtents("crossAttention", kv, "kv");
+  if (kvWidth !== 2 * width || q.dtype !== kv.dtype) {
+    throw new TensorError(`crossAttention: kv ${kv} does not fit q ${q}; it needs ${2 * width} columns.`);
+  }
+  const source = sourceTensor(engine, options.source ?? null, batch, kvRows);
+  const problem = pose("crossAttention", options, {
+    ...{ q, kv, batch, kvRows, queries, keys, source, width },
+    kOffset: 0,
+  });
+  const [y, lse] = forward(engine, problem, tracked(q) || tracked(kv));
+  return engine.record("crossAttention", y, [q, kv], (dy, needs) => {
+    const dq = needs[0] ? engine.empty(q.shape, q.dtype) : null;
+    const dkv = needs[1] ? engine.empty(kv.shape, kv.dtype) : null;
+    backward(engine, problem, { y, dy, lse: lse!, dq, dkv });
+    return [dq, dkv];
+  });
+}
+
+/**
+ * The contents of the u32 tensor that `crossAttention` takes as `source`, of B + (kvRows + 1) + B elements: the rows
+ * themselves, then for each row of kv where its batch rows start in the list that ends the array.
+ * Throws TensorError on a row that kv does not have.
+ */
+export function packSource(source: ArrayLike<number>, kvRows: number): Uint32Array {
+  const batch = source.length;
+  const packed = new Uint32Array(2 * batch + kvRows + 1);
+  const starts = packed.subarray(batch, batch + kvRows + 1);
+  const list = packed.subarray(batch + kvRows + 1);
+  for (let b = 0; b < batch; b++) {
+    const row = source[b]!;
+    if (!(row >= 0 && row < kvRows)) {
+      throw new TensorError(`crossAttention: source[${b}] is ${row}, kv has ${kvRows} rows.`);
+    }
+    packed[b] = row;
+    starts[row + 1]!++;
+  }
+  for (let row = 0; row < kvRows; row++) starts[row + 1]! += starts[row]!;
+  const next = starts.slice();
+  for (let b = 0; b < batch; b++) list[next[source[b]!]!++] = b;
+  return packed;
+}
+
+function sourceTensor(
+  engine: Engine,
+  source: Uint32Array | Tensor | null,
+  batch: number,
+  kvRows: number,
+): Tensor | null {
+  if (source === null) {
+    if (kvRows === batch) return null;
+    throw new TensorError(`crossAttention: ${batch} rows of q and ${kvRows} of kv need a source.`);
+  }
+  if (source instanceof Uint32Array) {
+    if (source.length !== batch) {
+      throw new TensorError(`crossAttention: ${source.length} sources for ${batch} rows of q.`);
+    }
+    const packed = packSource(source, kvRows);
+    return engine.tensor(packed, [packed.length], "u32");
+  }
+  if (source.dtype !== "u32" || source.size !== 2 * batch + kvRows + 1) {
+    throw new TensorError(`crossAttention: source ${source} is not what packSource makes.`);
+  }
+  return source;
+}
+
+function threeExtents(op: string, tensor: Tensor, name: string): [number, number, number] {
+  if (tensor.shape.length !== 3 || (tensor.dtype !== "f32" && tensor.dtype !== "f16")) {
+    throw new TensorError(`${op}: ${name} must be f32 or f16 [batch, tokens, columns], not ${tensor}.`);
+  }
+  return [tensor.shape[0]!, tensor.shape[1]!, tensor.shape[2]!];
+}
+
+/** Checks the options against the sizes. `width` is heads · head size. */
+function pose(
+  op: string,
+  options: AttentionOptions,
+  sizes: Omit<Problem, "heads" | "headSize" | "mask" | "dropout" | "scale"> & { width: number },
+): Problem {
+  const { heads, mask = null, dropout = null } = options;
+  const { width, ...rest } = sizes;
+  const headSize = width / heads;
+  if (!Number.isInteger(headSize) || headSize < 1) {
+    throw new TensorError(`${op}: ${width} columns do not divide into ${heads} heads.`);
+  }
+  if (headSize % 4 !== 0) throw new TensorError(`${op}: the head size ${headSize} is no multiple of 4.`);
+  if (mask && (mask.dtype !== "u32" || mask.size !== rest.batch * rest.keys)) {
+    throw new TensorError(`${op}: the mask must be u32 [${rest.batch}, ${rest.keys}], not ${mask}.`);
+  }
+  if (dropout && !(dropout.probability >= 0 && dropout.probability < 1)) {
+    throw new TensorError(`${op}: the dropout probability ${dropout.probability} is not in [0, 1).`);
+  }
+  const active = dropout && dropout.probability > 0 ? dropout : null;
+  return { ...rest, heads, headSize, mask, dropout: active, scale: options.scale ?? 1 / Math.sqrt(headSize) };
+}
+
+/** Parameters that all tile kernels share; the kernels count in quads of four elements. */
+function commonParams(problem: Problem, rows: number, groups: number) {
+  const { batch, heads, headSize, queries, keys, dropout } = problem;
+  const tiles = Math.ceil(rows / tileRows);
+  return {
+    ...{ batch, heads, queries, keys, tiles },
+    allTiles: tiles * groups * heads,
+    qStride: problem.q.shape[2]! / 4,
+    kvStride: problem.kv.shape[2]! / 4,
+    kOffset: problem.kOffset / 4,
+    vOffset: (problem.kOffset + heads * headSize) / 4,
+    scale: problem.scale * Math.LOG2E,
+    key: dropout?.key.key ?? 0,
+    stream: dropout?.key.stream ?? 0,
+    probability: dropout?.probability ?? 0,
+    keptScale: 1 / (1 - (dropout?.probability ?? 0)),
+  };
+}
+
+function commonConstants(problem: Problem) {
+  const { headSize, mask, source, dropout } = problem;
+  return { HEAD: headSize, HAS_MASK: !!mask, HAS_SOURCE: !!source, DROPOUT: !!dropout };
+}
+
+/** The result and, with `save`, the log-sum-exp f32 [B, H, Tq]. */
+function forward(engine: Engine, problem: Problem, save: boolean): [Tensor, Tensor | null] {
+  const { q, kv, mask, source, batch, queries, heads, headSize } = problem;
+  const y = engine.empty([batch, queries, heads * headSize], q.dtype);
+  const lse = engine.empty(save ? [batch, heads, queries] : [1]);
+  const params = commonParams(problem, queries, batch);
+  engine.run(attentionForward, {
+    bind: [q, kv, mask ?? q, source ?? q, lse, y],
+    params,
+    grid: params.allTiles,
+    dtype: q.dtype,
+    constants: { ...commonConstants(problem), SAVE_LSE: save },
+  });
+  if (save) return [y, lse];
+  lse.dispose();
+  return [y, null];
+}
+
+interface BackwardTensors {
+  y: Tensor;
+  dy: Tensor;
+  lse: Tensor;
+  /** Gradient of `q`, in its layout, or null where nobody needs it. */
+  dq: Tensor | null;
+  /** Gradient of `kv`, in its layout; may be the same tensor as `dq`. */
+  dkv: Tensor | null;
+}
+
+/** Fills `dq` and `dkv`. */
+function backward(engine: Engine, problem: Problem, tensors: BackwardTensors): void {
+  const { q, kv, mask, source, batch, kvRows, queries, keys, heads, headSize } = problem;
+  const { y, dy, lse, dq, dkv } = tensors;
+  const { dtype } = q;
+  const delta = engine.empty([batch, heads, queries]);
+  engine.run(attentionDelta, {
+    bind: [y, dy, delta],
+    params: { heads, queries, count: delta.size },
+    grid: Math.ceil(delta.size / 64),
+    dtype,
+    constants: { HEAD: headSize },
+  });
+  const inputs = [q, kv, dy, mask ?? q, source ?? q, lse, delta];
+  const run = (kernel: typeof attentionKeyGradient, gradient: Tensor, byKeys: boolean) => {
+    const params = commonParams(problem, byKeys ? keys : queries, byKeys ? kvRows : batch);
+    engine.run(kernel, {
+      bind: [...inputs, gradient],
+      params: { ...params, kvRows, gradientScale: problem.scale },
+      grid: params.allTiles,
+      dtype,
+      constants: { ...commonConstants(problem), BY_KEYS: byKeys },
+    });
+  };
+  if (dq) run(attentionQueryGradient, dq, false);
+  if (dkv) run(attentionKeyGradient, dkv, true);
+  delta.dispose();
+}
