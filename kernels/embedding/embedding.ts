@@ -29,8 +29,8 @@ const backwardKernel = byWidth((suffix, include) =>
 
 export const embeddingKernels = [...forwardKernel.all, ...backwardKernel.all];
 
-/** Residue classes of ids in backward: enough workgroups for a GPU; each reads all ids once. */
-const classes = 256;
+/** Residue classes of ids in backward: enough workgroups for a GPU, but each reads all ids once. */
+const classesFor = (tokens: number) => (tokens > 16384 ? 64 : 256);
 
 /**
  * Rows of `table` [V, C] (f32 or f16) by `ids` (u32, any shape): [...ids, C]. An id of V or more gives zeros and gets
@@ -53,6 +53,7 @@ export function embedding(table: Tensor, ids: Tensor): Tensor {
   return engine.record("embedding", y, [table], (dy) => {
     // Sums are f32 also where the table is f16.
     const dTable = engine.zeros(table.shape);
+    const classes = classesFor(ids.size);
     engine.run(backwardKernel.of(length), {
       bind: [dy, ids, dTable],
       params: { tokens: ids.size, length: items, rows, classes },

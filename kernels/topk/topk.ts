@@ -7,7 +7,7 @@ const kernel = defineKernel({
   name: "topk",
   source,
   bindings: ["x", "indicesIn", "+values", "+indices"],
-  params: { count: "u32", extent: "u32", parts: "u32", partSize: "u32", k: "u32" },
+  params: { count: "u32", extent: "u32", parts: "u32", partSize: "u32", k: "u32", limit: "u32" },
 });
 
 export const topkKernels = [kernel];
@@ -16,6 +16,8 @@ export const topkKernels = [kernel];
 const partSize = 16384;
 /** Rows that keep a GPU busy without cutting them. */
 const manyRows = 512;
+/** One tile of the kernel: a small buffer is cheap to sort, but has to leave room above k. */
+const tile = 128;
 
 /**
  * The `k` largest of each row of `scores` [R, N], largest first; of equal ones that with the lower index first, NaN
@@ -34,7 +36,14 @@ export function topk(scores: Tensor, k: number): { values: Tensor; indices: Tens
     const indices = engine.empty([rows, parts * k], "u32");
     engine.run(kernel, {
       bind: [x, indicesIn ?? x, values, indices],
-      params: { count: rows * parts, extent: length, parts, partSize: Math.ceil(length / parts), k },
+      params: {
+        count: rows * parts,
+        extent: length,
+        parts,
+        partSize: Math.ceil(length / parts),
+        k,
+        limit: Math.max(tile, 2 * k),
+      },
       grid: rows * parts,
       dtype: x.dtype,
       constants: { PARTS_IN: indicesIn !== null },

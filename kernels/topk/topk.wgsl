@@ -1,5 +1,5 @@
 // The k largest of each row, or of each part of a row: what beats the k-th best so far goes into a buffer in shared
-// memory, and a full buffer is sorted (bitonic) and cut to k, which gets rare as the bar rises (the idea of WarpSelect,
+// memory, and a buffer past its limit is sorted (bitonic) and cut to k, which gets rare as the bar rises (the idea of WarpSelect,
 // Johnson et al., arXiv 1702.08734). Entries are ordered by value, then by lower index, a total order: the result does
 // not depend on who comes first into the buffer. Host side: topk.ts. Constants: PARTS_IN.
 
@@ -11,6 +11,8 @@ struct Params {
   parts: u32,
   partSize: u32,
   k: u32,
+  // The buffer is cut where it holds more than this after a tile: from k to CAPACITY - TILE.
+  limit: u32,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Scalar>;
@@ -45,7 +47,7 @@ fn keyOf(value: f32) -> u32 {
   return select(bits | 0x80000000u, ~bits, (bits & 0x80000000u) != 0u);
 }
 
-fn valueOf(key: u32) -> f32 {
+fn scoreOf(key: u32) -> f32 {
   let bits = select(~key, key & 0x7fffffffu, (key & 0x80000000u) != 0u);
   return bitcast<f32>(select(bits, 0x7fc00000u, key == 0u));
 }
@@ -125,14 +127,14 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
       filledNow = atomicLoad(&filled);
     }
     n = workgroupUniformLoad(&filledNow);
-    if (n > CAPACITY - TILE) {
+    if (n > params.limit) {
       prune(id, n);
       n = params.k;
     }
   }
   prune(id, n);
   for (var i = id; i < params.k; i += LANES) {
-    values[index * params.k + i] = valueOf(select(0u, keys[i], i < n));
+    values[index * params.k + i] = scoreOf(select(0u, keys[i], i < n));
     indices[index * params.k + i] = select(NOTHING, places[i], i < n);
   }
 }
