@@ -1,6 +1,6 @@
 """Writes test/fixtures/tokenizer.json: texts with the ids that Hugging Face's BertTokenizer gives them.
 
-Run: pip install transformers tokenizers && python test/reference/tokenizer.py VOCAB_TXT [DATA_DIR]
+Run: pip install transformers tokenizers && python test/reference/tokenizer.py VOCAB_TXT [DATA_DIR], then npm run format
 VOCAB_TXT is bert-base-uncased's vocabulary, one token a line. With DATA_DIR, a folder with the captions of CIRR and
 FashionIQ, the hash of the ids of each file's captions is written too; the captions themselves are not.
 """
