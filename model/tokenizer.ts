@@ -50,9 +50,9 @@ const astralHan = /[\u{20000}-\u{2a6df}\u{2a700}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/g
 
 /**
  * Mends where the library differs from Hugging Face's Rust tokenizer: it reads UTF-16 units when it sets Chinese
- * characters apart, and lowers a capital sigma by its place in the word. What stays different is the punctuation and
- * the marks that Unicode got after its version 8, which Rust's tables stop at: of the first 131,072 code points, 658,
- * nearly all of scripts that BERT has no words for.
+ * characters apart, and lowers a capital sigma by its place in the word. What stays different are rare
+ * marks and punctuation that newer Unicode added or moved to another category: 658 of the first 131,072 code points,
+ * none of them in the blocks of Latin, Greek or Cyrillic letters, of Chinese, Japanese or Korean, or of emoji.
  */
 function mend(text: string): string {
   return text.replace(astralHan, " $& ").replaceAll("Σ", "σ");
