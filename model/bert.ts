@@ -7,6 +7,7 @@ import { dropout, dropoutAdd } from "../kernels/dropout/dropout.ts";
 import { addPositions, embedding } from "../kernels/embedding/embedding.ts";
 import { layernorm } from "../kernels/layernorm/layernorm.ts";
 import { linear } from "../kernels/matmul/matmul.ts";
+import { reshape, takeFirst } from "../kernels/shape/reshape.ts";
 import type { ModelConfig } from "./config.ts";
 import { linearSpecs, normSpecs, type ParameterSpec, type Parameters } from "./parameters.ts";
 import { stage } from "./stage.ts";
@@ -17,6 +18,7 @@ const root = "text_encoder";
 export function bertSpecs(config: ModelConfig, vocabularySize: number): ParameterSpec[] {
   const { width, depth, intermediate, maxPositions } = config.text;
   const deviation = config.initializerRange;
+  const initial = { normal: config.embeddingRange };
   const embeddings = `${root}.embeddings`;
   const specs: ParameterSpec[] = [
     {
@@ -72,17 +74,26 @@ export interface ImageInput {
   source: Uint32Array;
 }
 
+export interface BertOptions {
+  /** Random streams for dropout while training; null switches dropout off. */
+  streams?: RandomStreams | null;
+  /**
+   * Only the first token is wanted. In the last layer nothing after self-attention mixes tokens, so the rest of that
+   * layer runs for the first token alone: the same numbers for less work.
+   */
+  firstOnly?: boolean;
+}
+
 /**
  * Encodes texts, grounded in pictures where `image` is given.
- * @param streams random streams for dropout while training; null switches dropout off
- * @returns f32 [texts, length, width]
+ * @returns f32 [texts, length, width]; [texts, 1, width] where only the first token is wanted
  */
 export function bert(
   parameters: Parameters,
   config: ModelConfig["text"],
   text: TextInput,
   image: ImageInput | null,
-  streams: RandomStreams | null,
+  { streams = null, firstOnly = false }: BertOptions = {},
 ): Tensor {
   const p = (name: string) => parameters.get(`${root}.${name}`);
   const { engine } = text.ids;
@@ -113,7 +124,9 @@ export function bert(
     x = stage(engine, () => {
       const qkv = dense(before, `${layer}.attention.self.qkv`);
       const own = selfAttention(qkv, { heads: config.heads, mask: text.mask, dropout: attentionDropout() });
-      let hidden = output(own, before, `${layer}.attention.output`);
+      const pooled = firstOnly && i === config.depth - 1;
+      const kept = (tokens: Tensor) => (pooled ? firstTokens(tokens) : tokens);
+      let hidden = output(kept(own), kept(before), `${layer}.attention.output`);
       if (image) {
         const query = dense(hidden, `${layer}.crossattention.self.query`);
         const keyValue = dense(image.tokens, `${layer}.crossattention.self.key_value`);
@@ -129,4 +142,10 @@ export function bert(
     });
   }
   return x;
+}
+
+/** [texts, length, width] to [texts, 1, width]. */
+function firstTokens(x: Tensor): Tensor {
+  const [texts, , width] = x.shape as [number, number, number];
+  return reshape(takeFirst(x), [texts, 1, width]);
 }

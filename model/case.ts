@@ -80,7 +80,7 @@ export class Case {
   embedQueries(text: TextInput, tokens: Tensor, source: Uint32Array, streams: RandomStreams | null): Tensor {
     const { fusion } = this.config;
     const image = fusion === "early" || fusion === "image" ? { tokens, source } : null;
-    const hidden = bert(this.parameters, this.config.text, text, image, streams);
+    const hidden = bert(this.parameters, this.config.text, text, image, { streams, firstOnly: true });
     return stage(this.engine, () => {
       const shift = this.project(takeFirst(hidden), "text_proj");
       if (fusion !== "late") return normalize(shift);

@@ -46,6 +46,11 @@ export const modelSchema = z.strictObject({
   projection: count.default(256),
   /** Standard deviation of fresh weights. BERT and BLIP use 0.02. */
   initializerRange: z.number().positive().default(0.02),
+  /**
+   * The same for position, class and word embeddings. A small model that trains for few steps wants them as large as
+   * what they are added to: an optimiser moves a weight by about the learning rate a step, however small it is.
+   */
+  embeddingRange: z.number().positive().default(0.02),
   /** Learnt temperature: its start, and the range that it is clamped to (BLIP's values). */
   temperature: z
     .strictObject({

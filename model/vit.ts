@@ -20,13 +20,14 @@ export function imageTokens({ imageSize, patchSize }: ModelConfig["vision"]): nu
 export function vitSpecs(config: ModelConfig): ParameterSpec[] {
   const { width, depth, patchSize, mlpRatio } = config.vision;
   const deviation = config.initializerRange;
+  const embedding = { normal: config.embeddingRange };
   const embeddings = `${root}.embeddings`;
   const specs: ParameterSpec[] = [
-    { name: `${embeddings}.class_embedding`, shape: [width], initial: { normal: deviation } },
+    { name: `${embeddings}.class_embedding`, shape: [width], initial: embedding },
     {
       name: `${embeddings}.position_embedding`,
       shape: [imageTokens(config.vision), width],
-      initial: { normal: deviation },
+      initial: embedding,
     },
     ...linearSpecs(`${embeddings}.patch_embedding`, width, 3 * patchSize ** 2, deviation),
   ];
