@@ -138,6 +138,12 @@ function lineLayers({ points, colour, smoothed, dashed = false, log = false }: L
 function drawLines(lines: Line[], label: string, y: object = {}): Promise<Markup> {
   const first = lines[0].points;
   const ticks = first.length === 1 ? { values: [first[0].step] } : { tickCount: 5, tickMinStep: 1 };
+  const values = lines.flatMap(({ points }) => points.map((point) => point.value));
+  // One tick for a constant: Vega would derive its digits from a span of zero, and print six.
+  const constant = values.every((value) => value === values[0]);
+  const scaleY = constant
+    ? { scale: { zero: false }, axis: { values: [values[0]], labelExpr: "format(datum.value, '.3~g')" } }
+    : y;
   return draw(
     {
       height: 220,
@@ -148,7 +154,7 @@ function drawLines(lines: Line[], label: string, y: object = {}): Promise<Markup
           scale: { nice: false, zero: false },
           axis: { grid: false, format: ",d", labelFlush: true, ...ticks },
         },
-        y: { title: null, scale: { zero: false, nice: true }, axis: { tickCount: 5 }, ...y },
+        y: { title: null, scale: { zero: false, nice: true }, axis: { tickCount: 5 }, ...scaleY },
       },
     },
     label,

@@ -26,9 +26,9 @@ small{font-size:.82rem}
 .command{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:12px 16px;margin:0;
 white-space:pre-wrap;overflow-wrap:anywhere;font:13px/1.5 ui-monospace,"SF Mono",Menlo,Consolas,"Liberation Mono",monospace}
 .command::before{content:"$ ";color:var(--soft);user-select:none}
-.tiles,.plots{display:grid;gap:16px;grid-template-columns:repeat(auto-fit,minmax(min(100%,300px),1fr))}
-.tiles{margin-top:20px;grid-template-columns:repeat(auto-fit,minmax(min(100%,180px),1fr))}
-.plots.pair{grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr))}
+.tiles,.plots{display:grid;gap:16px;grid-template-columns:repeat(auto-fill,minmax(min(100%,300px),1fr))}
+.tiles{margin-top:20px;grid-template-columns:repeat(auto-fill,minmax(min(100%,300px),1fr))}
+.plots.pair{grid-template-columns:repeat(auto-fill,minmax(min(100%,420px),1fr))}
 .tile,figure,.scroll,details,.rows{background:var(--card);border:1px solid var(--line);border-radius:10px}
 .tile{padding:14px 18px}
 .tile b{display:block;font-size:1.9rem;line-height:1.2;letter-spacing:-.02em;font-variant-numeric:tabular-nums}
@@ -60,7 +60,7 @@ tbody th[rowspan]{font-weight:600;vertical-align:top}
 tbody th small{display:block;font-weight:400;color:var(--soft)}
 tr:not(.yardstick) td{font-weight:600;background:color-mix(in srgb,var(--accent) calc(var(--heat,0)*42%),transparent)}
 .yardstick,.yardstick th{color:var(--soft)}
-.yardstick{font-size:.9rem}
+.yardstick{font-size:.94em}
 .filter{display:inline-block;margin-bottom:16px;cursor:pointer}
 body:has(#misses:checked) .hit{display:none}
 .group{margin-bottom:32px}
@@ -86,7 +86,8 @@ color:var(--card);font:700 12px/19px system-ui,sans-serif;text-align:center;box-
 @media (max-width:1130px){.row{grid-template-columns:1fr auto}.answers{grid-row:2;grid-column:1/-1}
 .verdict{align-items:flex-end}.verdict b{font-size:1rem}}
 @media (max-width:560px){:root{--side:50px}main,header{padding:0 14px}header{padding-top:26px}
-h1{font-size:1.55rem}.tiles{grid-template-columns:repeat(auto-fit,minmax(min(100%,150px),1fr))}
+h1{font-size:1.55rem}.tiles{grid-template-columns:repeat(auto-fill,minmax(min(100%,150px),1fr))}
 .row{padding:12px}.answers{display:grid;grid-template-columns:repeat(5,auto);justify-content:space-between}
-.query{gap:10px}.arrow{width:16px}th,td{padding:5px 7px}th:first-child{padding-left:12px}.verdict{--side:36px}figure{padding:12px 10px 6px}}
+.query{gap:10px}.arrow{width:16px}table{font-size:12.5px}table small{font-size:11px}th,td{padding:5px 4px}th[rowspan],thead th:first-child{padding-left:12px}td:last-child{padding-right:12px}
+caption{padding:12px 12px 4px}.verdict{--side:36px}figure{padding:12px 10px 6px}}
 `);
