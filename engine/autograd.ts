@@ -27,7 +27,7 @@ export interface Accumulator {
 
 /** Whether a gradient has to reach this tensor. */
 export function tracked(tensor: Tensor): boolean {
-  return tensor.requiresGrad || tensor.node !== null;
+  return tensor.engine.gradients && (tensor.requiresGrad || tensor.node !== null);
 }
 
 /** Propagates `grad`, of the shape of `output`, to all leaves that require gradients. */

@@ -48,6 +48,8 @@ const sharedLanes = 32;
 
 export class Engine {
   readonly lanes: Lanes;
+  /** Whether operations record how to differentiate them; see `inference`. */
+  gradients = true;
   readonly pool: BufferPool;
   private readonly pipelines: PipelineCache;
   private readonly recorder: Recorder;
@@ -242,6 +244,17 @@ export class Engine {
   /** Runs `work` and disposes the tensors that it made, except those it returns. `work` must not be async. */
   scope<T>(work: () => T): T {
     return this.scopes.run(work);
+  }
+
+  /** Runs `work` without recording gradients, so that nothing is kept for a backward pass. */
+  inference<T>(work: () => T): T {
+    const before = this.gradients;
+    this.gradients = false;
+    try {
+      return this.scope(work);
+    } finally {
+      this.gradients = before;
+    }
   }
 
   /** Takes a tensor out of all scopes; the caller disposes it. Returns the tensor. */

@@ -24,12 +24,12 @@ export function bertSpecs(config: ModelConfig, vocabularySize: number): Paramete
     {
       name: `${embeddings}.word_embeddings.weight`,
       shape: [vocabularySize, width],
-      initial: { normal: deviation },
+      initial,
     },
     {
       name: `${embeddings}.position_embeddings.weight`,
       shape: [maxPositions, width],
-      initial: { normal: deviation },
+      initial,
     },
     ...normSpecs(`${embeddings}.LayerNorm`, width),
   ];

@@ -13,14 +13,20 @@ function inputsOf({ rows, columns, masked }: LossSpec, temperature: boolean): In
   const inputs: Input[] = [{ name: "s", shape: [rows, columns] }];
   if (temperature) inputs.push({ name: "temperature", shape: [1], draw: "positive" });
   inputs.push({ name: "goal", shape: [rows], dtype: "u32", draw: { below: columns }, grad: false });
-  if (masked) inputs.push({ name: "ignored", shape: [rows, columns], dtype: "u32", draw: { below: 2 }, grad: false });
+  if (masked)
+    inputs.push({ name: "ignored", shape: [rows, columns], dtype: "u32", draw: { below: 2 }, grad: false });
   return inputs;
 }
 
 const label = ({ rows, columns, masked }: LossSpec) => `${rows}x${columns}${masked ? " masked" : ""} f32`;
 
 /** log of the sum over counted columns of exp(s / t), per row. */
-function logSums(s: Float64Array, t: number, mask: Float64Array | undefined, { rows, columns }: LossSpec): number[] {
+function logSums(
+  s: Float64Array,
+  t: number,
+  mask: Float64Array | undefined,
+  { rows, columns }: LossSpec,
+): number[] {
   return Array.from({ length: rows }, (_, row) => {
     const logits = Array.from(s.subarray(row * columns, (row + 1) * columns), (value, j) =>
       mask?.[row * columns + j] ? Number.NEGATIVE_INFINITY : value / t,
@@ -37,7 +43,10 @@ function contrastiveCase(spec: LossSpec): OpCase {
     inputs: inputsOf(spec, true),
     run: ([s, temperature, goal, ignored]) => contrastiveLoss(s!, temperature!, goal!, ignored ?? null),
     reference: ([s, t, goal, mask]) =>
-      Float64Array.from(logSums(s!, t![0]!, mask, spec), (sum, row) => sum - s![row * columns + goal![row]!]! / t![0]!),
+      Float64Array.from(
+        logSums(s!, t![0]!, mask, spec),
+        (sum, row) => sum - s![row * columns + goal![row]!]! / t![0]!,
+      ),
     gradients: ([s, t, goal, mask], dy) => {
       const temperature = t![0]!;
       const sums = logSums(s!, temperature, mask, spec);
@@ -76,7 +85,10 @@ function recallCase(spec: LossSpec, rankTemperature: number): OpCase {
     inputs: inputsOf(spec, false),
     run: ([s, goal, ignored]) => recallLoss(s!, goal!, ignored ?? null, { rankTemperature }),
     reference: (values) =>
-      Float64Array.from(ranks(values), (rank) => 1 - steps.reduce((sum, k) => sum + sigmoid(k - rank) / steps.length, 0)),
+      Float64Array.from(
+        ranks(values),
+        (rank) => 1 - steps.reduce((sum, k) => sum + sigmoid(k - rank) / steps.length, 0),
+      ),
     gradients: (values, dy) => {
       const [s, goal, mask] = values;
       const ds = new Float64Array(rows * columns);
@@ -85,7 +97,8 @@ function recallCase(spec: LossSpec, rankTemperature: number): OpCase {
         const positive = row * columns + goal![row]!;
         for (let at = row * columns; at < (row + 1) * columns; at++) {
           if (at === positive || mask?.[at]) continue;
-          const value = (dy[row]! * dRank * slope((s![at]! - s![positive]!) / rankTemperature)) / rankTemperature;
+          const value =
+            (dy[row]! * dRank * slope((s![at]! - s![positive]!) / rankTemperature)) / rankTemperature;
           ds[at]! += value;
           ds[positive]! -= value;
         }

@@ -1,5 +1,31 @@
 // The whole table of op cases, for the tests and the bench.
+import { attentionCases } from "./attention.ts";
 import type { OpCase } from "./case.ts";
+import { contrastiveCases } from "./contrastive.ts";
+import { dropoutCases } from "./dropout.ts";
+import { elementwiseCases } from "./elementwise.ts";
+import { embeddingCases } from "./embedding.ts";
+import { layernormCases } from "./layernorm.ts";
 import { matmulCases } from "./matmul.ts";
+import { normalizeCases } from "./normalize.ts";
+import { patchCases } from "./patch.ts";
+import { reduceCases } from "./reduce.ts";
+import { shapeCases } from "./shape.ts";
+import { softmaxCases } from "./softmax.ts";
+import { topkCases } from "./topk.ts";
 
-export const allCases: OpCase[] = [...matmulCases];
+export const allCases: OpCase[] = [
+  ...matmulCases,
+  ...attentionCases,
+  ...contrastiveCases,
+  ...dropoutCases,
+  ...elementwiseCases,
+  ...embeddingCases,
+  ...layernormCases,
+  ...normalizeCases,
+  ...patchCases,
+  ...reduceCases,
+  ...shapeCases,
+  ...softmaxCases,
+  ...topkCases,
+];

@@ -4,7 +4,7 @@
 //   BY_KEYS true:  a tile is 8 keys by 4 LANES queries;  dK = scale dSᵀ Q, dV = Pᵀ dY, summed in a fixed order over
 //                  the batch rows that attend to this row of `kv`.
 // Results have the layout of `q` and `kv`, so they go straight into the columns of a fused projection's gradient.
-// Host side: attention.ts. Constants: HEAD, BY_KEYS, HAS_MASK, HAS_SOURCE, DROPOUT.
+// Host side: attention.ts. Constants: HEAD, BY_KEYS, DROPOUT.
 
 struct Params {
   batch: u32,
@@ -28,6 +28,9 @@ struct Params {
   stream: u32,
   probability: f32,
   keptScale: f32,
+  // Flags. They are no constants, because pipelines of this size take long to compile.
+  hasMask: u32,
+  hasSource: u32,
 }
 
 @group(0) @binding(0) var<storage, read> q: array<Vec>;
@@ -64,7 +67,7 @@ fn loadOperand(which: u32, at: u32, keySide: bool) -> vec4f {
 // Which of four keys batch row b attends to.
 fn attended(b: u32, key: vec4u) -> vec4<bool> {
   let inside = key < vec4u(params.keys);
-  if (HAS_MASK) {
+  if (params.hasMask != 0u) {
     let at = b * params.keys + min(key, vec4u(params.keys - 1u));
     return inside & (vec4u(mask[at.x], mask[at.y], mask[at.z], mask[at.w]) != vec4u(0u));
   }
@@ -84,7 +87,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
   let owner = tile / params.tiles / params.heads;
   var turn = 0u;
   var turns = 1u;
-  if (HAS_SOURCE && BY_KEYS) {
+  if (params.hasSource != 0u && BY_KEYS) {
     turn = source[params.batch + owner];
     turns = source[params.batch + owner + 1u];
   }
@@ -95,7 +98,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
   for (; turn < turns; turn++) {
     var b = owner;
     var kvRow = owner;
-    if (HAS_SOURCE) {
+    if (params.hasSource != 0u) {
       if (BY_KEYS) {
         b = source[params.batch + params.kvRows + 1u + turn];
       } else {

@@ -1,7 +1,7 @@
 // softmax(scale Q Kᵀ + mask) V with an online softmax, so that the scores never reach memory: Milakov and Gimelshein,
 // "Online normalizer calculation for softmax" (2018), and Dao et al., "FlashAttention" (2022). One group of lanes per
 // (batch row, head, tile of 8 queries); lanes hold keys in the scores and head columns in the result.
-// Host side: attention.ts. Constants: HEAD, HAS_MASK, HAS_SOURCE, DROPOUT, SAVE_LSE.
+// Host side: attention.ts. Constants: HEAD, DROPOUT.
 
 struct Params {
   batch: u32,
@@ -22,6 +22,10 @@ struct Params {
   stream: u32,
   probability: f32,
   keptScale: f32,
+  // Flags. They are no constants, because pipelines of this size take long to compile.
+  hasMask: u32,
+  hasSource: u32,
+  saveLse: u32,
 }
 
 @group(0) @binding(0) var<storage, read> q: array<Vec>;
@@ -43,7 +47,7 @@ fn loadColumn(which: u32, at: u32) -> vec4f {
 // Which of four keys batch row b attends to.
 fn attended(b: u32, key: vec4u) -> vec4<bool> {
   let inside = key < vec4u(params.keys);
-  if (HAS_MASK) {
+  if (params.hasMask != 0u) {
     let at = b * params.keys + min(key, vec4u(params.keys - 1u));
     return inside & (vec4u(mask[at.x], mask[at.y], mask[at.z], mask[at.w]) != vec4u(0u));
   }
@@ -62,7 +66,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
   let head = group % params.heads;
   let b = group / params.heads;
   var kvRow = b;
-  if (HAS_SOURCE) {
+  if (params.hasSource != 0u) {
     kvRow = source[b];
   }
   let kvBase = kvRow * params.keys * params.kvStride + head * QUADS;
@@ -114,7 +118,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
           y[at + quad] = Vec(inverse * sums[i][slot]);
         }
       }
-      if (SAVE_LSE && lane == 0u) {
+      if (params.saveLse != 0u && lane == 0u) {
         // Base 2. Without a visible key it is so high that every probability comes out as zero again.
         lse[group * params.queries + row0 + i] = select(-LOWEST, top[i] + log2(total[i]), total[i] > 0.0);
       }

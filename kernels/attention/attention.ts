@@ -44,6 +44,9 @@ export const attentionForward = defineKernel({
     stream: "u32",
     probability: "f32",
     keptScale: "f32",
+    hasMask: "u32",
+    hasSource: "u32",
+    saveLse: "u32",
   },
 });
 
@@ -77,6 +80,8 @@ const backwardSpec = {
     stream: "u32",
     probability: "f32",
     keptScale: "f32",
+    hasMask: "u32",
+    hasSource: "u32",
   },
 } as const;
 
@@ -270,12 +275,9 @@ function commonParams(problem: Problem, rows: number, groups: number) {
     stream: dropout?.key.stream ?? 0,
     probability: dropout?.probability ?? 0,
     keptScale: 1 / (1 - (dropout?.probability ?? 0)),
+    hasMask: problem.mask ? 1 : 0,
+    hasSource: problem.source ? 1 : 0,
   };
-}
-
-function commonConstants(problem: Problem) {
-  const { headSize, mask, source, dropout } = problem;
-  return { HEAD: headSize, HAS_MASK: !!mask, HAS_SOURCE: !!source, DROPOUT: !!dropout };
 }
 
 /** The result and, with `save`, the log-sum-exp f32 [B, H, Tq]. */
@@ -286,10 +288,10 @@ function forward(engine: Engine, problem: Problem, save: boolean): [Tensor, Tens
   const params = commonParams(problem, queries, batch);
   engine.run(attentionForward, {
     bind: [q, kv, mask ?? q, source ?? q, lse, y],
-    params,
+    params: { ...params, saveLse: save ? 1 : 0 },
     grid: params.allTiles,
     dtype: q.dtype,
-    constants: { ...commonConstants(problem), SAVE_LSE: save },
+    constants: { HEAD: headSize, DROPOUT: !!problem.dropout },
   });
   if (save) return [y, lse];
   lse.dispose();
@@ -327,7 +329,7 @@ function backward(engine: Engine, problem: Problem, tensors: BackwardTensors): v
       params: { ...params, kvRows, gradientScale: problem.scale },
       grid: params.allTiles,
       dtype,
-      constants: { ...commonConstants(problem), BY_KEYS: byKeys },
+      constants: { HEAD: headSize, DROPOUT: !!problem.dropout, BY_KEYS: byKeys },
     });
   };
   if (dq) run(attentionQueryGradient, dq, false);

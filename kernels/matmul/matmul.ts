@@ -1,6 +1,14 @@
 // Matrix products: plain, batched and transposed, and the linear layer with bias, GELU and residual in its epilogue.
 // Gradients are matrix products again, so the four transpose variants serve forward and backward alike.
-import { defineKernel, type Engine, type Shape, sizeOf, type Tensor, TensorError, tracked } from "../../engine/index.ts";
+import {
+  defineKernel,
+  type Engine,
+  type Shape,
+  sizeOf,
+  type Tensor,
+  TensorError,
+  tracked,
+} from "../../engine/index.ts";
 import { multiplyByGeluSlope } from "../elementwise/gelu.ts";
 import geluSource from "../lib/gelu.wgsl?raw";
 import { sumLeading } from "../reduce/reduce.ts";
@@ -87,7 +95,13 @@ function multiply(engine: Engine, a: Tensor, b: Tensor, product: Product): [Tens
     },
     grid: [Math.min(tiles, 32768), Math.ceil(tiles / 32768), batch],
     dtype: a.dtype,
-    constants: { TRANS_A: transposeA, TRANS_B: transposeB, HAS_BIAS: !!bias, HAS_RESIDUAL: !!residual, GELU: gelu },
+    constants: {
+      TRANS_A: transposeA,
+      TRANS_B: transposeB,
+      HAS_BIAS: !!bias,
+      HAS_RESIDUAL: !!residual,
+      GELU: gelu,
+    },
   });
   if (!product.keepPre) return [whole, null];
   return [engine.slice(whole, 0, product.shape), engine.slice(whole, half, product.shape)];
@@ -125,11 +139,27 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   return engine.record("matmul", y, [a, b], (dy, needs) => {
     const gradA = () =>
       transposeA
-        ? multiply(engine, b, dy, { ...sizes, m: k, n: m, k: n, transposeA: transposeB, transposeB: true, shape: a.shape })
+        ? multiply(engine, b, dy, {
+            ...sizes,
+            m: k,
+            n: m,
+            k: n,
+            transposeA: transposeB,
+            transposeB: true,
+            shape: a.shape,
+          })
         : multiply(engine, dy, b, { ...sizes, n: k, k: n, transposeB: !transposeB, shape: a.shape });
     const gradB = () =>
       transposeB
-        ? multiply(engine, dy, a, { ...sizes, m: n, n: k, k: m, transposeA: true, transposeB: transposeA, shape: b.shape })
+        ? multiply(engine, dy, a, {
+            ...sizes,
+            m: n,
+            n: k,
+            k: m,
+            transposeA: true,
+            transposeB: transposeA,
+            shape: b.shape,
+          })
         : multiply(engine, a, dy, { ...sizes, m: k, k: m, transposeA: !transposeA, shape: b.shape });
     return [needs[0] ? gradA()[0] : null, needs[1] ? gradB()[0] : null];
   });
@@ -155,7 +185,8 @@ export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): 
     throw new TensorError(`linear: input [${x.shape}] does not fit the weight [${weight.shape}].`);
   }
   const shape = [...x.shape.slice(0, -1), n];
-  if (bias && bias.size !== n) throw new TensorError(`linear: bias [${bias.shape}] does not fit ${n} outputs.`);
+  if (bias && bias.size !== n)
+    throw new TensorError(`linear: bias [${bias.shape}] does not fit ${n} outputs.`);
   if (residual && residual.size !== sizeOf(shape)) {
     throw new TensorError(`linear: residual [${residual.shape}] does not fit [${shape}].`);
   }
