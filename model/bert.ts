@@ -9,7 +9,8 @@ import { layernorm } from "../kernels/layernorm/layernorm.ts";
 import { linear } from "../kernels/matmul/matmul.ts";
 import { reshape, takeFirst } from "../kernels/shape/reshape.ts";
 import type { ModelConfig } from "./config.ts";
-import { linearSpecs, normSpecs, type ParameterSpec, type Parameters } from "./parameters.ts";
+import { initials } from "./initial.ts";
+import { type Initial, linearSpecs, normSpecs, type ParameterSpec, type Parameters } from "./parameters.ts";
 import { stage } from "./stage.ts";
 
 const root = "text_encoder";
@@ -17,42 +18,46 @@ const root = "text_encoder";
 /** Parameters of the text encoder; cross-attention only where the fusion is early. */
 export function bertSpecs(config: ModelConfig, vocabularySize: number): ParameterSpec[] {
   const { width, depth, intermediate, maxPositions } = config.text;
-  const deviation = config.initializerRange;
-  const initial = { normal: config.embeddingRange };
+  const { embedding, weight, valuesFrom, attentionOutput, feedForwardOutput } = initials(config);
   const embeddings = `${root}.embeddings`;
   const specs: ParameterSpec[] = [
     {
       name: `${embeddings}.word_embeddings.weight`,
       shape: [vocabularySize, width],
-      initial,
+      initial: embedding,
     },
     {
       name: `${embeddings}.position_embeddings.weight`,
       shape: [maxPositions, width],
-      initial,
+      initial: embedding,
     },
     ...normSpecs(`${embeddings}.LayerNorm`, width),
   ];
-  const output = (name: string, inputs: number) => [
-    ...linearSpecs(`${name}.dense`, width, inputs, deviation),
+  const output = (name: string, inputs: number, initial: Initial) => [
+    ...linearSpecs(`${name}.dense`, width, inputs, initial),
     ...normSpecs(`${name}.LayerNorm`, width),
   ];
   for (let i = 0; i < depth; i++) {
     const layer = `${root}.encoder.layer.${i}`;
     specs.push(
-      ...linearSpecs(`${layer}.attention.self.qkv`, 3 * width, width, deviation),
-      ...output(`${layer}.attention.output`, width),
+      ...linearSpecs(`${layer}.attention.self.qkv`, 3 * width, width, valuesFrom(2 * width)),
+      ...output(`${layer}.attention.output`, width, attentionOutput),
     );
     if (config.fusion === "early" || config.fusion === "image") {
       specs.push(
-        ...linearSpecs(`${layer}.crossattention.self.query`, width, width, deviation),
-        ...linearSpecs(`${layer}.crossattention.self.key_value`, 2 * width, config.vision.width, deviation),
-        ...output(`${layer}.crossattention.output`, width),
+        ...linearSpecs(`${layer}.crossattention.self.query`, width, width, weight),
+        ...linearSpecs(
+          `${layer}.crossattention.self.key_value`,
+          2 * width,
+          config.vision.width,
+          valuesFrom(width),
+        ),
+        ...output(`${layer}.crossattention.output`, width, attentionOutput),
       );
     }
     specs.push(
-      ...linearSpecs(`${layer}.intermediate.dense`, intermediate, width, deviation),
-      ...output(`${layer}.output`, intermediate),
+      ...linearSpecs(`${layer}.intermediate.dense`, intermediate, width, weight),
+      ...output(`${layer}.output`, intermediate, feedForwardOutput),
     );
   }
   return specs;

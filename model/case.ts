@@ -10,21 +10,23 @@ import { normalize } from "../kernels/normalize/normalize.ts";
 import { takeFirst } from "../kernels/shape/reshape.ts";
 import { bert, bertSpecs, type TextInput } from "./bert.ts";
 import type { ModelConfig } from "./config.ts";
+import { initials } from "./initial.ts";
 import { linearSpecs, type ParameterSpec, Parameters } from "./parameters.ts";
 import { stage } from "./stage.ts";
 import { vit, vitSpecs } from "./vit.ts";
 
 /** All parameters of a model. */
 export function caseSpecs(config: ModelConfig, vocabularySize: number): ParameterSpec[] {
-  const { projection, initializerRange } = config;
+  const { projection } = config;
+  const { shared } = initials(config);
   const specs = [
     ...vitSpecs(config),
     ...bertSpecs(config, vocabularySize),
-    ...linearSpecs("vision_proj", projection, config.vision.width, initializerRange),
-    ...linearSpecs("text_proj", projection, config.text.width, initializerRange),
+    ...linearSpecs("vision_proj", projection, config.vision.width, shared),
+    ...linearSpecs("text_proj", projection, config.text.width, shared),
   ];
   if (config.fusion === "late") {
-    specs.push(...linearSpecs("reference_proj", projection, config.vision.width, initializerRange));
+    specs.push(...linearSpecs("reference_proj", projection, config.vision.width, shared));
   }
   return [...specs, { name: "temp", shape: [1], initial: { constant: config.temperature.initial } }];
 }

@@ -51,6 +51,8 @@ export const modelSchema = z.strictObject({
    * what they are added to: an optimiser moves a weight by about the learning rate a step, however small it is.
    */
   embeddingRange: z.number().positive().default(0.02),
+  /** How fresh weights are drawn, see initial.ts: as BERT and BLIP do, or so that attention starts by copying. */
+  initialization: z.enum(["normal", "copying"]).default("normal"),
   /** Learnt temperature: its start, and the range that it is clamped to (BLIP's values). */
   temperature: z
     .strictObject({

@@ -12,8 +12,14 @@ import {
 } from "../engine/index.ts";
 import type { Flat } from "../kernels/optimizer/adamw.ts";
 
-/** Fresh values: a constant, or normally distributed with this standard deviation, cut at two of them. */
-export type Initial = { constant: number } | { normal: number };
+/**
+ * Fresh values: a constant, or normally distributed with this standard deviation, cut at two of them. From row
+ * `identityFrom` on, the identity is added to a fraction of the latter. Equal shapes with the same `as` start equal.
+ */
+export type Initial = { constant: number } | { normal: number; identityFrom?: number; as?: string };
+
+/** How much of the random part stays in rows that start as the identity. */
+const besideIdentity = 0.3;
 
 export interface ParameterSpec {
   name: string;
@@ -26,10 +32,10 @@ export function linearSpecs(
   name: string,
   outputs: number,
   inputs: number,
-  deviation: number,
+  initial: Initial,
 ): ParameterSpec[] {
   return [
-    { name: `${name}.weight`, shape: [outputs, inputs], initial: { normal: deviation } },
+    { name: `${name}.weight`, shape: [outputs, inputs], initial },
     { name: `${name}.bias`, shape: [outputs], initial: { constant: 0 } },
   ];
 }
@@ -171,11 +177,16 @@ function initialValues(spec: ParameterSpec, seed: number): Float32Array {
   const size = sizeOf(spec.shape);
   const { initial } = spec;
   if ("constant" in initial) return new Float32Array(size).fill(initial.constant);
-  const key = { key: seed, stream: hash(spec.name) };
+  const key = { key: seed, stream: hash(initial.as ?? spec.name) };
+  const columns = spec.shape.at(-1)!;
+  const identityFrom = initial.identityFrom ?? Number.POSITIVE_INFINITY;
   return Float32Array.from({ length: size }, (_, i) => {
     const value = normal(key, i);
     // Cut at two standard deviations, as truncated normal initialisation does, by folding back.
-    return initial.normal * (Math.abs(value) <= 2 ? value : value % 2);
+    const random = initial.normal * (Math.abs(value) <= 2 ? value : value % 2);
+    const row = Math.floor(i / columns) - identityFrom;
+    if (row < 0) return random;
+    return besideIdentity * random + (row === i % columns ? 1 : 0);
   });
 }
 

@@ -6,6 +6,7 @@ import { layernorm } from "../kernels/layernorm/layernorm.ts";
 import { linear } from "../kernels/matmul/matmul.ts";
 import { patchify, prependToken } from "../kernels/patch/patch.ts";
 import type { ModelConfig } from "./config.ts";
+import { initials } from "./initial.ts";
 import { linearSpecs, normSpecs, type ParameterSpec, type Parameters } from "./parameters.ts";
 import { stage } from "./stage.ts";
 
@@ -19,8 +20,7 @@ export function imageTokens({ imageSize, patchSize }: ModelConfig["vision"]): nu
 /** Parameters of the vision transformer. */
 export function vitSpecs(config: ModelConfig): ParameterSpec[] {
   const { width, depth, patchSize, mlpRatio } = config.vision;
-  const deviation = config.initializerRange;
-  const embedding = { normal: config.embeddingRange };
+  const { embedding, weight, valuesFrom, attentionOutput, feedForwardOutput } = initials(config);
   const embeddings = `${root}.embeddings`;
   const specs: ParameterSpec[] = [
     { name: `${embeddings}.class_embedding`, shape: [width], initial: embedding },
@@ -29,17 +29,17 @@ export function vitSpecs(config: ModelConfig): ParameterSpec[] {
       shape: [imageTokens(config.vision), width],
       initial: embedding,
     },
-    ...linearSpecs(`${embeddings}.patch_embedding`, width, 3 * patchSize ** 2, deviation),
+    ...linearSpecs(`${embeddings}.patch_embedding`, width, 3 * patchSize ** 2, weight),
   ];
   for (let i = 0; i < depth; i++) {
     const layer = `${root}.encoder.layers.${i}`;
     specs.push(
       ...normSpecs(`${layer}.layer_norm1`, width),
-      ...linearSpecs(`${layer}.self_attn.qkv`, 3 * width, width, deviation),
-      ...linearSpecs(`${layer}.self_attn.projection`, width, width, deviation),
+      ...linearSpecs(`${layer}.self_attn.qkv`, 3 * width, width, valuesFrom(2 * width)),
+      ...linearSpecs(`${layer}.self_attn.projection`, width, width, attentionOutput),
       ...normSpecs(`${layer}.layer_norm2`, width),
-      ...linearSpecs(`${layer}.mlp.fc1`, mlpRatio * width, width, deviation),
-      ...linearSpecs(`${layer}.mlp.fc2`, width, mlpRatio * width, deviation),
+      ...linearSpecs(`${layer}.mlp.fc1`, mlpRatio * width, width, weight),
+      ...linearSpecs(`${layer}.mlp.fc2`, width, mlpRatio * width, feedForwardOutput),
     );
   }
   return [...specs, ...normSpecs(`${root}.post_layernorm`, width)];

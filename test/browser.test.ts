@@ -1,30 +1,47 @@
-// casement's ground in a browser: Chromium gives an adapter, and a compute shader run there is right.
+// The op table in headless Chromium: each case right against float64 there, and equal to Node within 1e-5.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { allCases } from "../bench/cases/table.ts";
+import { Engine } from "../engine/index.ts";
 import { openPage } from "./browser/harness.ts";
-import type { CasementPage } from "./browser/page.ts";
+import type { OpsPage } from "./browser/ops.ts";
+import { relativeError, runCase, thinOut } from "./table.ts";
 
-declare const casementPage: CasementPage;
+declare const opsPage: OpsPage;
 
-const opened = await openPage("page.ts");
+/** How far results of browser and Node may lie apart: f16 results are rounded after sums of another order. */
+const apart = { f32: 1e-5, f16: 5e-3 };
+
+const opened = await openPage("ops.ts");
+const engine = await Engine.create({ poison: true });
+if ("page" in opened) await opened.page.evaluate(() => opsPage.open());
+
+for (const opCase of allCases) {
+  const title = `${opCase.name} (browser)`;
+  test(title, async () => {
+    if ("skipped" in opened) {
+      console.log(`\nskipped: ${title} (${opened.skipped})`);
+      return;
+    }
+    const there = await opened.page.evaluate((name) => opsPage.run(name), opCase.name);
+    assert.equal(there.failures, []);
+    if (there.skipped) {
+      console.log(`\nskipped: ${title} (${there.skipped})`);
+      return;
+    }
+    const here = thinOut(await runCase(engine, opCase));
+    assert.equal(Object.keys(there.outputs), Object.keys(here.outputs));
+    const half = opCase.inputs.some((input) => input.dtype === "f16");
+    for (const [label, values] of Object.entries(here.outputs)) {
+      const error = relativeError(there.outputs[label]!, Float64Array.from(values));
+      assert.ok(error <= apart[half ? "f16" : "f32"], `${label}: ${error} apart from Node`);
+    }
+  });
+}
 
 test.after(async () => {
+  engine.dispose();
   if ("page" in opened) await opened.close();
-});
-
-test("a compute shader squares numbers in the browser", async () => {
-  if ("skipped" in opened) {
-    console.log(`\nskipped: a compute shader squares numbers in the browser (${opened.skipped})`);
-    return;
-  }
-  const adapter = await opened.page.evaluate(() => casementPage.describeAdapter());
-  assert.ok(adapter, "the browser gives no adapter");
-  const numbers = Array.from({ length: 100 }, (_, i) => i - 50);
-  const squares = await opened.page.evaluate((values) => casementPage.squareAll(values), numbers);
-  assert.equal(
-    squares,
-    numbers.map((x) => x * x),
-  );
 });
 
 test.run();

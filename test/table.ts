@@ -328,6 +328,16 @@ function carriesGradient(input: Input): boolean {
   return input.grad !== false && (input.dtype ?? "f32").startsWith("f");
 }
 
+/** A result whose large outputs are cut down to a sample. */
+export function thinOut(result: CaseResult): CaseResult {
+  const thin = (values: ArrayLike<number>) =>
+    values.length <= 10 * sampleSize
+      ? Array.from(values)
+      : sampleIndices(values.length).map((index) => values[index]!);
+  const outputs = Object.entries(result.outputs).map(([label, values]) => [label, thin(values)]);
+  return { ...result, outputs: Object.fromEntries(outputs) };
+}
+
 /** Where a large result is looked at: the ends, and places between that no tiling favours. */
 function sampleIndices(size: number): number[] {
   const step = Math.max(1, Math.floor(size / sampleSize)) | 1;

@@ -30,7 +30,7 @@ export interface OpenPage {
   close(): Promise<void>;
 }
 
-/** Builds page.html with `entry` in the place of page.ts. */
+/** Builds page.html with `entry` in the place of ops.ts. */
 async function buildPage(entry: string, outDir: string): Promise<void> {
   await build({
     root: folder,
@@ -49,7 +49,7 @@ async function buildPage(entry: string, outDir: string): Promise<void> {
     plugins: [
       {
         name: "casement-entry",
-        transformIndexHtml: { order: "pre", handler: (html) => html.replace("./page.ts", `./${entry}`) },
+        transformIndexHtml: { order: "pre", handler: (html) => html.replace("./ops.ts", `./${entry}`) },
       },
     ],
   });

@@ -1,0 +1,24 @@
+// Runs the op table in the browser, case by case as the test asks for them.
+import { allCases } from "../../bench/cases/table.ts";
+import { Engine } from "../../engine/index.ts";
+import { type CaseResult, recordCase, runCase, thinOut } from "../table.ts";
+
+let engine: Engine;
+
+/** Opens an engine and compiles all pipelines. Returns the adapter in words. */
+async function open(): Promise<string> {
+  engine = await Engine.create({ poison: true });
+  for (const opCase of allCases) if (!opCase.bench) recordCase(engine, opCase);
+  await engine.idle();
+  return engine.adapterName;
+}
+
+/** Runs one case; its outputs come thinned out, as numbers travel slowly out of a page. */
+async function run(name: string): Promise<CaseResult> {
+  return thinOut(await runCase(engine, allCases.find((opCase) => opCase.name === name)!));
+}
+
+/** What the test calls from outside through `page.evaluate`. */
+const opsPage = { open, run };
+export type OpsPage = typeof opsPage;
+Object.assign(globalThis, { opsPage });
