@@ -1,0 +1,10 @@
+// `npm run build`: what an app imports, `casement/engine` and `casement/kernels`, as plain modules with the WGSL inside.
+import { defineConfig } from "vite";
+
+export default defineConfig({
+  build: {
+    lib: { entry: { engine: "engine/index.ts", kernels: "kernels/index.ts" }, formats: ["es"] },
+    target: "esnext",
+    minify: false,
+  },
+});
