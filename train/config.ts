@@ -37,6 +37,14 @@ const trainingSchema = z
         share: z.number().min(0).max(1).default(0.25),
       })
       .prefault({}),
+    augment: z
+      .strictObject({
+        /** Pictures are moved by up to this many pixels each way; 0 leaves them where they are. */
+        shift: z.int().nonnegative().default(0),
+        /** Share of a batch's pictures that are moved. */
+        share: z.number().min(0).max(1).default(0.5),
+      })
+      .prefault({}),
     /** Leave the ViT as it is, as ChatIR does with pre-trained weights. */
     freezeVision: z.boolean().default(false),
     /** Steps between checkpoints. */

@@ -5,15 +5,25 @@ import type { TextInput } from "../model/bert.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { PICTURE_MEAN, PICTURE_STD } from "../model/picture.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
+import { movePicture } from "./augment.ts";
 import type { PictureSet } from "./dataset.ts";
 
-/** Uploads pictures as bytes and normalises them on the GPU: f32 [ids, 3, size, size]. */
-export function uploadPictures(engine: Engine, pictures: PictureSet, ids: ArrayLike<number>): Tensor {
+/**
+ * Uploads pictures as bytes and normalises them on the GPU: f32 [ids, 3, size, size].
+ * @param move by how many pixels the i-th picture is moved right and down
+ */
+export function uploadPictures(
+  engine: Engine,
+  pictures: PictureSet,
+  ids: ArrayLike<number>,
+  move: (i: number) => readonly [number, number] = () => [0, 0],
+): Tensor {
   const { size } = pictures;
   const bytes = 3 * size * size;
   const packed = new Uint8Array(ids.length * bytes);
   for (let i = 0; i < ids.length; i++) {
-    packed.set(pictures.pixels.subarray(ids[i]! * bytes, (ids[i]! + 1) * bytes), i * bytes);
+    const pixels = pictures.pixels.subarray(ids[i]! * bytes, (ids[i]! + 1) * bytes);
+    movePicture(pixels, size, move(i), packed.subarray(i * bytes, (i + 1) * bytes));
   }
   return pixelsToFloat(engine, packed, [ids.length, size, size, 3], PICTURE_MEAN, PICTURE_STD);
 }

@@ -7,6 +7,7 @@ import { matmul } from "../kernels/matmul/matmul.ts";
 import { sum } from "../kernels/reduce/reduce.ts";
 import type { Case } from "../model/case.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
+import { drawMove } from "./augment.ts";
 import type { RunConfig } from "./config.ts";
 import type { Batch, PictureSet } from "./dataset.ts";
 import { uploadPictures, uploadTexts } from "./inputs.ts";
@@ -29,7 +30,10 @@ export function batchLoss(
   streams: RandomStreams,
 ): BatchLoss {
   const { engine, config } = model;
-  const tokens = model.encodeImages(uploadPictures(engine, pictures, batch.pictures));
+  const { augment } = training;
+  const key = augment.shift > 0 ? streams.stream() : null;
+  const move = key ? (i: number) => drawMove(augment, key, i) : undefined;
+  const tokens = model.encodeImages(uploadPictures(engine, pictures, batch.pictures, move));
   const gallery = model.embedTargets(tokens);
 
   const triplets = batch.text.length;
