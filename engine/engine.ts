@@ -3,6 +3,7 @@
 
 import { type AdapterOptions, findAdapter } from "./adapter.ts";
 import { type Node, tracked } from "./autograd.ts";
+import type { Grid, Region, Sink } from "./commands.ts";
 import { bytesPerElement, type DType, fromBytes, type HostArray, toBytes } from "./dtype.ts";
 import { DeviceError, DeviceLostError, KernelError, TensorError } from "./errors.ts";
 import { mapModeRead, usage } from "./flags.ts";
@@ -17,9 +18,11 @@ import {
 import { PipelineCache } from "./pipelines.ts";
 import { BufferPool, type PoolStatistics } from "./pool.ts";
 import { type KernelTime, Profiler } from "./profiler.ts";
-import { type Grid, Recorder, type Region } from "./recorder.ts";
+import { Capture, Program } from "./program.ts";
+import { Recorder } from "./recorder.ts";
 import { Scopes } from "./scopes.ts";
-import { type Shape, type Storage, sizeOf, Tensor } from "./tensor.ts";
+import type { Memory } from "./storage.ts";
+import { type Shape, sizeOf, Tensor } from "./tensor.ts";
 
 export interface EngineOptions extends AdapterOptions {
   /** Use this device; the engine then never destroys it. */
@@ -54,6 +57,9 @@ export class Engine {
   private readonly pipelines: PipelineCache;
   private readonly recorder: Recorder;
   private readonly scopes = new Scopes();
+  /** Where operations go and get their memory: the recorder and the pool, or both times a capture. */
+  private sink: Sink;
+  private memory: Memory;
   private failure: Error | null = null;
   private nextNode = 1;
   private closed = false;
@@ -69,6 +75,8 @@ export class Engine {
     this.pool = new BufferPool(device);
     this.pipelines = new PipelineCache(device, this.lanes);
     this.recorder = new Recorder(device, this.pipelines, (error) => this.fail(error));
+    this.sink = this.recorder;
+    this.memory = this.pool;
     device.addEventListener("uncapturederror", (event) => this.fail(new KernelError(event.error.message)));
     device.lost.then((info) => {
       if (!this.closed)
@@ -128,11 +136,12 @@ export class Engine {
     if (dtype === "f16" && !this.hasF16)
       throw new DeviceError("This adapter has no f16 (feature shader-f16).");
     const bytes = sizeOf(shape) * bytesPerElement[dtype];
-    const pooled = this.pool.take(bytes, `${dtype}[${shape}]`);
-    if (this.options.poison) {
-      this.recorder.write({ pooled, offset: 0, size: pooled.size }, new Uint8Array(pooled.size).fill(0xff));
+    const storage = this.memory.take(bytes, `${dtype}[${shape}]`);
+    if (this.options.poison && this.memory === this.pool) {
+      const { size } = storage;
+      this.sink.write({ storage, offset: 0, size }, new Uint8Array(size).fill(0xff));
     }
-    return this.register(new Tensor(this, shape, dtype, { pooled, references: 0 }));
+    return this.register(new Tensor(this, shape, dtype, storage));
   }
 
   /** A tensor of zeros. */
@@ -166,19 +175,19 @@ export class Engine {
   /** Overwrites a tensor with host values, in order with the recorded work. */
   write(tensor: Tensor, values: ArrayLike<number>): void {
     if (values.length !== tensor.size) throw new TensorError(`write: ${values.length} values for ${tensor}.`);
-    this.recorder.write(exactRegion(tensor), toBytes(values, tensor.dtype));
+    this.sink.write(exactRegion(tensor), toBytes(values, tensor.dtype));
   }
 
   /** Fills a tensor with zeros. */
   clear(tensor: Tensor): void {
-    this.recorder.clear(exactRegion(tensor));
+    this.sink.clear(exactRegion(tensor));
   }
 
   /** Copies `from` over `to`, of the same size and dtype. */
   copy(from: Tensor, to: Tensor): void {
     if (from.size !== to.size || from.dtype !== to.dtype)
       throw new TensorError(`copy: ${from} does not fit ${to}.`);
-    this.recorder.copy(exactRegion(from), exactRegion(to));
+    this.sink.copy(exactRegion(from), exactRegion(to));
   }
 
   /** Records one run of a kernel. Throws TensorError on a disposed tensor or a wrong number of bindings. */
@@ -197,7 +206,7 @@ export class Engine {
         throw new TensorError(`${kernel.name}: "${kernel.bindings[i]!.name}" was disposed.`);
       return boundRegion(tensor);
     });
-    this.recorder.dispatch(kernel, compiled, regions, run.params, grid);
+    this.sink.dispatch(kernel, compiled, regions, run.params, grid);
   }
 
   /** Gives `output` a place in the graph, where any input needs a gradient. Returns `output`. */
@@ -207,9 +216,43 @@ export class Engine {
     return output;
   }
 
+  /**
+   * Takes one step down, without running it, and returns a program that replays it. What the step makes lives in
+   * planned memory; tensors that it returns hold the results of the last replay until the program is disposed. Values
+   * that the step writes from the host are constants of the program: what changes comes in through `inputs`, tensors
+   * made before, or as a Scalar parameter. The step must not be async or read anything.
+   * Throws TensorError where the step writes host values to a tensor from outside.
+   */
+  async capture<T>(step: () => T, inputs: Readonly<Record<string, Tensor>> = {}): Promise<Program<T>> {
+    this.check();
+    if (this.sink !== this.recorder) throw new TensorError("A step is already being captured.");
+    const capture = new Capture();
+    let outputs: T;
+    try {
+      this.sink = capture;
+      this.memory = capture;
+      outputs = this.scope(step);
+    } finally {
+      this.sink = this.recorder;
+      this.memory = this.pool;
+    }
+    capture.close();
+    await capture.ready();
+    this.check();
+    const { device, pipelines, recorder, options } = this;
+    return new Program(
+      { device, pipelines, recorder, poison: options.poison ?? false },
+      capture,
+      inputs,
+      outputs,
+    );
+  }
+
   /** Copies a tensor to the host. Throws the first error of the work recorded so far. */
   async read(tensor: Tensor): Promise<HostArray> {
     this.check();
+    if (this.sink !== this.recorder)
+      throw new TensorError("A step that is being captured can't read a tensor.");
     const region = exactRegion(tensor);
     const staging = this.device.createBuffer({
       size: region.size,
@@ -300,11 +343,6 @@ export class Engine {
     if (!this.options.device) this.device.destroy();
   }
 
-  /** Returns a storage to the pool; called by the last tensor on it. */
-  release(storage: Storage): void {
-    this.pool.give(storage.pooled);
-  }
-
   private register(tensor: Tensor): Tensor {
     this.scopes.add(tensor);
     return tensor;
@@ -322,13 +360,13 @@ export class Engine {
 
 /** What a kernel sees: whole vec4s, also where the last is only partly filled; pooled buffers are large enough. */
 function boundRegion(tensor: Tensor): Region {
-  return { pooled: tensor.storage.pooled, offset: tensor.offset, size: Math.ceil(tensor.bytes / 16) * 16 };
+  return { storage: tensor.storage, offset: tensor.offset, size: Math.ceil(tensor.bytes / 16) * 16 };
 }
 
 /** What the host writes, copies and reads: the elements, in steps of four bytes. */
 function exactRegion(tensor: Tensor): Region {
   requireLive(tensor);
-  return { pooled: tensor.storage.pooled, offset: tensor.offset, size: Math.ceil(tensor.bytes / 4) * 4 };
+  return { storage: tensor.storage, offset: tensor.offset, size: Math.ceil(tensor.bytes / 4) * 4 };
 }
 
 function requireLive(tensor: Tensor): void {

@@ -6,5 +6,7 @@ export { Engine, type EngineOptions } from "./engine.ts";
 export { DeviceError, DeviceLostError, KernelError, TensorError } from "./errors.ts";
 export { composeWgsl, defineKernel, gridX, type Kernel } from "./kernel.ts";
 export type { KernelTime } from "./profiler.ts";
+export { Program } from "./program.ts";
 export { normal, type RandomKey, RandomStreams, randomBits, uniform } from "./random.ts";
+export { Scalar } from "./scalar.ts";
 export { type Shape, sizeOf, Tensor } from "./tensor.ts";

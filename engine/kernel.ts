@@ -2,6 +2,7 @@
 // specialise it. Nothing here touches a device; engine/pipelines.ts compiles. That host and WGSL agree is checked
 // by test/kernels-reflect.test.ts through wgsl_reflect.
 import type { DType } from "./dtype.ts";
+import type { Scalar } from "./scalar.ts";
 
 /** A storage binding in order: @group(0) @binding(0), (1), … with the name used in the WGSL. */
 export interface Binding {
@@ -25,7 +26,7 @@ export interface Kernel<P extends ParamTypes = ParamTypes> {
 }
 
 /** Values for every parameter of a kernel. */
-export type ParamValues<P extends ParamTypes> = { [K in keyof P]: number };
+export type ParamValues<P extends ParamTypes> = { [K in keyof P]: number | Scalar };
 
 /** Constants written into the WGSL in front of the kernel; a number becomes u32, a boolean bool. */
 export type Constants = Readonly<Record<string, number | boolean>>;

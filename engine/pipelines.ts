@@ -16,9 +16,6 @@ export interface CompiledKernel {
   layout: GPUBindGroupLayout;
 }
 
-/** Every uniform block of parameters is bound with this many bytes. */
-export const paramBytes = 256;
-
 export class PipelineCache {
   /** All pipelines made so far, for the check that a steady step makes none. */
   created = 0;

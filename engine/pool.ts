@@ -3,14 +3,7 @@
 
 import { DeviceError } from "./errors.ts";
 import { usage } from "./flags.ts";
-
-/** A pooled buffer. `id` names it in bind-group keys; `lastUse` is the last recorded command that touches it. */
-export interface PooledBuffer {
-  id: number;
-  buffer: GPUBuffer;
-  size: number;
-  lastUse: number;
-}
+import type { Memory, Storage } from "./storage.ts";
 
 /** Bytes held by the pool: handed out and waiting. */
 export interface PoolStatistics {
@@ -28,16 +21,16 @@ export function sizeClass(bytes: number): number {
   return Math.ceil(bytes / step) * step;
 }
 
-export class BufferPool {
+export class BufferPool implements Memory {
   private readonly all = new Set<GPUBuffer>();
-  private readonly free = new Map<number, PooledBuffer[]>();
+  private readonly free = new Map<number, Storage[]>();
   private nextId = 1;
   private readonly statistics: PoolStatistics = { usedBytes: 0, freeBytes: 0, buffers: 0, peakBytes: 0 };
 
   constructor(private readonly device: GPUDevice) {}
 
   /** A buffer of at least `bytes`. Throws DeviceError beyond the device's limits, naming what was asked for. */
-  take(bytes: number, what: string): PooledBuffer {
+  take(bytes: number, what: string): Storage {
     const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
     const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize);
     if (bytes > limit) {
@@ -60,16 +53,16 @@ export class BufferPool {
       label: what,
     });
     this.all.add(buffer);
-    return { id: this.nextId++, buffer, size, lastUse: 0 };
+    return { id: this.nextId++, buffer, base: 0, size, lastUse: 0, references: 0, owner: this };
   }
 
   /** Takes a buffer back. Work that was recorded before may still use it; later work is ordered behind. */
-  give(pooled: PooledBuffer): void {
-    const waiting = this.free.get(pooled.size);
-    if (waiting) waiting.push(pooled);
-    else this.free.set(pooled.size, [pooled]);
-    this.statistics.usedBytes -= pooled.size;
-    this.statistics.freeBytes += pooled.size;
+  give(storage: Storage): void {
+    const waiting = this.free.get(storage.size);
+    if (waiting) waiting.push(storage);
+    else this.free.set(storage.size, [storage]);
+    this.statistics.usedBytes -= storage.size;
+    this.statistics.freeBytes += storage.size;
   }
 
   /** Destroys every waiting buffer; the device must have no recorded work that uses them. */

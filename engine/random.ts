@@ -3,9 +3,11 @@
 // Philox-2x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011); engine/random.wgsl is the
 // same function on the GPU.
 
+import { numberOf, Scalar } from "./scalar.ts";
+
 /** Identifies one stream of random numbers: a u32 key and the high word of the counter. */
 export interface RandomKey {
-  key: number;
+  key: number | Scalar;
   stream: number;
 }
 
@@ -13,7 +15,7 @@ export interface RandomKey {
 export function randomBits({ key, stream }: RandomKey, index: number): number {
   let low = index >>> 0;
   let high = stream >>> 0;
-  let round = key >>> 0;
+  let round = numberOf(key) >>> 0;
   for (let i = 0; i < 10; i++) {
     const productLow = Math.imul(0xd256d193, low) >>> 0;
     low = (mulHigh(0xd256d193, low) ^ round ^ high) >>> 0;
@@ -44,15 +46,25 @@ export function normal(key: RandomKey, index: number): number {
 
 /** Hands out streams in order: the same seed and step give the same streams, whatever ran before. */
 export class RandomStreams {
+  /** The key of all streams; a captured step that drew some gets new numbers when it changes. */
+  private readonly key = new Scalar(0);
   private next = 0;
 
   constructor(
     private readonly seed: number,
-    private readonly step = 0,
-  ) {}
+    step = 0,
+  ) {
+    this.seek(step);
+  }
+
+  /** Starts anew at another step; streams that were handed out before are then those of that step. */
+  seek(step: number): void {
+    this.key.value = randomBits({ key: this.seed, stream: 0x5eed }, step);
+    this.next = 0;
+  }
 
   /** A stream that nothing else of this seed and step uses. */
   stream(): RandomKey {
-    return { key: randomBits({ key: this.seed, stream: 0x5eed }, this.step), stream: this.next++ };
+    return { key: this.key, stream: this.next++ };
   }
 }

@@ -2,46 +2,43 @@
 // pass and one write of all parameters per batch. A batch that needs a pipeline still being compiled waits for it, and
 // later batches queue behind, so that many pipelines compile at once and order is kept.
 
-import { DeviceError } from "./errors.ts";
+import {
+  bindGroupKey,
+  type Command,
+  encodeCommands,
+  type Grid,
+  makeBindGroup,
+  makeParamBuffer,
+  paramBytes,
+  type Region,
+  type Sink,
+  writeParams,
+} from "./commands.ts";
 import { usage } from "./flags.ts";
 import type { Kernel, ParamTypes, ParamValues } from "./kernel.ts";
-import { type CompiledKernel, type PipelineCache, paramBytes } from "./pipelines.ts";
-import type { PooledBuffer } from "./pool.ts";
+import type { CompiledKernel, PipelineCache } from "./pipelines.ts";
 import type { Profiler } from "./profiler.ts";
+import type { Storage } from "./storage.ts";
 
-/** A piece of a buffer; offset and size in bytes. */
-export interface Region {
-  pooled: PooledBuffer;
-  offset: number;
-  size: number;
-}
-
-/** Workgroups in x, y and z. */
-export type Grid = readonly [number, number, number];
-
-type Command =
-  | { kind: "dispatch"; kernel: CompiledKernel; bindGroup: GPUBindGroup; params: number; grid: Grid }
-  | { kind: "copy"; from: Region; to: Region }
-  | { kind: "clear"; region: Region }
-  | { kind: "write"; region: Region; bytes: Uint8Array<ArrayBuffer> }
-  | { kind: "download"; from: Region; to: GPUBuffer };
+/** Host bytes can't be part of an encoder's work: they end a submit. */
+type Recorded = Command | { kind: "write"; region: Region; bytes: Uint8Array<ArrayBuffer> };
 
 interface Batch {
-  commands: Command[];
+  commands: Recorded[];
   /** One slot of `paramBytes` per dispatch. */
   params: ArrayBuffer;
   dispatches: number;
 }
 
 const slots = 256;
+const noneMissing: ReadonlySet<Promise<void>> = new Set();
 /** Bind groups kept; beyond, all are dropped and made anew, so that odd usage can't grow memory without end. */
 const maxBindGroups = 16384;
 
-export class Recorder {
+export class Recorder implements Sink {
   /** Counters for tests, the bench and `profile`. */
   readonly counters = { dispatches: 0, submits: 0, bindGroups: 0 };
-  private readonly paramBuffer: GPUBuffer;
-  private readonly paramGroup: GPUBindGroup;
+  private readonly params: { buffer: GPUBuffer; group: GPUBindGroup };
   private readonly bindGroups = new Map<string, GPUBindGroup>();
   private batch: Batch = newBatch();
   private spare: Batch | null = null;
@@ -54,15 +51,7 @@ export class Recorder {
     pipelines: PipelineCache,
     private readonly onError: (error: Error) => void,
   ) {
-    this.paramBuffer = device.createBuffer({
-      size: slots * paramBytes,
-      usage: usage.uniform | usage.copyTarget,
-      label: "params",
-    });
-    this.paramGroup = device.createBindGroup({
-      layout: pipelines.paramLayout,
-      entries: [{ binding: 0, resource: { buffer: this.paramBuffer, size: paramBytes } }],
-    });
+    this.params = makeParamBuffer(device, pipelines.paramLayout, slots, usage.uniform | usage.copyTarget);
   }
 
   /** When set, every dispatch gets a pass of its own with timestamps. */
@@ -78,52 +67,39 @@ export class Recorder {
   ): void {
     if (this.batch.dispatches === slots) this.flush();
     const slot = this.batch.dispatches++ * paramBytes;
-    const view = new DataView(this.batch.params, slot, paramBytes);
-    let at = 0;
-    for (const name in kernel.params) {
-      const type = kernel.params[name];
-      const value = params[name]!;
-      if (type === "f32") view.setFloat32(at, value, true);
-      else if (type === "u32") view.setUint32(at, value, true);
-      else view.setInt32(at, value, true);
-      at += 4;
-    }
-    this.touch(regions);
-    this.batch.commands.push({
-      kind: "dispatch",
-      kernel: compiled,
-      bindGroup: this.bindGroup(compiled, regions),
-      params: slot,
-      grid,
-    });
+    writeParams(new DataView(this.batch.params, slot, paramBytes), kernel.params, params);
+    for (const { storage } of regions) this.touch(storage);
+    const bindGroup = this.bindGroup(compiled, regions);
+    this.batch.commands.push({ kind: "dispatch", kernel: compiled, bindGroup, params: slot, grid });
     this.counters.dispatches++;
   }
 
   /** Records a copy between two regions of the same size. */
   copy(from: Region, to: Region): void {
-    this.touch([from, to]);
+    this.touch(from.storage);
+    this.touch(to.storage);
     this.batch.commands.push({ kind: "copy", from, to });
   }
 
   /** Records filling a region with zero bytes. */
   clear(region: Region): void {
-    this.touch([region]);
+    this.touch(region.storage);
     this.batch.commands.push({ kind: "clear", region });
   }
 
   /** Writes host bytes; at once where no unsent work uses the buffer, in order otherwise. */
   write(region: Region, bytes: Uint8Array<ArrayBuffer>): void {
-    if (region.pooled.lastUse <= this.submitted) {
-      this.device.queue.writeBuffer(region.pooled.buffer, region.offset, bytes);
+    if (region.storage.lastUse <= this.submitted) {
+      this.writeNow(region, bytes);
       return;
     }
-    this.touch([region]);
+    this.touch(region.storage);
     this.batch.commands.push({ kind: "write", region, bytes });
   }
 
   /** Records a copy into a mappable buffer; `settled()` tells when it was sent. */
   download(from: Region, to: GPUBuffer): void {
-    this.touch([from]);
+    this.touch(from.storage);
     this.batch.commands.push({ kind: "download", from, to });
   }
 
@@ -133,23 +109,30 @@ export class Recorder {
     if (batch.commands.length === 0) return;
     this.batch = this.spare ?? newBatch();
     this.spare = null;
-    const serial = this.serial++;
     const missing = new Set<Promise<void>>();
     for (const command of batch.commands) {
       if (command.kind === "dispatch" && !command.kernel.pipeline) missing.add(command.kernel.ready);
     }
-    if (!this.backlog && missing.size === 0) {
-      this.encode(batch, serial);
-      return;
-    }
-    const mine = (this.backlog ?? Promise.resolve())
-      .then(() => Promise.all(missing))
-      .then(() => this.encode(batch, serial))
-      .catch((error: Error) => this.onError(error))
-      .finally(() => {
-        if (this.backlog === mine) this.backlog = null;
-      });
-    this.backlog = mine;
+    this.send(missing, () => this.encode(batch));
+  }
+
+  /**
+   * Sends a program's commands after all that was recorded, in one submit. `head` goes to the front of its parameters
+   * before; `held` are the storages that others may write in between.
+   */
+  replay(
+    commands: readonly Command[],
+    params: { buffer: GPUBuffer; group: GPUBindGroup },
+    head: ArrayBuffer,
+    held: Iterable<Storage>,
+  ): void {
+    this.flush();
+    for (const storage of held) this.touch(storage);
+    const values = this.backlog ? head.slice(0) : head;
+    this.send(noneMissing, () => {
+      if (values.byteLength > 0) this.device.queue.writeBuffer(params.buffer, 0, values);
+      this.submit(commands, params.group);
+    });
   }
 
   /** Flushes and resolves when all of it was sent to the device's queue. */
@@ -164,88 +147,76 @@ export class Recorder {
   }
 
   destroy(): void {
-    this.paramBuffer.destroy();
+    this.params.buffer.destroy();
     this.bindGroups.clear();
   }
 
-  private touch(regions: readonly Region[]): void {
-    for (const region of regions) region.pooled.lastUse = this.serial;
+  private touch(storage: Storage): void {
+    storage.lastUse = this.serial;
+  }
+
+  private writeNow({ storage, offset }: Region, bytes: Uint8Array<ArrayBuffer>): void {
+    this.device.queue.writeBuffer(storage.buffer, storage.base + offset, bytes);
+  }
+
+  /** Runs `job` now, or once `missing` and all jobs before are done. */
+  private send(missing: ReadonlySet<Promise<void>>, job: () => void): void {
+    const serial = this.serial++;
+    const run = () => {
+      job();
+      this.submitted = serial;
+    };
+    if (!this.backlog && missing.size === 0) {
+      run();
+      return;
+    }
+    const mine = (this.backlog ?? Promise.resolve())
+      .then(() => Promise.all(missing))
+      .then(run)
+      .catch((error: Error) => this.onError(error))
+      .finally(() => {
+        if (this.backlog === mine) this.backlog = null;
+      });
+    this.backlog = mine;
   }
 
   private bindGroup(compiled: CompiledKernel, regions: readonly Region[]): GPUBindGroup {
-    let key = `${compiled.id}`;
-    for (const region of regions) key += `|${region.pooled.id}:${region.offset}:${region.size}`;
+    const key = bindGroupKey(compiled, regions);
     let group = this.bindGroups.get(key);
     if (!group) {
       if (this.bindGroups.size >= maxBindGroups) this.bindGroups.clear();
-      group = this.device.createBindGroup({
-        label: compiled.name,
-        layout: compiled.layout,
-        entries: regions.map((region, i) => ({
-          binding: i,
-          resource: { buffer: region.pooled.buffer, offset: region.offset, size: region.size },
-        })),
-      });
+      group = makeBindGroup(this.device, compiled, regions);
       this.bindGroups.set(key, group);
       this.counters.bindGroups++;
     }
     return group;
   }
 
-  private encode(batch: Batch, serial: number): void {
-    const { queue } = this.device;
-    if (batch.dispatches > 0)
-      queue.writeBuffer(this.paramBuffer, 0, batch.params, 0, batch.dispatches * paramBytes);
-    let encoder = this.device.createCommandEncoder();
-    let pass: GPUComputePassEncoder | null = null;
-    const endPass = () => {
-      pass?.end();
-      pass = null;
-    };
-    const submit = () => {
-      endPass();
-      queue.submit([encoder.finish()]);
-      this.counters.submits++;
-    };
-    for (const command of batch.commands) {
-      if (command.kind === "dispatch") {
-        const current: GPUComputePassEncoder =
-          pass ?? encoder.beginComputePass(this.profiler?.passFor(command.kernel.name));
-        pass = current;
-        if (!command.kernel.pipeline)
-          throw new DeviceError(`Kernel "${command.kernel.name}" has no pipeline.`);
-        current.setPipeline(command.kernel.pipeline);
-        current.setBindGroup(0, command.bindGroup);
-        current.setBindGroup(1, this.paramGroup, [command.params]);
-        current.dispatchWorkgroups(command.grid[0], command.grid[1], command.grid[2]);
-        if (this.profiler) endPass();
+  private encode(batch: Batch): void {
+    const { commands, dispatches } = batch;
+    if (dispatches > 0)
+      this.device.queue.writeBuffer(this.params.buffer, 0, batch.params, 0, dispatches * paramBytes);
+    let part: Command[] = [];
+    for (const command of commands) {
+      if (command.kind !== "write") {
+        part.push(command);
         continue;
       }
-      endPass();
-      if (command.kind === "copy") {
-        const { from, to } = command;
-        encoder.copyBufferToBuffer(from.pooled.buffer, from.offset, to.pooled.buffer, to.offset, to.size);
-      } else if (command.kind === "clear") {
-        encoder.clearBuffer(command.region.pooled.buffer, command.region.offset, command.region.size);
-      } else if (command.kind === "download") {
-        encoder.copyBufferToBuffer(
-          command.from.pooled.buffer,
-          command.from.offset,
-          command.to,
-          0,
-          command.from.size,
-        );
-      } else {
-        submit();
-        queue.writeBuffer(command.region.pooled.buffer, command.region.offset, command.bytes);
-        encoder = this.device.createCommandEncoder();
-      }
+      if (part.length > 0) this.submit(part, this.params.group);
+      part = [];
+      this.writeNow(command.region, command.bytes);
     }
-    submit();
-    this.submitted = serial;
-    batch.commands.length = 0;
+    if (part.length > 0) this.submit(part, this.params.group);
+    commands.length = 0;
     batch.dispatches = 0;
     this.spare = batch;
+  }
+
+  private submit(commands: readonly Command[], paramGroup: GPUBindGroup): void {
+    const encoder = this.device.createCommandEncoder();
+    encodeCommands(encoder, commands, paramGroup, this.profiler);
+    this.device.queue.submit([encoder.finish()]);
+    this.counters.submits++;
   }
 }
 

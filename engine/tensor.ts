@@ -4,16 +4,10 @@ import type { Node } from "./autograd.ts";
 import { bytesPerElement, type DType, type HostArray } from "./dtype.ts";
 import type { Engine } from "./engine.ts";
 import { TensorError } from "./errors.ts";
-import type { PooledBuffer } from "./pool.ts";
+import { release, retain, type Storage } from "./storage.ts";
 
 /** Sizes of the dimensions, outermost first; an empty shape is a scalar. */
 export type Shape = readonly number[];
-
-/** A buffer with the number of tensors that use it. */
-export interface Storage {
-  pooled: PooledBuffer;
-  references: number;
-}
 
 /** Number of elements of a shape. */
 export function sizeOf(shape: Shape): number {
@@ -41,7 +35,7 @@ export class Tensor {
     readonly offset = 0,
   ) {
     this.size = sizeOf(shape);
-    storage.references++;
+    retain(storage);
   }
 
   /** Bytes of the elements. */
@@ -58,7 +52,7 @@ export class Tensor {
     if (!this.live) return;
     this.live = false;
     this.node = null;
-    if (--this.storage.references === 0) this.engine.release(this.storage);
+    release(this.storage);
   }
 
   /** Copies the elements to the host, in row-major order. f16 is widened. */

@@ -75,8 +75,8 @@ export interface TextInput {
 export interface ImageInput {
   /** f32 [pictures, tokens, vision width] */
   tokens: Tensor;
-  /** Which picture each text attends to, [texts]; several texts may share one. */
-  source: Uint32Array;
+  /** u32, `packSource` of which picture each text attends to; several texts may share one. */
+  source: Tensor;
 }
 
 export interface BertOptions {

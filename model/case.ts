@@ -75,18 +75,19 @@ export class Case {
    * Query embeddings: normalise(text_proj(shift encoder's first token)).
    * @param text tokens of the texts; each starts with [ENC] or [CLS], a reverse query's second token is [REV]
    * @param tokens f32 [pictures, tokens, width] of the reference pictures; not used where fusion is "text"
-   * @param source [texts], which of the pictures each text refers to
+   * @param source u32, `packSource` of which of the pictures each text refers to
    * @param streams random streams for dropout, null outside of training
    * @returns f32 [texts, projection], rows of unit length
    */
-  embedQueries(text: TextInput, tokens: Tensor, source: Uint32Array, streams: RandomStreams | null): Tensor {
+  embedQueries(text: TextInput, tokens: Tensor, source: Tensor, streams: RandomStreams | null): Tensor {
     const { fusion } = this.config;
     const image = fusion === "early" || fusion === "image" ? { tokens, source } : null;
     const hidden = bert(this.parameters, this.config.text, text, image, { streams, firstOnly: true });
     return stage(this.engine, () => {
       const shift = this.project(takeFirst(hidden), "text_proj");
       if (fusion !== "late") return normalize(shift);
-      const rows = this.engine.tensor(source, [source.length], "u32");
+      // A packed source begins with the rows themselves.
+      const rows = this.engine.slice(source, 0, [text.ids.shape[0]!]);
       const reference = this.project(embedding(takeFirst(tokens), rows), "reference_proj");
       return normalize(add(shift, reference));
     });

@@ -37,7 +37,8 @@ for (const maxNorm of [0, 10]) {
     for (let step = 1; step <= 5; step++) {
       const gradient = draw(step);
       engine.write(flat.gradient, gradient);
-      optimizer.update(rate, { gradientScale: 0.5, maxNorm });
+      optimizer.advance(rate);
+      optimizer.update({ gradientScale: 0.5, maxNorm });
       const norm = 0.5 * Math.sqrt(gradient.reduce((sum, g) => sum + g * g, 0));
       const scale = 0.5 * (maxNorm > 0 ? Math.min(1, maxNorm / (norm + 1e-6)) : 1);
       for (let i = 0; i < size; i++) {
@@ -59,12 +60,14 @@ test("a gradient that is not finite changes nothing", async () => {
     const flat = makeFlat();
     const optimizer = new AdamW(engine, [flat]);
     engine.write(flat.gradient, draw(1));
-    optimizer.update(0.01);
+    optimizer.advance(0.01);
+    optimizer.update();
     const before = (await flat.values.read()).slice();
     const broken = draw(2);
     broken[4321] = bad;
     engine.write(flat.gradient, broken);
-    const norm = optimizer.update(0.01, { maxNorm: 1 });
+    optimizer.advance(0.01);
+    const norm = optimizer.update({ maxNorm: 1 });
     assert.not.ok(Number.isFinite((await norm.read())[0]!));
     assert.equal(await flat.values.read(), before);
   }

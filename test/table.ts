@@ -6,7 +6,7 @@
 // its incoming gradient, or the graph around it, gives other numbers. Both factors are exact in f16.
 
 import { drawValues, type Input, type OpCase } from "../bench/cases/case.ts";
-import { defineKernel, type Engine, normal, propagate, type Tensor } from "../engine/index.ts";
+import { defineKernel, type Engine, normal, propagate, type Scalar, Tensor } from "../engine/index.ts";
 
 /** What came of a case. */
 export interface CaseResult {
@@ -42,16 +42,16 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
 });
 
 /** A recorded op of the test's own, so that no kernel under test checks itself: x times one number or a tensor. */
-export function multiply(x: Tensor, by: number | Tensor): Tensor {
+export function multiply(x: Tensor, by: number | Scalar | Tensor): Tensor {
   const { engine } = x;
   const times = (value: Tensor) => {
     const y = engine.empty(value.shape, value.dtype);
     engine.run(multiplyKernel, {
-      bind: [value, typeof by === "number" ? value : by, y],
-      params: { size: value.size, factor: typeof by === "number" ? by : 0 },
+      bind: [value, by instanceof Tensor ? by : value, y],
+      params: { size: value.size, factor: by instanceof Tensor ? 0 : by },
       grid: Math.ceil(value.size / 64),
       dtype: value.dtype,
-      constants: { HAS_FACTORS: typeof by !== "number" },
+      constants: { HAS_FACTORS: by instanceof Tensor },
     });
     return y;
   };

@@ -45,6 +45,8 @@ const trainingSchema = z
         share: z.number().min(0).max(1).default(0.5),
       })
       .prefault({}),
+    /** Capture a step once and replay it; false records each step anew, with the same numbers. */
+    capture: z.boolean().default(true),
     /** Leave the ViT as it is, as ChatIR does with pre-trained weights. */
     freezeVision: z.boolean().default(false),
     /** Steps between checkpoints. */

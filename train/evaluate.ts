@@ -1,11 +1,12 @@
 // Evaluation: every query of a split against the split's gallery, its own reference taken out; recall per split and
 // kind, beside the yardstick that needs no model, nearest neighbours of the reference on raw pixels.
 import type { Engine, Tensor } from "../engine/index.ts";
+import { packSource } from "../kernels/attention/attention.ts";
 import { linear } from "../kernels/matmul/matmul.ts";
 import type { Case } from "../model/case.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { PictureSet, Query, Split } from "./dataset.ts";
-import { uploadPictures, uploadTexts } from "./inputs.ts";
+import { normalizePictures, packPictures, packTexts, upload, words } from "./inputs.ts";
 import type { KindMetrics, Recall, SheetRow, SplitMetrics } from "./metrics.ts";
 
 const pictureBatch = 128;
@@ -23,14 +24,17 @@ export async function embedPictures(
   const all = new Float32Array(ids.length * width);
   for (let from = 0; from < ids.length; from += pictureBatch) {
     const part = Array.prototype.slice.call(ids, from, from + pictureBatch) as number[];
-    const rows = engine.inference(() =>
-      model.embedTargets(model.encodeImages(uploadPictures(engine, pictures, part))),
-    );
+    const rows = engine.inference(() => model.embedTargets(encodePictures(engine, model, pictures, part)));
     all.set((await rows.read()) as Float32Array, from * width);
     rows.dispose();
     onProgress(from + part.length);
   }
   return all;
+}
+
+function encodePictures(engine: Engine, model: Case, pictures: PictureSet, ids: readonly number[]): Tensor {
+  const { packed } = upload(engine, { packed: packPictures(pictures, ids) });
+  return model.encodeImages(normalizePictures(packed, ids.length, pictures.size));
 }
 
 /** Embeddings of queries, row-major [queries, projection]. */
@@ -47,11 +51,15 @@ export async function embedQueries(
     const part = queries.slice(from, from + queryBatch);
     const references = [...new Set(part.map((query) => query.reference))];
     const row = new Map(references.map((id, i) => [id, i]));
-    const source = Uint32Array.from(part, (query) => row.get(query.reference)!);
+    const source = part.map((query) => row.get(query.reference)!);
+    const texts = part.map((query) => query.text);
     const rows = engine.inference(() => {
-      const tokens = model.encodeImages(uploadPictures(engine, pictures, references));
-      const texts = part.map((query) => query.text);
-      return model.embedQueries(uploadTexts(engine, tokenizer, model.config, texts), tokens, source, null);
+      const tokens = encodePictures(engine, model, pictures, references);
+      const inputs = upload(engine, {
+        ...packTexts(tokenizer, model.config, texts),
+        source: words(packSource(source, references.length)),
+      });
+      return model.embedQueries(inputs, tokens, inputs.source, null);
     });
     all.set((await rows.read()) as Float32Array, from * width);
     rows.dispose();

@@ -1,45 +1,80 @@
-// Brings a data set's pictures and texts onto the GPU as the model wants them.
-import type { Engine, Tensor } from "../engine/index.ts";
-import { pixelsToFloat } from "../kernels/patch/patch.ts";
-import type { TextInput } from "../model/bert.ts";
+// Brings a data set's pictures and texts into the form that the model wants: first as host arrays, which a captured
+// step takes as its inputs, then as tensors.
+import type { DType, Engine, Tensor } from "../engine/index.ts";
+import { packBytes, pixelsToFloat } from "../kernels/patch/patch.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { PICTURE_MEAN, PICTURE_STD } from "../model/picture.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import { movePicture } from "./augment.ts";
 import type { PictureSet } from "./dataset.ts";
 
+/** A tensor's values before they are on the GPU. */
+export interface HostTensor {
+  values: Uint32Array | Float32Array;
+  shape: number[];
+  dtype: DType;
+}
+
+/** Tensors of host arrays, by the same names. */
+export function upload<K extends string>(engine: Engine, arrays: Record<K, HostTensor>): Record<K, Tensor> {
+  const tensors = {} as Record<K, Tensor>;
+  for (const name in arrays) {
+    const { values, shape, dtype } = arrays[name];
+    tensors[name] = engine.tensor(values, shape, dtype);
+  }
+  return tensors;
+}
+
+/** Numbers as a u32 host tensor. */
+export function words(values: Uint32Array, shape: number[] = [values.length]): HostTensor {
+  return { values, shape, dtype: "u32" };
+}
+
 /**
- * Uploads pictures as bytes and normalises them on the GPU: f32 [ids, 3, size, size].
+ * The bytes of pictures, for `normalizePictures`.
  * @param move by how many pixels the i-th picture is moved right and down
  */
-export function uploadPictures(
-  engine: Engine,
-  pictures: PictureSet,
+export function packPictures(
+  { size, pixels }: PictureSet,
   ids: ArrayLike<number>,
   move: (i: number) => readonly [number, number] = () => [0, 0],
-): Tensor {
-  const { size } = pictures;
+): HostTensor {
   const bytes = 3 * size * size;
   const packed = new Uint8Array(ids.length * bytes);
   for (let i = 0; i < ids.length; i++) {
-    const pixels = pictures.pixels.subarray(ids[i]! * bytes, (ids[i]! + 1) * bytes);
-    movePicture(pixels, size, move(i), packed.subarray(i * bytes, (i + 1) * bytes));
+    const picture = pixels.subarray(ids[i]! * bytes, (ids[i]! + 1) * bytes);
+    movePicture(picture, size, move(i), packed.subarray(i * bytes, (i + 1) * bytes));
   }
-  return pixelsToFloat(engine, packed, [ids.length, size, size, 3], PICTURE_MEAN, PICTURE_STD);
+  return words(packBytes(packed));
 }
 
-/** Tokenises and uploads texts, padded to the longest; `reverse` marks reverse queries. */
-export function uploadTexts(
-  engine: Engine,
+/** Pictures of `packPictures` as the ViT takes them: f32 [count, 3, size, size]. */
+export function normalizePictures(packed: Tensor, count: number, size: number): Tensor {
+  return pixelsToFloat(packed, [count, size, size, 3], PICTURE_MEAN, PICTURE_STD);
+}
+
+/**
+ * Tokenises texts and pads them to the longest; `reverse` marks reverse queries.
+ * @param step lengths are rounded up to a multiple of it, so that batches have few different shapes
+ */
+export function packTexts(
   tokenizer: Tokenizer,
   config: ModelConfig,
   texts: readonly string[],
-  reverse: readonly boolean[] | boolean = false,
-): TextInput {
+  { reverse = false, step = 1 }: { reverse?: readonly boolean[] | boolean; step?: number } = {},
+): { ids: HostTensor; mask: HostTensor } {
   const { maxLength, firstToken } = config.text;
   // A query by picture alone has an empty text.
   const shown = config.fusion === "image" ? texts.map(() => "") : texts;
-  const { ids, mask, length } = tokenizer.encodeBatch(shown, { maxLength, first: firstToken, reverse });
+  const options = { maxLength, first: firstToken, reverse };
+  const longest = Math.max(
+    ...shown.map((text, i) => {
+      const reversed = typeof reverse === "boolean" ? reverse : reverse[i];
+      return tokenizer.encode(text, { ...options, reverse: reversed }).length;
+    }),
+  );
+  const rounded = Math.min(maxLength, Math.ceil(longest / step) * step);
+  const { ids, mask, length } = tokenizer.encodeBatch(shown, { ...options, length: rounded });
   const shape = [texts.length, length];
-  return { ids: engine.tensor(ids, shape, "u32"), mask: engine.tensor(mask, shape, "u32") };
+  return { ids: words(ids, shape), mask: words(mask, shape) };
 }

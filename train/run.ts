@@ -89,7 +89,7 @@ export async function train(config: RunConfig, options: TrainOptions): Promise<O
     const finished = await trainSteps(trainer, config, options);
     if (!finished) return { finished: false, step: trainer.optimizer.step };
     await writeTensors(join(out, files.model), await model.parameters.read());
-    trainer.optimizer.dispose();
+    trainer.dispose();
     const run = { config, engine, model, tokenizer, dataset };
     const { metrics, sheet } = await evaluate(run, Object.keys(dataset.splits), events, trainer.seconds);
     await writeAtomically(join(out, files.metrics), `${JSON.stringify(metrics, null, 2)}\n`);

@@ -1,14 +1,15 @@
 // The training loop: batch, loss, backward, clip, AdamW. A step is a pure function of the parameters, the optimiser's
 // moments, the seed and the step's number, so a resumed run goes on to the same numbers.
 
-import { type Engine, RandomStreams, type Tensor } from "../engine/index.ts";
+import { type Engine, type Program, RandomStreams, type Tensor } from "../engine/index.ts";
 import { backward } from "../kernels/backward.ts";
 import { AdamW } from "../kernels/optimizer/adamw.ts";
 import type { Case } from "../model/case.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { RunConfig } from "./config.ts";
 import type { Dataset } from "./dataset.ts";
-import { batchLoss } from "./loss.ts";
+import { type HostTensor, upload } from "./inputs.ts";
+import { type BatchInputs, batchLoss, packBatch } from "./loss.ts";
 import type { StepRecord } from "./metrics.ts";
 import { learningRate } from "./schedule.ts";
 
@@ -34,6 +35,8 @@ export class Trainer {
   earlierSeconds = 0;
   private readonly queries: number;
   private readonly waiting: Measurement[] = [];
+  private readonly streams: RandomStreams;
+  private readonly programs = new Map<string, { program: Program<Tensor>; inputs: Tensor[] }>();
   private readonly started = performance.now();
   private before = this.started;
 
@@ -45,6 +48,7 @@ export class Trainer {
     private readonly config: RunConfig,
   ) {
     const { weightDecay, beta2, triplets, reverse } = config.training;
+    this.streams = new RandomStreams(config.seed);
     this.optimizer = new AdamW(engine, model.parameters.flats, { weightDecay, beta2 });
     this.queries = triplets + (reverse.weight > 0 ? Math.ceil(triplets * reverse.share) : 0);
   }
@@ -65,43 +69,95 @@ export class Trainer {
     stop = () => false,
   ): Promise<void> {
     while (this.optimizer.step < until && !stop()) {
-      this.waiting.push(this.step());
+      this.waiting.push(await this.step());
       if (this.waiting.length > 1) await onStep(await this.oldest());
     }
     while (this.waiting.length > 0) await onStep(await this.oldest());
   }
 
-  /** Records one optimiser step. */
-  private step(): Measurement {
-    const { engine, model, config } = this;
-    const { training, seed } = config;
-    const step = this.optimizer.step;
-    const rate = learningRate(training, step);
-    const values = engine.scope(() => {
-      model.clampTemperature();
-      model.parameters.clearGradients();
-      const streams = new RandomStreams(seed, step);
-      const losses: Tensor[] = [];
-      for (let part = 0; part < training.accumulation; part++) {
-        const batch = this.dataset.sampleBatch({
-          pictures: training.pictures,
-          triplets: training.triplets,
-          seed,
-          step: step * training.accumulation + part,
-        });
-        const result = batchLoss(model, this.tokenizer, training, this.dataset.pictures, batch, streams);
-        backward(result.loss);
-        losses.push(result.losses);
-      }
-      const gradientScale = 1 / training.accumulation;
-      const norm = this.optimizer.update(rate, { gradientScale, maxNorm: training.clip });
-      return this.measure([...losses, model.temperature, norm]);
-    });
+  /** Starts one optimiser step. */
+  private async step(): Promise<Measurement> {
+    const { engine, config, optimizer } = this;
+    const step = optimizer.step;
+    const rate = learningRate(config.training, step);
+    const inputs = this.pack(step);
+    optimizer.advance(rate);
+    let values: Promise<ArrayLike<number>>;
+    if (config.training.capture) {
+      const program = await this.program(inputs);
+      this.streams.seek(step);
+      program.run(Object.fromEntries(Object.entries(inputs).map(([name, array]) => [name, array.values])));
+      values = engine.read(program.outputs);
+    } else {
+      this.streams.seek(step);
+      values = engine.scope(() => engine.read(this.record(upload(engine, inputs))));
+    }
+    // Whoever takes the measurement awaits it; until then a failure must not count as unhandled.
+    values.catch(() => {});
     return { step: step + 1, learningRate: rate, values };
   }
 
-  /** Copies tensors one after the other into one, each padded to `stride`, and starts to read it. */
-  private measure(tensors: Tensor[]): Promise<ArrayLike<number>> {
+  /** The batches of a step, each under names of its own. */
+  private pack(step: number): Record<string, HostTensor> {
+    const { training, seed } = this.config;
+    const inputs: Record<string, HostTensor> = {};
+    for (let part = 0; part < training.accumulation; part++) {
+      const number = step * training.accumulation + part;
+      const batch = this.dataset.sampleBatch({
+        pictures: training.pictures,
+        triplets: training.triplets,
+        seed,
+        step: number,
+      });
+      // Streams of another seed than the dropout's.
+      const moves = new RandomStreams(~seed, number).stream();
+      const packed = packBatch(this.config, this.tokenizer, this.dataset.pictures, batch, moves);
+      for (const [name, array] of Object.entries(packed)) inputs[`${name} ${part}`] = array;
+    }
+    return inputs;
+  }
+
+  /** The program for batches of these shapes, captured when they first occur. */
+  private async program(inputs: Record<string, HostTensor>): Promise<Program<Tensor>> {
+    const { engine } = this;
+    const key = Object.values(inputs)
+      .map(({ shape }) => shape.join("x"))
+      .join();
+    const known = this.programs.get(key);
+    if (known) return known.program;
+    const tensors = upload(engine, inputs);
+    const program = await engine.capture(() => this.record(tensors), tensors);
+    this.programs.set(key, { program, inputs: Object.values(tensors) });
+    return program;
+  }
+
+  /** Records one optimiser step; `inputs` are named as `pack` names them. Returns what `measure` made. */
+  private record(inputs: Record<string, Tensor>): Tensor {
+    const { model, config, optimizer, streams } = this;
+    const { accumulation, clip, loss } = config.training;
+    model.clampTemperature();
+    model.parameters.clearGradients();
+    const losses: Tensor[] = [];
+    for (let part = 0; part < accumulation; part++) {
+      const name = (input: keyof BatchInputs<Tensor>) => inputs[`${input} ${part}`]!;
+      const result = batchLoss(
+        model,
+        loss,
+        {
+          ...{ pictures: name("pictures"), ids: name("ids"), mask: name("mask"), source: name("source") },
+          ...{ goals: name("goals"), ignored: name("ignored"), weights: name("weights") },
+        },
+        streams,
+      );
+      backward(result.loss);
+      losses.push(result.losses);
+    }
+    const norm = optimizer.update({ gradientScale: 1 / accumulation, maxNorm: clip });
+    return this.measure([...losses, model.temperature, norm]);
+  }
+
+  /** Copies tensors one after the other into one, each padded to `stride`. */
+  private measure(tensors: Tensor[]): Tensor {
     const { engine } = this;
     const sizes = tensors.map((tensor) => Math.ceil(tensor.size / stride) * stride);
     const gathered = engine.empty([sizes.reduce((a, b) => a + b, 0)]);
@@ -110,10 +166,17 @@ export class Trainer {
       engine.copy(tensor, engine.slice(gathered, offset, tensor.shape));
       offset += sizes[i]!;
     });
-    const values = engine.read(gathered);
-    // Whoever takes the measurement awaits it; until then a failure must not count as unhandled.
-    values.catch(() => {});
-    return values;
+    return gathered;
+  }
+
+  /** Gives back what training needs beside the model. */
+  dispose(): void {
+    for (const { program, inputs } of this.programs.values()) {
+      program.dispose();
+      for (const tensor of inputs) tensor.dispose();
+    }
+    this.programs.clear();
+    this.optimizer.dispose();
   }
 
   private async oldest(): Promise<StepRecord> {

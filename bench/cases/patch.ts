@@ -37,20 +37,21 @@ function patchifyCase(shape: number[], size: number, dtype: DType = "f32"): OpCa
 const mean = [0.48145466, 0.4578275, 0.40821073];
 const std = [0.26862954, 0.26130258, 0.27577711];
 
-/** The bytes come from the table's input on the host: the kernel's input is not a tensor. */
 function pixelsCase(batch: number, height: number, width: number): OpCase {
   const pixels = height * width;
-  const bytes = Uint8Array.from({ length: batch * pixels * 3 }, (_, i) => (i * 37 + (i >> 3)) % 256);
+  const size = batch * pixels * 3;
   return {
     name: `pixelsToFloat ${batch}x${height}x${width}`,
-    inputs: [],
-    run: (_, engine) => pixelsToFloat(engine, bytes, [batch, height, width, 3], mean, std),
-    reference: () =>
-      Float64Array.from({ length: bytes.length }, (_, i) => {
+    inputs: [{ name: "words", shape: [Math.ceil(size / 4)], dtype: "u32", draw: { below: 2 ** 32 } }],
+    run: ([words]) => pixelsToFloat(words!, [batch, height, width, 3], mean, std),
+    reference: ([words]) => {
+      const bytes = new Uint8Array(Uint32Array.from(words!).buffer);
+      return Float64Array.from({ length: size }, (_, i) => {
         const channel = Math.floor(i / pixels) % 3;
         const byte = bytes[(Math.floor(i / pixels / 3) * pixels + (i % pixels)) * 3 + channel]!;
         return (byte / 255 - mean[channel]!) / std[channel]!;
-      }),
+      });
+    },
   };
 }
 

@@ -1,6 +1,6 @@
 // The optimiser: AdamW over flat buffers, one dispatch each, with the global gradient norm computed and applied on the
 // GPU, so that a step needs no readback.
-import { defineKernel, type Engine, type Tensor } from "../../engine/index.ts";
+import { defineKernel, type Engine, Scalar, type Tensor } from "../../engine/index.ts";
 import adamwSource from "./adamw.wgsl?raw";
 import squareSumSource from "./square-sum.wgsl?raw";
 
@@ -80,6 +80,9 @@ export class AdamW {
   readonly firstMoments: Tensor[];
   readonly secondMoments: Tensor[];
   private readonly options: Required<AdamWOptions>;
+  private readonly learningRate = new Scalar(0);
+  private readonly correction1 = new Scalar(1);
+  private readonly correction2 = new Scalar(1);
 
   constructor(
     private readonly engine: Engine,
@@ -92,26 +95,33 @@ export class AdamW {
     this.secondMoments = flats.map(zeros);
   }
 
+  /** Sets step and learning rate for `update`, or for the replay of a captured one. */
+  advance(learningRate: number): void {
+    const { beta1, beta2 } = this.options;
+    this.step++;
+    this.learningRate.value = learningRate;
+    this.correction1.value = 1 - beta1 ** this.step;
+    this.correction2.value = Math.sqrt(1 - beta2 ** this.step);
+  }
+
   /**
-   * One update. The gradient is multiplied by `gradientScale`, then clipped to the global norm `maxNorm` (0: not).
+   * One update, after `advance`. The gradient is multiplied by `gradientScale`, then clipped to the global norm `maxNorm` (0: not).
    * @returns f32 [1], the square of the norm before scaling; if it is not finite, nothing was updated
    */
-  update(learningRate: number, options: { gradientScale?: number; maxNorm?: number } = {}): Tensor {
+  update(options: { gradientScale?: number; maxNorm?: number } = {}): Tensor {
     const { gradientScale = 1, maxNorm = 0 } = options;
     const { beta1, beta2, epsilon, weightDecay } = this.options;
     const norm = normSquared(
       this.engine,
       this.flats.map((flat) => flat.gradient),
     );
-    this.step++;
+    const { learningRate, correction1, correction2 } = this;
     this.flats.forEach(({ values, gradient, decayEnd }, i) => {
       this.engine.run(adamw, {
         bind: [gradient, norm, values, this.firstMoments[i]!, this.secondMoments[i]!],
         params: {
           ...{ count: values.size, decayEnd, learningRate, beta1, beta2, epsilon, weightDecay },
-          correction1: 1 - beta1 ** this.step,
-          correction2: Math.sqrt(1 - beta2 ** this.step),
-          ...{ gradientScale, maxNorm },
+          ...{ correction1, correction2, gradientScale, maxNorm },
         },
         grid: Math.ceil(values.size / 1024),
       });

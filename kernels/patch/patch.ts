@@ -1,13 +1,6 @@
 // The way of pictures into a vision transformer: bytes to normalised planes, planes to patches, a class token and
 // position embeddings (Dosovitskiy et al., "An image is worth 16x16 words", arXiv 2010.11929).
-import {
-  defineKernel,
-  type Engine,
-  type Shape,
-  sizeOf,
-  type Tensor,
-  TensorError,
-} from "../../engine/index.ts";
+import { defineKernel, type Shape, sizeOf, type Tensor, TensorError } from "../../engine/index.ts";
 import { blocks, byWidth, requireFloat, vectors } from "../lib/items.ts";
 import { sumLeading } from "../reduce/reduce.ts";
 import { windowOf } from "../shape/reshape.ts";
@@ -90,28 +83,30 @@ export function patchify(pictures: Tensor, size: number): Tensor {
   return engine.record("patchify", y, [pictures], (dy) => [move(dy, pictures.shape, true)]);
 }
 
+/** Bytes as the u32 words that `pixelsToFloat` reads, four to a word, the last filled up with zeros. */
+export function packBytes(bytes: Uint8Array): Uint32Array {
+  const padded = new Uint8Array(Math.ceil(bytes.length / 4) * 4);
+  padded.set(bytes);
+  return new Uint32Array(padded.buffer);
+}
+
 /**
- * Uploads RGB bytes [B, H, W, 3] and normalises them on the GPU: f32 [B, 3, H, W] of (byte / 255 - mean) / std, one
- * mean and standard deviation a channel. Throws TensorError where the bytes do not fill the shape.
+ * Normalises RGB bytes [B, H, W, 3], given as u32 words (`packBytes`): f32 [B, 3, H, W] of (byte / 255 - mean) / std,
+ * one mean and standard deviation a channel. Throws TensorError where the words do not fill the shape.
  */
 export function pixelsToFloat(
-  engine: Engine,
-  bytes: Uint8Array,
+  words: Tensor,
   shape: Shape,
   mean: readonly number[],
   std: readonly number[],
 ): Tensor {
   const [batch = 0, height = 0, width = 0, channels] = shape;
-  if (shape.length !== 4 || channels !== 3 || bytes.length !== sizeOf(shape))
-    throw new TensorError(
-      `pixelsToFloat: ${bytes.length} bytes do not fill [${shape}], or it is no [B, H, W, 3].`,
-    );
+  const fits = words.dtype === "u32" && words.size === Math.ceil(sizeOf(shape) / 4);
+  if (shape.length !== 4 || channels !== 3 || !fits)
+    throw new TensorError(`pixelsToFloat: ${words} does not fill [${shape}], or it is no [B, H, W, 3].`);
   if (mean.length !== 3 || std.length !== 3)
     throw new TensorError("pixelsToFloat: needs three means and three standard deviations.");
-  const padded = new Uint8Array(Math.ceil(bytes.length / 4) * 4);
-  padded.set(bytes);
-  const packed = new Uint32Array(padded.buffer);
-  const words = engine.tensor(packed, [packed.length], "u32");
+  const { engine } = words;
   const y = engine.empty([batch, 3, height, width]);
   engine.run(pixelsKernel, {
     bind: [words, y],
@@ -127,7 +122,6 @@ export function pixelsToFloat(
     },
     grid: blocks(vectors(y)),
   });
-  words.dispose();
   return y;
 }
 

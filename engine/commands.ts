@@ -1,0 +1,150 @@
+// Commands as data, and how a list of them becomes one encoder's work: dispatches share a compute pass until a copy or
+// a clear comes between. Used by what is sent at once (recorder.ts) and by what is replayed (program.ts).
+
+import { DeviceError } from "./errors.ts";
+import type { Kernel, ParamTypes, ParamValues } from "./kernel.ts";
+import type { CompiledKernel } from "./pipelines.ts";
+import type { Profiler } from "./profiler.ts";
+import { numberOf } from "./scalar.ts";
+import type { Storage } from "./storage.ts";
+
+/** A piece of a buffer; offset and size in bytes. */
+export interface Region {
+  storage: Storage;
+  offset: number;
+  size: number;
+}
+
+/** Workgroups in x, y and z. */
+export type Grid = readonly [number, number, number];
+
+export interface Dispatch {
+  kind: "dispatch";
+  kernel: CompiledKernel;
+  bindGroup: GPUBindGroup;
+  /** Byte offset of its parameters. */
+  params: number;
+  grid: Grid;
+}
+
+export type Command =
+  | Dispatch
+  | { kind: "copy"; from: Region; to: Region }
+  | { kind: "clear"; region: Region }
+  | { kind: "download"; from: Region; to: GPUBuffer };
+
+/** What the engine's operations are told to: the recorder, or a capture. */
+export interface Sink {
+  dispatch<P extends ParamTypes>(
+    kernel: Kernel<P>,
+    compiled: CompiledKernel,
+    regions: readonly Region[],
+    params: ParamValues<P>,
+    grid: Grid,
+  ): void;
+  copy(from: Region, to: Region): void;
+  clear(region: Region): void;
+  write(region: Region, bytes: Uint8Array<ArrayBuffer>): void;
+}
+
+/** Every uniform block of parameters is bound with this many bytes. */
+export const paramBytes = 256;
+
+/** Writes a kernel's parameters as its uniform block has them. */
+export function writeParams<P extends ParamTypes>(view: DataView, types: P, values: ParamValues<P>): void {
+  let at = 0;
+  for (const name in types) {
+    const type = types[name];
+    const value = numberOf(values[name]!);
+    if (type === "f32") view.setFloat32(at, value, true);
+    else if (type === "u32") view.setUint32(at, value, true);
+    else view.setInt32(at, value, true);
+    at += 4;
+  }
+}
+
+/** A buffer of parameters, and the group that binds any slot of it. */
+export function makeParamBuffer(
+  device: GPUDevice,
+  layout: GPUBindGroupLayout,
+  slots: number,
+  usage: GPUBufferUsageFlags,
+): { buffer: GPUBuffer; group: GPUBindGroup } {
+  const buffer = device.createBuffer({ size: slots * paramBytes, usage, label: "params" });
+  const entries = [{ binding: 0, resource: { buffer, size: paramBytes } }];
+  return { buffer, group: device.createBindGroup({ layout, entries }) };
+}
+
+/** The group that binds regions in the order of a kernel's bindings. */
+export function makeBindGroup(
+  device: GPUDevice,
+  compiled: CompiledKernel,
+  regions: readonly Region[],
+): GPUBindGroup {
+  return device.createBindGroup({
+    label: compiled.name,
+    layout: compiled.layout,
+    entries: regions.map(({ storage, offset, size }, binding) => ({
+      binding,
+      resource: { buffer: storage.buffer, offset: storage.base + offset, size },
+    })),
+  });
+}
+
+/** Names a binding of regions to a kernel: equal names can share a bind group. */
+export function bindGroupKey(compiled: CompiledKernel, regions: readonly Region[]): string {
+  let key = `${compiled.id}`;
+  for (const { storage, offset, size } of regions) key += `|${storage.id}:${offset}:${size}`;
+  return key;
+}
+
+/** Encodes commands in order. With a profiler each dispatch gets a pass of its own, with timestamps. */
+export function encodeCommands(
+  encoder: GPUCommandEncoder,
+  commands: readonly Command[],
+  paramGroup: GPUBindGroup,
+  profiler: Profiler | null,
+): void {
+  let pass: GPUComputePassEncoder | null = null;
+  let pipeline: GPUComputePipeline | null = null;
+  const endPass = () => {
+    pass?.end();
+    pass = null;
+    pipeline = null;
+  };
+  const offsets = [0];
+  for (const command of commands) {
+    if (command.kind === "dispatch") {
+      const { kernel, grid } = command;
+      if (!kernel.pipeline) throw new DeviceError(`Kernel "${kernel.name}" has no pipeline.`);
+      const current: GPUComputePassEncoder = pass ?? encoder.beginComputePass(profiler?.passFor(kernel.name));
+      pass = current;
+      if (pipeline !== kernel.pipeline) current.setPipeline(kernel.pipeline);
+      pipeline = kernel.pipeline;
+      offsets[0] = command.params;
+      current.setBindGroup(0, command.bindGroup);
+      current.setBindGroup(1, paramGroup, offsets);
+      current.dispatchWorkgroups(grid[0], grid[1], grid[2]);
+      if (profiler) endPass();
+      continue;
+    }
+    endPass();
+    if (command.kind === "copy") {
+      const { from, to } = command;
+      encoder.copyBufferToBuffer(
+        from.storage.buffer,
+        from.storage.base + from.offset,
+        to.storage.buffer,
+        to.storage.base + to.offset,
+        to.size,
+      );
+    } else if (command.kind === "clear") {
+      const { storage, offset, size } = command.region;
+      encoder.clearBuffer(storage.buffer, storage.base + offset, size);
+    } else {
+      const { storage, offset, size } = command.from;
+      encoder.copyBufferToBuffer(storage.buffer, storage.base + offset, command.to, 0, size);
+    }
+  }
+  endPass();
+}

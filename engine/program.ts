@@ -1,0 +1,302 @@
+// Capture and replay: the commands of one step are taken down once, their memory is planned, and each replay encodes
+// the same pipelines and bind groups again. A replay makes no buffer, bind group, pipeline or closure, writes the
+// parameters that hold a Scalar in one piece, and is one submit.
+
+import {
+  bindGroupKey,
+  type Command,
+  type Grid,
+  makeBindGroup,
+  makeParamBuffer,
+  paramBytes,
+  type Region,
+  type Sink,
+  writeParams,
+} from "./commands.ts";
+import { TensorError } from "./errors.ts";
+import { usage } from "./flags.ts";
+import type { Kernel, ParamTypes, ParamValues } from "./kernel.ts";
+import type { CompiledKernel, PipelineCache } from "./pipelines.ts";
+import { planMemory } from "./planner.ts";
+import type { Recorder } from "./recorder.ts";
+import { Scalar } from "./scalar.ts";
+import { type Memory, release, retain, type Storage } from "./storage.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** A command before its memory is known. */
+type Step =
+  | {
+      kind: "dispatch";
+      compiled: CompiledKernel;
+      kernel: Kernel;
+      params: ParamValues<ParamTypes>;
+      regions: readonly Region[];
+      grid: Grid;
+    }
+  | Extract<Command, { kind: "copy" | "clear" }>;
+
+/** Memory that a captured step asked for. */
+interface Asked {
+  /** Whether the step gave it back; what it kept must outlive every replay. */
+  returned: boolean;
+  /** What the host wrote there, the same for every replay. */
+  constant: Uint8Array<ArrayBuffer> | null;
+}
+
+/** Takes commands down instead of sending them, and hands out memory that has no place yet. */
+export class Capture implements Sink, Memory {
+  readonly steps: Step[] = [];
+  readonly asked = new Map<Storage, Asked>();
+  /** Storage from outside of the step; held so that nobody else gets it while the program lives. */
+  readonly held = new Set<Storage>();
+  private nextId = -1;
+  private open = true;
+
+  /** Memory for a tensor of the step. */
+  take(bytes: number): Storage {
+    const storage: Storage = {
+      id: this.nextId--,
+      buffer: undefined as unknown as GPUBuffer, // comes with the plan
+      base: 0,
+      size: Math.ceil(bytes / 256) * 256,
+      lastUse: 0,
+      references: 0,
+      owner: this,
+    };
+    this.asked.set(storage, { returned: false, constant: null });
+    return storage;
+  }
+
+  give(storage: Storage): void {
+    if (this.open) this.asked.get(storage)!.returned = true;
+  }
+
+  /** Ends the step: what it has not given back by now stays. */
+  close(): void {
+    this.open = false;
+  }
+
+  /** Resolves when all pipelines are compiled. Throws KernelError. */
+  async ready(): Promise<void> {
+    await Promise.all(this.steps.map((step) => step.kind === "dispatch" && step.compiled.ready));
+  }
+
+  dispatch<P extends ParamTypes>(
+    kernel: Kernel<P>,
+    compiled: CompiledKernel,
+    regions: readonly Region[],
+    params: ParamValues<P>,
+    grid: Grid,
+  ): void {
+    this.hold(regions);
+    const step = { kernel: kernel as unknown as Kernel, params: params as ParamValues<ParamTypes> };
+    this.steps.push({ kind: "dispatch", compiled, regions, grid, ...step });
+  }
+
+  copy(from: Region, to: Region): void {
+    this.hold([from, to]);
+    this.steps.push({ kind: "copy", from, to });
+  }
+
+  clear(region: Region): void {
+    this.hold([region]);
+    this.steps.push({ kind: "clear", region });
+  }
+
+  write({ storage, offset }: Region, bytes: Uint8Array<ArrayBuffer>): void {
+    const asked = this.asked.get(storage);
+    if (!asked) {
+      throw new TensorError(
+        "capture: the step writes host values to a tensor from outside; make it one of the step's inputs.",
+      );
+    }
+    if (offset !== 0 || asked.constant) {
+      throw new TensorError("capture: a constant of the step is written more than once.");
+    }
+    asked.constant = bytes;
+  }
+
+  private hold(regions: readonly Region[]): void {
+    for (const { storage } of regions) {
+      if (this.asked.has(storage) || this.held.has(storage)) continue;
+      this.held.add(storage);
+      retain(storage);
+    }
+  }
+}
+
+/** Which regions a command reads and writes. */
+function touches(step: Step): { reads: Region[]; writes: Region[] } {
+  if (step.kind === "copy") return { reads: [step.from], writes: [step.to] };
+  if (step.kind === "clear") return { reads: [], writes: [step.region] };
+  const { bindings } = step.kernel;
+  return {
+    reads: step.regions.filter((_, i) => bindings[i]!.access === "read"),
+    writes: step.regions.filter((_, i) => bindings[i]!.access === "read_write"),
+  };
+}
+
+/** Memory of a program in bytes. */
+export interface ProgramMemory {
+  /** What the plan takes. */
+  planned: number;
+  /** What all tensors of the step would take one beside the other. */
+  naive: number;
+}
+
+/** Gives the storages of a captured step their places; returns the arenas behind them. */
+function place(
+  { device, poison }: Host,
+  { steps, asked }: Capture,
+): { arenas: GPUBuffer[]; memory: ProgramMemory } {
+  const storages = [...asked.keys()];
+  const index = new Map(storages.map((storage, i) => [storage, i]));
+  const lifetimes = storages.map((storage) => {
+    const { returned, constant } = asked.get(storage)!;
+    return {
+      bytes: storage.size,
+      first: constant ? -1 : steps.length,
+      last: constant || !returned ? steps.length : -1,
+      apart: new Set<number>(),
+    };
+  });
+  steps.forEach((step, time) => {
+    const { reads, writes } = touches(step);
+    const indices = (regions: Region[]) =>
+      regions.map(({ storage }) => index.get(storage)).filter((i) => i !== undefined);
+    const [read, written] = [indices(reads), indices(writes)];
+    for (const i of [...read, ...written]) {
+      lifetimes[i]!.first = Math.min(lifetimes[i]!.first, time);
+      lifetimes[i]!.last = Math.max(lifetimes[i]!.last, time);
+    }
+    for (const i of written) {
+      if (asked.get(storages[i]!)!.constant)
+        throw new TensorError("capture: the step changes a tensor that it filled from the host.");
+      for (const j of read) {
+        lifetimes[i]!.apart.add(j);
+        lifetimes[j]!.apart.add(i);
+      }
+    }
+  });
+  const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
+  const plan = planMemory(lifetimes, Math.min(maxBufferSize, maxStorageBufferBindingSize));
+  const arenas = plan.arenas.map((size, i) => {
+    const flags = usage.storage | usage.copySource | usage.copyTarget;
+    return device.createBuffer({ size, usage: flags, label: `arena ${i}` });
+  });
+  if (poison) {
+    for (const arena of arenas) device.queue.writeBuffer(arena, 0, new Uint8Array(arena.size).fill(0xff));
+  }
+  storages.forEach((storage, i) => {
+    const { arena, offset } = plan.places[i]!;
+    storage.buffer = arenas[arena]!;
+    storage.base = offset;
+    const { constant } = asked.get(storage)!;
+    if (constant) device.queue.writeBuffer(storage.buffer, offset, constant);
+  });
+  const sum = (sizes: number[]) => sizes.reduce((a, b) => a + b, 0);
+  return { arenas, memory: { planned: sum(plan.arenas), naive: sum(lifetimes.map(({ bytes }) => bytes)) } };
+}
+
+/** What a program needs of its engine. */
+interface Host {
+  device: GPUDevice;
+  pipelines: PipelineCache;
+  recorder: Recorder;
+  /** Fill the arenas with NaN, for tests. */
+  poison: boolean;
+}
+
+/** A captured step. `outputs` is what the step returned; its tensors hold the results of the last run. */
+export class Program<T> {
+  readonly memory: ProgramMemory;
+  readonly dispatches: number;
+  private readonly arenas: GPUBuffer[];
+  private readonly commands: Command[] = [];
+  private readonly params: { buffer: GPUBuffer; group: GPUBindGroup };
+  /** Dispatches whose parameters hold a Scalar, with their slots in `changingBytes`; these come first. */
+  private readonly changing: { view: DataView; kernel: Kernel; params: ParamValues<ParamTypes> }[];
+  private readonly changingBytes: ArrayBuffer;
+  private disposed = false;
+
+  /** Made by `Engine.capture`; the pipelines of all commands must be ready. */
+  constructor(
+    private readonly host: Host,
+    private readonly capture: Capture,
+    private readonly inputs: Readonly<Record<string, Tensor>>,
+    readonly outputs: T,
+  ) {
+    const { device, pipelines } = host;
+    const { steps } = capture;
+    const { arenas, memory } = place(host, capture);
+    this.arenas = arenas;
+    this.memory = memory;
+
+    const dispatches = steps.filter((step) => step.kind === "dispatch");
+    const changes = (step: (typeof dispatches)[number]) =>
+      Object.values(step.params).some((value) => value instanceof Scalar);
+    const inOrder = [...dispatches.filter(changes), ...dispatches.filter((step) => !changes(step))];
+    const values = new ArrayBuffer(Math.max(1, inOrder.length) * paramBytes);
+    const slots = new Map(inOrder.map((step, i) => [step as Step, i * paramBytes]));
+    inOrder.forEach(({ kernel, params }, i) => {
+      writeParams(new DataView(values, i * paramBytes, paramBytes), kernel.params, params);
+    });
+    this.dispatches = dispatches.length;
+    this.params = makeParamBuffer(
+      device,
+      pipelines.paramLayout,
+      values.byteLength / paramBytes,
+      usage.uniform | usage.copyTarget,
+    );
+    device.queue.writeBuffer(this.params.buffer, 0, values);
+    const changing = dispatches.filter(changes);
+    this.changingBytes = new ArrayBuffer(changing.length * paramBytes);
+    this.changing = changing.map(({ kernel, params }, i) => ({
+      view: new DataView(this.changingBytes, i * paramBytes, paramBytes),
+      kernel,
+      params,
+    }));
+
+    const groups = new Map<string, GPUBindGroup>();
+    for (const step of steps) {
+      if (step.kind !== "dispatch") {
+        this.commands.push(step);
+        continue;
+      }
+      const { compiled, regions, grid } = step;
+      const key = bindGroupKey(compiled, regions);
+      const bindGroup = groups.get(key) ?? makeBindGroup(device, compiled, regions);
+      groups.set(key, bindGroup);
+      this.commands.push({ kind: "dispatch", kernel: compiled, bindGroup, params: slots.get(step)!, grid });
+    }
+  }
+
+  /**
+   * Replays the step with these values in its inputs, by name; inputs that are left out keep theirs. Scalars count as
+   * they are now. Throws TensorError for an unknown input or values that do not fill it.
+   */
+  run(values: Readonly<Record<string, ArrayLike<number>>> = {}): void {
+    if (this.disposed) throw new TensorError("This program was disposed.");
+    for (const name in values) {
+      const tensor = this.inputs[name];
+      if (!tensor) throw new TensorError(`The captured step has no input "${name}".`);
+      if (values[name]!.length !== tensor.size) {
+        throw new TensorError(
+          `The captured step's input "${name}" is ${tensor}, of ${tensor.size} values; it got ${values[name]!.length}.`,
+        );
+      }
+      tensor.engine.write(tensor, values[name]!);
+    }
+    for (const { view, kernel, params } of this.changing) writeParams(view, kernel.params, params);
+    this.host.recorder.replay(this.commands, this.params, this.changingBytes, this.capture.held);
+  }
+
+  /** Gives the program's memory back; its outputs are gone with it. */
+  dispose(): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    for (const arena of this.arenas) arena.destroy();
+    this.params.buffer.destroy();
+    for (const storage of this.capture.held) release(storage);
+  }
+}

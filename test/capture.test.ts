@@ -1,0 +1,188 @@
+// Captured steps: the same bits as the same step run eagerly, nothing made while replaying, and clear errors.
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { Engine, normal, RandomStreams, Scalar, type Tensor } from "../engine/index.ts";
+import { type Lifetime, planMemory } from "../engine/planner.ts";
+import { backward } from "../kernels/backward.ts";
+import { dropout } from "../kernels/dropout/dropout.ts";
+import { add } from "../kernels/elementwise/binary.ts";
+import { scale } from "../kernels/elementwise/unary.ts";
+import { layernorm } from "../kernels/layernorm/layernorm.ts";
+import { linear, matmul } from "../kernels/matmul/matmul.ts";
+import { AdamW } from "../kernels/optimizer/adamw.ts";
+import { mean } from "../kernels/reduce/reduce.ts";
+import { Parameters } from "../model/parameters.ts";
+import { multiply } from "./table.ts";
+
+const [rows, width] = [12, 20];
+
+/** A small network with everything that a captured step has to carry: dropout, branches, an optimiser. */
+function makeStep(engine: Engine) {
+  const parameters = new Parameters(engine, [
+    { name: "w1", shape: [width, width], initial: { normal: 0.3 } },
+    { name: "w2", shape: [width, width], initial: { normal: 0.3 } },
+    { name: "g", shape: [width], initial: { constant: 1 } },
+    { name: "b", shape: [width], initial: { constant: 0 } },
+  ]);
+  parameters.initialize(5);
+  const optimizer = new AdamW(engine, parameters.flats, { weightDecay: 0.1 });
+  const streams = new RandomStreams(9);
+  const p = (name: string) => parameters.get(name);
+  const record = (x: Tensor) => {
+    parameters.clearGradients();
+    const hidden = dropout(linear(x, p("w1"), { gelu: true }), 0.3, streams.stream());
+    const normed = layernorm(add(hidden, x), p("g"), p("b"));
+    const loss = mean(matmul(normed, linear(normed, p("w2")), { transposeB: true }));
+    backward(loss);
+    optimizer.update({ maxNorm: 0.5 });
+    return loss;
+  };
+  const before = (step: number) => {
+    streams.seek(step);
+    optimizer.advance(0.01 * (step + 1));
+  };
+  return { parameters, record, before };
+}
+
+const inputOf = (step: number) =>
+  Float32Array.from({ length: rows * width }, (_, i) => normal({ key: 3, stream: step }, i));
+
+test("replays give the bits of the eager step", async () => {
+  const engine = await Engine.create({ poison: true });
+  const eager = makeStep(engine);
+  const captured = makeStep(engine);
+  const x = engine.tensor(inputOf(0), [rows, width]);
+  const program = await engine.capture(() => captured.record(x), { x });
+  for (let step = 0; step < 6; step++) {
+    eager.before(step);
+    const loss = engine.scope(() => eager.record(engine.tensor(inputOf(step), [rows, width])));
+    captured.before(step);
+    program.run({ x: inputOf(step) });
+    assert.equal(await program.outputs.read(), await loss.read(), `loss of step ${step}`);
+    loss.dispose();
+  }
+  const [a, b] = [await eager.parameters.read(), await captured.parameters.read()];
+  for (const [name, { data }] of a) assert.equal(b.get(name)!.data, data, name);
+  assert.ok(program.memory.planned < program.memory.naive, "memory is shared");
+  engine.dispose();
+});
+
+test("a replay makes nothing and is one submit", async () => {
+  const engine = await Engine.create();
+  const step = makeStep(engine);
+  const x = engine.tensor(inputOf(0), [rows, width]);
+  const program = await engine.capture(() => step.record(x), { x });
+  step.before(0);
+  program.run();
+  await engine.idle();
+  const before = engine.stats();
+  for (let i = 1; i < 20; i++) {
+    step.before(i);
+    program.run({ x: inputOf(i) });
+  }
+  await engine.idle();
+  assert.equal(engine.stats(), { ...before, submits: before.submits + 19 });
+  engine.dispose();
+});
+
+test("runs queue behind work that still compiles, each with its own values", async () => {
+  const engine = await Engine.create();
+  const factor = new Scalar(2);
+  const x = engine.tensor([1, 2, 3], [3]);
+  const total = engine.zeros([3]);
+  const program = await engine.capture(
+    () => {
+      engine.copy(add(total, multiply(x, factor)), total);
+    },
+    { x },
+  );
+  // A kernel that nothing has compiled yet holds the queue.
+  const other = layernorm(
+    engine.tensor(inputOf(0), [rows, width]),
+    engine.zeros([width]),
+    engine.zeros([width]),
+  );
+  engine.flush();
+  for (const value of [2, 5, 7]) {
+    factor.value = value;
+    program.run({ x: [value, 1, 0] });
+  }
+  engine.write(x, [9, 9, 9]);
+  assert.equal([...(await total.read())], [4 + 25 + 49, 14, 0]);
+  assert.equal([...(await x.read())], [9, 9, 9]);
+  other.dispose();
+  engine.dispose();
+});
+
+test("what a captured step can't do is an error", async () => {
+  const engine = await Engine.create();
+  const x = engine.tensor([1, 2], [2]);
+  const fails = async (work: () => unknown, message: RegExp) => {
+    let error: Error | null = null;
+    await engine.capture(work).catch((cause: Error) => {
+      error = cause;
+    });
+    assert.match(`${error}`, message);
+  };
+  await fails(() => engine.write(x, [3, 4]), /from outside/);
+  const program = await engine.capture(() => scale(x, 3), { x });
+  assert.throws(() => program.run({ y: [1] }), /no input "y"/);
+  assert.throws(() => program.run({ x: [1, 2, 3] }), /"x" is f32\[2\], of 2 values; it got 3/);
+  program.run({ x: [5, 6] });
+  assert.equal([...(await program.outputs.read())], [15, 18], "errors left the program whole");
+  program.dispose();
+  assert.throws(() => program.run(), /disposed/);
+  engine.dispose();
+});
+
+test("memory held by a program goes back when it is disposed", async () => {
+  const engine = await Engine.create();
+  const x = engine.tensor([1, 2], [2]);
+  const used = engine.stats().usedBytes;
+  const program = await engine.capture(() => scale(x, 3));
+  x.dispose();
+  assert.is(engine.stats().usedBytes, used, "the program still reads it");
+  program.run();
+  assert.equal([...(await program.outputs.read())], [3, 6]);
+  program.dispose();
+  assert.is(engine.stats().usedBytes, 0);
+  engine.dispose();
+});
+
+test("plans keep apart what lives at the same time and what one command reads and writes", () => {
+  const random = (i: number, below: number) =>
+    Math.floor(Math.abs(normal({ key: 1, stream: 1 }, i)) * 1e6) % below;
+  const count = 300;
+  const lifetimes = Array.from({ length: count }, (_, i): Lifetime & { apart: Set<number> } => {
+    const first = random(3 * i, 500);
+    return {
+      ...{ bytes: 1 + random(3 * i + 1, 5000), first, last: first + random(3 * i + 2, 40), apart: new Set() },
+    };
+  });
+  lifetimes.forEach(({ first, apart }, i) => {
+    lifetimes.forEach((other, j) => {
+      if (i === j || other.last !== first) return;
+      apart.add(j);
+      other.apart.add(i);
+    });
+  });
+  const limit = 20_000;
+  const { arenas, places } = planMemory(lifetimes, limit);
+  for (const [i, a] of lifetimes.entries()) {
+    const from = places[i]!;
+    assert.is(from.offset % 256, 0);
+    assert.ok(from.offset + a.bytes <= arenas[from.arena]!);
+    for (const j of a.apart) assert.is.not(places[j]!.arena, from.arena);
+    for (let j = 0; j < i; j++) {
+      const [b, to] = [lifetimes[j]!, places[j]!];
+      const together = a.first <= b.last && b.first <= a.last && from.arena === to.arena;
+      const overlap = from.offset < to.offset + b.bytes && to.offset < from.offset + a.bytes;
+      assert.not.ok(together && overlap, `${i} and ${j}`);
+    }
+  }
+  const sum = (values: number[]) => values.reduce((x, y) => x + y, 0);
+  assert.ok(arenas.every((size) => size <= limit));
+  assert.ok(sum(arenas) < sum(lifetimes.map(({ bytes }) => bytes)) / 4, `${sum(arenas)} bytes`);
+});
+
+test.run();
