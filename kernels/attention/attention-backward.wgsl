@@ -8,8 +8,6 @@
 
 struct Params {
   batch: u32,
-  // Rows of `kv`.
-  kvRows: u32,
   heads: u32,
   queries: u32,
   keys: u32,
@@ -21,9 +19,8 @@ struct Params {
   kvStride: u32,
   kOffset: u32,
   vOffset: u32,
-  // Scale of the scores times log2(e), and without.
+  // Scale of the scores times log2(e).
   scale: f32,
-  gradientScale: f32,
   key: u32,
   stream: u32,
   probability: f32,
@@ -31,6 +28,10 @@ struct Params {
   // Flags. They are no constants, because pipelines of this size take long to compile.
   hasMask: u32,
   hasSource: u32,
+  // Rows of `kv`.
+  kvRows: u32,
+  // Scale of the scores.
+  gradientScale: f32,
 }
 
 @group(0) @binding(0) var<storage, read> q: array<Vec>;
@@ -62,16 +63,6 @@ fn loadOperand(which: u32, at: u32, keySide: bool) -> vec4f {
     return vec4f(q[at]);
   }
   return vec4f(dy[at]);
-}
-
-// Which of four keys batch row b attends to.
-fn attended(b: u32, key: vec4u) -> vec4<bool> {
-  let inside = key < vec4u(params.keys);
-  if (params.hasMask != 0u) {
-    let at = b * params.keys + min(key, vec4u(params.keys - 1u));
-    return inside & (vec4u(mask[at.x], mask[at.y], mask[at.z], mask[at.w]) != vec4u(0u));
-  }
-  return inside;
 }
 
 @compute @workgroup_size(LANES)

@@ -44,16 +44,6 @@ fn loadColumn(which: u32, at: u32) -> vec4f {
   return vec4f(kv[at]);
 }
 
-// Which of four keys batch row b attends to.
-fn attended(b: u32, key: vec4u) -> vec4<bool> {
-  let inside = key < vec4u(params.keys);
-  if (params.hasMask != 0u) {
-    let at = b * params.keys + min(key, vec4u(params.keys - 1u));
-    return inside & (vec4u(mask[at.x], mask[at.y], mask[at.z], mask[at.w]) != vec4u(0u));
-  }
-  return inside;
-}
-
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
   let tile = wg.y * GRID_X + wg.x;

@@ -22,32 +22,34 @@ import tileSource from "./tile.wgsl?raw";
 const tileRows = 8;
 const includes = [randomSource, { subgroups: lanesSubgroup, shared: lanesShared }, tileSource];
 
+/** Parameters that all tile kernels begin with. */
+const tileParams = {
+  batch: "u32",
+  heads: "u32",
+  queries: "u32",
+  keys: "u32",
+  tiles: "u32",
+  allTiles: "u32",
+  qStride: "u32",
+  kvStride: "u32",
+  kOffset: "u32",
+  vOffset: "u32",
+  scale: "f32",
+  key: "u32",
+  stream: "u32",
+  probability: "f32",
+  keptScale: "f32",
+  hasMask: "u32",
+  hasSource: "u32",
+} as const;
+
 /** softmax(Q Kᵀ) V and, where gradients are needed, the log-sum-exp of each query's scores. */
 export const attentionForward = defineKernel({
   name: "attention",
   source: forwardSource,
   includes,
   bindings: ["q", "kv", "mask", "source", "+lse", "+y"],
-  params: {
-    batch: "u32",
-    heads: "u32",
-    queries: "u32",
-    keys: "u32",
-    tiles: "u32",
-    allTiles: "u32",
-    qStride: "u32",
-    kvStride: "u32",
-    kOffset: "u32",
-    vOffset: "u32",
-    scale: "f32",
-    key: "u32",
-    stream: "u32",
-    probability: "f32",
-    keptScale: "f32",
-    hasMask: "u32",
-    hasSource: "u32",
-    saveLse: "u32",
-  },
+  params: { ...tileParams, saveLse: "u32" },
 });
 
 /** The row sums of dY * Y that the backward kernels need. */
@@ -62,27 +64,7 @@ const backwardSpec = {
   source: backwardSource,
   includes,
   bindings: ["q", "kv", "dy", "mask", "source", "lse", "delta", "+gradient"],
-  params: {
-    batch: "u32",
-    kvRows: "u32",
-    heads: "u32",
-    queries: "u32",
-    keys: "u32",
-    tiles: "u32",
-    allTiles: "u32",
-    qStride: "u32",
-    kvStride: "u32",
-    kOffset: "u32",
-    vOffset: "u32",
-    scale: "f32",
-    gradientScale: "f32",
-    key: "u32",
-    stream: "u32",
-    probability: "f32",
-    keptScale: "f32",
-    hasMask: "u32",
-    hasSource: "u32",
-  },
+  params: { ...tileParams, kvRows: "u32", gradientScale: "f32" },
 } as const;
 
 /** dQ, by tiles of queries. */

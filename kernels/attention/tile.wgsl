@@ -102,3 +102,13 @@ fn dropoutFactor(index: vec4u) -> vec4f {
   );
   return select(vec4f(0.0), vec4f(params.keptScale), drawn >= vec4f(params.probability));
 }
+
+// Which of four keys batch row b attends to.
+fn attended(b: u32, key: vec4u) -> vec4<bool> {
+  let inside = key < vec4u(params.keys);
+  if (params.hasMask != 0u) {
+    let at = b * params.keys + min(key, vec4u(params.keys - 1u));
+    return inside & (vec4u(mask[at.x], mask[at.y], mask[at.z], mask[at.w]) != vec4u(0u));
+  }
+  return inside;
+}
