@@ -31,32 +31,32 @@ fn valueOf(values: ptr<function, array<vec4f, ROWS>>, i: u32, owner: u32) -> vec
   return tileValues[i * LANES + owner];
 }
 
-fn shareRows(values: ptr<function, array<f32, ROWS>>, lane: u32) {
+// Each row's values are folded by one lane: a loop of its own for every row in every lane takes compilers minutes.
+fn foldRows(values: ptr<function, array<f32, ROWS>>, lane: u32, findMax: bool) {
   workgroupBarrier();
   for (var i = 0u; i < ROWS; i++) {
     rowValues[i * LANES + lane] = (*values)[i];
   }
   workgroupBarrier();
+  if (lane < ROWS) {
+    let first = lane * LANES;
+    var folded = rowValues[first];
+    for (var other = first + 1u; other < first + LANES; other++) {
+      let value = rowValues[other];
+      folded = select(folded + value, max(folded, value), findMax);
+    }
+    rowValues[first] = folded;
+  }
+  workgroupBarrier();
+  for (var i = 0u; i < ROWS; i++) {
+    (*values)[i] = rowValues[i * LANES];
+  }
 }
 
 fn maxOverLanes(values: ptr<function, array<f32, ROWS>>, lane: u32) {
-  shareRows(values, lane);
-  for (var i = 0u; i < ROWS; i++) {
-    var top = rowValues[i * LANES];
-    for (var other = 1u; other < LANES; other++) {
-      top = max(top, rowValues[i * LANES + other]);
-    }
-    (*values)[i] = top;
-  }
+  foldRows(values, lane, true);
 }
 
 fn sumOverLanes(values: ptr<function, array<f32, ROWS>>, lane: u32) {
-  shareRows(values, lane);
-  for (var i = 0u; i < ROWS; i++) {
-    var sum = 0.0;
-    for (var other = 0u; other < LANES; other++) {
-      sum += rowValues[i * LANES + other];
-    }
-    (*values)[i] = sum;
-  }
+  foldRows(values, lane, false);
 }
