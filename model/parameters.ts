@@ -101,14 +101,19 @@ export class Parameters {
 
   /** Writes values by name. Throws TensorError if a name is missing or a shape differs. */
   load(values: ReadonlyMap<string, { shape: Shape; data: ArrayLike<number> }>): void {
-    for (const { name, shape } of this.specs) {
-      const entry = values.get(name);
-      if (!entry) throw new TensorError(`The checkpoint lacks the parameter "${name}".`);
-      if (`${entry.shape}` !== `${shape}`) {
-        throw new TensorError(`"${name}" is [${entry.shape}] in the checkpoint, [${shape}] in the model.`);
-      }
-    }
+    this.requireAll(values);
     for (const { name } of this.specs) this.engine.write(this.get(name), values.get(name)!.data);
+  }
+
+  /**
+   * Writes values by name, each read when its turn has come, so that no more than one is in memory. Throws TensorError
+   * as `load` does, and whatever `read` throws.
+   */
+  async stream(entries: ReadonlyMap<string, { shape: Shape; read(): Promise<Float32Array> }>): Promise<void> {
+    this.requireAll(entries);
+    // What was recorded for the buffers goes first: writes then go to the device at once instead of piling up.
+    await this.engine.idle();
+    for (const { name } of this.specs) this.engine.write(this.get(name), await entries.get(name)!.read());
   }
 
   /** Reads all values by name. */
@@ -136,6 +141,16 @@ export class Parameters {
       flat.gradient.dispose();
     }
     for (const buffer of this.frozen) buffer.dispose();
+  }
+
+  private requireAll(entries: ReadonlyMap<string, { shape: Shape }>): void {
+    for (const { name, shape } of this.specs) {
+      const entry = entries.get(name);
+      if (!entry) throw new TensorError(`The checkpoint lacks the parameter "${name}".`);
+      if (`${entry.shape}` !== `${shape}`) {
+        throw new TensorError(`"${name}" is [${entry.shape}] in the checkpoint, [${shape}] in the model.`);
+      }
+    }
   }
 
   private allocate(
@@ -173,7 +188,8 @@ export class Parameters {
   }
 }
 
-function initialValues(spec: ParameterSpec, seed: number): Float32Array {
+/** Fresh values of a parameter; they depend on the seed and its name only. */
+export function initialValues(spec: ParameterSpec, seed: number): Float32Array<ArrayBuffer> {
   const size = sizeOf(spec.shape);
   const { initial } = spec;
   if ("constant" in initial) return new Float32Array(size).fill(initial.constant);

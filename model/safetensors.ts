@@ -3,7 +3,7 @@
 import { fromHalfBits } from "../engine/dtype.ts";
 
 /** Bytes per element, in the library's order of alignment: a file holds the last of these first. */
-const elementBytes = {
+export const elementBytes = {
   BOOL: 1,
   U8: 1,
   I8: 1,
@@ -58,6 +58,19 @@ export type StoredArray =
   | BigInt64Array
   | BigUint64Array;
 
+/** What a file's header says of a tensor. */
+export interface TensorHeader {
+  name: string;
+  dtype: StoredType;
+  shape: readonly number[];
+}
+
+/** A tensor's place in a file: from byte `begin` to byte `end` of the data that follow the header. */
+export interface TensorRange extends TensorHeader {
+  begin: number;
+  end: number;
+}
+
 /** A tensor to write: its little-endian bytes, or the typed array of its element type (the bits of F16 and BF16). */
 export interface TensorToStore {
   dtype: StoredType;
@@ -84,8 +97,11 @@ export class CheckpointError extends Error {
   override name = "CheckpointError";
 }
 
+/** Longest header that the library reads. */
 const HEADER_LIMIT = 100_000_000;
 const METADATA = "__metadata__";
+/** Brackets that may be open at once in a header; three are needed, and JSON.parse takes memory for each. */
+const MOST_NESTED = 100;
 
 /** Half of a UTF-16 pair by itself, which UTF-8 has no bytes for. */
 const loneSurrogate = /\p{Cs}/u;
@@ -108,12 +124,12 @@ function byteLength(name: string, dtype: StoredType, shape: unknown): number {
 }
 
 /** Whether a value is a whole number from 0 to 2^53 - 1. */
-function isCount(value: unknown): value is number {
+export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 /** A value as it may appear in a message: quoted and not longer than a line. */
-function quote(value: unknown): string {
+export function quote(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 120 ? `${text.slice(0, 120)}…` : text;
 }
@@ -134,15 +150,15 @@ function byCodePoint(a: string, b: string): number {
 }
 
 /**
- * Packs tensors into a file: the widest element type first, then by name, so that every tensor is aligned; metadata
- * by name. Throws CheckpointError for an unknown type, an array of another type than `dtype`, a length that does not
- * fit the shape, the name `__metadata__`, a name that is not valid Unicode, or a header over 100 MB.
+ * Lays tensors out in a file: the widest element type first, then by name, so that every tensor is aligned; metadata
+ * by name. Throws CheckpointError for an unknown type, a bad shape, the name `__metadata__`, a name that is not valid
+ * Unicode, or a header over 100 MB.
+ * @returns the bytes before the data, and the tensors in the order in which their data follow
  */
-export function writeSafetensors(
-  tensors: Record<string, TensorToStore> | ReadonlyMap<string, TensorToStore>,
+export function layoutSafetensors(
+  tensors: readonly TensorHeader[],
   metadata: Record<string, string> = {},
-): Uint8Array<ArrayBuffer> {
-  const entries = tensors instanceof Map ? [...tensors] : Object.entries(tensors);
+): { header: Uint8Array<ArrayBuffer>; ranges: TensorRange[] } {
   const parts: string[] = [];
   const strings = Object.entries(metadata).sort(([a], [b]) => byCodePoint(a, b));
   for (const [key, value] of strings) {
@@ -157,48 +173,75 @@ export function writeSafetensors(
     const pairs = strings.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
     parts.push(`"${METADATA}":{${pairs.join(",")}}`);
   }
-  for (const [name, { dtype, shape, data }] of entries) {
+  const sized = tensors.map((tensor) => {
+    const { name, dtype, shape } = tensor;
     if (name === METADATA) throw new CheckpointError(`tensor "${METADATA}": the name is reserved`);
     if (loneSurrogate.test(name))
       throw new CheckpointError(`tensor ${quote(name)}: its name is not valid Unicode`);
     if (!isStoredType(dtype))
       throw new CheckpointError(`tensor ${quote(name)}: unknown dtype ${quote(dtype)}`);
-    const expected = byteLength(name, dtype, shape);
+    return { name, dtype, shape, bytes: byteLength(name, dtype, shape) };
+  });
+  sized.sort((a, b) => order.indexOf(b.dtype) - order.indexOf(a.dtype) || byCodePoint(a.name, b.name));
+  let end = 0;
+  const ranges = sized.map(({ name, dtype, shape, bytes }) => {
+    const begin = end;
+    end += bytes;
+    const entry = { dtype, shape: [...shape], data_offsets: [begin, end] };
+    parts.push(`${JSON.stringify(name)}:${JSON.stringify(entry)}`);
+    return { name, dtype, shape, begin, end };
+  });
+  const text = new TextEncoder().encode(`{${parts.join(",")}}`);
+  const length = Math.ceil(text.length / 8) * 8;
+  if (length > HEADER_LIMIT) throw new CheckpointError(`the header takes ${length} bytes, over 100 MB`);
+  const header = new Uint8Array(8 + length);
+  new DataView(header.buffer).setBigUint64(0, BigInt(length), true);
+  header.set(text, 8);
+  header.fill(0x20, 8 + text.length);
+  return { header, ranges };
+}
+
+/**
+ * Packs tensors into a file as `layoutSafetensors` places them. Throws CheckpointError as it does, and for an array of
+ * another type than `dtype` or a length that does not fit the shape.
+ */
+export function writeSafetensors(
+  tensors: Record<string, TensorToStore> | ReadonlyMap<string, TensorToStore>,
+  metadata: Record<string, string> = {},
+): Uint8Array<ArrayBuffer> {
+  const entries = new Map(tensors instanceof Map ? tensors : Object.entries(tensors));
+  const headers = Array.from(entries, ([name, { dtype, shape }]) => ({ name, dtype, shape }));
+  const { header, ranges } = layoutSafetensors(headers, metadata);
+  const bytes = new Uint8Array(header.length + (ranges.at(-1)?.end ?? 0));
+  bytes.set(header);
+  for (const { name, dtype, shape, begin, end } of ranges) {
+    const { data } = entries.get(name)!;
     const kind = data[Symbol.toStringTag];
     if (kind !== "Uint8Array" && kind !== arrayNames[dtype]) {
       throw new CheckpointError(`tensor ${quote(name)}: ${dtype} can't be stored from a ${kind}`);
     }
-    if (data.byteLength !== expected) {
+    if (data.byteLength !== end - begin) {
       throw new CheckpointError(
-        `tensor ${quote(name)}: ${dtype} [${shape}] takes ${expected} bytes, its data has ${data.byteLength}`,
+        `tensor ${quote(name)}: ${dtype} [${shape}] takes ${end - begin} bytes, its data has ${data.byteLength}`,
       );
     }
-  }
-  entries.sort(
-    ([a, left], [b, right]) => order.indexOf(right.dtype) - order.indexOf(left.dtype) || byCodePoint(a, b),
-  );
-  let end = 0;
-  for (const [name, { dtype, shape, data }] of entries) {
-    const begin = end;
-    end += data.byteLength;
-    parts.push(
-      `${JSON.stringify(name)}:${JSON.stringify({ dtype, shape: [...shape], data_offsets: [begin, end] })}`,
-    );
-  }
-  const header = new TextEncoder().encode(`{${parts.join(",")}}`);
-  const headerLength = Math.ceil(header.length / 8) * 8;
-  if (headerLength > HEADER_LIMIT)
-    throw new CheckpointError(`the header takes ${headerLength} bytes, over 100 MB`);
-  const bytes = new Uint8Array(8 + headerLength + end);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(headerLength), true);
-  bytes.set(header, 8);
-  bytes.fill(0x20, 8 + header.length, 8 + headerLength);
-  let at = 8 + headerLength;
-  for (const [, { data }] of entries) {
-    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
-    at += data.byteLength;
+    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), header.length + begin);
   }
   return bytes;
+}
+
+/** Whether more than `MOST_NESTED` brackets are open at once, those within strings left out. */
+function nestsDeeply(bytes: Uint8Array): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i];
+    if (inString && byte === 0x5c) i++;
+    else if (byte === 0x22) inString = !inString;
+    else if (!inString && (byte === 0x5b || byte === 0x7b) && ++depth > MOST_NESTED) return true;
+    else if (!inString && (byte === 0x5d || byte === 0x7d)) depth--;
+  }
+  return false;
 }
 
 /**
@@ -214,6 +257,7 @@ function parseHeader(bytes: Uint8Array): Record<string, unknown> {
     throw new CheckpointError("the header is not valid UTF-8");
   }
   if (!text.startsWith("{")) throw new CheckpointError("the header does not start with {");
+  if (nestsDeeply(bytes)) throw new CheckpointError("the header is not valid JSON: it nests too deeply");
   const open: (Set<string> | null)[] = [];
   let header: Record<string, unknown>;
   try {
@@ -245,25 +289,36 @@ function entriesOf(value: unknown, what: string): [string, unknown][] {
 }
 
 /**
- * Reads a file, in the order of its bytes. Throws CheckpointError for whatever the format does not allow: a truncated
- * file, a header over 100 MB, bad UTF-8 or JSON, a name given twice, an unknown dtype, offsets that overlap, leave a
- * hole or do not fit the shape, and bytes after the last tensor.
+ * The length of the header, from a file's first eight bytes. Throws CheckpointError where they are not all there, and
+ * for a header of over `limit` bytes or beyond the file's end.
+ * @param size bytes of the whole file
  */
-export function readSafetensors(bytes: Uint8Array): SafetensorsFile {
+export function headerLength(bytes: Uint8Array, size: number, limit = HEADER_LIMIT): number {
   if (bytes.length < 8)
     throw new CheckpointError(`truncated: ${bytes.length} bytes, not even a header length`);
   const declared = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
-  if (declared > BigInt(HEADER_LIMIT))
-    throw new CheckpointError(`the header length ${declared} is over 100 MB`);
-  const start = 8 + Number(declared);
-  if (start > bytes.length) {
-    throw new CheckpointError(
-      `truncated: the header takes ${declared} bytes, the file has ${bytes.length - 8} left`,
-    );
+  if (declared > BigInt(limit))
+    throw new CheckpointError(`the header length ${declared} is over ${limit / 1e6} MB`);
+  if (8 + Number(declared) > size) {
+    throw new CheckpointError(`truncated: the header takes ${declared} bytes, the file has ${size - 8} left`);
   }
-  const header = parseHeader(bytes.subarray(8, start));
+  return Number(declared);
+}
+
+/**
+ * Reads a header, without its length. Throws CheckpointError for whatever the format does not allow: bad UTF-8 or
+ * JSON, a name given twice, an unknown dtype, offsets that overlap, leave a hole or do not fit the shape, and data
+ * that end before the last tensor or go on behind it.
+ * @param available bytes that follow the header
+ * @returns the tensors in the order of their bytes
+ */
+export function readLayout(
+  bytes: Uint8Array,
+  available: number,
+): { ranges: TensorRange[]; metadata: Record<string, string> } {
+  const header = parseHeader(bytes);
   const metadata: Record<string, string> = Object.create(null);
-  const ranges: { name: string; dtype: StoredType; shape: number[]; begin: number; end: number }[] = [];
+  const ranges: TensorRange[] = [];
   for (const [name, value] of Object.entries(header)) {
     if (name === METADATA) {
       for (const [key, text] of entriesOf(value, METADATA)) {
@@ -302,10 +357,8 @@ export function readSafetensors(bytes: Uint8Array): SafetensorsFile {
     ranges.push({ name, dtype, shape, begin, end });
   }
   ranges.sort((a, b) => a.begin - b.begin || a.end - b.end);
-  const tensors = new Map<string, StoredTensor>();
-  const available = bytes.length - start;
   let at = 0;
-  for (const { name, dtype, shape, begin, end } of ranges) {
+  for (const { name, begin, end } of ranges) {
     if (begin !== at) {
       const fault = begin < at ? "overlaps the tensor before it" : "leaves a hole before it";
       throw new CheckpointError(
@@ -317,10 +370,23 @@ export function readSafetensors(bytes: Uint8Array): SafetensorsFile {
         `tensor ${quote(name)}: truncated: it ends at ${end}, the data at ${available}`,
       );
     }
-    tensors.set(name, { dtype, shape, data: bytes.subarray(start + begin, start + end) });
     at = end;
   }
   if (at !== available) throw new CheckpointError(`${available - at} bytes follow the last tensor`);
+  return { ranges, metadata };
+}
+
+/**
+ * Reads a file, in the order of its bytes. Throws CheckpointError as `readLayout` does, and for a truncated file or a
+ * header over 100 MB.
+ */
+export function readSafetensors(bytes: Uint8Array): SafetensorsFile {
+  const start = 8 + headerLength(bytes, bytes.length);
+  const { ranges, metadata } = readLayout(bytes.subarray(8, start), bytes.length - start);
+  const tensors = new Map<string, StoredTensor>();
+  for (const { name, dtype, shape, begin, end } of ranges) {
+    tensors.set(name, { dtype, shape: [...shape], data: bytes.subarray(start + begin, start + end) });
+  }
   return { tensors, metadata };
 }
 
@@ -332,32 +398,52 @@ function halfTable(): Float32Array {
   return halves;
 }
 
+/** Whether tensors of a type are read as float32. */
+export function isFloat(dtype: StoredType): boolean {
+  return dtype === "F32" || dtype === "F16" || dtype === "BF16" || dtype === "F64";
+}
+
 /**
- * The elements of an F32, F16 or BF16 tensor as float32, in a new array. Throws CheckpointError for another dtype or
- * for data of an odd length.
+ * Writes the elements of F32, F16, BF16 or F64 bytes as float32 into `values`, from element `at` on. Throws
+ * CheckpointError for another dtype or a number of bytes that is no whole number of elements.
  */
-export function toFloat32(entry: StoredTensor): Float32Array<ArrayBuffer> {
-  const { dtype, data } = entry;
-  if (dtype !== "F32" && dtype !== "F16" && dtype !== "BF16") {
-    throw new CheckpointError(`${dtype} [${entry.shape}] is not read as float32`);
+export function decodeFloats(
+  dtype: StoredType,
+  bytes: Uint8Array,
+  values: Float32Array<ArrayBuffer>,
+  at = 0,
+): void {
+  if (!isFloat(dtype)) throw new CheckpointError(`${dtype} is not read as float32`);
+  if (bytes.byteLength % elementBytes[dtype] !== 0) {
+    throw new CheckpointError(`${dtype}: ${bytes.byteLength} bytes are no whole number of elements`);
   }
-  if (data.byteLength % elementBytes[dtype] !== 0) {
-    throw new CheckpointError(
-      `${dtype} [${entry.shape}]: ${data.byteLength} bytes are no whole number of elements`,
-    );
+  if (dtype === "F32") {
+    new Uint8Array(values.buffer, values.byteOffset + 4 * at).set(bytes);
+    return;
   }
   // Copied first: a view into a file need not be aligned.
-  const copy = new Uint8Array(data).buffer;
-  if (dtype === "F32") return new Float32Array(copy);
+  const copy = new Uint8Array(bytes).buffer;
+  if (dtype === "F64") {
+    values.set(new Float64Array(copy), at);
+    return;
+  }
   const bits = new Uint16Array(copy);
-  const values = new Float32Array(bits.length);
   if (dtype === "F16") {
     const table = halfTable();
-    for (let i = 0; i < bits.length; i++) values[i] = table[bits[i]];
+    for (let i = 0; i < bits.length; i++) values[at + i] = table[bits[i]];
   } else {
     // A bfloat16 is the upper half of a float32.
-    const words = new Uint32Array(values.buffer);
-    for (let i = 0; i < bits.length; i++) words[i] = bits[i] << 16;
+    const words = new Uint32Array(values.buffer, values.byteOffset);
+    for (let i = 0; i < bits.length; i++) words[at + i] = bits[i] << 16;
   }
+}
+
+/**
+ * The elements of an F32, F16, BF16 or F64 tensor as float32, in a new array. Throws CheckpointError for another dtype
+ * or for data of an odd length.
+ */
+export function toFloat32({ dtype, data }: StoredTensor): Float32Array<ArrayBuffer> {
+  const values = new Float32Array(Math.floor(data.byteLength / elementBytes[dtype]));
+  decodeFloats(dtype, data, values);
   return values;
 }

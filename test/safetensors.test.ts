@@ -172,7 +172,10 @@ test("a long or deep header ends in an answer", () => {
   const long = "é\\n".repeat(500_000);
   const header = `{"${long}":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`;
   assert.is(readSafetensors(file(header, 1)).tensors.size, 1);
-  refuses(() => readSafetensors(file(`{"w":${"[".repeat(200_000)}${"]".repeat(200_000)}}`, 0)), /"w"|JSON/);
+  refuses(
+    () => readSafetensors(file(`{"w":${"[".repeat(200_000)}${"]".repeat(200_000)}}`, 0)),
+    /nests too deeply/,
+  );
 });
 
 test("2,000 mutated files load well-formed or end in a CheckpointError", () => {

@@ -1,12 +1,12 @@
 // Checkpoints: one safetensors file with parameters, the optimiser's moments and the position in the run. It is written
 // under another name and renamed, so that a file with a checkpoint's name is whole; the one before is kept as well.
-import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Shape } from "../engine/index.ts";
 import { sizeOf } from "../engine/index.ts";
 import type { AdamW } from "../kernels/optimizer/adamw.ts";
 import type { Parameters } from "../model/parameters.ts";
-import { CheckpointError, readSafetensors, toFloat32, writeSafetensors } from "../model/safetensors.ts";
+import { CheckpointError, layoutSafetensors, readSafetensors, toFloat32 } from "../model/safetensors.ts";
 
 /** Where a run stands. */
 export interface Position {
@@ -21,14 +21,21 @@ type Values = Map<string, { shape: Shape; data: Float32Array }>;
 const kept = 2;
 const pattern = /^checkpoint-(\d+)\.safetensors$/;
 
-/** Writes bytes so that `file` either has all of them or what it had before. */
-export async function writeAtomically(file: string, bytes: Uint8Array | string): Promise<void> {
+/** Writes bytes, or what `content` writes, so that `file` either has all of it or what it had before. */
+export async function writeAtomically(
+  file: string,
+  content: Uint8Array | string | ((handle: FileHandle) => Promise<void>),
+): Promise<void> {
   await mkdir(dirname(file), { recursive: true });
   const draft = `${file}.${process.pid}.draft`;
   const handle = await open(draft, "w");
   try {
-    await handle.writeFile(bytes);
+    if (typeof content === "function") await content(handle);
+    else await handle.writeFile(content);
     await handle.sync();
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
   } finally {
     await handle.close();
   }
@@ -55,13 +62,28 @@ export async function writeTensors(
   values: ReadonlyMap<string, { shape: Shape; data: Float32Array }>,
   metadata: Record<string, string> = {},
 ): Promise<void> {
-  const tensors = Object.fromEntries(
-    Array.from(values, ([name, { shape, data }]) => [
-      name,
-      { dtype: "F32" as const, shape: [...shape], data },
-    ]),
-  );
-  await writeAtomically(file, writeSafetensors(tensors, metadata));
+  const tensors = Array.from(values, ([name, { shape, data }]) => ({ name, shape, read: async () => data }));
+  await streamTensors(file, tensors, metadata);
+}
+
+/** Writes f32 tensors to a safetensors file, each read when its turn has come. */
+export async function streamTensors(
+  file: string,
+  tensors: readonly { name: string; shape: Shape; read(): Promise<Float32Array> }[],
+  metadata: Record<string, string> = {},
+): Promise<void> {
+  const headers = tensors.map(({ name, shape }) => ({ name, shape, dtype: "F32" as const }));
+  const { header, ranges } = layoutSafetensors(headers, metadata);
+  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+  await writeAtomically(file, async (handle) => {
+    await handle.writeFile(header);
+    for (const { name, shape, begin, end } of ranges) {
+      const { buffer, byteOffset, byteLength } = await byName.get(name)!.read();
+      if (byteLength !== end - begin)
+        throw new CheckpointError(`"${name}" has ${byteLength} bytes for [${shape}]`);
+      await handle.writeFile(new Uint8Array(buffer, byteOffset, byteLength));
+    }
+  });
 }
 
 /** Writes a checkpoint into the folder of a run and removes all but the last two. Returns the file. */

@@ -1,0 +1,114 @@
+// A tensor of a checkpoint before it is read: type, shape and where its elements lie. Strides are PyTorch's: a saved
+// view or a transposed weight has elements that do not follow one another.
+import { CheckpointError, decodeFloats, elementBytes, quote, type StoredType } from "../safetensors.ts";
+import { type ByteSource, readBytes } from "./source.ts";
+
+export interface TensorEntry {
+  readonly dtype: StoredType;
+  readonly shape: readonly number[];
+  /** The elements as float32, row-major. Throws CheckpointError for a type that is no float, and for a cut file. */
+  read(): Promise<Float32Array<ArrayBuffer>>;
+}
+
+/** What a checkpoint holds. */
+export interface Checkpoint {
+  /** The container, for messages. */
+  format: string;
+  tensors: Map<string, TensorEntry>;
+}
+
+/** Bytes that are converted at a time. */
+const chunkBytes = 4 << 20;
+
+/** Elements one after the other, from byte `begin` of a source on. */
+export async function readFloats(
+  source: ByteSource,
+  dtype: StoredType,
+  begin: number,
+  count: number,
+  what: string,
+): Promise<Float32Array<ArrayBuffer>> {
+  const size = elementBytes[dtype];
+  // Before the allocation: a number of elements that the source can't hold must not cost memory.
+  if (begin + count * size > source.size) throw new CheckpointError(`truncated: ${what} ends early`);
+  const values = new Float32Array(count);
+  const step = chunkBytes / size;
+  for (let at = 0; at < count; at += step) {
+    const bytes = await readBytes(source, begin + at * size, Math.min(step, count - at) * size, what);
+    decodeFloats(dtype, bytes, values, at);
+  }
+  return values;
+}
+
+/** Which elements of a storage a tensor is made of; all in elements. */
+export interface View {
+  offset: number;
+  shape: readonly number[];
+  strides: readonly number[];
+}
+
+/** Number of elements of a shape. */
+export function countOf(shape: readonly number[]): number {
+  return shape.reduce((product, extent) => product * extent, 1);
+}
+
+/** Most dimensions of a tensor; PyTorch stops at 64. */
+export const mostDimensions = 64;
+
+/**
+ * Throws CheckpointError for a view that leaves its storage of `count` elements, and for one with more elements than
+ * the storage, as PyTorch's `expand` makes: a few bytes could ask for any amount of memory.
+ */
+export function checkView(what: string, { offset, shape, strides }: View, count: number): void {
+  const whole = [offset, ...shape, ...strides].every((n) => Number.isSafeInteger(n) && n >= 0);
+  if (!whole || shape.length !== strides.length || shape.length > mostDimensions) {
+    throw new CheckpointError(
+      `${what}: bad shape ${quote(shape)}, strides ${quote(strides)} or offset ${quote(offset)}`,
+    );
+  }
+  const elements = countOf(shape);
+  const last = shape.reduce((sum, extent, i) => sum + (extent - 1) * strides[i], offset);
+  if (elements > count || (elements > 0 && last >= count) || offset > count) {
+    throw new CheckpointError(
+      `${what}: shape [${shape}], strides [${strides}] and offset ${offset} do not fit its storage of ${count} elements`,
+    );
+  }
+}
+
+/** Reads a view that `checkView` has passed: in one piece where its elements follow one another. */
+export async function readView(
+  source: ByteSource,
+  dtype: StoredType,
+  { offset, shape, strides }: View,
+  what: string,
+): Promise<Float32Array<ArrayBuffer>> {
+  const elements = countOf(shape);
+  if (elements === 0) return new Float32Array(0);
+  const size = elementBytes[dtype];
+  if (followOne(shape, strides)) return readFloats(source, dtype, offset * size, elements, what);
+  const last = shape.reduce((sum, extent, i) => sum + (extent - 1) * strides[i], 0);
+  const spread = await readFloats(source, dtype, offset * size, last + 1, what);
+  const values = new Float32Array(elements);
+  const index = new Array<number>(shape.length).fill(0);
+  let from = 0;
+  for (let i = 0; i < elements; i++) {
+    values[i] = spread[from];
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      from += strides[axis];
+      if (++index[axis] < shape[axis]) break;
+      from -= shape[axis] * strides[axis];
+      index[axis] = 0;
+    }
+  }
+  return values;
+}
+
+/** Whether elements follow one another in row-major order; the stride along an extent of 1 does not matter. */
+function followOne(shape: readonly number[], strides: readonly number[]): boolean {
+  let expected = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    if (shape[axis] !== 1 && strides[axis] !== expected) return false;
+    expected *= shape[axis];
+  }
+  return true;
+}

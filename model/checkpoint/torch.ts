@@ -1,0 +1,175 @@
+// What torch.save writes: since PyTorch 1.6 a zip file with a pickle and one entry per storage, before that a stream of
+// pickles with the storages behind them (torch/serialization.py: _save, _legacy_save). State dicts only.
+import { CheckpointError, elementBytes, quote } from "../safetensors.ts";
+import {
+  PickledDict,
+  PickledStorage,
+  PickledTensor,
+  PickledTuple,
+  PickleEnds,
+  runPickle,
+  type Value,
+} from "./pickle.ts";
+import { type ByteSource, partOf, readBytes } from "./source.ts";
+import { type Checkpoint, readView, type TensorEntry } from "./tensor.ts";
+import { openZip, type ZipEntry } from "./zip.ts";
+
+/** The longest pickle; BLIP's state dict takes 60 kB. Its values take several times its bytes. */
+const longestPickle = 8 << 20;
+/** What is read of a stream at first, in search of a pickle's end. */
+const firstBytes = 1 << 16;
+
+const magicNumber = 0x1950a86a20f9469cfc6cn;
+const protocol = 1001;
+
+/** Where training scripts put the state dict: BLIP's, Lightning's, and some others'. */
+const wrappers = ["model", "state_dict", "module"];
+
+/** Finds a storage's bytes. Throws CheckpointError. */
+type Locate = (storage: PickledStorage) => Promise<ByteSource>;
+
+/** Opens the zip form. Throws CheckpointError. */
+export async function openTorchZip(source: ByteSource): Promise<Checkpoint> {
+  const entries = await openZip(source);
+  const pickles = [...entries.keys()].filter((name) => /^[^/]*\/data\.pkl$/.test(name));
+  if (pickles.length !== 1) throw new CheckpointError("the zip file is not one of torch.save's: no data.pkl");
+  const folder = pickles[0].slice(0, -"data.pkl".length);
+  if (entries.has(`${folder}constants.pkl`)) {
+    throw new CheckpointError("this is a TorchScript archive; save the model's state_dict() instead");
+  }
+  const order = await readEntry(entries.get(`${folder}byteorder`), 16);
+  if (order && new TextDecoder().decode(order).trim() !== "little") {
+    throw new CheckpointError("the tensors are in big-endian order, which is not read");
+  }
+  const { value } = runPickle((await readEntry(entries.get(pickles[0]), longestPickle))!);
+  const locate: Locate = async (storage) => {
+    const entry = entries.get(`${folder}data/${storage.key}`);
+    if (!entry) throw new CheckpointError(`the zip file lacks storage ${quote(storage.key)}`);
+    if (entry.size !== bytesOf(storage)) {
+      throw new CheckpointError(
+        `storage ${quote(storage.key)} has ${entry.size} bytes, not ${bytesOf(storage)}`,
+      );
+    }
+    return entry.open();
+  };
+  return { format: "PyTorch zip", tensors: stateDict(value, locate) };
+}
+
+/** Opens the old form: magic number, protocol, system, state dict and the storages' keys, each pickled by itself. */
+export async function openTorchStream(source: ByteSource): Promise<Checkpoint> {
+  let at = 0;
+  const next = async () => {
+    const { value, end } = await pickleAt(source, at);
+    at = end;
+    return value;
+  };
+  if ((await next()) !== magicNumber) throw new CheckpointError("this is a pickle, but none of torch.save's");
+  const version = await next();
+  if (version !== protocol)
+    throw new CheckpointError(`torch's protocol is ${protocol}, not ${show(version)}`);
+  const system = await next();
+  if (!(system instanceof PickledDict) || system.get("little_endian") !== true) {
+    throw new CheckpointError("the tensors are not said to be in little-endian order");
+  }
+  const value = await next();
+  const keys = await next();
+  const listed =
+    keys instanceof PickledTuple || (keys !== null && typeof keys === "object" && "items" in keys);
+  if (!listed) throw new CheckpointError("the stream does not list its storages");
+  const storages = storagesOf(value);
+  const places = new Map<string, ByteSource>();
+  for (const key of keys.items) {
+    const storage = typeof key === "string" ? storages.get(key) : undefined;
+    if (typeof key !== "string" || !storage || places.has(key)) {
+      throw new CheckpointError(`the stream lists a storage ${show(key)} that is unknown or there twice`);
+    }
+    const what = `storage ${quote(key)}`;
+    const head = await readBytes(source, at, 8, what);
+    const count = new DataView(head.buffer, head.byteOffset, 8).getBigInt64(0, true);
+    if (count !== BigInt(storage.count)) {
+      throw new CheckpointError(`${what} has ${count} elements, not ${storage.count}`);
+    }
+    places.set(key, partOf(source, at + 8, bytesOf(storage), what));
+    at += 8 + bytesOf(storage);
+  }
+  const locate: Locate = async ({ key }) => {
+    const place = places.get(key);
+    if (!place) throw new CheckpointError(`the stream lacks storage ${quote(key)}`);
+    return place;
+  };
+  return { format: "PyTorch stream", tensors: stateDict(value, locate) };
+}
+
+function bytesOf({ count, dtype }: PickledStorage): number {
+  return count * elementBytes[dtype];
+}
+
+async function readEntry(entry: ZipEntry | undefined, limit: number): Promise<Uint8Array | null> {
+  if (!entry) return null;
+  const what = `zip entry ${quote(entry.name)}`;
+  if (entry.size > limit) throw new CheckpointError(`${what} has ${entry.size} bytes, over ${limit}`);
+  return readBytes(await entry.open(), 0, entry.size, what);
+}
+
+/** Runs the pickle at a place of a stream, whose end only its own STOP tells. */
+async function pickleAt(source: ByteSource, at: number): Promise<{ value: Value; end: number }> {
+  for (let length = firstBytes; ; length *= 8) {
+    const available = Math.min(length, source.size - at, longestPickle);
+    try {
+      const { value, end } = runPickle(await readBytes(source, at, available, "the pickle"));
+      return { value, end: at + end };
+    } catch (error) {
+      if (!(error instanceof PickleEnds) || available < length) throw error;
+    }
+  }
+}
+
+/** The storages that a pickle refers to, by key. Throws CheckpointError where two descriptions of one differ. */
+function storagesOf(root: Value): Map<string, PickledStorage> {
+  const storages = new Map<string, PickledStorage>();
+  const seen = new Set<Value>();
+  const waiting = [root];
+  for (let value = waiting.pop(); value !== undefined; value = waiting.pop()) {
+    if (value === null || typeof value !== "object" || seen.has(value)) continue;
+    seen.add(value);
+    if (value instanceof PickledDict) for (const item of value.values) waiting.push(item);
+    else if (value instanceof PickledTensor) waiting.push(value.storage);
+    else if (value instanceof PickledStorage) {
+      const known = storages.get(value.key) ?? value;
+      if (known.dtype !== value.dtype || known.count !== value.count) {
+        throw new CheckpointError(`storage ${quote(value.key)} is described in two ways`);
+      }
+      storages.set(value.key, value);
+    } else if ("items" in value) for (const item of value.items) waiting.push(item);
+  }
+  return storages;
+}
+
+/** The tensors of a state dict by name, or of one within a training script's dictionary; all else is left out. */
+function stateDict(root: Value, locate: Locate): Map<string, TensorEntry> {
+  let dict = root;
+  if (dict instanceof PickledDict) {
+    const outer = dict;
+    const wrapper = wrappers.find((key) => outer.get(key) instanceof PickledDict);
+    if (wrapper) dict = outer.get(wrapper)!;
+  }
+  if (!(dict instanceof PickledDict)) throw new CheckpointError("the file holds no dictionary of tensors");
+  const tensors = new Map<string, TensorEntry>();
+  dict.values.forEach((value, i) => {
+    const name = dict.keys[i];
+    if (typeof name !== "string" || !(value instanceof PickledTensor)) return;
+    if (tensors.has(name)) throw new CheckpointError(`tensor ${quote(name)} is there twice`);
+    const { storage, view } = value;
+    const what = `tensor ${quote(name)}`;
+    tensors.set(name, {
+      dtype: storage.dtype,
+      shape: view.shape,
+      read: async () => readView(await locate(storage), storage.dtype, view, what),
+    });
+  });
+  return tensors;
+}
+
+function show(value: Value): string {
+  return typeof value === "string" || typeof value === "number" ? quote(value) : "of another type";
+}
