@@ -2,14 +2,17 @@
 // status of 1; --debug shows where they came from.
 import { basename, join } from "node:path";
 import { cac } from "cac";
+import type { ImportPlan } from "../model/checkpoint/plan.ts";
 import { type Ablation, ablate, ablations } from "../train/ablations.ts";
 import { ConfigError, loadConfig, type RunConfig } from "../train/config.ts";
+import { embed } from "../train/embed.ts";
+import { exportCheckpoint, importCheckpoint } from "../train/import.ts";
 import { writeResults } from "../train/results.ts";
-import { evaluate, openRun, runConfig, train } from "../train/run.ts";
+import { evaluate, openModel, openRun, runConfig, train } from "../train/run.ts";
 import { search } from "../train/search.ts";
 import { doctor } from "./doctor.ts";
 import { consoleEvents } from "./progress.ts";
-import { answerTable, recallTables } from "./tables.ts";
+import { answerTable, importTable, recallTables } from "./tables.ts";
 
 const cli = cac("casement");
 
@@ -28,6 +31,7 @@ interface TrainFlags {
   seed?: number;
   ablate?: string;
   fresh?: boolean;
+  init?: string;
 }
 
 cli
@@ -38,6 +42,7 @@ cli
   .option("--out <dir>", "Folder of the run (default: runs/NAME)")
   .option("--seed <n>", "Seed, instead of the configuration's")
   .option("--ablate <rival>", `Train a rival instead: ${Object.keys(ablations).join(", ")}`)
+  .option("--init <dir>", "Start from the model in this folder: an import or a finished run")
   .option("--fresh", "Move an earlier run in the folder aside")
   .action(async (flags: TrainFlags) => {
     const config = await configure(flags);
@@ -47,7 +52,7 @@ cli
     const command = `npx casement train --config ${flags.config ?? join(out, "config.json")}${flags.ablate ? ` --ablate ${flags.ablate}` : ""}`;
     const outcome = await train(config, {
       ...{ out, events, command, stop: interrupted },
-      ...{ resume: flags.resume !== undefined, fresh: flags.fresh ?? false },
+      ...{ resume: flags.resume !== undefined, fresh: flags.fresh ?? false, init: flags.init },
     });
     events.end();
     if (!outcome.finished) {
@@ -97,6 +102,53 @@ cli
   });
 
 cli
+  .command("import <source>", "Turns a BLIP, BERT or ViT checkpoint into a folder like a run's")
+  .option("--out <dir>", "Folder to be made")
+  .option("--partial", "Start what the checkpoint lacks afresh")
+  .option("--image-size <n>", "Side of the pictures, instead of the checkpoint's")
+  .action(async (source: string, flags: { out?: string; partial?: boolean; imageSize?: number }) => {
+    const out = required(flags.out, "--out DIR");
+    const { partial = false, imageSize } = flags;
+    if (imageSize !== undefined && (!Number.isInteger(imageSize) || imageSize < 1))
+      throw new ConfigError(`--image-size must be a whole number, not "${imageSize}".`);
+    const show = (plan: ImportPlan) => console.log(importTable(plan));
+    await importCheckpoint({ source, out, partial, imageSize, show });
+    console.log(`Imported to ${out}.`);
+  });
+
+cli
+  .command("export", "Writes a model for Hugging Face's BlipForImageTextRetrieval")
+  .option("--run <dir>", "Folder of the run or import")
+  .option("--format <name>", "safetensors-hf")
+  .option("--out <file>", "File to be made; config.json and vocab.txt go beside it")
+  .action(async (flags: { run?: string; format?: string; out?: string }) => {
+    const dir = required(flags.run, "--run DIR");
+    if (required(flags.format, "--format safetensors-hf") !== "safetensors-hf")
+      throw new ConfigError(`--format must be safetensors-hf, not "${flags.format}".`);
+    const file = required(flags.out, "--out FILE");
+    await exportCheckpoint(dir, file);
+    console.log(`Exported to ${file}. The matching head itm_head is zeros: CASE has none.`);
+  });
+
+cli
+  .command("embed", "Prints the embedding of a picture, a text, or a query of both")
+  .option("--checkpoint <dir>", "Folder of a run or an import")
+  .option("--image <file>", "Picture file")
+  .option("--text <text>", "Text")
+  .option("--json", "Print JSON")
+  .action(async (flags: { checkpoint?: string; image?: string; text?: unknown; json?: boolean }) => {
+    const dir = required(flags.checkpoint, "--checkpoint DIR");
+    const { image } = flags;
+    const text = flags.text === undefined ? undefined : `${flags.text}`;
+    if (image === undefined) required(text, '--image FILE or --text "…"');
+    const model = await openModel(dir);
+    const { kind, embedding } = await embed(model, { image, text });
+    model.engine.dispose();
+    const numbers = [...embedding];
+    console.log(flags.json ? JSON.stringify({ kind, image, text, embedding: numbers }) : numbers.join(" "));
+  });
+
+cli
   .command("results", "Trains emoji-tiny and its rivals under one budget and rewrites docs/results.md")
   .option("--steps <n>", "Number of steps, instead of the configuration's")
   .action(async (flags: { steps?: number }) => {
@@ -110,9 +162,9 @@ cli.help();
 
 async function configure(flags: TrainFlags): Promise<RunConfig> {
   if (flags.resume !== undefined) {
-    if (flags.config || flags.ablate || flags.seed !== undefined) {
+    if (flags.config || flags.ablate || flags.init || flags.seed !== undefined) {
       throw new ConfigError(
-        "--resume takes configuration and seed from the run; leave --config, --ablate, --seed out.",
+        "--resume takes configuration and seed from the run; leave --config, --ablate, --init, --seed out.",
       );
     }
     return overrule(await runConfig(flags.resume), flags);

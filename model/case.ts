@@ -93,6 +93,17 @@ export class Case {
     });
   }
 
+  /**
+   * Embeddings of texts by themselves, as BLIP retrieval has them: normalise(text_proj(first token)), with no picture
+   * to attend to.
+   * @param text tokens of the texts; BLIP's start with [CLS] here
+   * @returns f32 [texts, projection], rows of unit length
+   */
+  embedTexts(text: TextInput): Tensor {
+    const hidden = bert(this.parameters, this.config.text, text, null, { firstOnly: true });
+    return stage(this.engine, () => normalize(this.project(takeFirst(hidden), "text_proj")));
+  }
+
   /** Keeps the temperature in its range; call before each training step, as BLIP does. */
   clampTemperature(): void {
     clampInPlace(this.temperature, this.config.temperature.low, this.config.temperature.high);

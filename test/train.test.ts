@@ -1,15 +1,13 @@
 // The command line as a user meets it, on a model small enough to train in seconds: training, resuming to the same
 // numbers, interrupting, evaluation, search, and what each kind of bad input gets.
-import { spawn } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { runCommand } from "./command.ts";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
 const dir = await mkdtemp(join(tmpdir(), "casement-"));
 const picture = join(
   dirname(createRequire(import.meta.url).resolve("emoji-datasource-google/package.json")),
@@ -28,30 +26,8 @@ const config = {
   training: { steps: 6, pictures: 8, triplets: 12, warmup: 2, accumulation: 2, checkpointEvery: 2 },
 };
 
-interface Result {
-  code: number | null;
-  out: string;
-  err: string;
-}
-
-/** Runs the command line; `onOutput` sees standard output as it grows. */
-function casement(
-  args: string[],
-  onOutput: (text: string, kill: () => void) => void = () => {},
-): Promise<Result> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, [join(root, "cli/casement.mjs"), ...args], { cwd: dir });
-    let [out, err] = ["", ""];
-    child.stdout.on("data", (data) => {
-      out += data;
-      onOutput(out, () => child.kill("SIGINT"));
-    });
-    child.stderr.on("data", (data) => {
-      err += data;
-    });
-    child.on("close", (code) => resolve({ code, out, err }));
-  });
-}
+const casement = (args: string[], onOutput?: Parameters<typeof runCommand>[2]) =>
+  runCommand(dir, args, onOutput);
 
 async function writeConfig(
   name: string,

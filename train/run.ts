@@ -4,16 +4,18 @@ import { appendFile, mkdir, readFile, rename, rm, stat } from "node:fs/promises"
 import { join } from "node:path";
 import { Engine } from "../engine/index.ts";
 import { Case } from "../model/case.ts";
+import { openCheckpoint } from "../model/checkpoint/open.ts";
 import { CheckpointError } from "../model/safetensors.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { bertVocabulary, subsetVocabulary } from "../model/vocabulary.ts";
-import { loadCheckpoint, readTensors, saveCheckpoint, writeAtomically, writeTensors } from "./checkpoint.ts";
+import { loadCheckpoint, saveCheckpoint, writeAtomically, writeTensors } from "./checkpoint.ts";
 import { ConfigError, loadConfig, type RunConfig } from "./config.ts";
 import type { Dataset } from "./dataset.ts";
 import { loadEmoji } from "./emoji/index.ts";
 import { embedPictures, evaluateSplit } from "./evaluate.ts";
 import type { Metrics, SheetRow, StepRecord } from "./metrics.ts";
 import { writeReport } from "./report.ts";
+import { openFile } from "./sources.ts";
 import { DivergedError, Trainer } from "./trainer.ts";
 
 /** What a run tells while it goes on. */
@@ -31,6 +33,8 @@ export interface TrainOptions {
   events: RunEvents;
   /** Go on from the newest checkpoint in `out`. */
   resume?: boolean;
+  /** Start from the model in this folder, an import or a finished run, instead of afresh. */
+  init?: string;
   /** Move an earlier run in `out` aside instead of refusing. */
   fresh?: boolean;
   /** Ends training after the step at hand, with a checkpoint. */
@@ -42,16 +46,21 @@ export interface TrainOptions {
 /** How a run ended. */
 export type Outcome = { finished: true; metrics: Metrics } | { finished: false; step: number };
 
-/** A trained model with what it needs to answer. */
-export interface LoadedRun {
+/** A model with what it needs to embed pictures and texts. */
+export interface LoadedModel {
   config: RunConfig;
   engine: Engine;
   model: Case;
   tokenizer: Tokenizer;
+}
+
+/** A trained model with what it needs to answer. */
+export interface LoadedRun extends LoadedModel {
   dataset: Dataset;
 }
 
-const files = {
+/** What a run's folder holds, by role. */
+export const files = {
   config: "config.json",
   tokenizer: "tokenizer.json",
   steps: "metrics.jsonl",
@@ -67,7 +76,8 @@ export async function train(config: RunConfig, options: TrainOptions): Promise<O
   const engine = await Engine.create();
   try {
     const dataset = await loadDataset(config, events);
-    const tokenizer = options.resume ? await loadTokenizer(out) : await makeTokenizer(config, dataset);
+    const from = options.resume ? out : options.init;
+    const tokenizer = from !== undefined ? await loadTokenizer(from) : await makeTokenizer(config, dataset);
     const model = new Case(engine, config.model, tokenizer.size, {
       trainable: config.training.freezeVision ? (name) => !name.startsWith("vision_model.") : undefined,
     });
@@ -78,7 +88,8 @@ export async function train(config: RunConfig, options: TrainOptions): Promise<O
       await keepLines(join(out, files.steps), position.step);
       events.message(`Resumed ${out} at step ${position.step} of ${config.training.steps}.`);
     } else {
-      model.parameters.initialize(config.seed);
+      if (options.init !== undefined) await loadModel(options.init, model);
+      else model.parameters.initialize(config.seed);
       await writeAtomically(join(out, files.config), `${JSON.stringify(config, null, 2)}\n`);
       await writeAtomically(join(out, files.tokenizer), JSON.stringify(tokenizer.toJSON()));
     }
@@ -133,14 +144,28 @@ async function trainSteps(trainer: Trainer, config: RunConfig, options: TrainOpt
 
 /** Opens a finished run. Throws ConfigError or CheckpointError where files are missing or broken. */
 export async function openRun(dir: string, events: RunEvents): Promise<LoadedRun> {
+  const run = await openModel(dir);
+  return { ...run, dataset: await loadDataset(run.config, events) };
+}
+
+/** Opens the model of a finished run or of an import, without a data set. Throws as `openRun`. */
+export async function openModel(dir: string): Promise<LoadedModel> {
   const config = await loadConfig(join(dir, files.config));
   const tokenizer = await loadTokenizer(dir);
-  const { values } = await readTensors(join(dir, files.model));
   const engine = await Engine.create();
-  const dataset = await loadDataset(config, events);
   const model = new Case(engine, config.model, tokenizer.size, { trainable: () => false });
-  model.parameters.load(values);
-  return { config, engine, model, tokenizer, dataset };
+  await loadModel(dir, model);
+  return { config, engine, model, tokenizer };
+}
+
+/** Loads a model's parameters from a folder, one after the other. Throws CheckpointError and TensorError. */
+async function loadModel(dir: string, model: Case): Promise<void> {
+  const source = await openFile(join(dir, files.model));
+  try {
+    await model.parameters.stream((await openCheckpoint(source)).tensors);
+  } finally {
+    await source.close();
+  }
 }
 
 /** The configuration of a run's folder. */
@@ -209,7 +234,8 @@ async function makeTokenizer(config: RunConfig, dataset: Dataset): Promise<Token
   return new Tokenizer(config.data.vocabulary === "bert" ? full : subsetVocabulary(full, dataset.texts()));
 }
 
-async function loadTokenizer(dir: string): Promise<Tokenizer> {
+/** The tokenizer of a run's folder. Throws CheckpointError. */
+export async function loadTokenizer(dir: string): Promise<Tokenizer> {
   const file = join(dir, files.tokenizer);
   try {
     return Tokenizer.fromJSON(JSON.parse(await readFile(file, "utf8")));

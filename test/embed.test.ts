@@ -1,0 +1,150 @@
+// import, export and embed as a user meets them, on a BLIP small enough for seconds.
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { writeSafetensors } from "../model/safetensors.ts";
+import { readTensors } from "../train/checkpoint.ts";
+import { namedValues } from "./checkpoint-files.ts";
+import { runCommand } from "./command.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "casement-embed-"));
+const casement = (...args: string[]) => runCommand(dir, args);
+const picture = join(
+  dirname(createRequire(import.meta.url).resolve("emoji-datasource-google/package.json")),
+  "img/google/64/1f44b.png",
+);
+const { blip } = JSON.parse(readFileSync(new URL("fixtures/parity.json", import.meta.url), "utf8")) as {
+  blip: { shapes: Record<string, number[]> };
+};
+
+/** A folder as Hugging Face writes it; `leave` are names to leave out. */
+function writeBlip(name: string, leave: RegExp = /^$/): string {
+  const folder = join(dir, name);
+  mkdirSync(folder);
+  const tensors = Object.entries(blip.shapes).filter(([key]) => !leave.test(key));
+  const stored = tensors.map(([key, shape]) => {
+    const size = shape.reduce((a, b) => a * b, 1);
+    return [key, { dtype: "F32" as const, shape, data: namedValues(key, size, 0.3) }] as const;
+  });
+  writeFileSync(join(folder, "model.safetensors"), writeSafetensors(new Map(stored), { format: "pt" }));
+  const config = {
+    model_type: "blip",
+    vision_config: { num_attention_heads: 2 },
+    text_config: { num_attention_heads: 3 },
+  };
+  writeFileSync(join(folder, "config.json"), JSON.stringify(config));
+  // 23 tokens for 24 rows: the file knows [DEC], as some do, and [ENC] is added.
+  const words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", ..."abcdefghijklmnopq"];
+  writeFileSync(join(folder, "vocab.txt"), `${words.join("\n")}\n`);
+  return folder;
+}
+
+async function embedding(...args: string[]): Promise<{ kind: string; embedding: number[] }> {
+  const { code, out, err } = await casement("embed", "--json", ...args);
+  assert.is(code, 0, err);
+  return JSON.parse(out);
+}
+
+test("import, embed, export and import again give the same embeddings", async () => {
+  const { code, out, err } = await casement("import", writeBlip("hf"), "--out", "mine");
+  assert.is(code, 0, err);
+  for (const line of [/^mapped: \d+$/m, /^missing: 0$/m, /\[REV\]/, /^ignored on purpose: 2$/m]) {
+    assert.match(out, line);
+  }
+  const all = [
+    ["--image", picture],
+    ["--text", "a b c"],
+    ["--image", picture, "--text", "a b c"],
+  ];
+  const first = [];
+  for (const args of all) first.push(await embedding("--checkpoint", "mine", ...args));
+  assert.equal(
+    first.map(({ kind }) => kind),
+    ["target", "text", "query"],
+  );
+  for (const { embedding: row } of first) {
+    assert.is(row.length, 16);
+    assert.ok(Math.abs(Math.hypot(...row) - 1) < 1e-6);
+  }
+  assert.not.equal(first[1].embedding, first[2].embedding);
+  const args = ["--run", "mine", "--format", "safetensors-hf", "--out", "out/model.safetensors"];
+  const exported = await casement("export", ...args);
+  assert.is(exported.code, 0, exported.err);
+  assert.match(exported.out, /itm_head is zeros/);
+  const again = await casement("import", "out", "--out", "again");
+  assert.is(again.code, 0, again.err);
+  assert.equal(await embedding("--checkpoint", "again", ...all[2]), first[2]);
+  const plain = await casement("embed", "--checkpoint", "mine", "--text", "a b c");
+  assert.equal(plain.out.trim().split(" ").map(Number), first[1].embedding);
+});
+
+test("--partial starts from what is there, --image-size resizes, and training goes on from an import", async () => {
+  const source = writeBlip("part", /^vision_proj|layer\.1\.crossattention/);
+  const refused = await casement("import", source, "--out", "never");
+  assert.is(refused.code, 1);
+  assert.match(refused.err, /missing.*--partial/);
+  const { code, out, err } = await casement(
+    "import",
+    source,
+    "--out",
+    "part-mine",
+    "--partial",
+    "--image-size",
+    "32",
+  );
+  assert.is(code, 0, err);
+  assert.match(out, /resized from 3 x 3 to 2 x 2/);
+  assert.match(out, /initialised afresh: 1[0-9]/);
+  const config = JSON.parse(readFileSync(join(dir, "part-mine/config.json"), "utf8"));
+  assert.is(config.model.vision.imageSize, 32);
+  const training = { ...config.training, steps: 500, warmup: 0, pictures: 4, triplets: 4 };
+  writeFileSync(join(dir, "go-on.json"), JSON.stringify({ ...config, training }));
+  const args = ["train", "--config", "go-on.json", "--init", "part-mine", "--out", "trained"];
+  // Stopped at once, for the evaluation at the end would take a minute.
+  let asked = false;
+  const stopped = await runCommand(dir, args, (text, kill) => {
+    if (!asked && /^step \d/m.test(text)) kill();
+    asked ||= /^step \d/m.test(text);
+  });
+  assert.is(stopped.code, 130, stopped.err);
+  const checkpoint = readdirSync(join(dir, "trained")).find((name) => name.startsWith("checkpoint-"))!;
+  const { values: before } = await readTensors(join(dir, "part-mine/model.safetensors"));
+  const { values: after } = await readTensors(join(dir, "trained", checkpoint));
+  // The picture encoder is frozen, the text encoder has taken a step from where it was.
+  const frozen = "vision_model.encoder.layers.0.mlp.fc1.weight";
+  assert.equal(after.get(`model.${frozen}`)!.data, before.get(frozen)!.data);
+  const name = "text_encoder.encoder.layer.0.intermediate.dense.weight";
+  const [from, to] = [before.get(name)!.data, after.get(`model.${name}`)!.data];
+  const moved = Math.max(...from.map((value, i) => Math.abs(value - to[i])));
+  assert.ok(moved > 0 && moved < 0.01, `${moved}`);
+});
+
+test("mistakes end in one clear line", async () => {
+  writeFileSync(join(dir, "broken.pth"), "this is no checkpoint, but long enough to be one");
+  const cases: [string[], RegExp][] = [
+    [["import", "broken.pth", "--out", "x"], /broken\.pth: neither safetensors/],
+    [["import", "nowhere.pth", "--out", "x"], /nowhere\.pth/],
+    [["import", ".", "--out", "x"], /broken\.pth|several|missing|neither/],
+    [["import", "hf"], /--out DIR/],
+    [["import", "hf", "--out", "mine"], /already there/],
+    [["import", "hf", "--out", "x", "--image-size", "big"], /--image-size/],
+    [["import", "hf", "--out", "x", "--image-size", "40"], /multiple of patchSize/],
+    [["export", "--run", "mine", "--format", "onnx", "--out", "x"], /safetensors-hf/],
+    [["export", "--run", "mine", "--format", "safetensors-hf", "--out", "mine/x"], /already there/],
+    [["embed", "--checkpoint", "mine"], /--image FILE/],
+    [["embed", "--checkpoint", "nowhere", "--text", "a"], /nowhere/],
+    [["embed", "--checkpoint", "mine", "--image", "broken.pth"], /broken\.pth/],
+  ];
+  for (const [args, message] of cases) {
+    const { code, err } = await casement(...args);
+    assert.is(code, 1, args.join(" "));
+    assert.match(err, message);
+    assert.not.match(err, /\n\s+at /, `${args.join(" ")} shows a stack trace`);
+  }
+});
+
+test.after(() => rmSync(dir, { recursive: true, force: true }));
+test.run();

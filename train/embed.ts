@@ -1,0 +1,39 @@
+// Embeddings of a single picture, text or query.
+import type { ModelConfig } from "../model/config.ts";
+import type { PictureSet } from "./dataset.ts";
+import { embedPictures, embedQueries } from "./evaluate.ts";
+import { packTexts, upload } from "./inputs.ts";
+import { decodeSquare } from "./pictures.ts";
+import type { LoadedModel } from "./run.ts";
+
+/** What an embedding stands for. */
+export type EmbeddingKind = "target" | "query" | "text";
+
+/**
+ * Embeds a picture as a target, a picture and a text as a query, or a text by itself.
+ * @param image picture file
+ * @returns f32 [projection], of unit length
+ * @throws where the file is no picture, or neither is given
+ */
+export async function embed(
+  { engine, model, tokenizer }: LoadedModel,
+  { image, text }: { image?: string; text?: string },
+): Promise<{ kind: EmbeddingKind; embedding: Float32Array }> {
+  const size = model.config.vision.imageSize;
+  if (image === undefined) {
+    if (text === undefined) throw new Error("neither a picture nor a text to embed");
+    // Without a picture BLIP's texts start with [CLS]; [ENC] is for the multimodal encoder.
+    const config: ModelConfig = { ...model.config, text: { ...model.config.text, firstToken: "cls" } };
+    const row = engine.inference(() =>
+      model.embedTexts(upload(engine, packTexts(tokenizer, config, [text]))),
+    );
+    return { kind: "text", embedding: (await row.read()) as Float32Array };
+  }
+  const pixels = await decodeSquare(image, size);
+  const pictures: PictureSet = { count: 1, size, names: [image], pixels };
+  if (text === undefined) {
+    return { kind: "target", embedding: await embedPictures(engine, model, pictures, [0]) };
+  }
+  const queries = [{ reference: 0, text }];
+  return { kind: "query", embedding: await embedQueries(engine, model, tokenizer, pictures, queries) };
+}
