@@ -13,6 +13,7 @@ import { matmulShared, matmulSubgroup } from "./matmul/matmul.ts";
 import { normalizeKernels } from "./normalize/normalize.ts";
 import { optimizerKernels } from "./optimizer/adamw.ts";
 import { patchKernels } from "./patch/patch.ts";
+import { peakKernels } from "./peak/peak.ts";
 import { reduceKernels } from "./reduce/reduce.ts";
 import { shapeKernels } from "./shape/reshape.ts";
 import { softmaxKernels } from "./softmax/softmax.ts";
@@ -31,6 +32,7 @@ export * from "./matmul/matmul.ts";
 export * from "./normalize/normalize.ts";
 export * from "./optimizer/adamw.ts";
 export * from "./patch/patch.ts";
+export * from "./peak/peak.ts";
 export * from "./reduce/reduce.ts";
 export * from "./shape/reshape.ts";
 export * from "./softmax/softmax.ts";
@@ -51,6 +53,7 @@ export const allKernels: readonly Kernel[] = [
   ...normalizeKernels,
   ...optimizerKernels,
   ...patchKernels,
+  ...peakKernels,
   ...reduceKernels,
   ...shapeKernels,
   ...softmaxKernels,
