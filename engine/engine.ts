@@ -3,6 +3,7 @@
 
 import { type AdapterOptions, findAdapter } from "./adapter.ts";
 import { type Node, tracked } from "./autograd.ts";
+import { type Choice, type ChoiceStore, Choices, type Tuned, timeVariants } from "./choices.ts";
 import type { Grid, Region, Sink } from "./commands.ts";
 import { bytesPerElement, type DType, fromBytes, type HostArray, toBytes } from "./dtype.ts";
 import { DeviceError, DeviceLostError, KernelError, TensorError } from "./errors.ts";
@@ -31,6 +32,8 @@ export interface EngineOptions extends AdapterOptions {
   poison?: boolean;
   /** Run the shared-memory variants even where the adapter has subgroups. For tests and comparisons. */
   withoutSubgroups?: boolean;
+  /** Keeps what `tune` measures between runs; without one it counts for this engine only. */
+  choices?: ChoiceStore;
 }
 
 /** How to run one kernel. */
@@ -46,6 +49,8 @@ export interface Run<P extends ParamTypes> {
 }
 
 const wantedFeatures = ["shader-f16", "subgroups", "timestamp-query"] as const;
+/** A rehearsal's work goes nowhere. */
+const nowhere: Sink = { dispatch() {}, copy() {}, clear() {}, write() {} };
 /** Lanes of the shared-memory fallback. */
 const sharedLanes = 32;
 
@@ -57,6 +62,7 @@ export class Engine {
   private readonly pipelines: PipelineCache;
   private readonly recorder: Recorder;
   private readonly scopes = new Scopes();
+  private readonly choices: Choices;
   /** Where operations go and get their memory: the recorder and the pool, or both times a capture. */
   private sink: Sink;
   private memory: Memory;
@@ -72,6 +78,12 @@ export class Engine {
     readonly instance: GPU | null,
   ) {
     this.lanes = chooseLanes(device, adapterInfo, options);
+    const { vendor, architecture } = adapterInfo;
+    const way = this.lanes.subgroups ? `subgroups of ${this.lanes.count}` : "shared memory";
+    this.choices = new Choices(
+      [vendor, architecture, this.adapterName, way].join(", "),
+      options.choices ?? null,
+    );
     this.pool = new BufferPool(device);
     this.pipelines = new PipelineCache(device, this.lanes);
     this.recorder = new Recorder(device, this.pipelines, (error) => this.fail(error));
@@ -89,6 +101,12 @@ export class Engine {
    * Throws DeviceError where there is no adapter.
    */
   static async create(options: EngineOptions = {}): Promise<Engine> {
+    const engine = await Engine.open(options);
+    await engine.choices.load();
+    return engine;
+  }
+
+  private static async open(options: EngineOptions): Promise<Engine> {
     if (options.device) return new Engine(options.device, options.device.adapterInfo, options, null);
     const { adapter, instance } = await findAdapter(options);
     const { limits } = adapter;
@@ -198,6 +216,7 @@ export class Engine {
         `${kernel.name}: ${run.bind.length} tensors for ${kernel.bindings.length} bindings.`,
       );
     }
+    if (this.sink === nowhere) return;
     const compiled = this.pipelines.get(kernel, run.dtype ?? "f32", run.constants ?? {});
     const grid: Grid =
       typeof run.grid === "number" ? [Math.min(run.grid, gridX), Math.ceil(run.grid / gridX), 1] : run.grid;
@@ -246,6 +265,57 @@ export class Engine {
       inputs,
       outputs,
     );
+  }
+
+  /** Which variant of an op runs: its rule's, or the one that `tune` found fastest. */
+  choose<V extends string>(choice: Choice<V>): V {
+    return this.choices.pick(choice);
+  }
+
+  /**
+   * Finds the choices that a step comes to by recording it without running it, and times the variants of those that
+   * nothing is known for. From then on this engine uses the fastest: call it before the first step and before `capture`,
+   * and not between steps whose bits must agree. The step must be one that `capture` takes; it may be recorded again.
+   * @returns what was measured; nothing where all was known
+   */
+  async tune(step: () => unknown): Promise<Tuned[]> {
+    await this.idle();
+    const noted = this.choices.note(() => this.rehearse(step));
+    const measured: { choice: Choice; tuned: Tuned }[] = [];
+    for (const choice of noted) {
+      const inputs = choice.inputs.map(({ shape, dtype }) => this.keep(this.zeros(shape, dtype)));
+      try {
+        // The braces matter: a scope would pass on what it returns.
+        const run = (variant: string) =>
+          this.inference(() => {
+            choice.run(variant, inputs);
+          });
+        const { variant, milliseconds } = await timeVariants(choice.variants, run, () => this.idle());
+        measured.push({ choice, tuned: { key: choice.key, variant, milliseconds } });
+      } finally {
+        for (const tensor of inputs) tensor.dispose();
+      }
+    }
+    if (measured.length > 0) {
+      await this.choices.keep(measured.map(({ choice, tuned }) => ({ choice, variant: tuned.variant })));
+      await this.trim();
+    }
+    return measured.map(({ tuned }) => tuned);
+  }
+
+  /** Records a step whose work goes nowhere, on memory that is never there. */
+  private rehearse(step: () => unknown): void {
+    if (this.sink !== this.recorder) throw new TensorError("A step that is being captured can't be tuned.");
+    try {
+      this.sink = nowhere;
+      this.memory = new Capture();
+      this.scope(() => {
+        step();
+      });
+    } finally {
+      this.sink = this.recorder;
+      this.memory = this.pool;
+    }
   }
 
   /** Copies a tensor to the host. Throws the first error of the work recorded so far. */

@@ -47,6 +47,11 @@ const trainingSchema = z
       .prefault({}),
     /** Capture a step once and replay it; false records each step anew, with the same numbers. */
     capture: z.boolean().default(true),
+    /**
+     * Time the variants of kernels on this adapter before the first step and use the fastest; what was measured stays in
+     * .cache/tuning.json. false: fixed rules choose, so that nothing depends on a measurement.
+     */
+    tuning: z.boolean().default(false),
     /** Leave the ViT as it is, as ChatIR does with pre-trained weights. */
     freezeVision: z.boolean().default(false),
     /** Steps between checkpoints. */

@@ -17,6 +17,7 @@ import type { Metrics, SheetRow, StepRecord } from "./metrics.ts";
 import { writeReport } from "./report.ts";
 import { openFile } from "./sources.ts";
 import { DivergedError, Trainer } from "./trainer.ts";
+import { choiceFile } from "./tuning.ts";
 
 /** What a run tells while it goes on. */
 export interface RunEvents {
@@ -73,7 +74,7 @@ export const files = {
 export async function train(config: RunConfig, options: TrainOptions): Promise<Outcome> {
   const { out, events } = options;
   await prepareFolder(out, options);
-  const engine = await Engine.create();
+  const engine = await openEngine(config);
   try {
     const dataset = await loadDataset(config, events);
     const from = options.resume ? out : options.init;
@@ -109,6 +110,11 @@ export async function train(config: RunConfig, options: TrainOptions): Promise<O
   } finally {
     engine.dispose();
   }
+}
+
+/** The engine of a run; measured choices of kernels count where the configuration asks for them. */
+function openEngine({ training }: RunConfig): Promise<Engine> {
+  return Engine.create(training.tuning ? { choices: choiceFile() } : {});
 }
 
 /** Runs the steps that are left, with checkpoints. Returns whether all were done. */
@@ -152,7 +158,7 @@ export async function openRun(dir: string, events: RunEvents): Promise<LoadedRun
 export async function openModel(dir: string): Promise<LoadedModel> {
   const config = await loadConfig(join(dir, files.config));
   const tokenizer = await loadTokenizer(dir);
-  const engine = await Engine.create();
+  const engine = await openEngine(config);
   const model = new Case(engine, config.model, tokenizer.size, { trainable: () => false });
   await loadModel(dir, model);
   return { config, engine, model, tokenizer };

@@ -36,6 +36,8 @@ export class Trainer {
   private readonly queries: number;
   private readonly waiting: Measurement[] = [];
   private readonly streams: RandomStreams;
+  /** Shapes of batches whose choices of kernels were measured. */
+  private readonly tuned = new Set<string>();
   private readonly programs = new Map<string, { program: Program<Tensor>; inputs: Tensor[] }>();
   private readonly started = performance.now();
   private before = this.started;
@@ -81,6 +83,7 @@ export class Trainer {
     const step = optimizer.step;
     const rate = learningRate(config.training, step);
     const inputs = this.pack(step);
+    await this.tune(inputs);
     optimizer.advance(rate);
     let values: Promise<ArrayLike<number>>;
     if (config.training.capture) {
@@ -117,12 +120,18 @@ export class Trainer {
     return inputs;
   }
 
+  /** Measures kernels for batches of these shapes when they first occur, where the configuration asks for it. */
+  private async tune(inputs: Record<string, HostTensor>): Promise<void> {
+    const key = shapesOf(inputs);
+    if (!this.config.training.tuning || this.tuned.has(key)) return;
+    this.tuned.add(key);
+    await this.engine.tune(() => this.record(upload(this.engine, inputs)));
+  }
+
   /** The program for batches of these shapes, captured when they first occur. */
   private async program(inputs: Record<string, HostTensor>): Promise<Program<Tensor>> {
     const { engine } = this;
-    const key = Object.values(inputs)
-      .map(({ shape }) => shape.join("x"))
-      .join();
+    const key = shapesOf(inputs);
     const known = this.programs.get(key);
     if (known) return known.program;
     const tensors = upload(engine, inputs);
@@ -215,4 +224,11 @@ export class Trainer {
       seconds: this.seconds,
     };
   }
+}
+
+/** Names the shapes of a step's inputs. */
+function shapesOf(inputs: Record<string, HostTensor>): string {
+  return Object.values(inputs)
+    .map(({ shape }) => shape.join("x"))
+    .join();
 }

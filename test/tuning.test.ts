@@ -1,0 +1,178 @@
+// Choices between the variants of an op: the rule's until measured, then the fastest, eagerly and captured, in this
+// engine and in later ones that share a store; what a store holds of other adapters or broken is ignored with one line.
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { type ChoiceStore, Engine } from "../engine/index.ts";
+import { choiceFile } from "../train/tuning.ts";
+import { openPage } from "./browser/harness.ts";
+import type { TuningPage } from "./browser/tuning.ts";
+import { stamp } from "./stamp.ts";
+
+declare const tuningPage: TuningPage;
+
+const [slow, fast] = [1, 2];
+
+function memoryStore(text: string | null = null): ChoiceStore & { text: string | null } {
+  return {
+    text,
+    async read() {
+      return this.text;
+    },
+    async write(next) {
+      this.text = next;
+    },
+  };
+}
+
+/** What `work` prints as warnings. */
+async function warningsOf(work: () => Promise<void>): Promise<string[]> {
+  const { warn } = console;
+  const lines: string[] = [];
+  console.warn = (line: string) => lines.push(line);
+  try {
+    await work();
+  } finally {
+    console.warn = warn;
+  }
+  return lines;
+}
+
+async function markOf(engine: Engine, key?: string): Promise<number> {
+  const y = stamp(engine, key);
+  const values = await y.read();
+  y.dispose();
+  assert.ok(values.every((value) => value === values[0]));
+  return values[0]!;
+}
+
+test("the rule's variant runs until the fastest is measured; eager and captured agree", async () => {
+  const engine = await Engine.create();
+  assert.is(await markOf(engine), slow);
+  const before = engine.stats();
+  const measured = await engine.tune(() => stamp(engine));
+  assert.equal(
+    measured.map(({ key, variant }) => [key, variant]),
+    [["stamp", "fast"]],
+  );
+  assert.ok(measured[0]!.milliseconds.fast! > 0);
+  assert.is(engine.stats().usedBytes, before.usedBytes);
+  assert.is(await markOf(engine), fast);
+  assert.is(await markOf(engine, "another shape"), slow);
+  const program = await engine.capture(() => stamp(engine));
+  program.run();
+  assert.is((await program.outputs.read())[0], fast);
+  assert.equal(await engine.tune(() => stamp(engine)), [], "nothing is measured twice");
+  program.dispose();
+  engine.dispose();
+});
+
+test("a rehearsed step runs nothing and takes no memory", async () => {
+  const engine = await Engine.create();
+  await engine.tune(() => stamp(engine));
+  const before = engine.stats();
+  await engine.tune(() => {
+    const y = stamp(engine);
+    engine.copy(y, engine.tensor(new Float32Array(4096), [4096]));
+  });
+  assert.equal(engine.stats(), before);
+  engine.dispose();
+});
+
+test("a store brings the choice to the next engine", async () => {
+  const store = memoryStore();
+  const first = await Engine.create({ choices: store });
+  await first.tune(() => stamp(first));
+  first.dispose();
+  const second = await Engine.create({ choices: store });
+  assert.is(await markOf(second), fast);
+  second.dispose();
+  // A kernel that was rewritten since is measured again.
+  const rewritten = memoryStore(store.text!.replace(/"kernels": "\w+"/, '"kernels": "0"'));
+  const third = await Engine.create({ choices: rewritten });
+  assert.is(await markOf(third), slow);
+  assert.is((await third.tune(() => stamp(third))).length, 1);
+  assert.is(rewritten.text, store.text);
+  third.dispose();
+});
+
+test("a table of another adapter, or a broken one, is ignored with one line", async () => {
+  const store = memoryStore();
+  const first = await Engine.create({ choices: store });
+  await first.tune(() => stamp(first));
+  first.dispose();
+  const saved = JSON.parse(store.text!);
+  const texts: [string, RegExp][] = [
+    [JSON.stringify({ ...saved, adapter: "another card" }), /of another adapter \(another card\)/],
+    [store.text!.slice(0, -20), /not readable/],
+    ["[]", /not readable/],
+    ["null", /not readable/],
+    [JSON.stringify({ ...saved, choices: { stamp: "fast" } }), /not readable/],
+  ];
+  for (const [text, pattern] of texts) {
+    const lines = await warningsOf(async () => {
+      const engine = await Engine.create({ choices: memoryStore(text) });
+      assert.is(await markOf(engine), slow, text);
+      engine.dispose();
+    });
+    assert.is(lines.length, 1, text);
+    assert.match(lines[0]!, pattern);
+  }
+  // A variant that no longer exists: the rule's runs.
+  const gone = memoryStore(store.text!.replace('"variant": "fast"', '"variant": "gone"'));
+  const engine = await Engine.create({ choices: gone });
+  assert.is(await markOf(engine), slow);
+  engine.dispose();
+});
+
+test("the cache file is written whole, and one that can't be read or written costs a line", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "casement-tuning-"));
+  try {
+    const file = join(folder, "made", "tuning.json");
+    const first = await Engine.create({ choices: choiceFile(file) });
+    await first.tune(() => stamp(first));
+    first.dispose();
+    assert.equal(await readdir(join(folder, "made")), ["tuning.json"], "no draft is left");
+    assert.is(JSON.parse(await readFile(file, "utf8")).choices.stamp.variant, "fast");
+    const second = await Engine.create({ choices: choiceFile(file) });
+    assert.is(await markOf(second), fast);
+    second.dispose();
+
+    await mkdir(join(folder, "directory"));
+    await writeFile(join(folder, "file"), "");
+    const lines = await warningsOf(async () => {
+      const engine = await Engine.create({ choices: choiceFile(join(folder, "directory")) });
+      assert.is(await markOf(engine), slow);
+      engine.dispose();
+      await choiceFile(join(folder, "file", "tuning.json")).write("{}");
+    });
+    assert.is(lines.length, 2);
+    assert.match(lines[0]!, /were ignored/);
+    assert.match(lines[1]!, /could not be kept/);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+test("a browser keeps choices in IndexedDB", async () => {
+  const opened = await openPage("tuning.ts");
+  if ("skipped" in opened) {
+    console.log(`\nskipped: a browser keeps choices in IndexedDB (${opened.skipped})`);
+    return;
+  }
+  try {
+    const first = await opened.page.evaluate(() => tuningPage.tune());
+    assert.is(first.measured, 1);
+    assert.is(first.variant, fast);
+    assert.is(JSON.parse(first.saved!).choices.stamp.variant, "fast");
+    await opened.page.reload({ waitUntil: "load" });
+    const second = await opened.page.evaluate(() => tuningPage.tune());
+    assert.equal(second, { ...first, measured: 0 });
+  } finally {
+    await opened.close();
+  }
+});
+
+test.run();

@@ -1,0 +1,24 @@
+// The cache file of measured kernel choices (engine/choices.ts), for runs with `tuning: true`.
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import type { ChoiceStore } from "../engine/index.ts";
+import { writeAtomically } from "./checkpoint.ts";
+
+const standard = fileURLToPath(new URL("../.cache/tuning.json", import.meta.url));
+
+/** A store for `EngineOptions.choices` in one file; a folder that can't be written costs a line of warning. */
+export function choiceFile(file = standard): ChoiceStore {
+  const failed = (error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT")
+      console.warn(`The choices of kernels in ${file} were ignored: ${error.message}`);
+    return null;
+  };
+  return {
+    read: () => readFile(file, "utf8").catch(failed),
+    async write(text) {
+      await writeAtomically(file, text).catch((error: Error) => {
+        console.warn(`The choices of kernels could not be kept in ${file}: ${error.message}`);
+      });
+    },
+  };
+}
