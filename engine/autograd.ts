@@ -3,7 +3,12 @@
 //   - it returns one gradient per input, of that input's shape, or null where `needs[i]` is false or no gradient
 //     exists; it must multiply by the incoming gradient (a rule that forgets it passes only at the end of a graph);
 //   - it returns a fresh tensor or the incoming one, and writes to neither the incoming gradient nor the inputs.
-// Nodes run in reverse order of creation, which is a topological order because inputs exist before outputs.
+// Nodes run in reverse order of creation, which is a topological order because inputs exist before outputs. A leaf gets
+// its gradient as soon as the last node that uses it has run, so that few gradients wait at a time.
+//
+// Checkpointing (Chen et al., "Training deep nets with sublinear memory cost", arXiv 1604.06174) keeps of a part of the
+// graph only its inputs. When backward comes there, the part is run again and walked through as if it had been there:
+// in the same order, with the same sums, so that the gradients are the same bits.
 import { TensorError } from "./errors.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -14,7 +19,16 @@ export interface Node {
   inputs: readonly Tensor[];
   /** Which inputs a gradient had to reach when this was recorded; a disposed tensor no longer tells. */
   tracked: readonly boolean[];
-  backward(grad: Tensor, needs: readonly boolean[]): readonly (Tensor | null)[];
+  backward: Backward | Checkpoint;
+}
+
+/** A rule as the head of this file says. */
+export type Backward = (grad: Tensor, needs: readonly boolean[]) => readonly (Tensor | null)[];
+
+/** Instead of a rule: a part of the graph that was not kept. */
+export interface Checkpoint {
+  /** Runs the part again and calls `walk` with its output, whose graph ends at the node's inputs. */
+  again(walk: (output: Tensor) => readonly Tensor[]): void;
 }
 
 /** What `backward` needs from the kernels, which this folder does not know. */
@@ -34,8 +48,20 @@ export function tracked(tensor: Tensor): boolean {
 export function propagate(output: Tensor, grad: Tensor, accumulator: Accumulator): void {
   if (!tracked(output))
     throw new TensorError("backward: nothing that this tensor depends on requires a gradient.");
-  const grads = new Map<Tensor, Tensor>([[output, grad]]);
-  for (const tensor of reverseOrder(output)) {
+  walk(output, new Set(), new Map([[output, grad]]), accumulator);
+}
+
+/**
+ * Propagates the gradient that `grads` has of `output`. Of the tensors in `ends`, whose graph belongs to others,
+ * gradients stay in `grads`.
+ */
+function walk(
+  output: Tensor,
+  ends: ReadonlySet<Tensor>,
+  grads: Map<Tensor, Tensor>,
+  accumulator: Accumulator,
+): void {
+  for (const tensor of reverseOrder(output, ends)) {
     const incoming = grads.get(tensor);
     if (!incoming) continue;
     grads.delete(tensor);
@@ -47,6 +73,15 @@ export function propagate(output: Tensor, grad: Tensor, accumulator: Accumulator
       throw new TensorError(
         `backward: input ${lost} of ${node.name} was disposed, and the graph behind it is gone.`,
       );
+    }
+    if (typeof node.backward !== "function") {
+      const { inputs } = node;
+      node.backward.again((repeated) => {
+        grads.set(repeated, incoming);
+        walk(repeated, new Set(inputs), grads, accumulator);
+        return inputs.flatMap((input) => grads.get(input) ?? []);
+      });
+      continue;
     }
     const needs = node.inputs.map(tracked);
     const results = node.backward(incoming, needs);
@@ -64,16 +99,35 @@ export function propagate(output: Tensor, grad: Tensor, accumulator: Accumulator
   }
 }
 
-/** All tensors between the leaves and `output`, those made last first; leaves, which have no node, come at the end. */
-function reverseOrder(output: Tensor): Tensor[] {
+/** All tensors from `output` to the leaves or `ends`, these left out: each after the last tensor that was made of it. */
+function reverseOrder(output: Tensor, ends: ReadonlySet<Tensor>): Tensor[] {
+  const order = new Map<Tensor, number>([[output, output.node?.id ?? 0]]);
+  const waiting = [output];
+  for (let tensor = waiting.pop(); tensor; tensor = waiting.pop()) {
+    const { node } = tensor;
+    for (const input of node?.inputs ?? []) {
+      if (!tracked(input) || ends.has(input)) continue;
+      const known = order.get(input);
+      if (known === undefined) waiting.push(input);
+      // A leaf comes right behind the earliest node that uses it.
+      order.set(input, input.node?.id ?? Math.min(known ?? Number.POSITIVE_INFINITY, node!.id - 0.5));
+    }
+  }
+  return [...order.keys()].sort((a, b) => order.get(b)! - order.get(a)!);
+}
+
+/** The tensors that a graph made since node `first` starts from: leaves, and what was made before. */
+export function startsOf(output: Tensor, first: number): Tensor[] {
   const seen = new Set<Tensor>([output]);
+  const starts: Tensor[] = [];
   const waiting = [output];
   for (let tensor = waiting.pop(); tensor; tensor = waiting.pop()) {
     for (const input of tensor.node?.inputs ?? []) {
       if (!tracked(input) || seen.has(input)) continue;
       seen.add(input);
-      waiting.push(input);
+      if (input.node && input.node.id >= first) waiting.push(input);
+      else starts.push(input);
     }
   }
-  return [...seen].sort((a, b) => (b.node?.id ?? 0) - (a.node?.id ?? 0));
+  return starts;
 }

@@ -2,7 +2,7 @@
 // in one process, and it takes the caller's GPUDevice as well as one of its own.
 
 import { type AdapterOptions, findAdapter } from "./adapter.ts";
-import { type Node, tracked } from "./autograd.ts";
+import { type Node, startsOf, tracked } from "./autograd.ts";
 import { type Choice, type ChoiceStore, Choices, type Tuned, timeVariants } from "./choices.ts";
 import type { Grid, Region, Sink } from "./commands.ts";
 import { bytesPerElement, type DType, fromBytes, type HostArray, toBytes } from "./dtype.ts";
@@ -20,6 +20,7 @@ import { PipelineCache } from "./pipelines.ts";
 import { BufferPool, type PoolStatistics } from "./pool.ts";
 import { type KernelTime, Profiler } from "./profiler.ts";
 import { Capture, Program } from "./program.ts";
+import { noteStreams, type RandomKey, repeatStreams } from "./random.ts";
 import { Recorder } from "./recorder.ts";
 import { Scopes } from "./scopes.ts";
 import type { Memory } from "./storage.ts";
@@ -68,6 +69,8 @@ export class Engine {
   private memory: Memory;
   private failure: Error | null = null;
   private nextNode = 1;
+  /** Checkpoints that are being run. */
+  private checkpoints = 0;
   private closed = false;
 
   private constructor(
@@ -236,11 +239,45 @@ export class Engine {
   }
 
   /**
+   * Runs `work` without keeping what it makes on the way to its result: backward runs it again for that, with the same
+   * random streams, so values and gradients are the bits that they are without. It trades time, about that of `work`,
+   * for memory. Nesting and capture work; without gradients it is `scope`. `work` must give the same result each time,
+   * must not be async or read anything, and what it uses must live until backward.
+   * Throws TensorError where `work` returns no tensor or reads one.
+   */
+  checkpoint(work: () => Tensor): Tensor {
+    if (!this.gradients) return this.scope(work);
+    const first = this.nextNode;
+    const drawn: RandomKey[] = [];
+    const run = () => {
+      this.checkpoints++;
+      try {
+        return requireTensor("checkpoint", work());
+      } finally {
+        this.checkpoints--;
+      }
+    };
+    let inputs: Tensor[] = [];
+    const result = this.scope(() => {
+      const output = noteStreams(drawn, run);
+      if (output.node && output.node.id >= first) inputs = startsOf(output, first);
+      return output;
+    });
+    if (inputs.length === 0) return result;
+    result.node = null;
+    return this.record("checkpoint", result, inputs, {
+      again: (walk) => {
+        this.scope(() => walk(repeatStreams(drawn, run)));
+      },
+    });
+  }
+
+  /**
    * Takes one step down, without running it, and returns a program that replays it. What the step makes lives in
    * planned memory; tensors that it returns hold the results of the last replay until the program is disposed. Values
    * that the step writes from the host are constants of the program: what changes comes in through `inputs`, tensors
    * made before, or as a Scalar parameter. The step must not be async or read anything.
-   * Throws TensorError where the step writes host values to a tensor from outside.
+   * Throws TensorError where the step is async, reads, or writes host values to a tensor from outside.
    */
   async capture<T>(step: () => T, inputs: Readonly<Record<string, Tensor>> = {}): Promise<Program<T>> {
     this.check();
@@ -251,6 +288,7 @@ export class Engine {
       this.sink = capture;
       this.memory = capture;
       outputs = this.scope(step);
+      refusePromise("capture", outputs);
     } finally {
       this.sink = this.recorder;
       this.memory = this.pool;
@@ -318,11 +356,19 @@ export class Engine {
     }
   }
 
-  /** Copies a tensor to the host. Throws the first error of the work recorded so far. */
-  async read(tensor: Tensor): Promise<HostArray> {
-    this.check();
+  /**
+   * Copies a tensor to the host. Throws the first error of the work recorded so far; at once, where a captured step or a
+   * checkpoint reads.
+   */
+  read(tensor: Tensor): Promise<HostArray> {
     if (this.sink !== this.recorder)
       throw new TensorError("A step that is being captured can't read a tensor.");
+    if (this.checkpoints > 0) throw new TensorError("checkpoint: the function must not read a tensor.");
+    return this.download(tensor);
+  }
+
+  private async download(tensor: Tensor): Promise<HostArray> {
+    this.check();
     const region = exactRegion(tensor);
     const staging = this.device.createBuffer({
       size: region.size,
@@ -441,6 +487,19 @@ function exactRegion(tensor: Tensor): Region {
 
 function requireLive(tensor: Tensor): void {
   if (tensor.disposed) throw new TensorError(`${tensor} was disposed.`);
+}
+
+function requireTensor(name: string, value: unknown): Tensor {
+  refusePromise(name, value);
+  if (value instanceof Tensor) return value;
+  throw new TensorError(`${name}: the function must return a tensor.`);
+}
+
+function refusePromise(name: string, value: unknown): void {
+  if (!(value instanceof Promise)) return;
+  // Its own failure, such as a read that was refused, is part of this one.
+  value.catch(() => {});
+  throw new TensorError(`${name}: the function must not be async.`);
 }
 
 /** Subgroups where their size is one known power of two, else shared memory. */

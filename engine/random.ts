@@ -3,6 +3,7 @@
 // Philox-2x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011); engine/random.wgsl is the
 // same function on the GPU.
 
+import { TensorError } from "./errors.ts";
 import { numberOf, Scalar } from "./scalar.ts";
 
 /** Identifies one stream of random numbers: a u32 key and the high word of the counter. */
@@ -65,6 +66,40 @@ export class RandomStreams {
 
   /** A stream that nothing else of this seed and step uses. */
   stream(): RandomKey {
-    return { key: this.key, stream: this.next++ };
+    return draw(() => ({ key: this.key, stream: this.next++ }));
   }
+}
+
+/** How streams are handed out now: fresh ones, noted ones, or once more those of an earlier time. */
+let draw = (fresh: () => RandomKey): RandomKey => fresh();
+
+/** Hands streams out by `drawing` while `work` runs, which must not be async. */
+function drawingBy<T>(drawing: typeof draw, work: () => T): T {
+  const before = draw;
+  draw = drawing;
+  try {
+    return work();
+  } finally {
+    draw = before;
+  }
+}
+
+/** Runs `work` and notes in `drawn` the streams that it draws, from whichever RandomStreams. */
+export function noteStreams<T>(drawn: RandomKey[], work: () => T): T {
+  const outer = draw;
+  return drawingBy((fresh) => {
+    const key = outer(fresh);
+    drawn.push(key);
+    return key;
+  }, work);
+}
+
+/** Runs `work` with the streams that were noted, in order. Throws TensorError where it draws more or fewer. */
+export function repeatStreams<T>(drawn: readonly RandomKey[], work: () => T): T {
+  let count = 0;
+  const result = drawingBy(() => drawn[count++] ?? { key: 0, stream: 0 }, work);
+  if (count !== drawn.length) {
+    throw new TensorError(`The function drew ${drawn.length} random streams at first, then ${count}.`);
+  }
+  return result;
 }

@@ -61,9 +61,10 @@ export class Tensor {
   }
 
   /** The only element of a tensor of size 1. */
-  async item(): Promise<number> {
-    if (this.size !== 1) throw new TensorError(`item() needs one element, the shape is [${this.shape}].`);
-    return (await this.read())[0]!;
+  item(): Promise<number> {
+    if (this.size !== 1)
+      return Promise.reject(new TensorError(`item() needs one element, the shape is [${this.shape}].`));
+    return this.read().then((values) => values[0]!);
   }
 
   toString(): string {

@@ -87,6 +87,8 @@ export interface BertOptions {
    * layer runs for the first token alone: the same numbers for less work.
    */
   firstOnly?: boolean;
+  /** Backward runs each layer once more instead of keeping what it made. */
+  checkpointing?: boolean;
 }
 
 /**
@@ -98,7 +100,7 @@ export function bert(
   config: ModelConfig["text"],
   text: TextInput,
   image: ImageInput | null,
-  { streams = null, firstOnly = false }: BertOptions = {},
+  { streams = null, firstOnly = false, checkpointing = false }: BertOptions = {},
 ): Tensor {
   const p = (name: string) => parameters.get(`${root}.${name}`);
   const { engine } = text.ids;
@@ -117,34 +119,42 @@ export function bert(
     return norm(sum, `${name}.LayerNorm`);
   };
 
-  let x = stage(engine, () => {
-    const words = embedding(p("embeddings.word_embeddings.weight"), text.ids);
-    const placed = addPositions(words, p("embeddings.position_embeddings.weight"));
-    const normed = norm(placed, "embeddings.LayerNorm");
-    return probability > 0 ? dropout(normed, probability, streams!.stream()) : normed;
-  });
+  let x = stage(
+    engine,
+    () => {
+      const words = embedding(p("embeddings.word_embeddings.weight"), text.ids);
+      const placed = addPositions(words, p("embeddings.position_embeddings.weight"));
+      const normed = norm(placed, "embeddings.LayerNorm");
+      return probability > 0 ? dropout(normed, probability, streams!.stream()) : normed;
+    },
+    checkpointing,
+  );
   for (let i = 0; i < config.depth; i++) {
     const layer = `encoder.layer.${i}`;
     const before = x;
-    x = stage(engine, () => {
-      const qkv = dense(before, `${layer}.attention.self.qkv`);
-      const own = selfAttention(qkv, { heads: config.heads, mask: text.mask, dropout: attentionDropout() });
-      const pooled = firstOnly && i === config.depth - 1;
-      const kept = (tokens: Tensor) => (pooled ? firstTokens(tokens) : tokens);
-      let hidden = output(kept(own), kept(before), `${layer}.attention.output`);
-      if (image) {
-        const query = dense(hidden, `${layer}.crossattention.self.query`);
-        const keyValue = dense(image.tokens, `${layer}.crossattention.self.key_value`);
-        const seen = crossAttention(query, keyValue, {
-          heads: config.heads,
-          source: image.source,
-          dropout: attentionDropout(),
-        });
-        hidden = output(seen, hidden, `${layer}.crossattention.output`);
-      }
-      const wide = dense(hidden, `${layer}.intermediate.dense`, { gelu: true });
-      return output(wide, hidden, `${layer}.output`);
-    });
+    x = stage(
+      engine,
+      () => {
+        const qkv = dense(before, `${layer}.attention.self.qkv`);
+        const own = selfAttention(qkv, { heads: config.heads, mask: text.mask, dropout: attentionDropout() });
+        const pooled = firstOnly && i === config.depth - 1;
+        const kept = (tokens: Tensor) => (pooled ? firstTokens(tokens) : tokens);
+        let hidden = output(kept(own), kept(before), `${layer}.attention.output`);
+        if (image) {
+          const query = dense(hidden, `${layer}.crossattention.self.query`);
+          const keyValue = dense(image.tokens, `${layer}.crossattention.self.key_value`);
+          const seen = crossAttention(query, keyValue, {
+            heads: config.heads,
+            source: image.source,
+            dropout: attentionDropout(),
+          });
+          hidden = output(seen, hidden, `${layer}.crossattention.output`);
+        }
+        const wide = dense(hidden, `${layer}.intermediate.dense`, { gelu: true });
+        return output(wide, hidden, `${layer}.output`);
+      },
+      checkpointing,
+    );
   }
   return x;
 }

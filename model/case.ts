@@ -34,10 +34,13 @@ export function caseSpecs(config: ModelConfig, vocabularySize: number): Paramete
 export interface CaseOptions {
   /** Which parameters learn, by name; all unless told. Freezing the ViT is `(name) => !name.startsWith("vision_")`. */
   trainable?: (name: string) => boolean;
+  /** Training keeps only the results of the blocks; backward runs each block once more. Less memory for more time. */
+  checkpointing?: boolean;
 }
 
 export class Case {
   readonly parameters: Parameters;
+  private readonly checkpointing: boolean;
 
   constructor(
     readonly engine: Engine,
@@ -46,6 +49,7 @@ export class Case {
     options: CaseOptions = {},
   ) {
     this.parameters = new Parameters(engine, caseSpecs(config, vocabularySize), options.trainable);
+    this.checkpointing = options.checkpointing ?? false;
   }
 
   /** The learnt temperature, f32 [1]. */
@@ -59,7 +63,7 @@ export class Case {
    * @returns f32 [pictures, tokens, width]
    */
   encodeImages(pixels: Tensor): Tensor {
-    return vit(this.parameters, this.config.vision, pixels);
+    return vit(this.parameters, this.config.vision, pixels, { checkpointing: this.checkpointing });
   }
 
   /**
@@ -80,9 +84,14 @@ export class Case {
    * @returns f32 [texts, projection], rows of unit length
    */
   embedQueries(text: TextInput, tokens: Tensor, source: Tensor, streams: RandomStreams | null): Tensor {
-    const { fusion } = this.config;
+    const { checkpointing, config } = this;
+    const { fusion } = config;
     const image = fusion === "early" || fusion === "image" ? { tokens, source } : null;
-    const hidden = bert(this.parameters, this.config.text, text, image, { streams, firstOnly: true });
+    const hidden = bert(this.parameters, config.text, text, image, {
+      streams,
+      firstOnly: true,
+      checkpointing,
+    });
     return stage(this.engine, () => {
       const shift = this.project(takeFirst(hidden), "text_proj");
       if (fusion !== "late") return normalize(shift);

@@ -48,32 +48,46 @@ export function vitSpecs(config: ModelConfig): ParameterSpec[] {
 /**
  * Encodes pictures.
  * @param pixels f32 [pictures, 3, size, size], normalised
+ * @param checkpointing backward runs each block once more instead of keeping what it made
  * @returns f32 [pictures, tokens, width], the class token first, after the final norm
  */
-export function vit(parameters: Parameters, config: ModelConfig["vision"], pixels: Tensor): Tensor {
+export function vit(
+  parameters: Parameters,
+  config: ModelConfig["vision"],
+  pixels: Tensor,
+  { checkpointing = false } = {},
+): Tensor {
   const p = (name: string) => parameters.get(`${root}.${name}`);
   const norm = (x: Tensor, name: string) =>
     layernorm(x, p(`${name}.weight`), p(`${name}.bias`), { eps: config.layerNormEpsilon });
   const { engine } = pixels;
 
-  let x = stage(engine, () => {
-    const patches = linear(patchify(pixels, config.patchSize), p("embeddings.patch_embedding.weight"), {
-      bias: p("embeddings.patch_embedding.bias"),
-    });
-    return prependToken(patches, p("embeddings.class_embedding"), p("embeddings.position_embedding"));
-  });
+  let x = stage(
+    engine,
+    () => {
+      const patches = linear(patchify(pixels, config.patchSize), p("embeddings.patch_embedding.weight"), {
+        bias: p("embeddings.patch_embedding.bias"),
+      });
+      return prependToken(patches, p("embeddings.class_embedding"), p("embeddings.position_embedding"));
+    },
+    checkpointing,
+  );
   for (let i = 0; i < config.depth; i++) {
     const layer = `encoder.layers.${i}`;
     const dense = (input: Tensor, name: string, options: { gelu?: boolean; residual?: Tensor } = {}) =>
       linear(input, p(`${layer}.${name}.weight`), { bias: p(`${layer}.${name}.bias`), ...options });
     const before = x;
-    x = stage(engine, () => {
-      const qkv = dense(norm(before, `${layer}.layer_norm1`), "self_attn.qkv");
-      const attended = selfAttention(qkv, { heads: config.heads });
-      const middle = dense(attended, "self_attn.projection", { residual: before });
-      const hidden = dense(norm(middle, `${layer}.layer_norm2`), "mlp.fc1", { gelu: true });
-      return dense(hidden, "mlp.fc2", { residual: middle });
-    });
+    x = stage(
+      engine,
+      () => {
+        const qkv = dense(norm(before, `${layer}.layer_norm1`), "self_attn.qkv");
+        const attended = selfAttention(qkv, { heads: config.heads });
+        const middle = dense(attended, "self_attn.projection", { residual: before });
+        const hidden = dense(norm(middle, `${layer}.layer_norm2`), "mlp.fc1", { gelu: true });
+        return dense(hidden, "mlp.fc2", { residual: middle });
+      },
+      checkpointing,
+    );
   }
-  return stage(engine, () => norm(x, "post_layernorm"));
+  return stage(engine, () => norm(x, "post_layernorm"), checkpointing);
 }

@@ -1,7 +1,7 @@
 // The engine's differentiation over the graph, apart from the kernels' own rules: those have the op table.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Engine, propagate, Tensor, TensorError } from "../engine/index.ts";
+import { type Backward, Engine, propagate, Tensor, TensorError } from "../engine/index.ts";
 import { backward, clearGrad } from "../kernels/backward.ts";
 import { matmul } from "../kernels/matmul/matmul.ts";
 import { addTensors, multiply } from "./table.ts";
@@ -43,7 +43,7 @@ test("an inner tensor used twice is differentiated once, with the whole gradient
   const x = leaf([1, 2]);
   let calls = 0;
   const y = multiply(x, 3);
-  const rule = y.node!.backward;
+  const rule = y.node!.backward as Backward;
   y.node!.backward = (grad, needs) => {
     calls++;
     return rule(grad, needs);
@@ -72,7 +72,7 @@ test("untracked inputs get no gradient and are not asked for", async () => {
   const x = leaf([1, 2, 3, 4], [2, 2]);
   const fixed = engine.tensor([5, 6, 7, 8], [2, 2]);
   const y = matmul(x, fixed);
-  const rule = y.node!.backward;
+  const rule = y.node!.backward as Backward;
   let asked: readonly boolean[] = [];
   y.node!.backward = (grad, needs) => {
     asked = needs;

@@ -86,15 +86,15 @@ test("train writes the whole run", async () => {
   }
 });
 
-test("steps that are not captured give the same numbers", async () => {
-  const file = await writeConfig("eager", (copy) => ({
-    ...copy,
-    training: { ...copy.training, capture: false },
-  }));
-  const { code, err } = await casement(["train", "--config", file, "--out", "eager"]);
-  assert.is(code, 0, err);
-  assert.equal(numbers(await lines("eager")), numbers(await lines("whole")));
-});
+for (const change of [{ capture: false }, { checkpointing: true }]) {
+  const name = Object.keys(change)[0]!;
+  test(`with ${JSON.stringify(change)} the numbers are the same`, async () => {
+    const file = await writeConfig(name, (copy) => ({ ...copy, training: { ...copy.training, ...change } }));
+    const { code, err } = await casement(["train", "--config", file, "--out", name]);
+    assert.is(code, 0, err);
+    assert.equal(numbers(await lines(name)), numbers(await lines("whole")));
+  });
+}
 
 test("an interrupted run resumes to the same numbers", async () => {
   const args = ["train", "--config", await writeConfig("micro"), "--out", "parted"];

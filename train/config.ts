@@ -52,6 +52,8 @@ const trainingSchema = z
      * .cache/tuning.json. false: fixed rules choose, so that nothing depends on a measurement.
      */
     tuning: z.boolean().default(false),
+    /** Keep only the blocks' results for backward, which runs each block once more: the same numbers in less memory. */
+    checkpointing: z.boolean().default(false),
     /** Leave the ViT as it is, as ChatIR does with pre-trained weights. */
     freezeVision: z.boolean().default(false),
     /** Steps between checkpoints. */

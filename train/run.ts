@@ -80,6 +80,7 @@ export async function train(config: RunConfig, options: TrainOptions): Promise<O
     const from = options.resume ? out : options.init;
     const tokenizer = from !== undefined ? await loadTokenizer(from) : await makeTokenizer(config, dataset);
     const model = new Case(engine, config.model, tokenizer.size, {
+      checkpointing: config.training.checkpointing,
       trainable: config.training.freezeVision ? (name) => !name.startsWith("vision_model.") : undefined,
     });
     const trainer = new Trainer(engine, model, tokenizer, dataset, config);
