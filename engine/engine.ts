@@ -25,6 +25,7 @@ import { Recorder } from "./recorder.ts";
 import { Scopes } from "./scopes.ts";
 import type { Memory } from "./storage.ts";
 import { type Shape, sizeOf, Tensor } from "./tensor.ts";
+import { waitFor } from "./wait.ts";
 
 export interface EngineOptions extends AdapterOptions {
   /** Use this device; the engine then never destroys it. */
@@ -378,7 +379,7 @@ export class Engine {
       this.recorder.download(region, staging);
       await this.recorder.settled();
       this.check();
-      await staging.mapAsync(mapModeRead).catch((cause: Error) => {
+      await waitFor(staging.mapAsync(mapModeRead)).catch((cause: Error) => {
         throw this.failure ?? new DeviceLostError(`Reading ${tensor} failed: ${cause.message}`, { cause });
       });
       this.check();
@@ -396,7 +397,7 @@ export class Engine {
   /** Sends the recorded work and waits until the device has done it. Throws its first error. */
   async idle(): Promise<void> {
     await this.recorder.settled();
-    await this.device.queue.onSubmittedWorkDone();
+    await waitFor(this.device.queue.onSubmittedWorkDone());
     this.check();
   }
 
