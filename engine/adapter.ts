@@ -7,6 +7,8 @@ export interface AdapterOptions {
   powerPreference?: GPUPowerPreference;
   /** Dawn's switches, Node only, for example `["enable-dawn-features=allow_unsafe_apis"]`. */
   dawnFlags?: string[];
+  /** Timestamps to the nanosecond, Node only; Dawn rounds them to about 0.1 ms otherwise, as browsers do. */
+  exactTimestamps?: boolean;
 }
 
 /** An adapter and the object that must stay alive as long as any device of it does. */
@@ -27,7 +29,8 @@ export async function findAdapter(options: AdapterOptions = {}): Promise<FoundAd
     if (!adapter) throw new DeviceError("The browser found no WebGPU adapter.");
     return { adapter, instance: null };
   }
-  const instance = await openDawn(options.dawnFlags ?? defaultDawnFlags);
+  const exact = options.exactTimestamps ? ["disable-dawn-features=timestamp_quantization"] : [];
+  const instance = await openDawn([...(options.dawnFlags ?? defaultDawnFlags), ...exact]);
   const adapter = await instance.requestAdapter({ powerPreference });
   if (!adapter) {
     throw new DeviceError(

@@ -1,18 +1,26 @@
 // Commands as data, and how a list of them becomes one encoder's work: dispatches share a compute pass until a copy or
 // a clear comes between. Used by what is sent at once (recorder.ts) and by what is replayed (program.ts).
 
+import type { DType } from "./dtype.ts";
 import { DeviceError } from "./errors.ts";
 import type { Kernel, ParamTypes, ParamValues } from "./kernel.ts";
 import type { CompiledKernel } from "./pipelines.ts";
 import type { Profiler } from "./profiler.ts";
 import { numberOf } from "./scalar.ts";
 import type { Storage } from "./storage.ts";
+import type { Shape } from "./tensor.ts";
 
 /** A piece of a buffer; offset and size in bytes. */
 export interface Region {
   storage: Storage;
   offset: number;
   size: number;
+}
+
+/** What a kernel is given: a region and the tensor's form. */
+export interface BoundRegion extends Region {
+  shape: Shape;
+  dtype: DType;
 }
 
 /** Workgroups in x, y and z. */
@@ -38,7 +46,7 @@ export interface Sink {
   dispatch<P extends ParamTypes>(
     kernel: Kernel<P>,
     compiled: CompiledKernel,
-    regions: readonly Region[],
+    regions: readonly BoundRegion[],
     params: ParamValues<P>,
     grid: Grid,
   ): void;

@@ -4,7 +4,7 @@
 import { type AdapterOptions, findAdapter } from "./adapter.ts";
 import { type Node, startsOf, tracked } from "./autograd.ts";
 import { type Choice, type ChoiceStore, Choices, type Tuned, timeVariants } from "./choices.ts";
-import type { Grid, Region, Sink } from "./commands.ts";
+import type { BoundRegion, Grid, Region, Sink } from "./commands.ts";
 import { bytesPerElement, type DType, fromBytes, type HostArray, toBytes } from "./dtype.ts";
 import { DeviceError, DeviceLostError, KernelError, TensorError } from "./errors.ts";
 import { mapModeRead, usage } from "./flags.ts";
@@ -18,7 +18,7 @@ import {
 } from "./kernel.ts";
 import { PipelineCache } from "./pipelines.ts";
 import { BufferPool, type PoolStatistics } from "./pool.ts";
-import { type KernelTime, Profiler } from "./profiler.ts";
+import { type DispatchTime, Profiler } from "./profiler.ts";
 import { Capture, Program } from "./program.ts";
 import { noteStreams, type RandomKey, repeatStreams } from "./random.ts";
 import { Recorder } from "./recorder.ts";
@@ -423,9 +423,17 @@ export class Engine {
     return tensor;
   }
 
-  /** GPU time per kernel of the work that `work` records. Throws DeviceError without timestamp-query. */
-  async profile(work: () => void | Promise<void>): Promise<KernelTime[]> {
-    if (!this.device.features.has("timestamp-query")) {
+  /** Whether `profile` can be had. */
+  get hasTimestamps(): boolean {
+    return this.device.features.has("timestamp-query");
+  }
+
+  /**
+   * When each dispatch that `work` records or replays ran, in their order. Each gets a pass of its own.
+   * Throws DeviceError without timestamp-query.
+   */
+  async profile(work: () => void | Promise<void>): Promise<DispatchTime[]> {
+    if (!this.hasTimestamps) {
       throw new DeviceError("Profiling needs the feature timestamp-query, which this adapter lacks.");
     }
     await this.idle();
@@ -476,8 +484,8 @@ export class Engine {
 }
 
 /** What a kernel sees: whole vec4s, also where the last is only partly filled; pooled buffers are large enough. */
-function boundRegion(tensor: Tensor): Region {
-  return { storage: tensor.storage, offset: tensor.offset, size: Math.ceil(tensor.bytes / 16) * 16 };
+function boundRegion({ storage, offset, bytes, shape, dtype }: Tensor): BoundRegion {
+  return { storage, offset, size: Math.ceil(bytes / 16) * 16, shape, dtype };
 }
 
 /** What the host writes, copies and reads: the elements, in steps of four bytes. */

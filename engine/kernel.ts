@@ -3,6 +3,7 @@
 // by test/kernels-reflect.test.ts through wgsl_reflect.
 import type { DType } from "./dtype.ts";
 import type { Scalar } from "./scalar.ts";
+import type { Launch } from "./work.ts";
 
 /** A storage binding in order: @group(0) @binding(0), (1), … with the name used in the WGSL. */
 export interface Binding {
@@ -23,6 +24,10 @@ export interface Kernel<P extends ParamTypes = ParamTypes> {
   includes: readonly Include[];
   bindings: readonly Binding[];
   params: P;
+  /** Floating-point operations of a dispatch, as engine/work.ts counts them. */
+  flops?(launch: Launch<P>): number;
+  /** Bytes that a dispatch has to move, where that is not simply what its bindings hold. */
+  bytes?(launch: Launch<P>): number;
 }
 
 /** Values for every parameter of a kernel. */
@@ -38,6 +43,8 @@ export function defineKernel<const P extends ParamTypes>(spec: {
   bindings: readonly string[];
   params?: P;
   includes?: readonly Include[];
+  flops?: Kernel<NoInfer<P>>["flops"];
+  bytes?: Kernel<NoInfer<P>>["bytes"];
 }): Kernel<P> {
   return {
     name: spec.name,
@@ -49,6 +56,8 @@ export function defineKernel<const P extends ParamTypes>(spec: {
         : { name: binding, access: "read" },
     ),
     params: spec.params ?? ({} as P),
+    ...(spec.flops && { flops: spec.flops }),
+    ...(spec.bytes && { bytes: spec.bytes }),
   };
 }
 

@@ -11,6 +11,7 @@ import { type Constants, composeWgsl, type Kernel, type Lanes } from "./kernel.t
 export interface CompiledKernel {
   id: number;
   name: string;
+  constants: Constants;
   pipeline: GPUComputePipeline | null;
   ready: Promise<void>;
   layout: GPUBindGroupLayout;
@@ -62,6 +63,7 @@ export class PipelineCache {
     const entry: CompiledKernel = {
       id: ++this.created,
       name: kernel.name,
+      constants,
       pipeline: null,
       ready: Promise.resolve(),
       layout: layout.bind,

@@ -1,69 +1,64 @@
-// Per-kernel GPU time by timestamp queries. While a profiler is set, each dispatch runs in a pass of its own, whose
+// GPU time of each dispatch by timestamp queries. While a profiler is set, each dispatch runs in a pass of its own, whose
 // begin and end the device stamps; the overhead makes the sum larger than an ordinary run, the shares stay telling.
 
 import { mapModeRead, usage } from "./flags.ts";
 
-/** Time of one kernel, in milliseconds of the device's clock. */
-export interface KernelTime {
+/** When a dispatch ran, in milliseconds of the device's clock since the first of them began. */
+export interface DispatchTime {
   name: string;
-  calls: number;
-  milliseconds: number;
+  begin: number;
+  end: number;
 }
 
+/** Dispatches of one query set: WebGPU allows sets of 4,096 queries. */
 const capacity = 2048;
 
 export class Profiler {
-  private readonly queries: GPUQuerySet;
-  private readonly resolved: GPUBuffer;
+  private readonly sets: GPUQuerySet[] = [];
   private readonly names: string[] = [];
 
-  /** The device needs the feature timestamp-query. At most 2,048 dispatches are timed; later ones are not. */
-  constructor(private readonly device: GPUDevice) {
-    this.queries = device.createQuerySet({ type: "timestamp", count: capacity * 2 });
-    this.resolved = device.createBuffer({
-      size: capacity * 16,
-      usage: usage.queryResolve | usage.copySource,
-    });
-  }
+  /** The device needs the feature timestamp-query. */
+  constructor(private readonly device: GPUDevice) {}
 
   /** The pass that stamps one dispatch of the kernel `name`. */
   passFor(name: string): GPUComputePassDescriptor {
-    if (this.names.length === capacity) return {};
-    const beginningOfPassWriteIndex = this.names.push(name) * 2 - 2;
+    const index = this.names.push(name) - 1;
+    const place = index % capacity;
+    if (place === 0) this.sets.push(this.device.createQuerySet({ type: "timestamp", count: 2 * capacity }));
     return {
       timestampWrites: {
-        querySet: this.queries,
-        beginningOfPassWriteIndex,
-        endOfPassWriteIndex: beginningOfPassWriteIndex + 1,
+        querySet: this.sets.at(-1)!,
+        beginningOfPassWriteIndex: 2 * place,
+        endOfPassWriteIndex: 2 * place + 1,
       },
     };
   }
 
-  /** Reads the stamps, sums them per kernel, the costliest first, and frees the queries. */
-  async finish(): Promise<KernelTime[]> {
-    const count = this.names.length;
-    const times = new Map<string, KernelTime>();
-    if (count > 0) {
-      const staging = this.device.createBuffer({
-        size: count * 16,
-        usage: usage.mapRead | usage.copyTarget,
-      });
-      const encoder = this.device.createCommandEncoder();
-      encoder.resolveQuerySet(this.queries, 0, count * 2, this.resolved, 0);
-      encoder.copyBufferToBuffer(this.resolved, 0, staging, 0, count * 16);
-      this.device.queue.submit([encoder.finish()]);
+  /** Reads the stamps, in the order of the dispatches, and frees the queries. */
+  async finish(): Promise<DispatchTime[]> {
+    const { device, names, sets } = this;
+    const times: DispatchTime[] = [];
+    let start: bigint | null = null;
+    for (const [i, set] of sets.entries()) {
+      const part = names.slice(i * capacity, (i + 1) * capacity);
+      const size = part.length * 16;
+      const resolved = device.createBuffer({ size, usage: usage.queryResolve | usage.copySource });
+      const staging = device.createBuffer({ size, usage: usage.mapRead | usage.copyTarget });
+      const encoder = device.createCommandEncoder();
+      encoder.resolveQuerySet(set, 0, 2 * part.length, resolved, 0);
+      encoder.copyBufferToBuffer(resolved, 0, staging, 0, size);
+      device.queue.submit([encoder.finish()]);
       await staging.mapAsync(mapModeRead);
       const stamps = new BigUint64Array(staging.getMappedRange());
-      this.names.forEach((name, i) => {
-        const time = times.get(name) ?? { name, calls: 0, milliseconds: 0 };
-        time.calls++;
-        time.milliseconds += Number(stamps[2 * i + 1]! - stamps[2 * i]!) / 1e6;
-        times.set(name, time);
+      start ??= stamps[0]!;
+      const since = (stamp: bigint) => Number(stamp - start!) / 1e6;
+      part.forEach((name, j) => {
+        times.push({ name, begin: since(stamps[2 * j]!), end: since(stamps[2 * j + 1]!) });
       });
       staging.destroy();
+      resolved.destroy();
+      set.destroy();
     }
-    this.queries.destroy();
-    this.resolved.destroy();
-    return [...times.values()].sort((a, b) => b.milliseconds - a.milliseconds);
+    return times;
   }
 }

@@ -3,6 +3,7 @@
 // parameters that hold a Scalar in one piece, and is one submit.
 
 import {
+  type BoundRegion,
   bindGroupKey,
   type Command,
   type Grid,
@@ -13,15 +14,17 @@ import {
   type Sink,
   writeParams,
 } from "./commands.ts";
+import { bytesPerElement } from "./dtype.ts";
 import { TensorError } from "./errors.ts";
 import { usage } from "./flags.ts";
 import type { Kernel, ParamTypes, ParamValues } from "./kernel.ts";
 import type { CompiledKernel, PipelineCache } from "./pipelines.ts";
 import { planMemory } from "./planner.ts";
 import type { Recorder } from "./recorder.ts";
-import { Scalar } from "./scalar.ts";
+import { numberOf, Scalar } from "./scalar.ts";
 import { type Memory, release, retain, type Storage } from "./storage.ts";
-import type { Tensor } from "./tensor.ts";
+import { sizeOf, type Tensor } from "./tensor.ts";
+import { type Bound, boundBytes, type LaunchWork } from "./work.ts";
 
 /** A command before its memory is known. */
 type Step =
@@ -30,7 +33,7 @@ type Step =
       compiled: CompiledKernel;
       kernel: Kernel;
       params: ParamValues<ParamTypes>;
-      regions: readonly Region[];
+      regions: readonly BoundRegion[];
       grid: Grid;
     }
   | Extract<Command, { kind: "copy" | "clear" }>;
@@ -84,7 +87,7 @@ export class Capture implements Sink, Memory {
   dispatch<P extends ParamTypes>(
     kernel: Kernel<P>,
     compiled: CompiledKernel,
-    regions: readonly Region[],
+    regions: readonly BoundRegion[],
     params: ParamValues<P>,
     grid: Grid,
   ): void {
@@ -289,6 +292,38 @@ export class Program<T> {
     }
     for (const { view, kernel, params } of this.changing) writeParams(view, kernel.params, params);
     this.host.recorder.replay(this.commands, this.params, this.changingBytes, this.capture.held);
+  }
+
+  /** The step's dispatches in order, with the work of each; scalars count as they are now. */
+  launches(): LaunchWork[] {
+    return this.capture.steps.flatMap((step) => {
+      if (step.kind !== "dispatch") return [];
+      const { kernel, compiled, regions, grid } = step;
+      const params = Object.fromEntries(
+        Object.entries(step.params).map(([name, value]) => [name, numberOf(value)]),
+      );
+      const bindings = regions.map(({ storage, offset, shape, dtype }, i): Bound => {
+        const same = (other: Region) => other.storage === storage && other.offset === offset;
+        return {
+          name: kernel.bindings[i]!.name,
+          shape,
+          dtype,
+          bytes: sizeOf(shape) * bytesPerElement[dtype],
+          repeated: regions.findIndex(same) < i,
+        };
+      });
+      const launch = { params, constants: compiled.constants, grid, bindings };
+      const bytes = kernel.bytes?.(launch) ?? boundBytes(launch);
+      return [{ kernel: kernel.name, ...launch, flops: kernel.flops?.(launch) ?? null, bytes }];
+    });
+  }
+
+  /** Replays only the dispatches of one kernel, on whatever lies in memory: for its time by itself. */
+  runAlone(kernel: string): void {
+    const commands = this.commands.filter(
+      (command) => command.kind === "dispatch" && command.kernel.name === kernel,
+    );
+    this.host.recorder.replay(commands, this.params, new ArrayBuffer(0), this.capture.held);
   }
 
   /** Gives the program's memory back; its outputs are gone with it. */

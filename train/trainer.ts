@@ -82,22 +82,38 @@ export class Trainer {
     const { engine, config, optimizer } = this;
     const step = optimizer.step;
     const rate = learningRate(config.training, step);
-    const inputs = this.pack(step);
-    await this.tune(inputs);
-    optimizer.advance(rate);
     let values: Promise<ArrayLike<number>>;
     if (config.training.capture) {
-      const program = await this.program(inputs);
-      this.streams.seek(step);
-      program.run(Object.fromEntries(Object.entries(inputs).map(([name, array]) => [name, array.values])));
+      const { program, values: batch } = await this.prepare();
+      program.run(batch);
       values = engine.read(program.outputs);
     } else {
-      this.streams.seek(step);
+      const inputs = await this.next();
       values = engine.scope(() => engine.read(this.record(upload(engine, inputs))));
     }
     // Whoever takes the measurement awaits it; until then a failure must not count as unhandled.
     values.catch(() => {});
     return { step: step + 1, learningRate: rate, values };
+  }
+
+  /** Turns to the next step, with its batches, which what is run next takes. */
+  private async next(): Promise<Record<string, HostTensor>> {
+    const step = this.optimizer.step;
+    const inputs = this.pack(step);
+    await this.tune(inputs);
+    this.optimizer.advance(learningRate(this.config.training, step));
+    this.streams.seek(step);
+    return inputs;
+  }
+
+  /** Turns to the next step: its captured program, and the batch that a run of it takes. */
+  async prepare(): Promise<{ program: Program<Tensor>; values: Record<string, HostTensor["values"]> }> {
+    const inputs = await this.next();
+    const program = await this.program(inputs);
+    return {
+      program,
+      values: Object.fromEntries(Object.entries(inputs).map(([name, array]) => [name, array.values])),
+    };
   }
 
   /** The batches of a step, each under names of its own. */

@@ -5,6 +5,7 @@
 import {
   defineKernel,
   type Engine,
+  type Launch,
   type RandomKey,
   type Tensor,
   TensorError,
@@ -43,6 +44,15 @@ const tileParams = {
   hasSource: "u32",
 } as const;
 
+/**
+ * The operations of `products` matrix products of a score's size, 2 · batch · heads · queries · keys · D each. Masked
+ * scores count: the kernels compute them.
+ */
+const products =
+  (products: number) =>
+  ({ params, constants }: Launch<typeof tileParams>) =>
+    products * 2 * params.batch * params.heads * params.queries * params.keys * Number(constants.HEAD);
+
 /** softmax(Q Kᵀ) V and, where gradients are needed, the log-sum-exp of each query's scores. */
 export const attentionForward = defineKernel({
   name: "attention",
@@ -50,6 +60,7 @@ export const attentionForward = defineKernel({
   includes,
   bindings: ["q", "kv", "mask", "source", "+lse", "+y"],
   params: { ...tileParams, saveLse: "u32" },
+  flops: products(2),
 });
 
 /** The row sums of dY * Y that the backward kernels need. */
@@ -68,10 +79,18 @@ const backwardSpec = {
 } as const;
 
 /** dQ, by tiles of queries. */
-export const attentionQueryGradient = defineKernel({ name: "attention-dq", ...backwardSpec });
+export const attentionQueryGradient = defineKernel({
+  name: "attention-dq",
+  ...backwardSpec,
+  flops: products(3),
+});
 
 /** dK and dV, by tiles of keys. */
-export const attentionKeyGradient = defineKernel({ name: "attention-dkv", ...backwardSpec });
+export const attentionKeyGradient = defineKernel({
+  name: "attention-dkv",
+  ...backwardSpec,
+  flops: products(4),
+});
 
 /** Every kernel of this file. */
 export const attentionKernels = [

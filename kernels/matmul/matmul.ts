@@ -3,6 +3,7 @@
 import {
   defineKernel,
   type Engine,
+  type Launch,
   type Shape,
   sizeOf,
   type Tensor,
@@ -28,6 +29,9 @@ const params = {
   scale: "f32",
 } as const;
 
+/** Of the product itself, 2 m n k a matrix. The epilogue is not counted, as nobody else counts it. */
+const flops = ({ params: { m, n, k }, grid }: Launch<typeof params>) => 2 * m * n * k * grid[2];
+
 /** 16 rows by 4 LANES columns a subgroup; contiguous extents must be multiples of 4. */
 export const matmulSubgroup = defineKernel({
   name: "matmul",
@@ -36,6 +40,7 @@ export const matmulSubgroup = defineKernel({
   includes: [geluSource, { subgroups: "", shared: "" }],
   bindings,
   params,
+  flops,
 });
 
 /** 32 x 32 tiles through shared memory; any sizes. */
@@ -45,6 +50,7 @@ export const matmulShared = defineKernel({
   includes: [geluSource],
   bindings,
   params,
+  flops,
 });
 
 export interface MatmulOptions {
