@@ -12,4 +12,4 @@ export { Program } from "./program.ts";
 export { normal, type RandomKey, RandomStreams, randomBits, uniform } from "./random.ts";
 export { Scalar } from "./scalar.ts";
 export { type Shape, sizeOf, Tensor } from "./tensor.ts";
-export type { Bound, Launch, LaunchWork } from "./work.ts";
+export { type Bound, boundBytes, type Launch, type LaunchWork } from "./work.ts";

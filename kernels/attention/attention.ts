@@ -12,6 +12,7 @@ import {
   tracked,
 } from "../../engine/index.ts";
 import randomSource from "../../engine/random.wgsl?raw";
+import { elements, perElement, writesPart } from "../lib/work.ts";
 import backwardSource from "./attention-backward.wgsl?raw";
 import deltaSource from "./attention-delta.wgsl?raw";
 import forwardSource from "./attention-forward.wgsl?raw";
@@ -69,6 +70,7 @@ export const attentionDelta = defineKernel({
   source: deltaSource,
   bindings: ["y", "dy", "+delta"],
   params: { heads: "u32", queries: "u32", count: "u32" },
+  flops: perElement("y", 2),
 });
 
 const backwardSpec = {
@@ -83,6 +85,7 @@ export const attentionQueryGradient = defineKernel({
   name: "attention-dq",
   ...backwardSpec,
   flops: products(3),
+  bytes: writesPart("gradient", (launch) => elements(launch, "dy")),
 });
 
 /** dK and dV, by tiles of keys. */
@@ -90,6 +93,10 @@ export const attentionKeyGradient = defineKernel({
   name: "attention-dkv",
   ...backwardSpec,
   flops: products(4),
+  bytes: writesPart(
+    "gradient",
+    ({ params, constants }) => 2 * params.kvRows * params.keys * params.heads * Number(constants.HEAD),
+  ),
 });
 
 /** Every kernel of this file. */

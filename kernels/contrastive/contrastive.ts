@@ -3,6 +3,7 @@
 import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
 import rowsShared from "../lib/rows-shared.wgsl?raw";
 import rowsSubgroup from "../lib/rows-subgroup.wgsl?raw";
+import { perElement } from "../lib/work.ts";
 import { sumLeading } from "../reduce/reduce.ts";
 import contrastiveSource from "./contrastive.wgsl?raw";
 import recallSource from "./recall.wgsl?raw";
@@ -15,6 +16,7 @@ export const contrastive = defineKernel({
   includes,
   bindings: ["s", "temperature", "goal", "ignored", "dy", "+extra", "+y", "+dTemperature"],
   params: { rows: "u32", columns: "u32", hasIgnore: "u32" },
+  flops: perElement("s", 6, { BACKWARD: 2 }),
 });
 
 export const recall = defineKernel({
@@ -23,6 +25,7 @@ export const recall = defineKernel({
   includes,
   bindings: ["s", "goal", "ignored", "dy", "+extra", "+y"],
   params: { rows: "u32", columns: "u32", hasIgnore: "u32", rankTemperature: "f32", recallTemperature: "f32" },
+  flops: perElement("s", 8, { BACKWARD: 3 }),
 });
 
 export const contrastiveKernels = [contrastive, recall];

@@ -3,6 +3,7 @@
 import { defineKernel, type RandomKey, type Tensor, TensorError } from "../../engine/index.ts";
 import randomSource from "../../engine/random.wgsl?raw";
 import { blocks, requireFloat, vectors } from "../lib/items.ts";
+import { perElement } from "../lib/work.ts";
 import source from "./dropout.wgsl?raw";
 
 const kernel = defineKernel({
@@ -11,6 +12,7 @@ const kernel = defineKernel({
   includes: [randomSource],
   bindings: ["x", "residual", "+y"],
   params: { count: "u32", key: "u32", stream: "u32", probability: "f32", factor: "f32" },
+  flops: perElement("y", 2, { HAS_RESIDUAL: 1 }),
 });
 
 export const dropoutKernels = [kernel];

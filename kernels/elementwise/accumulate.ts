@@ -1,6 +1,7 @@
 // Adding into an existing tensor, outside of the graph: how gradients add up.
 import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
 import { blocks, requireFloat, vectors } from "../lib/items.ts";
+import { alsoReads, perElement } from "../lib/work.ts";
 import source from "./accumulate.wgsl?raw";
 
 const accumulate = defineKernel({
@@ -8,6 +9,8 @@ const accumulate = defineKernel({
   source,
   bindings: ["value", "+goal"],
   params: { size: "u32" },
+  flops: perElement("value", 1),
+  bytes: alsoReads("goal"),
 });
 
 export const accumulateKernels = [accumulate];

@@ -3,6 +3,7 @@
 // shapes become one long vector.
 import { defineKernel, type Shape, type Tensor, TensorError } from "../../engine/index.ts";
 import { blocks, requireFloat, vectors } from "../lib/items.ts";
+import { elements } from "../lib/work.ts";
 import source from "./strided.wgsl?raw";
 
 const stridedKernel = defineKernel({
@@ -22,6 +23,10 @@ const stridedKernel = defineKernel({
     strideB1: "u32",
     strideB2: "u32",
     strideB3: "u32",
+  },
+  flops: (launch) => {
+    const each = launch.constants.OP === ops.first ? 0 : launch.constants.OP === ops.negativeMul ? 2 : 1;
+    return each * elements(launch, "y");
   },
 });
 

@@ -2,6 +2,7 @@
 import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
 import geluSource from "../lib/gelu.wgsl?raw";
 import { blocks, requireFloat, vectors } from "../lib/items.ts";
+import { alsoReads, elements, perElement } from "../lib/work.ts";
 import clampSource from "./clamp.wgsl?raw";
 import source from "./unary.wgsl?raw";
 
@@ -11,6 +12,11 @@ const unary = defineKernel({
   includes: [geluSource],
   bindings: ["x", "dy", "+y"],
   params: { count: "u32", operand: "f32" },
+  flops: (launch) => {
+    const { OP, BACKWARD } = launch.constants;
+    const [value, slope] = work[opNames[Number(OP)]!];
+    return (BACKWARD ? slope + 1 : value) * elements(launch, "y");
+  },
 });
 
 const clampKernel = defineKernel({
@@ -18,6 +24,8 @@ const clampKernel = defineKernel({
   source: clampSource,
   bindings: ["+x"],
   params: { size: "u32", low: "f32", high: "f32" },
+  flops: perElement("x", 2),
+  bytes: alsoReads("x"),
 });
 
 export const unaryKernels = [unary, clampKernel];
@@ -38,6 +46,23 @@ const ops = {
 } as const;
 
 type Op = keyof typeof ops;
+
+const opNames = Object.keys(ops) as Op[];
+
+/** Operations of unary.wgsl for a value and for a slope; GELU's are mostly those of erf in lib/gelu.wgsl, 25. */
+const work: Record<Op, readonly [value: number, slope: number]> = {
+  exp: [1, 0],
+  log: [1, 1],
+  sqrt: [1, 1],
+  sigmoid: [3, 2],
+  tanh: [5, 2],
+  relu: [1, 1],
+  gelu: [29, 34],
+  square: [1, 1],
+  reciprocal: [1, 2],
+  scale: [1, 0],
+  add: [1, 0],
+};
 
 /** Ops whose slope is a function of the result; the rest save their input. */
 const savesResult: ReadonlySet<Op> = new Set<Op>(["exp", "sqrt", "sigmoid", "tanh", "reciprocal"]);

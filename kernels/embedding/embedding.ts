@@ -3,6 +3,7 @@ import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
 import { contiguousStrides, strided } from "../elementwise/strided.ts";
 import { blocks, byWidth, requireFloat } from "../lib/items.ts";
 import { rowLanes } from "../lib/rows.ts";
+import { partOf, perElement } from "../lib/work.ts";
 import { sumLeading } from "../reduce/reduce.ts";
 import { windowOf } from "../shape/reshape.ts";
 import forwardSource from "./embedding.wgsl?raw";
@@ -15,6 +16,8 @@ const forwardKernel = byWidth((suffix, include) =>
     includes: [include],
     bindings: ["table", "ids", "+y"],
     params: { count: "u32", length: "u32", rows: "u32" },
+    flops: () => 0,
+    bytes: partOf("y"),
   }),
 );
 const backwardKernel = byWidth((suffix, include) =>
@@ -24,6 +27,8 @@ const backwardKernel = byWidth((suffix, include) =>
     includes: [include, rowLanes],
     bindings: ["dy", "ids", "+dTable"],
     params: { tokens: "u32", length: "u32", rows: "u32", classes: "u32" },
+    flops: perElement("dy", 1),
+    bytes: partOf("dy"),
   }),
 );
 

@@ -2,6 +2,7 @@
 import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
 import { byWidth, requireFloat, rowsOf } from "../lib/items.ts";
 import { rowLanes } from "../lib/rows.ts";
+import { perElement } from "../lib/work.ts";
 import { sumLeading } from "../reduce/reduce.ts";
 import forwardSource from "./layernorm.wgsl?raw";
 import affineSource from "./layernorm-affine.wgsl?raw";
@@ -14,6 +15,7 @@ const forwardKernel = byWidth((suffix, include) =>
     includes: [include, rowLanes],
     bindings: ["x", "residual", "gamma", "beta", "+y", "+moments"],
     params: { rows: "u32", length: "u32", eps: "f32" },
+    flops: perElement("x", 10, { HAS_RESIDUAL: 2 }),
   }),
 );
 const inputKernel = byWidth((suffix, include) =>
@@ -23,6 +25,7 @@ const inputKernel = byWidth((suffix, include) =>
     includes: [include, rowLanes],
     bindings: ["x", "residual", "gamma", "moments", "dy", "+dx"],
     params: { rows: "u32", length: "u32" },
+    flops: perElement("x", 13, { HAS_RESIDUAL: 2 }),
   }),
 );
 const affineKernel = byWidth((suffix, include) =>
@@ -32,6 +35,7 @@ const affineKernel = byWidth((suffix, include) =>
     includes: [include],
     bindings: ["x", "residual", "moments", "dy", "+dGamma", "+dBeta"],
     params: { rows: "u32", length: "u32", rowsPerBlock: "u32", blocks: "u32" },
+    flops: perElement("x", 5, { HAS_RESIDUAL: 1 }),
   }),
 );
 

@@ -2,6 +2,7 @@
 import { defineKernel, type Tensor } from "../../engine/index.ts";
 import { byWidth, requireFloat, rowsOf } from "../lib/items.ts";
 import { rowLanes } from "../lib/rows.ts";
+import { perElement } from "../lib/work.ts";
 import forwardSource from "./normalize.wgsl?raw";
 import backwardSource from "./normalize-backward.wgsl?raw";
 
@@ -14,6 +15,7 @@ const forwardKernel = byWidth((suffix, include) =>
     includes: [include, rowLanes],
     bindings: ["x", "+y", "+norms"],
     params,
+    flops: perElement("x", 3),
   }),
 );
 const backwardKernel = byWidth((suffix, include) =>
@@ -23,6 +25,7 @@ const backwardKernel = byWidth((suffix, include) =>
     includes: [include, rowLanes],
     bindings: ["x", "norms", "dy", "+dx"],
     params,
+    flops: perElement("x", 7),
   }),
 );
 

@@ -1,6 +1,7 @@
 // The optimiser: AdamW over flat buffers, one dispatch each, with the global gradient norm computed and applied on the
 // GPU, so that a step needs no readback.
 import { defineKernel, type Engine, Scalar, type Tensor } from "../../engine/index.ts";
+import { alsoReads, perElement } from "../lib/work.ts";
 import adamwSource from "./adamw.wgsl?raw";
 import squareSumSource from "./square-sum.wgsl?raw";
 
@@ -9,6 +10,8 @@ export const squareSum = defineKernel({
   source: squareSumSource,
   bindings: ["x", "+y"],
   params: { count: "u32", groups: "u32" },
+  // Most of them keep the rounding error of the sum.
+  flops: perElement("x", 4, { SQUARE: 1 }),
 });
 
 export const adamw = defineKernel({
@@ -28,6 +31,8 @@ export const adamw = defineKernel({
     gradientScale: "f32",
     maxNorm: "f32",
   },
+  flops: perElement("gradient", 15),
+  bytes: alsoReads("parameters", "firstMoment", "secondMoment"),
 });
 
 export const optimizerKernels = [squareSum, adamw];

@@ -2,6 +2,7 @@
 // position embeddings (Dosovitskiy et al., "An image is worth 16x16 words", arXiv 2010.11929).
 import { defineKernel, type Shape, sizeOf, type Tensor, TensorError } from "../../engine/index.ts";
 import { blocks, byWidth, requireFloat, vectors } from "../lib/items.ts";
+import { perElement } from "../lib/work.ts";
 import { sumLeading } from "../reduce/reduce.ts";
 import { windowOf } from "../shape/reshape.ts";
 import patchifySource from "./patchify.wgsl?raw";
@@ -22,6 +23,7 @@ const patchifyKernel = byWidth((suffix, include) =>
       gridHeight: "u32",
       gridWidth: "u32",
     },
+    flops: () => 0,
   }),
 );
 
@@ -39,6 +41,7 @@ const pixelsKernel = defineKernel({
     std1: "f32",
     std2: "f32",
   },
+  flops: perElement("y", 3),
 });
 
 const prependKernel = byWidth((suffix, include) =>
@@ -48,6 +51,7 @@ const prependKernel = byWidth((suffix, include) =>
     includes: [include],
     bindings: ["x", "token", "positions", "+y"],
     params: { count: "u32", tokens: "u32", width: "u32" },
+    flops: perElement("y", 1),
   }),
 );
 

@@ -1,7 +1,7 @@
 // What this adapter can do at most, measured by two kernels that do one thing each: multiply-adds in registers, and a
 // copy larger than any cache. The bench and `profile` give shares of it, as a roofline does (Williams, Waterman and
 // Patterson, 2009).
-import { defineKernel, type Engine, type Tensor } from "../../engine/index.ts";
+import { defineKernel, type Engine, sizeOf, type Tensor } from "../../engine/index.ts";
 import copySource from "./copy.wgsl?raw";
 import fmaSource from "./fma.wgsl?raw";
 
@@ -10,12 +10,14 @@ const fmaKernel = defineKernel({
   source: fmaSource,
   bindings: ["+y"],
   params: { steps: "u32", m: "f32", a: "f32" },
+  flops: ({ params, bindings }) => operations(sizeOf(bindings[0]!.shape) / 4, params.steps),
 });
 const copyKernel = defineKernel({
   name: "peak-copy",
   source: copySource,
   bindings: ["x", "+y"],
   params: { quads: "u32" },
+  flops: () => 0,
 });
 
 export const peakKernels = [fmaKernel, copyKernel];
@@ -31,6 +33,8 @@ export interface Peak {
 /** Rounds of one step in fma.wgsl, and elements that its four chains of vec4 hold. */
 const rounds = 8;
 const elements = 16;
+/** Operations of all invocations. */
+const operations = (invocations: number, steps: number) => invocations * steps * rounds * elements * 2;
 /** The chains' fixed point is 1, so that they never come near overflow or denormals. */
 const m = 0.75;
 const a = 0.25;
@@ -77,7 +81,7 @@ export async function measurePeak(engine: Engine): Promise<Peak> {
   from.dispose();
   to.dispose();
   return {
-    gflops: (invocations * steps * rounds * elements * 2) / fma / 1e6,
+    gflops: operations(invocations, steps) / fma / 1e6,
     gbps: (copies * 2 * bytes) / time / 1e6,
   };
 }

@@ -13,6 +13,7 @@ import { expand } from "../elementwise/strided.ts";
 import { multiplyBySlope } from "../elementwise/unary.ts";
 import { items, requireFloat, type Stored } from "../lib/items.ts";
 import { rowLanes } from "../lib/rows.ts";
+import { perElement } from "../lib/work.ts";
 import maxSource from "./max-backward.wgsl?raw";
 import columnsSource from "./reduce-columns.wgsl?raw";
 import rowsSource from "./reduce-rows.wgsl?raw";
@@ -39,6 +40,7 @@ const columnsKernel = variants((name, include) =>
     includes: [include],
     bindings: ["x", "+y"],
     params: { outer: "u32", extent: "u32", inner: "u32", parts: "u32", partSize: "u32", scale: "f32" },
+    flops: perElement("x", 1),
   }),
 );
 
@@ -49,6 +51,7 @@ const rowsKernel = variants((name, include) =>
     includes: [include, rowLanes],
     bindings: ["x", "+y"],
     params: { count: "u32", extent: "u32", parts: "u32", partSize: "u32", scale: "f32" },
+    flops: perElement("x", 1),
   }),
 );
 
@@ -57,6 +60,7 @@ const maxBackward = defineKernel({
   source: maxSource,
   bindings: ["x", "y", "dy", "+dx"],
   params: { outer: "u32", extent: "u32", inner: "u32" },
+  flops: perElement("x", 1),
 });
 
 /** x seen as [outer, extent, inner], to be reduced over `extent`. */

@@ -3,6 +3,7 @@
 import { defineKernel, type Shape, sizeOf, type Tensor, TensorError } from "../../engine/index.ts";
 import { contiguousStrides, strided } from "../elementwise/strided.ts";
 import { blocks, byWidth, requireFloat } from "../lib/items.ts";
+import { partOf } from "../lib/work.ts";
 import windowSource from "./window.wgsl?raw";
 
 const windowKernel = byWidth((suffix, include) =>
@@ -12,6 +13,8 @@ const windowKernel = byWidth((suffix, include) =>
     includes: [include],
     bindings: ["x", "next", "+y"],
     params: { count: "u32", extent: "u32", extentX: "u32", inner: "u32", offset: "i32" },
+    flops: () => 0,
+    bytes: partOf("y"),
   }),
 );
 

@@ -3,6 +3,7 @@ import { defineKernel, type Tensor } from "../../engine/index.ts";
 import { requireFloat, rowsOf } from "../lib/items.ts";
 import edgesSource from "../lib/row-edges.wgsl?raw";
 import { rowLanes } from "../lib/rows.ts";
+import { perElement } from "../lib/work.ts";
 import forwardSource from "./softmax.wgsl?raw";
 import backwardSource from "./softmax-backward.wgsl?raw";
 
@@ -15,6 +16,7 @@ const forwardKernel = defineKernel({
   includes,
   bindings: ["x", "+y"],
   params,
+  flops: perElement("x", 7, { LOG: -2 }),
 });
 const backwardKernel = defineKernel({
   name: "softmax-backward",
@@ -22,6 +24,7 @@ const backwardKernel = defineKernel({
   includes,
   bindings: ["s", "dy", "+y"],
   params,
+  flops: perElement("s", 4),
 });
 
 export const softmaxKernels = [forwardKernel, backwardKernel];

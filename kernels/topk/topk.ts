@@ -1,6 +1,7 @@
 // The k largest scores of each row, for retrieval: long rows are searched in parts, then the parts' winners.
 import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
 import { requireFloat } from "../lib/items.ts";
+import { perElement } from "../lib/work.ts";
 import source from "./topk.wgsl?raw";
 
 const kernel = defineKernel({
@@ -8,6 +9,8 @@ const kernel = defineKernel({
   source,
   bindings: ["x", "indicesIn", "+values", "+indices"],
   params: { count: "u32", extent: "u32", parts: "u32", partSize: "u32", k: "u32", limit: "u32" },
+  // At the least: how often a score gets into the list depends on the scores.
+  flops: perElement("x", 1),
 });
 
 export const topkKernels = [kernel];
