@@ -5,8 +5,17 @@
 // Gradients are taken in the middle of a graph, z = w · op(x / 2) with 1.75 as the gradient of z: a rule that forgets
 // its incoming gradient, or the graph around it, gives other numbers. Both factors are exact in f16.
 
-import { drawValues, type Input, type OpCase } from "../bench/cases/case.ts";
+import { drawInputs, type Input, type OpCase, roundToHalf } from "../bench/cases/case.ts";
+import { relativeError, sampleIndices, sampleSize } from "../bench/cases/compare.ts";
+import { allCases } from "../bench/cases/table.ts";
 import { defineKernel, type Engine, normal, propagate, type Scalar, Tensor } from "../engine/index.ts";
+
+/**
+ * Beyond this many operations a case takes too long with the fallback kernels or in a page. The bench checks it, as it
+ * does all of its cases.
+ */
+const mostFlops = 4e9;
+export const testedCases = allCases.filter(({ bench, flops = 0 }) => !bench || flops <= mostFlops);
 
 /** What came of a case. */
 export interface CaseResult {
@@ -93,7 +102,6 @@ export function addTensors(a: Tensor, b: Tensor): Tensor {
 const inputFactor = 0.5;
 const outputFactor = 1.75;
 const differenceTolerance = 1e-6;
-const sampleSize = 2000;
 
 /** What float64 says of a case. The result is kept, as tests run each case on several engines. */
 interface Expected {
@@ -254,10 +262,7 @@ async function runGradients(engine: Engine, opCase: OpCase, expected: Expected, 
 function expect(opCase: OpCase): Expected {
   const known = expectations.get(opCase);
   if (known) return known;
-  const values = opCase.inputs.map((input, i) => {
-    const drawn = drawValues(input, i + 1);
-    return input.dtype === "f16" ? drawn.map(roundToHalf) : drawn;
-  });
+  const values = drawInputs(opCase);
   const sampled = opCase.referenceAt !== undefined;
   const result = sampled ? null : opCase.reference(values);
   const expected: Expected = {
@@ -309,21 +314,6 @@ function checkFormulas(
   return failures;
 }
 
-/** The largest |a - b| / (|b| + rms(b)); infinite where `a` is not finite or has another length. */
-export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  if (a.length !== b.length) return Number.POSITIVE_INFINITY;
-  let squares = 0;
-  for (let i = 0; i < b.length; i++) squares += b[i]! * b[i]!;
-  const rms = Math.sqrt(squares / b.length);
-  let worst = 0;
-  for (let i = 0; i < b.length; i++) {
-    if (!Number.isFinite(a[i]!)) return Number.POSITIVE_INFINITY;
-    const difference = Math.abs(a[i]! - b[i]!);
-    if (difference > 0) worst = Math.max(worst, difference / (Math.abs(b[i]!) + rms));
-  }
-  return worst;
-}
-
 function carriesGradient(input: Input): boolean {
   return input.grad !== false && (input.dtype ?? "f32").startsWith("f");
 }
@@ -336,18 +326,4 @@ export function thinOut(result: CaseResult): CaseResult {
       : sampleIndices(values.length).map((index) => values[index]!);
   const outputs = Object.entries(result.outputs).map(([label, values]) => [label, thin(values)]);
   return { ...result, outputs: Object.fromEntries(outputs) };
-}
-
-/** Where a large result is looked at: the ends, and places between that no tiling favours. */
-function sampleIndices(size: number): number[] {
-  const step = Math.max(1, Math.floor(size / sampleSize)) | 1;
-  const indices = [size - 1];
-  for (let index = 0; index < size; index += step) indices.push(index);
-  return indices;
-}
-
-/** The nearest number that f16 has, for numbers of ordinary size, where f16 has 11 significant bits. */
-function roundToHalf(value: number): number {
-  const unit = 2 ** (Math.max(Math.floor(Math.log2(Math.abs(value) || 1)), -14) - 10);
-  return Math.round(value / unit) * unit;
 }

@@ -229,14 +229,16 @@ async function report(
   await writeReport({ file, title: config.name, command, steps, metrics, sheet, pictures: dataset.pictures });
 }
 
-async function loadDataset(config: RunConfig, events: RunEvents): Promise<Dataset> {
+/** The data set that a configuration names. */
+export async function loadDataset(config: RunConfig, events: Pick<RunEvents, "progress">): Promise<Dataset> {
   return loadEmoji({
     size: config.model.vision.imageSize,
     onProgress: (done, total) => events.progress("decoding pictures", done, total),
   });
 }
 
-async function makeTokenizer(config: RunConfig, dataset: Dataset): Promise<Tokenizer> {
+/** A fresh run's tokenizer. */
+export async function makeTokenizer(config: RunConfig, dataset: Dataset): Promise<Tokenizer> {
   const full = await bertVocabulary();
   return new Tokenizer(config.data.vocabulary === "bert" ? full : subsetVocabulary(full, dataset.texts()));
 }

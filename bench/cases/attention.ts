@@ -196,7 +196,11 @@ function attentionCase(label: string, spec: AttentionSpec): OpCase {
     },
     flops: 4 * batch * heads * queries * keys * headSize,
     ...(bench
-      ? { bench, referenceAt: (values, index) => attendAt(layout, values[0]!, kvOf(values), index) }
+      ? {
+          // Two products forward, five backward, as the scores are computed again.
+          bench: { peer: { op: "attention", heads }, backward: 3.5 },
+          referenceAt: (values, index) => attendAt(layout, values[0]!, kvOf(values), index),
+        }
       : {}),
   };
 }

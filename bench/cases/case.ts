@@ -14,6 +14,24 @@ export interface Input {
   grad?: boolean;
 }
 
+/** What an engine of others must compute for the same result, the inputs being those of the case in their order. */
+export type PeerOp =
+  | { op: "matmul"; transposeA: boolean; transposeB: boolean; scale: number }
+  /** x weightᵀ, + bias, GELU, + residual, where the case has them. */
+  | { op: "linear"; gelu: boolean }
+  | { op: "softmax" | "gelu" }
+  | { op: "layernorm"; eps: number }
+  /** Columns q | k | v of one tensor, or of q and k | v; scores scaled by 1 / sqrt(head size). */
+  | { op: "attention"; heads: number };
+
+/** How the bench runs a case. */
+export interface Bench {
+  /** None: there is nothing to compare with. */
+  peer?: PeerOp;
+  /** Operations of forward and backward together over those of forward: the bench then times both. */
+  backward?: number;
+}
+
 /** One op at one size. */
 export interface OpCase {
   /** "op variant sizes dtype", unique in the table. */
@@ -28,14 +46,21 @@ export interface OpCase {
   tolerance?: number;
   /** Floating-point operations of the forward pass, for the bench. */
   flops?: number;
-  /** A size of the bench: tests check its forward pass only, and not at all where the adapter is very slow. */
-  bench?: boolean;
+  /** Set at sizes of the bench: tests check their forward pass only, and not at all where that takes too long. */
+  bench?: Bench | false;
   /** One element of the result in float64, where all take too long; tests then compare a sample of elements. */
   referenceAt?(values: Float64Array[], index: number): number;
 }
 
-/** The values of an input: the same in every run and on every machine. f16 inputs are rounded by the caller. */
-export function drawValues(input: Input, seed: number): Float64Array {
+/** The values of a case's inputs: the same in every run and on every machine, rounded to what the dtypes hold. */
+export function drawInputs({ inputs }: OpCase): Float64Array[] {
+  return inputs.map((input, i) => {
+    const drawn = drawValues(input, i + 1);
+    return input.dtype === "f16" ? drawn.map(roundToHalf) : drawn;
+  });
+}
+
+function drawValues(input: Input, seed: number): Float64Array {
   const size = input.shape.reduce((a, b) => a * b, 1);
   const key = { key: seed, stream: 0 };
   const draw = input.draw ?? "normal";
@@ -45,4 +70,10 @@ export function drawValues(input: Input, seed: number): Float64Array {
     if (draw === "positive") return Math.fround(0.1 + uniform(key, i));
     return Math.fround(uniform(key, i));
   });
+}
+
+/** The nearest number that f16 has, for numbers of ordinary size, where f16 has 11 significant bits. */
+export function roundToHalf(value: number): number {
+  const unit = 2 ** (Math.max(Math.floor(Math.log2(Math.abs(value) || 1)), -14) - 10);
+  return Math.round(value / unit) * unit;
 }

@@ -31,7 +31,7 @@ function embeddingCase(
       });
       return [dTable, null];
     },
-    bench,
+    bench: bench && {},
   };
 }
 

@@ -67,7 +67,7 @@ function layernormCase(spec: Spec): OpCase {
       );
       return [dx, dGamma, sumRows(dy, length), ...(spec.residual ? [dx] : [])];
     },
-    bench,
+    bench: bench && (dtype === "f32" && !spec.residual ? { peer: { op: "layernorm", eps } } : {}),
   };
 }
 

@@ -2,7 +2,7 @@
 // branch on (multiples of 4, tiles of 16 and 32 rows, short and long sums).
 import type { DType } from "../../engine/index.ts";
 import { linear, matmul } from "../../kernels/matmul/matmul.ts";
-import type { Input, OpCase } from "./case.ts";
+import type { Input, OpCase, PeerOp } from "./case.ts";
 import { gelu, geluSlope, type ProductSizes, product, productAt, sumRows } from "./reference.ts";
 
 interface MatmulSpec extends ProductSizes {
@@ -27,8 +27,17 @@ function matmulCase(label: string, spec: MatmulSpec): OpCase {
     reference: ([a, b]) => product(a!, b!, sizes),
     gradients: ([a, b], dy) => matmulGradients(a!, b!, dy, sizes),
     flops: 2 * batch * m * n * k,
-    ...(bench ? { bench, referenceAt: ([a, b], index) => productAt(a!, b!, sizes, index) } : {}),
+    ...(bench
+      ? {
+          bench: dtype === "f32" && !sharedB ? { peer: peerMatmul(spec) } : {},
+          referenceAt: ([a, b], index) => productAt(a!, b!, sizes, index),
+        }
+      : {}),
   };
+}
+
+function peerMatmul({ transposeA = false, transposeB = false, scale = 1 }: MatmulSpec): PeerOp {
+  return { op: "matmul", transposeA, transposeB, scale };
 }
 
 /** dA = scale dY Bᵀ and dB = scale Aᵀ dY, stored as the operands are. */
@@ -120,7 +129,12 @@ function linearCase(spec: LinearSpec): OpCase {
       return [dx, dWeight, ...(spec.bias ? [sumRows(dPre, n)] : []), ...(spec.residual ? [dy] : [])];
     },
     flops: 2 * m * n * k,
-    ...(bench ? { bench, referenceAt: at } : {}),
+    ...(bench
+      ? {
+          bench: dtype === "f32" ? { peer: { op: "linear", gelu: spec.gelu ?? false } } : {},
+          referenceAt: at,
+        }
+      : {}),
   };
 }
 
@@ -138,6 +152,24 @@ const epilogues = [
   { bias: true, gelu: true },
   { bias: true, residual: true },
   { bias: true, gelu: true, residual: true },
+];
+
+const benchSides = [64, 128, 256, 512, 1024, 2048];
+/** Products of BLIP-base's ViT at 384 pixels (577 tokens), of ViT-base at 224 (197), and of emoji-tiny. */
+const benchShapes = [
+  { m: 577, n: 3072, k: 768 },
+  { m: 197, n: 768, k: 768 },
+  // Attention's scores, and the gradients of weights: fc1's of BLIP-base and of emoji-tiny.
+  { leading: [12], m: 577, n: 577, k: 64, transposeB: true },
+  { m: 3072, n: 768, k: 577, transposeA: true },
+  { m: 384, n: 96, k: 640, transposeA: true },
+];
+/** Layers: fc1 and fc2 of BLIP-base, fused QKV and fc1 of emoji-tiny's pictures (128 of 5 tokens). */
+const benchLinears = [
+  { m: 577, n: 3072, k: 768, gelu: true },
+  { m: 577, n: 768, k: 3072 },
+  { m: 640, n: 288, k: 96 },
+  { m: 640, n: 384, k: 96, gelu: true },
 ];
 
 export const matmulCases: OpCase[] = [
@@ -166,8 +198,9 @@ export const matmulCases: OpCase[] = [
   matmulCase("scaled-batch", { leading: [2], m: 12, n: 12, k: 8, scale: -3, transposeB: true }),
   matmulCase("long", { m: 20, n: 12, k: 1000, transposeB: true }),
   matmulCase("tall", { m: 1088, n: 96, k: 384 }),
-  matmulCase("bench", { m: 512, n: 512, k: 512, bench: true }),
+  ...benchSides.map((side) => matmulCase("bench", { m: side, n: side, k: side, bench: true })),
   matmulCase("bench", { m: 512, n: 512, k: 512, dtype: "f16", bench: true }),
+  ...benchShapes.map((shape) => matmulCase("bench", { ...shape, bench: true })),
   ...epilogues.flatMap((epilogue) => [
     linearCase({ m: 18, n: 24, k: 12, ...epilogue }),
     linearCase({ m: 5, n: 7, k: 11, ...epilogue }),
@@ -175,5 +208,5 @@ export const matmulCases: OpCase[] = [
   ]),
   linearCase({ m: 6, n: 8, k: 20, leading: [2, 3], bias: true, gelu: true }),
   linearCase({ m: 70, n: 72, k: 40, bias: true, gelu: true, residual: true }),
-  linearCase({ m: 577, n: 768, k: 3072, bias: true, bench: true }),
+  ...benchLinears.map((spec) => linearCase({ ...spec, bias: true, bench: true })),
 ];

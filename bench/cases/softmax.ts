@@ -35,7 +35,7 @@ function softmaxCase(shape: number[], log = false, dtype: DType = "f32", bench =
       }
       return [dx];
     },
-    bench,
+    bench: bench && { peer: { op: "softmax" } },
   };
 }
 

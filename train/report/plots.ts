@@ -26,7 +26,17 @@ export const RANKS = [
   ["R@50", "r50"],
 ] as const satisfies readonly (readonly [string, keyof Recall])[];
 
-// Layers are put together at run time, which Vega-Lite's own types (unions of hundreds) cannot follow.
+/** Draws a Vega-Lite specification; Vega-Lite's own types (unions of hundreds) can't follow those made at run time. */
+export async function toSvg(spec: object): Promise<string> {
+  const { spec: compiled } = compile(spec as TopLevelSpec);
+  const view = new vega.View(vega.parse(compiled), { renderer: "none" });
+  try {
+    return await view.toSVG();
+  } finally {
+    view.finalize();
+  }
+}
+
 async function draw(spec: Record<string, unknown>, label: string): Promise<Markup> {
   const whole = {
     width: WIDTH,
@@ -55,16 +65,10 @@ async function draw(spec: Record<string, unknown>, label: string): Promise<Marku
       },
     },
   };
-  const compiled = compile(whole as unknown as TopLevelSpec);
-  const view = new vega.View(vega.parse(compiled.spec), { renderer: "none" });
-  try {
-    const svg = await view.toSVG();
-    // The page needs neither namespaces nor a fixed size: the drawing shrinks with its column.
-    const box = /viewBox="([^"]*)"/.exec(svg)?.[1] ?? "";
-    return html`<svg viewBox="${box}" role="img" aria-label="${label}">${raw(svg.slice(svg.indexOf(">") + 1))}`;
-  } finally {
-    view.finalize();
-  }
+  const svg = await toSvg(whole);
+  // The page needs neither namespaces nor a fixed size: the drawing shrinks with its column.
+  const box = /viewBox="([^"]*)"/.exec(svg)?.[1] ?? "";
+  return html`<svg viewBox="${box}" role="img" aria-label="${label}">${raw(svg.slice(svg.indexOf(">") + 1))}`;
 }
 
 interface Point {

@@ -1,0 +1,150 @@
+// The bench's command line; README.md has its table.
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { cac } from "cac";
+import { coldStart } from "./cold-start.ts";
+import { measureGrowth } from "./growth.ts";
+import type { OurSide } from "./ours.ts";
+import { installPeers, startPeers } from "./peers.ts";
+import { ask } from "./protocol.ts";
+import { writeReport } from "./report.ts";
+import { type CaseResult, geomean, type Results, resultsSchema, slug } from "./results.ts";
+import { MismatchError, measure, type Plan } from "./run.ts";
+import { subjects } from "./subjects.ts";
+
+interface Flags {
+  peers?: boolean;
+  json?: string;
+  quick?: boolean;
+  filter?: string;
+  record?: boolean;
+  growth?: boolean;
+  report?: boolean;
+}
+
+const resultsFolder = fileURLToPath(new URL("./results/", import.meta.url));
+/** Seconds after which --quick starts no further case, so that it ends within a minute. */
+const quickSeconds = 40;
+
+const say = (text: string) => console.log(text);
+
+async function save(path: string, value: unknown): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, `${JSON.stringify(value, null, 2)}\n`);
+  say(`Wrote ${path}`);
+}
+
+function line({ name, ours_ms, peers, ratio_best_peer, gflops, fraction_of_peak }: CaseResult): string {
+  const parts = [
+    `${ours_ms.toPrecision(3)} ms`,
+    ...(gflops === null ? [] : [`${gflops.toPrecision(3)} GFLOP/s`]),
+    ...(fraction_of_peak === null ? [] : [`${Math.round(fraction_of_peak * 100)} % of peak`]),
+    ...Object.entries(peers).map(([peer, time]) => `${peer} ${time.toPrecision(3)} ms`),
+    ...(ratio_best_peer === null ? [] : [`ratio ${ratio_best_peer.toFixed(2)}`]),
+  ];
+  return `  ${name}: ${parts.join(", ")}`;
+}
+
+/** Measures what the flags ask for. Returns whether all went well. */
+async function bench(flags: Flags): Promise<boolean> {
+  const started = performance.now();
+  const seconds = () => (performance.now() - started) / 1000;
+  if (flags.peers) installPeers(say);
+  const { side: ours, end } = ask<OurSide>("ours.ts");
+  const ends = [end];
+  try {
+    const adapter = (await ours.open())!;
+    const peers = flags.peers ? await startPeers(adapter, say) : [];
+    ends.push(...peers.map((peer) => peer.end));
+    const peak = await ours.peak();
+    say(`${adapter}: ${peak.gflops.toFixed(1)} GFLOP/s, ${peak.gbps.toFixed(1)} GB/s at most`);
+    const plan: Plan = {
+      ...{ ours, peers, peak, message: say },
+      rounds: flags.quick ? 3 : 7,
+      batch: flags.quick ? 20 : 50,
+    };
+    const cases: CaseResult[] = [];
+    let failed = false;
+    const chosen = subjects.filter(
+      ({ name, quick }) =>
+        (!flags.quick || quick) &&
+        (!flags.filter || `${flags.filter}`.split(",").some((part) => name.includes(part))),
+    );
+    for (const subject of chosen) {
+      if (flags.quick && seconds() > quickSeconds) {
+        say(`Left out for time: ${subject.name}`);
+        continue;
+      }
+      try {
+        const result = await measure(subject, plan);
+        cases.push(result);
+        say(line(result));
+      } catch (error) {
+        failed = true;
+        console.error(error instanceof MismatchError ? `WRONG: ${error.message}` : error);
+      }
+    }
+    const single = (name: string, ours_ms: number) => {
+      const result = {
+        name,
+        ours_ms,
+        peers: {},
+        ratio_best_peer: null,
+        gflops: null,
+        fraction_of_peak: null,
+      };
+      cases.push(result);
+      say(line(result));
+    };
+    if (!flags.quick && !flags.filter) {
+      const { milliseconds, dispatches } = await ours.replayTime();
+      single(`host time of a replay, a dispatch of ${dispatches} of the ViT step`, milliseconds);
+      single("cold start, from process start to emoji-tiny's first step", await coldStart());
+    }
+    const results: Results = resultsSchema.parse({
+      adapter,
+      cases,
+      geomean_ratio: geomean(cases.map(({ ratio_best_peer }) => ratio_best_peer)),
+    });
+    if (results.geomean_ratio !== null)
+      say(`Geometric mean of (best WebGPU peer / ours): ${results.geomean_ratio.toFixed(2)}`);
+    if (flags.json) await save(flags.json, results);
+    if (flags.record) await save(join(resultsFolder, `${slug(adapter)}.json`), results);
+    if (flags.growth) {
+      const growth = await measureGrowth(adapter, ours, say);
+      await save(join(resultsFolder, `${slug(adapter)}-growth.json`), growth);
+    }
+    return !failed;
+  } finally {
+    for (const end of ends) end();
+  }
+}
+
+const cli = cac("npm run bench --");
+cli
+  .command("", "Measures the op table and whole training steps on this machine's adapter")
+  .option("--peers", "Measure tfjs, jax-js and onnxruntime as well; installs them when first used")
+  .option("--json <file>", "Write the results as JSON")
+  .option("--quick", "A few cases, within a minute")
+  .option("--filter <text>", "Only cases whose names contain this, or one of these between commas")
+  .option("--growth", "Also measure how a step's time and memory grow; written to bench/results")
+  .option(
+    "--record",
+    "Write the results to bench/results under the adapter's name, and redraw docs/performance.md",
+  )
+  .option("--report", "Only redraw docs/performance.md from bench/results")
+  .action(async (flags: Flags) => {
+    if (!flags.report && !(await bench(flags))) process.exitCode = 1;
+    if (flags.report || flags.record || flags.growth) await writeReport(say);
+  });
+cli.help();
+
+try {
+  cli.parse(process.argv, { run: false });
+  await cli.runMatchedCommand();
+  process.exit(process.exitCode ?? 0);
+} catch (error) {
+  console.error(error);
+  process.exit(1);
+}

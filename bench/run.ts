@@ -1,0 +1,142 @@
+// The measuring itself. For each case every engine computes the same job, results are held against each other, and then
+// the engines take turns: one batch of runs each, round after round, so that what the machine does on the side hits all
+// alike. A batch lasts at least a few times what a question to another process costs. benny times the batches; the
+// median over the rounds counts.
+import benny from "benny";
+import type { Peak } from "../kernels/peak/peak.ts";
+import { relativeError } from "./cases/compare.ts";
+import type { Outputs, Side } from "./protocol.ts";
+import { type CaseResult, median, ratioOf } from "./results.ts";
+import type { Measured } from "./subjects.ts";
+
+/** An engine of others, by the name that the results give it. */
+export interface Peer {
+  name: string;
+  side: Side;
+}
+
+export interface Plan {
+  ours: Side;
+  peers: readonly Peer[];
+  peak: Peak;
+  /** Batches of each engine. */
+  rounds: number;
+  /** Milliseconds that a batch takes at least. */
+  batch: number;
+  /** A line for the user. */
+  message(text: string): void;
+}
+
+/** Results of engines differ, or one of ours is wrong. */
+export class MismatchError extends Error {
+  override name = "MismatchError";
+}
+
+/** A run longer than this is measured in fewer rounds. */
+const longRun = 1000;
+const longRounds = 3;
+
+interface Entrant {
+  name: string;
+  side: Side;
+  /** Milliseconds of a run, about. */
+  once: number;
+  /** Runs in a batch. */
+  times: number;
+  samples: number[];
+}
+
+/** Measures one case. Throws MismatchError where results differ, and whatever our engine throws. */
+export async function measure(subject: Measured, plan: Plan): Promise<CaseResult> {
+  const { ours, peers, peak, message } = plan;
+  const job = subject.job();
+  const entrants: Entrant[] = [];
+  const wrong: string[] = [];
+  try {
+    const outputs = await enter({ name: "ours", side: ours }, entrants);
+    const error = subject.check?.(outputs!) ?? 0;
+    if (!(error <= 1)) wrong.push(`ours is ${error.toPrecision(3)} times the allowed error from float64`);
+    for (const peer of subject.peers ? peers : []) {
+      try {
+        const others = await enter(peer, entrants);
+        if (others) wrong.push(...compare(peer.name, others, outputs!, subject.tolerance));
+      } catch (cause) {
+        message(`  ${peer.name} failed and does not count: ${(cause as Error).message.split("\n")[0]}`);
+      }
+    }
+    if (wrong.length > 0) throw new MismatchError(`${subject.name}: ${wrong.join("; ")}.`);
+    await race(subject.name, entrants, plan);
+  } finally {
+    for (const { side } of [{ side: ours }, ...peers]) await side.release().catch(() => {});
+  }
+
+  const times = Object.fromEntries(entrants.map(({ name, samples }) => [name, median(samples)]));
+  const { ours: ours_ms, ...others } = times as { ours: number };
+  const perSecond = (count: number) => count / ours_ms / 1e6;
+  const gflops = subject.flops === null ? null : perSecond(subject.flops);
+  return {
+    name: subject.name,
+    ours_ms,
+    peers: others,
+    ratio_best_peer: ratioOf(ours_ms, others),
+    gflops,
+    fraction_of_peak:
+      gflops !== null
+        ? gflops / peak.gflops
+        : subject.bytes !== null
+          ? perSecond(subject.bytes) / peak.gbps
+          : null,
+  };
+
+  /** Prepares the job on an engine and finds how many runs make a batch. Null where the engine can't. */
+  async function enter({ name, side }: Peer, into: Entrant[]): Promise<Outputs | null> {
+    const outputs = await side.prepare(job);
+    if (!outputs) return null;
+    let once = await side.run(1);
+    // After a short run, a cold cache says more than the kernel.
+    if (once < plan.batch) once = await side.run(1);
+    into.push({ name, side, once, times: Math.max(1, Math.ceil(plan.batch / once)), samples: [] });
+    return outputs;
+  }
+}
+
+/** Lines about outputs that differ. */
+function compare(name: string, theirs: Outputs, ours: Outputs, tolerance: number): string[] {
+  return Object.keys({ ...ours, ...theirs }).flatMap((key) => {
+    const error = relativeError(theirs[key] ?? [], ours[key] ?? []);
+    return error <= tolerance
+      ? []
+      : [`${key} of ${name} differs from ours by ${error.toPrecision(3)}, allowed ${tolerance}`];
+  });
+}
+
+/** Lets the engines take turns, and fills their samples with milliseconds a run. */
+async function race(title: string, entrants: Entrant[], plan: Plan): Promise<void> {
+  const long = entrants.some(({ once }) => once > longRun);
+  const turns = Array.from(
+    { length: long ? Math.min(longRounds, plan.rounds) : plan.rounds },
+    () => entrants,
+  ).flat();
+  const failures: Error[] = [];
+  const cases = turns.map(({ name, side, times }, turn) => {
+    // benny calls a case once to see whether it is asynchronous, and does not wait for it.
+    let asked = false;
+    const batch = async () => {
+      // benny waits for ever where a case fails.
+      if (asked) await side.run(times).catch((error: Error) => failures.push(error));
+      asked = true;
+    };
+    return benny.add(`${turn} ${name}`, () => batch, {
+      minSamples: 1,
+      maxTime: 0,
+      minTime: 1e-3,
+      initCount: 1,
+    });
+  });
+  const { results } = await benny.suite(title, ...cases);
+  if (failures.length > 0) throw failures[0];
+  results.forEach(({ details }, turn) => {
+    const { samples, times } = turns[turn]!;
+    for (const seconds of details.sampleResults) samples.push((seconds * 1000) / times);
+  });
+}

@@ -1,0 +1,128 @@
+// What the bench measures: the op table's bench sizes, forward and where they say so backward too, the optimiser, and
+// whole training steps.
+import { drawInputs, type OpCase } from "./cases/case.ts";
+import { relativeError, sampleIndices } from "./cases/compare.ts";
+import { allCases } from "./cases/table.ts";
+import type { Job, Outputs } from "./protocol.ts";
+import { benchVit, numbers, vitConfig, vitFlops } from "./steps.ts";
+
+export interface Measured {
+  name: string;
+  /** Made when its turn has come: inputs are large. */
+  job(): Job;
+  /** Whether engines of others are asked. */
+  peers: boolean;
+  /** Operations of a run; null where memory or the host is what counts. */
+  flops: number | null;
+  /** Bytes that a run must at least read and write, for what has few operations. */
+  bytes: number | null;
+  /** Allowed relative error between engines. */
+  tolerance: number;
+  /** The largest relative error of our outputs against float64, where the table can tell. */
+  check?(outputs: Outputs): number;
+  /** Part of --quick. */
+  quick: boolean;
+}
+
+const millions = 10_000_000;
+
+/** The cases whose names begin so, with their forward pass, are those of --quick. */
+const quickNames = [
+  "matmul bench nn 512x512x512 f32",
+  "linear bias+gelu 577x3072x768 f32",
+  "softmax 6924x577 f32",
+  "layernorm 4616x768 f32",
+  "gelu 577x3072 f32",
+  "selfAttention bench",
+  "crossAttention bench",
+];
+
+const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
+const bytesOf = { f32: 4, u32: 4, i32: 4, f16: 2 };
+
+/** Our own tolerance against float64, as in the tests. */
+const isHalf = (opCase: OpCase) => opCase.inputs.some(({ dtype }) => dtype === "f16");
+export const toleranceOf = (opCase: OpCase) => opCase.tolerance ?? (isHalf(opCase) ? 5e-3 : 1e-5);
+
+function checkForward(opCase: OpCase, values: Float64Array[], result: Float32Array): number {
+  // A sample could miss a single one.
+  if (!result.every(Number.isFinite)) return Number.POSITIVE_INFINITY;
+  if (!opCase.referenceAt) return relativeError(result, opCase.reference(values));
+  const indices = sampleIndices(result.length);
+  return relativeError(
+    Float64Array.from(indices, (index) => result[index]!),
+    Float64Array.from(indices, (index) => opCase.referenceAt!(values, index)),
+  );
+}
+
+/** A case of the table; `weighted` with its backward pass. */
+export function ofCase(opCase: OpCase, weighted = false): Measured {
+  const { name, inputs, flops } = opCase;
+  const { peer = null, backward = 1 } = opCase.bench || {};
+  let values: Float64Array[] = [];
+  const bytes = inputs.reduce((sum, { shape, dtype = "f32" }) => sum + sizeOf(shape) * bytesOf[dtype], 0);
+  // Of those that have no operations worth counting, the result is as large as the first input.
+  const first = inputs[0]!;
+  return {
+    name: weighted ? `${name}, forward and backward` : name,
+    job() {
+      values = drawInputs(opCase);
+      return {
+        kind: "op",
+        name,
+        peer,
+        inputs: inputs.map(({ name, shape, dtype = "f32" }, i) => ({
+          name,
+          shape,
+          dtype,
+          values: Float32Array.from(values[i]!),
+        })),
+        weights: weighted ? numbers(resultSize(opCase), 7) : null,
+      };
+    },
+    peers: peer !== null,
+    flops: flops === undefined ? null : flops * (weighted ? backward : 1),
+    bytes: flops === undefined ? bytes + sizeOf(first.shape) * bytesOf[first.dtype ?? "f32"] : null,
+    tolerance: 1e-4,
+    check: (outputs) => checkForward(opCase, values, outputs.result!) / toleranceOf(opCase),
+    quick: quickNames.some((quick) => name.startsWith(quick)),
+  };
+}
+
+/** Elements of an attention's result: as many as the queries have, without k and v beside them. */
+function resultSize({ inputs }: OpCase): number {
+  return sizeOf(inputs[0]!.shape) / (inputs.length === 1 ? 3 : 1);
+}
+
+function step(name: string, kind: "vit" | "emoji", eager: boolean): Measured {
+  return {
+    name: `${name}${eager ? ", eager" : ""}`,
+    job: () => ({ kind, eager }),
+    peers: kind === "vit" && !eager,
+    flops: kind === "vit" ? vitFlops(vitConfig(benchVit)) : null,
+    bytes: null,
+    tolerance: 1e-3,
+    quick: kind === "vit" && !eager,
+  };
+}
+
+export const subjects: Measured[] = [
+  ...allCases.flatMap((opCase) => {
+    if (!opCase.bench) return [];
+    return [ofCase(opCase), ...(opCase.bench.backward ? [ofCase(opCase, true)] : [])];
+  }),
+  {
+    name: "AdamW on 10 M parameters",
+    job: () => ({ kind: "adamw", size: millions }),
+    peers: true,
+    flops: null,
+    // Parameters and two moments are read and written, the gradient is read.
+    bytes: 7 * 4 * millions,
+    tolerance: 1e-4,
+    quick: false,
+  },
+  ...[false, true].flatMap((eager) => [
+    step("training step of ViT-Tiny, 12 blocks", "vit", eager),
+    step("training step of emoji-tiny", "emoji", eager),
+  ]),
+];
