@@ -1,16 +1,18 @@
 // softmax(scale Q Kᵀ + mask) V with an online softmax, so that the scores never reach memory: Milakov and Gimelshein,
-// "Online normalizer calculation for softmax" (2018), and Dao et al., "FlashAttention" (2022). One group of lanes per
-// (batch row, head, tile of 8 queries); lanes hold keys in the scores and head columns in the result.
-// Host side: attention.ts. Constants: HEAD, DROPOUT.
+// "Online normalizer calculation for softmax" (2018), and Dao et al., "FlashAttention" (2022). A workgroup has LANES *
+// OWN queries of one head; keys pass in blocks, whose scores stay in registers until the block's maximum is known.
+// Host side: attention.ts. Constants: HEAD, OWN, DROPOUT.
 
 struct Params {
   batch: u32,
   heads: u32,
   queries: u32,
   keys: u32,
-  // Tiles of one head, and of all.
+  // Tiles (workgroups) of one head, and of all.
   tiles: u32,
   allTiles: u32,
+  // QUADS.
+  quads: u32,
   // In quads: from one token to the next, and where K and V start in a token of `kv`.
   qStride: u32,
   kvStride: u32,
@@ -25,22 +27,26 @@ struct Params {
   // Flags. They are no constants, because pipelines of this size take long to compile.
   hasMask: u32,
   hasSource: u32,
-  saveLse: u32,
+  save: u32,
 }
 
 @group(0) @binding(0) var<storage, read> q: array<Vec>;
 @group(0) @binding(1) var<storage, read> kv: array<Vec>;
 @group(0) @binding(2) var<storage, read> mask: array<u32>;
 @group(0) @binding(3) var<storage, read> source: array<u32>;
-@group(0) @binding(4) var<storage, read_write> lse: array<f32>;
+// For each batch row, head and query the log-sum-exp of its scores, base 2; the second half is for the backward pass.
+@group(0) @binding(4) var<storage, read_write> statistics: array<vec2f>;
 @group(0) @binding(5) var<storage, read_write> y: array<Vec>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-fn loadRow(which: u32, at: u32) -> vec4f {
-  return vec4f(q[at]);
-}
+const KEYS = 0u;
+const VALUES = 1u;
+const QUERIES = 2u;
 
-fn loadColumn(which: u32, at: u32) -> vec4f {
+fn load(which: u32, at: u32) -> vec4f {
+  if (which == QUERIES) {
+    return vec4f(q[at]);
+  }
   return vec4f(kv[at]);
 }
 
@@ -51,7 +57,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
     return;
   }
   let lane = lanes.index;
-  let row0 = tile % params.tiles * ROWS;
+  let row0 = tile % params.tiles * LANES * OWN + lane;
   let group = tile / params.tiles;
   let head = group % params.heads;
   let b = group / params.heads;
@@ -64,53 +70,69 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
   let keys = Operand(kvBase + params.kOffset, params.kvStride, params.keys);
   let values = Operand(kvBase + params.vOffset, params.kvStride, params.keys);
 
-  var sums: array<array<vec4f, SLOTS>, ROWS>;
-  var top: array<f32, ROWS>;
-  // Each lane's part of the softmax's denominator; the lanes' parts are added at the end.
-  var total: array<f32, ROWS>;
-  for (var i = 0u; i < ROWS; i++) {
+  var query: array<Row, OWN>;
+  var sums: array<Row, OWN>;
+  var top: array<f32, OWN>;
+  var total: array<f32, OWN>;
+  for (var i = 0u; i < OWN; i++) {
+    query[i] = ownRow(QUERIES, tokenAt(queries, row0 + i * LANES), params.scale);
     top[i] = LOWEST;
   }
-  for (var key0 = 0u; key0 < params.keys; key0 += 4u * LANES) {
-    var p = scores(0u, queries, row0, keys, key0, params.scale, lane);
-    let key = key0 + 4u * lane + vec4u(0u, 1u, 2u, 3u);
-    let visible = attended(b, key);
-    var newTop: array<f32, ROWS>;
-    for (var i = 0u; i < ROWS; i++) {
-      p[i] = select(vec4f(LOWEST), p[i], visible);
-      newTop[i] = max(max(max(p[i].x, p[i].y), max(p[i].z, p[i].w)), top[i]);
-    }
-    maxOverLanes(&newTop, lane);
-    for (var i = 0u; i < ROWS; i++) {
-      let decay = exp2(top[i] - newTop[i]);
-      top[i] = newTop[i];
-      p[i] = select(vec4f(0.0), exp2(p[i] - newTop[i]), visible);
-      total[i] = total[i] * decay + dot(p[i], vec4f(1.0));
-      for (var slot = 0u; slot < SLOTS; slot++) {
-        sums[i][slot] *= decay;
-      }
-      if (DROPOUT) {
-        p[i] *= dropoutFactor((group * params.queries + row0 + i) * params.keys + key);
-      }
-    }
-    addProduct(&sums, &p, 1u, values, key0, lane);
-  }
-
-  sumOverLanes(&total, lane);
-  for (var i = 0u; i < ROWS; i++) {
-    if (row0 + i < params.queries) {
-      // Where no key is visible the result is zero.
-      let inverse = select(0.0, 1.0 / total[i], total[i] > 0.0);
-      let at = ((b * params.queries + row0 + i) * params.heads + head) * QUADS;
-      for (var slot = 0u; slot < SLOTS; slot++) {
-        let quad = slot * LANES + lane;
-        if (quad < QUADS) {
-          y[at + quad] = Vec(inverse * sums[i][slot]);
+  for (var key0 = 0u; key0 < params.keys; key0 += BLOCK) {
+    let count = min(BLOCK, params.keys - key0);
+    stage(KEYS, keys, key0, lane);
+    stage(VALUES, values, key0, lane);
+    var scores: array<array<f32, BLOCK>, OWN>;
+    for (var j = 0u; j < count; j++) {
+      var key = passingRow(KEYS, keys, key0, j, lane);
+      let visible = attended(b, key0 + j);
+      for (var i = 0u; i < OWN; i++) {
+        let score = select(LOWEST, product(&query[i], &key), visible);
+        for (var e = 0u; e < BLOCK; e++) {
+          scores[i][e] = select(scores[i][e], score, j == e);
         }
       }
-      if (params.saveLse != 0u && lane == 0u) {
-        // Base 2. Without a visible key it is so high that every probability comes out as zero again.
-        lse[group * params.queries + row0 + i] = select(-LOWEST, top[i] + log2(total[i]), total[i] > 0.0);
+    }
+    for (var i = 0u; i < OWN; i++) {
+      var newTop = top[i];
+      for (var e = 0u; e < BLOCK; e++) {
+        newTop = max(newTop, select(LOWEST, scores[i][e], e < count));
+      }
+      let decay = exp2(top[i] - newTop);
+      top[i] = newTop;
+      total[i] *= decay;
+      for (var d = 0u; d < QUADS; d++) {
+        sums[i][d] *= decay;
+      }
+    }
+    for (var j = 0u; j < count; j++) {
+      var value = passingRow(VALUES, values, key0, j, lane);
+      for (var i = 0u; i < OWN; i++) {
+        var score = scores[i][0];
+        for (var e = 1u; e < BLOCK; e++) {
+          score = select(score, scores[i][e], j == e);
+        }
+        // A key that nobody may see has the lowest score also where all have it.
+        let p = select(0.0, exp2(score - top[i]), score > LOWEST);
+        total[i] += p;
+        let at = (group * params.queries + row0 + i * LANES) * params.keys + key0 + j;
+        addScaled(&sums[i], p * dropoutFactor(at), &value);
+      }
+    }
+  }
+
+  for (var i = 0u; i < OWN; i++) {
+    let row = row0 + i * LANES;
+    if (row < params.queries) {
+      // Where no key is visible the result is zero.
+      let inverse = select(0.0, 1.0 / total[i], total[i] > 0.0);
+      let at = ((b * params.queries + row) * params.heads + head) * QUADS;
+      for (var d = 0u; d < params.quads; d++) {
+        y[at + d] = Vec(inverse * quadOf(&sums[i], d));
+      }
+      if (params.save != 0u) {
+        // Without a visible key it is so high that every probability comes out as zero again.
+        statistics[group * params.queries + row].x = select(-LOWEST, top[i] + log2(total[i]), total[i] > 0.0);
       }
     }
   }

@@ -12,26 +12,25 @@ import {
   tracked,
 } from "../../engine/index.ts";
 import randomSource from "../../engine/random.wgsl?raw";
-import { elements, perElement, writesPart } from "../lib/work.ts";
-import backwardSource from "./attention-backward.wgsl?raw";
-import deltaSource from "./attention-delta.wgsl?raw";
+import { elements, writesPart } from "../lib/work.ts";
+import keyGradientSource from "./attention-dkv.wgsl?raw";
+import queryGradientSource from "./attention-dq.wgsl?raw";
 import forwardSource from "./attention-forward.wgsl?raw";
-import lanesShared from "./lanes-shared.wgsl?raw";
-import lanesSubgroup from "./lanes-subgroup.wgsl?raw";
-import tileSource from "./tile.wgsl?raw";
+import passShared from "./pass-shared.wgsl?raw";
+import passSubgroup from "./pass-subgroup.wgsl?raw";
+import rowsSource from "./rows.wgsl?raw";
 
-/** Rows of a tile: ROWS in tile.wgsl. */
-const tileRows = 8;
-const includes = [randomSource, { subgroups: lanesSubgroup, shared: lanesShared }, tileSource];
+const includes = [randomSource, rowsSource, { subgroups: passSubgroup, shared: passShared }];
 
-/** Parameters that all tile kernels begin with. */
-const tileParams = {
+/** Parameters that all kernels begin with. */
+const commonTypes = {
   batch: "u32",
   heads: "u32",
   queries: "u32",
   keys: "u32",
   tiles: "u32",
   allTiles: "u32",
+  quads: "u32",
   qStride: "u32",
   kvStride: "u32",
   kOffset: "u32",
@@ -51,7 +50,7 @@ const tileParams = {
  */
 const products =
   (products: number) =>
-  ({ params, constants }: Launch<typeof tileParams>) =>
+  ({ params, constants }: Launch<typeof commonTypes>) =>
     products * 2 * params.batch * params.heads * params.queries * params.keys * Number(constants.HEAD);
 
 /** softmax(Q Kᵀ) V and, where gradients are needed, the log-sum-exp of each query's scores. */
@@ -59,39 +58,29 @@ export const attentionForward = defineKernel({
   name: "attention",
   source: forwardSource,
   includes,
-  bindings: ["q", "kv", "mask", "source", "+lse", "+y"],
-  params: { ...tileParams, saveLse: "u32" },
+  bindings: ["q", "kv", "mask", "source", "+statistics", "+y"],
+  params: { ...commonTypes, save: "u32" },
   flops: products(2),
 });
 
-/** The row sums of dY * Y that the backward kernels need. */
-export const attentionDelta = defineKernel({
-  name: "attention-delta",
-  source: deltaSource,
-  bindings: ["y", "dy", "+delta"],
-  params: { heads: "u32", queries: "u32", count: "u32" },
-  flops: perElement("y", 2),
-});
-
-const backwardSpec = {
-  source: backwardSource,
-  includes,
-  bindings: ["q", "kv", "dy", "mask", "source", "lse", "delta", "+gradient"],
-  params: { ...tileParams, kvRows: "u32", gradientScale: "f32" },
-} as const;
-
-/** dQ, by tiles of queries. */
+/** dQ, and the row sums of dY * Y that dK and dV need as well. */
 export const attentionQueryGradient = defineKernel({
   name: "attention-dq",
-  ...backwardSpec,
+  source: queryGradientSource,
+  includes,
+  bindings: ["q", "kv", "y", "dy", "mask", "source", "+statistics", "+gradient"],
+  params: { ...commonTypes, gradientScale: "f32" },
   flops: products(3),
   bytes: writesPart("gradient", (launch) => elements(launch, "dy")),
 });
 
-/** dK and dV, by tiles of keys. */
+/** dK and dV. */
 export const attentionKeyGradient = defineKernel({
   name: "attention-dkv",
-  ...backwardSpec,
+  source: keyGradientSource,
+  includes,
+  bindings: ["q", "kv", "dy", "mask", "source", "statistics", "+gradient"],
+  params: { ...commonTypes, kvRows: "u32", gradientScale: "f32" },
   flops: products(4),
   bytes: writesPart(
     "gradient",
@@ -100,12 +89,7 @@ export const attentionKeyGradient = defineKernel({
 });
 
 /** Every kernel of this file. */
-export const attentionKernels = [
-  attentionForward,
-  attentionDelta,
-  attentionQueryGradient,
-  attentionKeyGradient,
-];
+export const attentionKernels = [attentionForward, attentionQueryGradient, attentionKeyGradient];
 
 export interface AttentionOptions {
   heads: number;
@@ -155,10 +139,10 @@ export function selfAttention(qkv: Tensor, options: AttentionOptions): Tensor {
     kOffset: width / 3,
   });
   const { engine } = qkv;
-  const [y, lse] = forward(engine, problem, tracked(qkv));
+  const [y, statistics] = forward(engine, problem, tracked(qkv));
   return engine.record("selfAttention", y, [qkv], (dy) => {
     const dqkv = engine.empty(qkv.shape, qkv.dtype);
-    backward(engine, problem, { y, dy, lse: lse!, dq: dqkv, dkv: dqkv });
+    backward(engine, problem, { y, dy, statistics: statistics!, dq: dqkv, dkv: dqkv });
     return [dqkv];
   });
 }
@@ -181,12 +165,13 @@ export function crossAttention(q: Tensor, kv: Tensor, options: CrossAttentionOpt
     ...{ q, kv, batch, kvRows, queries, keys, source, width },
     kOffset: 0,
   });
-  const [y, lse] = forward(engine, problem, tracked(q) || tracked(kv));
+  const [y, statistics] = forward(engine, problem, tracked(q) || tracked(kv));
   return engine.record("crossAttention", y, [q, kv], (dy, needs) => {
-    const dq = needs[0] ? engine.empty(q.shape, q.dtype) : null;
+    // The kernel that makes dQ makes what dK and dV need, too.
+    const dq = engine.empty(q.shape, q.dtype);
     const dkv = needs[1] ? engine.empty(kv.shape, kv.dtype) : null;
-    backward(engine, problem, { y, dy, lse: lse!, dq, dkv });
-    return [dq, dkv];
+    backward(engine, problem, { y, dy, statistics: statistics!, dq, dkv });
+    return [needs[0] ? dq : null, dkv];
   });
 }
 
@@ -267,13 +252,23 @@ function pose(
   return { ...rest, heads, headSize, mask, dropout: active, scale: options.scale ?? 1 / Math.sqrt(headSize) };
 }
 
-/** Parameters that all tile kernels share; the kernels count in quads of four elements. */
-function commonParams(problem: Problem, rows: number, groups: number) {
+/** Tokens that pass by between two looks at the maximum, or are copied to workgroup memory at once. */
+const block = 8;
+
+/** How many of `rows` rows a lane owns: one where that is enough for a workgroup or two would not fit in registers. */
+function ownedRows(engine: Engine, rows: number, headSize: number): number {
+  return rows > engine.lanes.count && headSize <= 64 ? 2 : 1;
+}
+
+/** What all kernels are told; they count in quads of four elements. */
+function commonRun(engine: Engine, problem: Problem, rows: number, groups: number) {
   const { batch, heads, headSize, queries, keys, dropout } = problem;
-  const tiles = Math.ceil(rows / tileRows);
-  return {
+  const own = ownedRows(engine, rows, headSize);
+  const tiles = Math.ceil(rows / (engine.lanes.count * own));
+  const params = {
     ...{ batch, heads, queries, keys, tiles },
     allTiles: tiles * groups * heads,
+    quads: headSize / 4,
     qStride: problem.q.shape[2]! / 4,
     kvStride: problem.kv.shape[2]! / 4,
     kOffset: problem.kOffset / 4,
@@ -286,61 +281,55 @@ function commonParams(problem: Problem, rows: number, groups: number) {
     hasMask: problem.mask ? 1 : 0,
     hasSource: problem.source ? 1 : 0,
   };
+  return {
+    params,
+    grid: params.allTiles,
+    dtype: problem.q.dtype,
+    constants: { HEAD: headSize, OWN: own, BLOCK: block, DROPOUT: !!dropout },
+  };
 }
 
-/** The result and, with `save`, the log-sum-exp f32 [B, H, Tq]. */
+/** The result and, with `save`, the queries' statistics f32 [B, H, Tq, 2]: see attention-forward.wgsl. */
 function forward(engine: Engine, problem: Problem, save: boolean): [Tensor, Tensor | null] {
   const { q, kv, mask, source, batch, queries, heads, headSize } = problem;
   const y = engine.empty([batch, queries, heads * headSize], q.dtype);
-  const lse = engine.empty(save ? [batch, heads, queries] : [1]);
-  const params = commonParams(problem, queries, batch);
+  const statistics = engine.empty(save ? [batch, heads, queries, 2] : [2]);
+  const run = commonRun(engine, problem, queries, batch);
   engine.run(attentionForward, {
-    bind: [q, kv, mask ?? q, source ?? q, lse, y],
-    params: { ...params, saveLse: save ? 1 : 0 },
-    grid: params.allTiles,
-    dtype: q.dtype,
-    constants: { HEAD: headSize, DROPOUT: !!problem.dropout },
+    ...run,
+    bind: [q, kv, mask ?? q, source ?? q, statistics, y],
+    params: { ...run.params, save: save ? 1 : 0 },
   });
-  if (save) return [y, lse];
-  lse.dispose();
+  if (save) return [y, statistics];
+  statistics.dispose();
   return [y, null];
 }
 
 interface BackwardTensors {
   y: Tensor;
   dy: Tensor;
-  lse: Tensor;
-  /** Gradient of `q`, in its layout, or null where nobody needs it. */
-  dq: Tensor | null;
-  /** Gradient of `kv`, in its layout; may be the same tensor as `dq`. */
+  statistics: Tensor;
+  /** Gradient of `q`, in its layout. */
+  dq: Tensor;
+  /** Gradient of `kv`, in its layout, or null where nobody needs it; may be the same tensor as `dq`. */
   dkv: Tensor | null;
 }
 
 /** Fills `dq` and `dkv`. */
 function backward(engine: Engine, problem: Problem, tensors: BackwardTensors): void {
-  const { q, kv, mask, source, batch, kvRows, queries, keys, heads, headSize } = problem;
-  const { y, dy, lse, dq, dkv } = tensors;
-  const { dtype } = q;
-  const delta = engine.empty([batch, heads, queries]);
-  engine.run(attentionDelta, {
-    bind: [y, dy, delta],
-    params: { heads, queries, count: delta.size },
-    grid: Math.ceil(delta.size / 64),
-    dtype,
-    constants: { HEAD: headSize },
+  const { q, kv, mask, source, batch, kvRows, queries, keys, scale } = problem;
+  const { y, dy, statistics, dq, dkv } = tensors;
+  const queryRun = commonRun(engine, problem, queries, batch);
+  engine.run(attentionQueryGradient, {
+    ...queryRun,
+    bind: [q, kv, y, dy, mask ?? q, source ?? q, statistics, dq],
+    params: { ...queryRun.params, gradientScale: scale },
   });
-  const inputs = [q, kv, dy, mask ?? q, source ?? q, lse, delta];
-  const run = (kernel: typeof attentionKeyGradient, gradient: Tensor, byKeys: boolean) => {
-    const params = commonParams(problem, byKeys ? keys : queries, byKeys ? kvRows : batch);
-    engine.run(kernel, {
-      bind: [...inputs, gradient],
-      params: { ...params, kvRows, gradientScale: problem.scale },
-      grid: params.allTiles,
-      dtype,
-      constants: { HEAD: headSize, DROPOUT: !!problem.dropout, BY_KEYS: byKeys },
-    });
-  };
-  if (dq) run(attentionQueryGradient, dq, false);
-  if (dkv) run(attentionKeyGradient, dkv, true);
-  delta.dispose();
+  if (!dkv) return;
+  const keyRun = commonRun(engine, problem, keys, kvRows);
+  engine.run(attentionKeyGradient, {
+    ...keyRun,
+    bind: [q, kv, dy, mask ?? q, source ?? q, statistics, dkv],
+    params: { ...keyRun.params, kvRows, gradientScale: scale },
+  });
 }

@@ -1,0 +1,129 @@
+// The gradients of attention to K and V without atomics: attention-dq.wgsl with the roles exchanged. A workgroup has
+// LANES * OWN keys of one head, and queries pass by: dK = scale dSᵀ Q, dV = Pᵀ dY, summed in a fixed order over the batch
+// rows that attend to this row of `kv`. The result has the layout of `kv`. Host side: attention.ts.
+// Constants: HEAD, OWN, DROPOUT.
+
+struct Params {
+  batch: u32,
+  heads: u32,
+  queries: u32,
+  keys: u32,
+  // Tiles (workgroups) of one head, and of all.
+  tiles: u32,
+  allTiles: u32,
+  // QUADS.
+  quads: u32,
+  // In quads: from one token to the next, and where K and V start in a token of `kv`.
+  qStride: u32,
+  kvStride: u32,
+  kOffset: u32,
+  vOffset: u32,
+  // Scale of the scores times log2(e).
+  scale: f32,
+  key: u32,
+  stream: u32,
+  probability: f32,
+  keptScale: f32,
+  // Flags. They are no constants, because pipelines of this size take long to compile.
+  hasMask: u32,
+  hasSource: u32,
+  // Rows of `kv`.
+  kvRows: u32,
+  // Scale of the scores.
+  gradientScale: f32,
+}
+
+@group(0) @binding(0) var<storage, read> q: array<Vec>;
+@group(0) @binding(1) var<storage, read> kv: array<Vec>;
+@group(0) @binding(2) var<storage, read> dy: array<Vec>;
+@group(0) @binding(3) var<storage, read> mask: array<u32>;
+// For each batch row its row of kv; then, for each row of kv, where its batch rows start in the list that follows.
+@group(0) @binding(4) var<storage, read> source: array<u32>;
+// Log-sum-exp and delta of each query.
+@group(0) @binding(5) var<storage, read> statistics: array<vec2f>;
+@group(0) @binding(6) var<storage, read_write> gradient: array<Vec>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+const QUERIES = 0u;
+const OUTPUTS = 1u;
+const KEYS_AND_VALUES = 2u;
+
+fn load(which: u32, at: u32) -> vec4f {
+  if (which == QUERIES) {
+    return vec4f(q[at]);
+  }
+  if (which == OUTPUTS) {
+    return vec4f(dy[at]);
+  }
+  return vec4f(kv[at]);
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
+  let tile = wg.y * GRID_X + wg.x;
+  if (tile >= params.allTiles) {
+    return;
+  }
+  let lane = lanes.index;
+  let row0 = tile % params.tiles * LANES * OWN + lane;
+  let head = tile / params.tiles % params.heads;
+  let kvRow = tile / params.tiles / params.heads;
+  let tokens0 = Operand(kvRow * params.keys * params.kvStride + head * QUADS, params.kvStride, params.keys);
+  let yStride = params.heads * QUADS;
+  var turn = 0u;
+  var turns = 1u;
+  if (params.hasSource != 0u) {
+    turn = source[params.batch + kvRow];
+    turns = source[params.batch + kvRow + 1u];
+  }
+
+  var key: array<Row, OWN>;
+  var value: array<Row, OWN>;
+  var keySums: array<Row, OWN>;
+  var valueSums: array<Row, OWN>;
+  for (var i = 0u; i < OWN; i++) {
+    let at = tokenAt(tokens0, row0 + i * LANES);
+    key[i] = ownRow(KEYS_AND_VALUES, at + params.kOffset, params.scale);
+    value[i] = ownRow(KEYS_AND_VALUES, at + params.vOffset, 1.0);
+  }
+  for (; turn < turns; turn++) {
+    var b = kvRow;
+    if (params.hasSource != 0u) {
+      b = source[params.batch + params.kvRows + 1u + turn];
+    }
+    let group = b * params.heads + head;
+    let queries = Operand(b * params.queries * params.qStride + head * QUADS, params.qStride, params.queries);
+    let outputs = Operand(b * params.queries * yStride + head * QUADS, yStride, params.queries);
+    var visible: array<bool, OWN>;
+    for (var i = 0u; i < OWN; i++) {
+      visible[i] = attended(b, row0 + i * LANES);
+    }
+    for (var query0 = 0u; query0 < params.queries; query0 += BLOCK) {
+      stage(QUERIES, queries, query0, lane);
+      stage(OUTPUTS, outputs, query0, lane);
+      for (var j = 0u; j < min(BLOCK, params.queries - query0); j++) {
+        var query = passingRow(QUERIES, queries, query0, j, lane);
+        var incoming = passingRow(OUTPUTS, outputs, query0, j, lane);
+        let statistic = statistics[group * params.queries + query0 + j];
+        for (var i = 0u; i < OWN; i++) {
+          let p = select(0.0, exp2(product(&key[i], &query) - statistic.x), visible[i]);
+          let factor = dropoutFactor((group * params.queries + query0 + j) * params.keys + row0 + i * LANES);
+          let ds = p * (product(&value[i], &incoming) * factor - statistic.y);
+          addScaled(&keySums[i], ds, &query);
+          addScaled(&valueSums[i], p * factor, &incoming);
+        }
+      }
+    }
+  }
+
+  for (var i = 0u; i < OWN; i++) {
+    let row = row0 + i * LANES;
+    if (row < params.keys) {
+      let at = tokenAt(tokens0, row);
+      for (var d = 0u; d < params.quads; d++) {
+        gradient[at + params.kOffset + d] = Vec(params.gradientScale * quadOf(&keySums[i], d));
+        gradient[at + params.vOffset + d] = Vec(quadOf(&valueSums[i], d));
+      }
+    }
+  }
+}

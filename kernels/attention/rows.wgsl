@@ -1,0 +1,74 @@
+// What the attention kernels share. A lane owns OWN whole rows of one operand and keeps them in registers; the rows of
+// the other operand pass by one after the other, each read once and handed to all lanes. No score then ever crosses
+// from lane to lane, and a load is shared by LANES * OWN rows: on llvmpipe a load costs as much as seventy
+// multiplications. A kernel supplies `load(which, at)`, the quad (vec4) at index `at` of its operand number `which`.
+
+// Quads of a head.
+const QUADS = HEAD / 4u;
+// Below any score. Finite, because WGSL lets compilers assume that there are no infinities.
+const LOWEST = -1e30f;
+
+alias Row = array<vec4f, QUADS>;
+
+// One head of a row-major tensor: the index of its first quad, quads from one token to the next, and tokens.
+struct Operand {
+  base: u32,
+  stride: u32,
+  count: u32,
+}
+
+fn tokenAt(operand: Operand, token: u32) -> u32 {
+  return operand.base + min(token, operand.count - 1u) * operand.stride;
+}
+
+// factor * a lane's own row. One load in a loop whose bound is a parameter, and QUADS selections in its body: QUADS
+// loads in a row are what software drivers compile slowest.
+fn ownRow(which: u32, at: u32, factor: f32) -> Row {
+  var row: Row;
+  for (var d = 0u; d < params.quads; d++) {
+    let value = factor * load(which, at + d);
+    for (var e = 0u; e < QUADS; e++) {
+      row[e] = select(row[e], value, d == e);
+    }
+  }
+  return row;
+}
+
+fn quadOf(row: ptr<function, Row>, d: u32) -> vec4f {
+  var value = (*row)[0];
+  for (var e = 1u; e < QUADS; e++) {
+    value = select(value, (*row)[e], d == e);
+  }
+  return value;
+}
+
+fn product(a: ptr<function, Row>, b: ptr<function, Row>) -> f32 {
+  var sum = vec4f(0.0);
+  for (var d = 0u; d < QUADS; d++) {
+    sum = fma((*a)[d], (*b)[d], sum);
+  }
+  return dot(sum, vec4f(1.0));
+}
+
+fn addScaled(sum: ptr<function, Row>, factor: f32, row: ptr<function, Row>) {
+  for (var d = 0u; d < QUADS; d++) {
+    (*sum)[d] = fma(vec4f(factor), (*row)[d], (*sum)[d]);
+  }
+}
+
+// The factor that dropout gives a probability: 0, or 1 / (1 - probability).
+fn dropoutFactor(index: u32) -> f32 {
+  if (!DROPOUT) {
+    return 1.0;
+  }
+  return select(0.0, params.keptScale, uniformAt(params.key, params.stream, index) >= params.probability);
+}
+
+// Whether batch row b attends to a key.
+fn attended(b: u32, key: u32) -> bool {
+  let inside = key < params.keys;
+  if (params.hasMask != 0u) {
+    return inside && mask[b * params.keys + min(key, params.keys - 1u)] != 0u;
+  }
+  return inside;
+}
