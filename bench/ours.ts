@@ -11,7 +11,7 @@ import type { ModelConfig } from "../model/config.ts";
 import { Parameters } from "../model/parameters.ts";
 import { vit, vitSpecs } from "../model/vit.ts";
 import { loadConfig } from "../train/config.ts";
-import { loadDataset, makeTokenizer } from "../train/run.ts";
+import { makeTokenizer, openDataset } from "../train/run.ts";
 import { Trainer } from "../train/trainer.ts";
 import type { OpCase } from "./cases/case.ts";
 import { allCases } from "./cases/table.ts";
@@ -184,7 +184,7 @@ async function vitStep(eager: boolean): Promise<Built> {
 async function emojiStep(eager: boolean): Promise<Built> {
   const config = await loadConfig(fileURLToPath(emojiTiny));
   config.training.capture = !eager;
-  const dataset = await loadDataset(config, { progress() {} });
+  const { training: dataset } = await openDataset(config, { progress() {} });
   const tokenizer = await makeTokenizer(config, dataset);
   const model = new Case(engine, config.model, tokenizer.size);
   model.parameters.initialize(config.seed);

@@ -26,6 +26,7 @@ import { Scopes } from "./scopes.ts";
 import type { Memory } from "./storage.ts";
 import { type Shape, sizeOf, Tensor } from "./tensor.ts";
 import { waitFor } from "./wait.ts";
+import { warmUp } from "./warm.ts";
 
 export interface EngineOptions extends AdapterOptions {
   /** Use this device; the engine then never destroys it. */
@@ -281,20 +282,7 @@ export class Engine {
    * Throws TensorError where the step is async, reads, or writes host values to a tensor from outside.
    */
   async capture<T>(step: () => T, inputs: Readonly<Record<string, Tensor>> = {}): Promise<Program<T>> {
-    this.check();
-    if (this.sink !== this.recorder) throw new TensorError("A step is already being captured.");
-    const capture = new Capture();
-    let outputs: T;
-    try {
-      this.sink = capture;
-      this.memory = capture;
-      outputs = this.scope(step);
-      refusePromise("capture", outputs);
-    } finally {
-      this.sink = this.recorder;
-      this.memory = this.pool;
-    }
-    capture.close();
+    const { capture, outputs } = this.takeDown(step);
     await capture.ready();
     this.check();
     const { device, pipelines, recorder, options } = this;
@@ -355,6 +343,44 @@ export class Engine {
       this.sink = this.recorder;
       this.memory = this.pool;
     }
+  }
+
+  /**
+   * Gets the kernels of a step ready without running it or taking memory for what it makes: compiled, and sent to the
+   * device, as drivers may compile once more at the first run. What the step makes is of no use afterwards. Resolves
+   * when all are sent; the device may be at it for longer. Throws as `capture` does.
+   */
+  async prepare(step: () => unknown): Promise<void> {
+    const { capture } = this.takeDown(step);
+    try {
+      await capture.ready();
+      this.check();
+      warmUp(this.device, this.pipelines, capture.kernels);
+    } finally {
+      capture.release();
+    }
+  }
+
+  /** Records a step into a capture. */
+  private takeDown<T>(step: () => T): { capture: Capture; outputs: T } {
+    this.check();
+    if (this.sink !== this.recorder) throw new TensorError("A step is already being captured.");
+    const capture = new Capture();
+    let outputs: T;
+    try {
+      this.sink = capture;
+      this.memory = capture;
+      outputs = this.scope(step);
+      refusePromise("capture", outputs);
+    } catch (error) {
+      capture.release();
+      throw error;
+    } finally {
+      this.sink = this.recorder;
+      this.memory = this.pool;
+    }
+    capture.close();
+    return { capture, outputs };
   }
 
   /**

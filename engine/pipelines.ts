@@ -15,6 +15,8 @@ export interface CompiledKernel {
   pipeline: GPUComputePipeline | null;
   ready: Promise<void>;
   layout: GPUBindGroupLayout;
+  /** How many tensors it binds. */
+  bindings: number;
 }
 
 export class PipelineCache {
@@ -67,6 +69,7 @@ export class PipelineCache {
       pipeline: null,
       ready: Promise.resolve(),
       layout: layout.bind,
+      bindings: kernel.bindings.length,
     };
     // The scope keeps the module's own error from being reported a second time as an uncaptured one.
     this.device.pushErrorScope("validation");

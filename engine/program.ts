@@ -14,7 +14,7 @@ import {
   type Sink,
   writeParams,
 } from "./commands.ts";
-import { bytesPerElement } from "./dtype.ts";
+import { bytesPerElement, type DType } from "./dtype.ts";
 import { TensorError } from "./errors.ts";
 import { usage } from "./flags.ts";
 import type { Kernel, ParamTypes, ParamValues } from "./kernel.ts";
@@ -23,7 +23,7 @@ import { planMemory } from "./planner.ts";
 import type { Recorder } from "./recorder.ts";
 import { numberOf, Scalar } from "./scalar.ts";
 import { type Memory, release, retain, type Storage } from "./storage.ts";
-import { sizeOf, type Tensor } from "./tensor.ts";
+import { type Shape, sizeOf, type Tensor } from "./tensor.ts";
 import { type Bound, boundBytes, type LaunchWork } from "./work.ts";
 
 /** A command before its memory is known. */
@@ -79,9 +79,20 @@ export class Capture implements Sink, Memory {
     this.open = false;
   }
 
+  /** The kernels of all dispatches, each once. */
+  get kernels(): CompiledKernel[] {
+    return [...new Set(this.steps.flatMap((step) => (step.kind === "dispatch" ? step.compiled : [])))];
+  }
+
   /** Resolves when all pipelines are compiled. Throws KernelError. */
   async ready(): Promise<void> {
-    await Promise.all(this.steps.map((step) => step.kind === "dispatch" && step.compiled.ready));
+    await Promise.all(this.kernels.map(({ ready }) => ready));
+  }
+
+  /** Lets go of what was held. */
+  release(): void {
+    for (const storage of this.held) release(storage);
+    this.held.clear();
   }
 
   dispatch<P extends ParamTypes>(
@@ -201,6 +212,23 @@ function place(
   return { arenas, memory: { planned: sum(plan.arenas), naive: sum(lifetimes.map(({ bytes }) => bytes)) } };
 }
 
+/** New contents of an input: its values, and their shape and dtype to be checked. */
+export type InputValues =
+  | ArrayLike<number>
+  | { readonly values: ArrayLike<number>; readonly shape: Shape; readonly dtype?: DType };
+
+/** Why these values can't go into an input of a captured step; empty where they can. */
+function misfitOf(tensor: Tensor, given: InputValues): string {
+  if (tensor.disposed) return ", which was disposed";
+  if (!("shape" in given))
+    return given.length === tensor.size ? "" : `, of ${tensor.size} values; it got ${given.length}`;
+  const { values, shape, dtype = tensor.dtype } = given;
+  if (shape.length !== tensor.shape.length || shape.some((extent, i) => extent !== tensor.shape[i]))
+    return `; it got the shape [${shape}]`;
+  if (dtype !== tensor.dtype) return `; it got ${dtype}`;
+  return values.length === tensor.size ? "" : `; it got ${values.length} values`;
+}
+
 /** What a program needs of its engine. */
 interface Host {
   device: GPUDevice;
@@ -276,19 +304,21 @@ export class Program<T> {
 
   /**
    * Replays the step with these values in its inputs, by name; inputs that are left out keep theirs. Scalars count as
-   * they are now. Throws TensorError for an unknown input or values that do not fill it.
+   * they are now. Throws TensorError, before anything is written, for an unknown or disposed input and for values of
+   * another shape, dtype or number than the step was captured with.
    */
-  run(values: Readonly<Record<string, ArrayLike<number>>> = {}): void {
+  run(values: Readonly<Record<string, InputValues>> = {}): void {
     if (this.disposed) throw new TensorError("This program was disposed.");
     for (const name in values) {
       const tensor = this.inputs[name];
       if (!tensor) throw new TensorError(`The captured step has no input "${name}".`);
-      if (values[name]!.length !== tensor.size) {
-        throw new TensorError(
-          `The captured step's input "${name}" is ${tensor}, of ${tensor.size} values; it got ${values[name]!.length}.`,
-        );
-      }
-      tensor.engine.write(tensor, values[name]!);
+      const misfit = misfitOf(tensor, values[name]!);
+      if (misfit)
+        throw new TensorError(`The captured step's input "${name}" is ${tensor}${misfit}: capture it anew.`);
+    }
+    for (const name in values) {
+      const given = values[name]!;
+      this.inputs[name]!.engine.write(this.inputs[name]!, "shape" in given ? given.values : given);
     }
     for (const { view, kernel, params } of this.changing) writeParams(view, kernel.params, params);
     this.host.recorder.replay(this.commands, this.params, this.changingBytes, this.capture.held);
@@ -332,6 +362,6 @@ export class Program<T> {
     this.disposed = true;
     for (const arena of this.arenas) arena.destroy();
     this.params.buffer.destroy();
-    for (const storage of this.capture.held) release(storage);
+    this.capture.release();
   }
 }

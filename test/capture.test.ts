@@ -130,8 +130,37 @@ test("what a captured step can't do is an error", async () => {
   assert.throws(() => program.run({ x: [1, 2, 3] }), /"x" is f32\[2\], of 2 values; it got 3/);
   program.run({ x: [5, 6] });
   assert.equal([...(await program.outputs.read())], [15, 18], "errors left the program whole");
+  await fails(async () => scale(x, 2), /must not be async/);
+  await fails(() => scale(x, 2).read(), /can't read/);
   program.dispose();
   assert.throws(() => program.run(), /disposed/);
+  engine.dispose();
+});
+
+test("shapes that change after capture are an error that names the tensor", async () => {
+  const engine = await Engine.create();
+  const a = engine.tensor([1, 2, 3, 4, 5, 6], [2, 3]);
+  const ids = engine.tensor([1, 2], [2], "u32");
+  const program = await engine.capture(() => scale(a, 3), { a, ids });
+  const six = [2, 2, 2, 2, 2, 2];
+  assert.throws(() => program.run({ a: { values: six, shape: [3, 2] } }), /"a" is f32\[2,3\]; .* \[3,2\]/);
+  assert.throws(
+    () => program.run({ a: six, ids: { values: [1, 2, 3], shape: [3] } }),
+    /"ids" is u32\[2\]; it got the shape \[3\]/,
+  );
+  assert.throws(() => program.run({ ids: { values: [1, 2], shape: [2], dtype: "f32" } }), /"ids" .* got f32/);
+  assert.throws(() => program.run({ ids: { values: [1], shape: [2] } }), /"ids" .* got 1 values/);
+  program.run();
+  assert.equal([...(await program.outputs.read())], [3, 6, 9, 12, 15, 18], "nothing was written");
+  program.run({ a: { values: six, shape: [2, 3], dtype: "f32" } });
+  assert.equal([...(await program.outputs.read())], [6, 6, 6, 6, 6, 6]);
+  ids.dispose();
+  assert.throws(() => program.run({ ids: [1, 2] }), /"ids" is u32\[2\], which was disposed/);
+  program.outputs.dispose();
+  const refused = await program.outputs.read().catch((error: Error) => error.message);
+  assert.match(`${refused}`, /f32\[2,3\] was disposed/);
+  program.run();
+  await engine.idle();
   engine.dispose();
 });
 

@@ -56,13 +56,25 @@ export interface BatchOptions {
   step: number;
 }
 
-/** A data set for training and evaluation. */
-export interface Dataset {
+/** What training needs of a data set. */
+export interface TrainingSet {
   name: string;
   pictures: PictureSet;
   /** Every text that a training batch or a query can hold, each once, to build a vocabulary from. */
   texts(): string[];
-  splits: Record<string, Split>;
   /** A pure function of its options, so that resumed training sees the batches that it would have seen. */
   sampleBatch(options: BatchOptions): Batch;
+}
+
+/** A data set for training and evaluation. */
+export interface Dataset extends TrainingSet {
+  splits: Record<string, Split>;
+}
+
+/** A data set that is loaded as far as it is needed. */
+export interface OpenDataset {
+  /** Its pictures are the first of the whole data set, under the same ids. */
+  training: TrainingSet;
+  /** Loads the rest, once. */
+  whole(): Promise<Dataset>;
 }

@@ -10,13 +10,14 @@ import { Tokenizer } from "../model/tokenizer.ts";
 import { bertVocabulary, subsetVocabulary } from "../model/vocabulary.ts";
 import { loadCheckpoint, saveCheckpoint, writeAtomically, writeTensors } from "./checkpoint.ts";
 import { ConfigError, loadConfig, type RunConfig } from "./config.ts";
-import type { Dataset } from "./dataset.ts";
-import { loadEmoji } from "./emoji/index.ts";
+import type { Dataset, OpenDataset, TrainingSet } from "./dataset.ts";
+import { openEmoji } from "./emoji/index.ts";
 import { embedPictures, evaluateSplit } from "./evaluate.ts";
 import type { Metrics, SheetRow, StepRecord } from "./metrics.ts";
+import { rehearse } from "./rehearsal.ts";
 import { writeReport } from "./report.ts";
 import { openFile } from "./sources.ts";
-import { DivergedError, Trainer } from "./trainer.ts";
+import { DivergedError, makeModel, Trainer } from "./trainer.ts";
 import { choiceFile } from "./tuning.ts";
 
 /** What a run tells while it goes on. */
@@ -76,14 +77,14 @@ export async function train(config: RunConfig, options: TrainOptions): Promise<O
   await prepareFolder(out, options);
   const engine = await openEngine(config);
   try {
-    const dataset = await loadDataset(config, events);
+    const rehearsal = rehearse(engine, config);
+    // It is awaited below; meanwhile its failure must not count as unhandled.
+    rehearsal.catch(() => {});
+    const { training, whole } = await openDataset(config, events);
     const from = options.resume ? out : options.init;
-    const tokenizer = from !== undefined ? await loadTokenizer(from) : await makeTokenizer(config, dataset);
-    const model = new Case(engine, config.model, tokenizer.size, {
-      checkpointing: config.training.checkpointing,
-      trainable: config.training.freezeVision ? (name) => !name.startsWith("vision_model.") : undefined,
-    });
-    const trainer = new Trainer(engine, model, tokenizer, dataset, config);
+    const tokenizer = from !== undefined ? await loadTokenizer(from) : await makeTokenizer(config, training);
+    const model = makeModel(engine, config, tokenizer.size);
+    const trainer = new Trainer(engine, model, tokenizer, training, config);
     if (options.resume) {
       const position = await loadCheckpoint(out, model.parameters, trainer.optimizer, events.message);
       trainer.earlierSeconds = position.seconds;
@@ -99,10 +100,12 @@ export async function train(config: RunConfig, options: TrainOptions): Promise<O
       `${config.name}: ${(model.parameters.size / 1e6).toFixed(2)} M parameters, ${config.training.steps} steps, ` +
         `on ${engine.adapterName}`,
     );
+    await rehearsal;
     const finished = await trainSteps(trainer, config, options);
     if (!finished) return { finished: false, step: trainer.optimizer.step };
     await writeTensors(join(out, files.model), await model.parameters.read());
     trainer.dispose();
+    const dataset = await whole();
     const run = { config, engine, model, tokenizer, dataset };
     const { metrics, sheet } = await evaluate(run, Object.keys(dataset.splits), events, trainer.seconds);
     await writeAtomically(join(out, files.metrics), `${JSON.stringify(metrics, null, 2)}\n`);
@@ -152,7 +155,7 @@ async function trainSteps(trainer: Trainer, config: RunConfig, options: TrainOpt
 /** Opens a finished run. Throws ConfigError or CheckpointError where files are missing or broken. */
 export async function openRun(dir: string, events: RunEvents): Promise<LoadedRun> {
   const run = await openModel(dir);
-  return { ...run, dataset: await loadDataset(run.config, events) };
+  return { ...run, dataset: await (await openDataset(run.config, events)).whole() };
 }
 
 /** Opens the model of a finished run or of an import, without a data set. Throws as `openRun`. */
@@ -229,16 +232,16 @@ async function report(
   await writeReport({ file, title: config.name, command, steps, metrics, sheet, pictures: dataset.pictures });
 }
 
-/** The data set that a configuration names. */
-export async function loadDataset(config: RunConfig, events: Pick<RunEvents, "progress">): Promise<Dataset> {
-  return loadEmoji({
+/** The data set that a configuration names, as far as it is needed. */
+export function openDataset(config: RunConfig, events: Pick<RunEvents, "progress">): Promise<OpenDataset> {
+  return openEmoji({
     size: config.model.vision.imageSize,
     onProgress: (done, total) => events.progress("decoding pictures", done, total),
   });
 }
 
 /** A fresh run's tokenizer. */
-export async function makeTokenizer(config: RunConfig, dataset: Dataset): Promise<Tokenizer> {
+export async function makeTokenizer(config: RunConfig, dataset: TrainingSet): Promise<Tokenizer> {
   const full = await bertVocabulary();
   return new Tokenizer(config.data.vocabulary === "bert" ? full : subsetVocabulary(full, dataset.texts()));
 }

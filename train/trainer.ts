@@ -4,10 +4,10 @@
 import { type Engine, type Program, RandomStreams, type Tensor } from "../engine/index.ts";
 import { backward } from "../kernels/backward.ts";
 import { AdamW } from "../kernels/optimizer/adamw.ts";
-import type { Case } from "../model/case.ts";
+import { Case } from "../model/case.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { RunConfig } from "./config.ts";
-import type { Dataset } from "./dataset.ts";
+import type { TrainingSet } from "./dataset.ts";
 import { type HostTensor, upload } from "./inputs.ts";
 import { type BatchInputs, batchLoss, packBatch } from "./loss.ts";
 import type { StepRecord } from "./metrics.ts";
@@ -16,6 +16,14 @@ import { learningRate } from "./schedule.ts";
 /** Training came to numbers that are not finite; the parameters are those of the step before. */
 export class DivergedError extends Error {
   override name = "DivergedError";
+}
+
+/** The model of a run, with what its training asks for; its values are undefined. */
+export function makeModel(engine: Engine, { model, training }: RunConfig, vocabularySize: number): Case {
+  return new Case(engine, model, vocabularySize, {
+    checkpointing: training.checkpointing,
+    trainable: training.freezeVision ? (name) => !name.startsWith("vision_model.") : undefined,
+  });
 }
 
 /** What a step measured, before the host has read it. */
@@ -46,7 +54,7 @@ export class Trainer {
     private readonly engine: Engine,
     readonly model: Case,
     private readonly tokenizer: Tokenizer,
-    private readonly dataset: Dataset,
+    private readonly dataset: TrainingSet,
     private readonly config: RunConfig,
   ) {
     const { weightDecay, beta2, triplets, reverse } = config.training;
@@ -75,6 +83,11 @@ export class Trainer {
       if (this.waiting.length > 1) await onStep(await this.oldest());
     }
     while (this.waiting.length > 0) await onStep(await this.oldest());
+  }
+
+  /** Records the next step as it is without capture. Returns what `measure` made. */
+  recordNext(): Tensor {
+    return this.record(upload(this.engine, this.pack(this.optimizer.step)));
   }
 
   /** Starts one optimiser step. */
@@ -107,13 +120,9 @@ export class Trainer {
   }
 
   /** Turns to the next step: its captured program, and the batch that a run of it takes. */
-  async prepare(): Promise<{ program: Program<Tensor>; values: Record<string, HostTensor["values"]> }> {
-    const inputs = await this.next();
-    const program = await this.program(inputs);
-    return {
-      program,
-      values: Object.fromEntries(Object.entries(inputs).map(([name, array]) => [name, array.values])),
-    };
+  async prepare(): Promise<{ program: Program<Tensor>; values: Record<string, HostTensor> }> {
+    const values = await this.next();
+    return { program: await this.program(values), values };
   }
 
   /** The batches of a step, each under names of its own. */

@@ -16,13 +16,29 @@ export interface Source {
   /** Codepoints in lower-case hex joined by "-", without variation selectors: one spelling for all vendors. */
   code: string;
   path: string;
+  /** Where the same pixels lie in a picture of many, for vendors that have one. */
+  cell: Cell | null;
 }
 
-const PACKAGES: Record<Vendor, { name: string; folder: string }> = {
-  google: { name: "emoji-datasource-google", folder: "img/google/64" },
-  twitter: { name: "emoji-datasource-twitter", folder: "img/twitter/64" },
+/** A square of a sheet. */
+export interface Cell {
+  /** Path of the sheet. */
+  sheet: string;
+  /** Offset of its upper left corner, in pixels. */
+  x: number;
+  y: number;
+  /** Side in pixels. */
+  side: number;
+}
+
+const PACKAGES: Record<Vendor, { name: string; folder: string; sheet?: string }> = {
+  google: { name: "emoji-datasource-google", folder: "img/google/64", sheet: "img/google/sheets/64.png" },
+  twitter: { name: "emoji-datasource-twitter", folder: "img/twitter/64", sheet: "img/twitter/sheets/64.png" },
   fluent: { name: "@lobehub/fluent-emoji-3d", folder: "assets" },
 };
+// Of a sheet's pictures, with a margin of one pixel around each.
+const CELL_SIDE = 64;
+const CELL_MARGIN = 1;
 
 // Components (bare skin-tone swatches) and the tag that ends subdivision flags, which fluent's names drop.
 const SWATCH = /^1f3f[b-f]$/;
@@ -49,6 +65,27 @@ export function canonicalCode(spelling: string): string {
     .replace(CANCEL_TAG, "");
 }
 
+interface Placed {
+  image: string;
+  sheet_x: number;
+  sheet_y: number;
+}
+
+/** The cells of a package's sheet by the name of the same picture's file. */
+function readCells(root: string, path: string): Map<string, Cell> {
+  const entries = JSON.parse(readFileSync(join(root, "emoji.json"), "utf8")) as (Placed & {
+    skin_variations?: Record<string, Placed>;
+  })[];
+  const step = CELL_SIDE + 2 * CELL_MARGIN;
+  const placed = entries.flatMap((entry) => [entry, ...Object.values(entry.skin_variations ?? {})]);
+  return new Map(
+    placed.map(({ image, sheet_x, sheet_y }) => {
+      const [x, y] = [sheet_x * step + CELL_MARGIN, sheet_y * step + CELL_MARGIN];
+      return [image, { sheet: join(root, path), x, y, side: CELL_SIDE }];
+    }),
+  );
+}
+
 /**
  * Lists the picture files of all vendors, in a fixed order.
  * @throws when a package is not installed
@@ -56,14 +93,17 @@ export function canonicalCode(spelling: string): string {
 export function listSources(): Source[] {
   const sources: Source[] = [];
   for (const vendor of Object.keys(PACKAGES) as Vendor[]) {
-    const folder = join(packageFolder(PACKAGES[vendor].name), PACKAGES[vendor].folder);
+    const { name, sheet } = PACKAGES[vendor];
+    const root = packageFolder(name);
+    const folder = join(root, PACKAGES[vendor].folder);
+    const cells = sheet ? readCells(root, sheet) : null;
     const seen = new Set<string>(); // fluent has a few pictures under two spellings of one code
     for (const file of readdirSync(folder).sort()) {
       const extension = extname(file);
       const code = canonicalCode(file.slice(0, file.length - extension.length));
       if (![".png", ".webp"].includes(extension) || SWATCH.test(code) || seen.has(code)) continue;
       seen.add(code);
-      sources.push({ vendor, code, path: join(folder, file) });
+      sources.push({ vendor, code, path: join(folder, file), cell: cells?.get(file) ?? null });
     }
   }
   return sources;
