@@ -26,7 +26,7 @@ import { Scopes } from "./scopes.ts";
 import type { Memory } from "./storage.ts";
 import { type Shape, sizeOf, Tensor } from "./tensor.ts";
 import { waitFor } from "./wait.ts";
-import { warmUp } from "./warm.ts";
+import { Warmer, warmUp } from "./warm.ts";
 
 export interface EngineOptions extends AdapterOptions {
   /** Use this device; the engine then never destroys it. */
@@ -35,6 +35,8 @@ export interface EngineOptions extends AdapterOptions {
   poison?: boolean;
   /** Run the shared-memory variants even where the adapter has subgroups. For tests and comparisons. */
   withoutSubgroups?: boolean;
+  /** Bytes of the largest buffer behind a captured step; the device's limit, unless told. */
+  maxArenaBytes?: number;
   /** Keeps what `tune` measures between runs; without one it counts for this engine only. */
   choices?: ChoiceStore;
 }
@@ -132,6 +134,11 @@ export class Engine {
   /** Whether tensors of f16 can be computed with. */
   get hasF16(): boolean {
     return this.device.features.has("shader-f16");
+  }
+
+  /** Whether the adapter is the processor itself. */
+  get isSoftware(): boolean {
+    return this.adapterInfo.isFallbackAdapter || /llvmpipe|swiftshader/i.test(this.adapterName);
   }
 
   /** One line that names the adapter. */
@@ -285,13 +292,9 @@ export class Engine {
     const { capture, outputs } = this.takeDown(step);
     await capture.ready();
     this.check();
-    const { device, pipelines, recorder, options } = this;
-    return new Program(
-      { device, pipelines, recorder, poison: options.poison ?? false },
-      capture,
-      inputs,
-      outputs,
-    );
+    const { device, pipelines, recorder } = this;
+    const { poison = false, maxArenaBytes = Number.POSITIVE_INFINITY } = this.options;
+    return new Program({ device, pipelines, recorder, poison, maxArenaBytes }, capture, inputs, outputs);
   }
 
   /** Which variant of an op runs: its rule's, or the one that `tune` found fastest. */
@@ -347,17 +350,22 @@ export class Engine {
 
   /**
    * Gets the kernels of a step ready without running it or taking memory for what it makes: compiled, and sent to the
-   * device, as drivers may compile once more at the first run. What the step makes is of no use afterwards. Resolves
-   * when all are sent; the device may be at it for longer. Throws as `capture` does.
+   * device, as drivers may compile once more at the first run. What the step makes is of no use afterwards. A software
+   * adapter compiles on several devices at once, as many as `threads`. Resolves when all are sent; the device may be at
+   * the last ones for longer. Throws as `capture` does.
    */
-  async prepare(step: () => unknown): Promise<void> {
+  async prepare(step: () => unknown, { threads = 1 } = {}): Promise<void> {
     const { capture } = this.takeDown(step);
+    capture.release();
+    const helpers: Engine[] = [];
+    while (this.isSoftware && helpers.length < threads - 1) helpers.push(await Engine.open(this.options));
+    const warmers = [this, ...helpers].map(({ device, pipelines }) => new Warmer(device, pipelines));
     try {
-      await capture.ready();
+      await warmUp(warmers, capture.kernels);
       this.check();
-      warmUp(this.device, this.pipelines, capture.kernels);
     } finally {
-      capture.release();
+      for (const warmer of warmers) warmer.destroy();
+      for (const helper of helpers) helper.dispose();
     }
   }
 
@@ -379,7 +387,7 @@ export class Engine {
       this.sink = this.recorder;
       this.memory = this.pool;
     }
-    capture.close();
+    capture.close(this.pipelines);
     return { capture, outputs };
   }
 

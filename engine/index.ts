@@ -8,7 +8,7 @@ export { Engine, type EngineOptions } from "./engine.ts";
 export { DeviceError, DeviceLostError, KernelError, TensorError } from "./errors.ts";
 export { composeWgsl, defineKernel, gridX, type Kernel } from "./kernel.ts";
 export type { DispatchTime } from "./profiler.ts";
-export { Program } from "./program.ts";
+export { type InputValues, Program, type ProgramMemory } from "./program.ts";
 export { normal, type RandomKey, RandomStreams, randomBits, uniform } from "./random.ts";
 export { Scalar } from "./scalar.ts";
 export { type Shape, sizeOf, Tensor } from "./tensor.ts";

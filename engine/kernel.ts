@@ -28,6 +28,8 @@ export interface Kernel<P extends ParamTypes = ParamTypes> {
   flops?(launch: Launch<P>): number;
   /** Bytes that a dispatch has to move, where that is not simply what its bindings hold. */
   bytes?(launch: Launch<P>): number;
+  /** Inputs, read as `name[index]` only, whose place the output may take: an invocation reads of them what it writes. */
+  inPlace: readonly string[];
 }
 
 /** Values for every parameter of a kernel. */
@@ -42,6 +44,7 @@ export function defineKernel<const P extends ParamTypes>(spec: {
   source: string;
   bindings: readonly string[];
   params?: P;
+  inPlace?: readonly string[];
   includes?: readonly Include[];
   flops?: Kernel<NoInfer<P>>["flops"];
   bytes?: Kernel<NoInfer<P>>["bytes"];
@@ -58,6 +61,7 @@ export function defineKernel<const P extends ParamTypes>(spec: {
     params: spec.params ?? ({} as P),
     ...(spec.flops && { flops: spec.flops }),
     ...(spec.bytes && { bytes: spec.bytes }),
+    inPlace: spec.inPlace ?? [],
   };
 }
 

@@ -10,13 +10,13 @@ import { type Constants, composeWgsl, type Kernel, type Lanes } from "./kernel.t
 /** One specialisation of a kernel. `pipeline` is null until `ready` resolves. */
 export interface CompiledKernel {
   id: number;
-  name: string;
+  kernel: Kernel;
+  dtype: DType;
   constants: Constants;
+  name: string;
   pipeline: GPUComputePipeline | null;
   ready: Promise<void>;
   layout: GPUBindGroupLayout;
-  /** How many tensors it binds. */
-  bindings: number;
 }
 
 export class PipelineCache {
@@ -64,12 +64,11 @@ export class PipelineCache {
     const layout = this.layout(kernel);
     const entry: CompiledKernel = {
       id: ++this.created,
+      ...{ kernel, dtype, constants },
       name: kernel.name,
-      constants,
       pipeline: null,
       ready: Promise.resolve(),
       layout: layout.bind,
-      bindings: kernel.bindings.length,
     };
     // The scope keeps the module's own error from being reported a second time as an uncaptured one.
     this.device.pushErrorScope("validation");

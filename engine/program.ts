@@ -17,9 +17,10 @@ import {
 import { bytesPerElement, type DType } from "./dtype.ts";
 import { TensorError } from "./errors.ts";
 import { usage } from "./flags.ts";
+import { replaceable, throughOutput } from "./in-place.ts";
 import type { Kernel, ParamTypes, ParamValues } from "./kernel.ts";
 import type { CompiledKernel, PipelineCache } from "./pipelines.ts";
-import { planMemory } from "./planner.ts";
+import { leastBytes, planMemory } from "./planner.ts";
 import type { Recorder } from "./recorder.ts";
 import { numberOf, Scalar } from "./scalar.ts";
 import { type Memory, release, retain, type Storage } from "./storage.ts";
@@ -35,6 +36,8 @@ type Step =
       params: ParamValues<ParamTypes>;
       regions: readonly BoundRegion[];
       grid: Grid;
+      /** The form that runs where the result takes an input's place. */
+      inPlace: { compiled: CompiledKernel; regions: readonly Region[] } | null;
     }
   | Extract<Command, { kind: "copy" | "clear" }>;
 
@@ -44,6 +47,8 @@ interface Asked {
   returned: boolean;
   /** What the host wrote there, the same for every replay. */
   constant: Uint8Array<ArrayBuffer> | null;
+  /** The memory whose place it takes. */
+  instead: Storage | null;
 }
 
 /** Takes commands down instead of sending them, and hands out memory that has no place yet. */
@@ -66,7 +71,7 @@ export class Capture implements Sink, Memory {
       references: 0,
       owner: this,
     };
-    this.asked.set(storage, { returned: false, constant: null });
+    this.asked.set(storage, { returned: false, constant: null, instead: null });
     return storage;
   }
 
@@ -75,13 +80,47 @@ export class Capture implements Sink, Memory {
   }
 
   /** Ends the step: what it has not given back by now stays. */
-  close(): void {
+  close(pipelines: PipelineCache): void {
     this.open = false;
+    this.placeInPlace(pipelines);
   }
 
   /** The kernels of all dispatches, each once. */
   get kernels(): CompiledKernel[] {
-    return [...new Set(this.steps.flatMap((step) => (step.kind === "dispatch" ? step.compiled : [])))];
+    const kernels = new Set<CompiledKernel>();
+    for (const step of this.steps) if (step.kind === "dispatch") kernels.add((step.inPlace ?? step).compiled);
+    return [...kernels];
+  }
+
+  /** Lets results take the place of inputs that are used for the last time, where the kernels allow it. */
+  private placeInPlace(pipelines: PipelineCache): void {
+    const first = new Map<Storage, number>();
+    const last = new Map<Storage, number>();
+    this.steps.forEach((step, time) => {
+      for (const { storage } of regionsOf(step)) {
+        if (!first.has(storage)) first.set(storage, time);
+        last.set(storage, time);
+      }
+    });
+    this.steps.forEach((step, time) => {
+      if (step.kind !== "dispatch") return;
+      const { kernel, compiled, regions } = step;
+      const changeable = (storage: Storage) => this.asked.get(storage)?.constant === null;
+      const found = replaceable({
+        ...{ kernel, regions },
+        begins: (storage) => changeable(storage) && first.get(storage) === time,
+        ends: (storage) =>
+          changeable(storage) && this.asked.get(storage)!.returned && last.get(storage) === time,
+      });
+      if (!found) return;
+      const { storage, inputs } = found;
+      step.inPlace = {
+        compiled: pipelines.get(throughOutput(kernel, inputs), compiled.dtype, compiled.constants),
+        regions: regions.filter((_, i) => !inputs.includes(kernel.bindings[i]!.name)),
+      };
+      const output = regions[kernel.bindings.findIndex(({ access }) => access === "read_write")]!;
+      this.asked.get(output.storage)!.instead = storage;
+    });
   }
 
   /** Resolves when all pipelines are compiled. Throws KernelError. */
@@ -104,7 +143,7 @@ export class Capture implements Sink, Memory {
   ): void {
     this.hold(regions);
     const step = { kernel: kernel as unknown as Kernel, params: params as ParamValues<ParamTypes> };
-    this.steps.push({ kind: "dispatch", compiled, regions, grid, ...step });
+    this.steps.push({ kind: "dispatch", compiled, regions, grid, inPlace: null, ...step });
   }
 
   copy(from: Region, to: Region): void {
@@ -139,14 +178,20 @@ export class Capture implements Sink, Memory {
   }
 }
 
+function regionsOf(step: Step): readonly Region[] {
+  if (step.kind === "dispatch") return step.regions;
+  return step.kind === "copy" ? [step.from, step.to] : [step.region];
+}
+
 /** Which regions a command reads and writes. */
 function touches(step: Step): { reads: Region[]; writes: Region[] } {
   if (step.kind === "copy") return { reads: [step.from], writes: [step.to] };
   if (step.kind === "clear") return { reads: [], writes: [step.region] };
-  const { bindings } = step.kernel;
+  const { compiled, regions } = step.inPlace ?? step;
+  const { bindings } = compiled.kernel;
   return {
-    reads: step.regions.filter((_, i) => bindings[i]!.access === "read"),
-    writes: step.regions.filter((_, i) => bindings[i]!.access === "read_write"),
+    reads: regions.filter((_, i) => bindings[i]!.access === "read"),
+    writes: regions.filter((_, i) => bindings[i]!.access === "read_write"),
   };
 }
 
@@ -154,26 +199,34 @@ function touches(step: Step): { reads: Region[]; writes: Region[] } {
 export interface ProgramMemory {
   /** What the plan takes. */
   planned: number;
+  /** How many buffers that is. */
+  arenas: number;
+  /** What lives at the same time, at most: no plan takes less. */
+  least: number;
   /** What all tensors of the step would take one beside the other. */
   naive: number;
 }
 
 /** Gives the storages of a captured step their places; returns the arenas behind them. */
 function place(
-  { device, poison }: Host,
+  { device, poison, maxArenaBytes }: Host,
   { steps, asked }: Capture,
 ): { arenas: GPUBuffer[]; memory: ProgramMemory } {
-  const storages = [...asked.keys()];
+  const storages = [...asked.keys()].filter((storage) => !asked.get(storage)!.instead);
   const index = new Map(storages.map((storage, i) => [storage, i]));
-  const lifetimes = storages.map((storage) => {
-    const { returned, constant } = asked.get(storage)!;
-    return {
-      bytes: storage.size,
-      first: constant ? -1 : steps.length,
-      last: constant || !returned ? steps.length : -1,
-      apart: new Set<number>(),
-    };
-  });
+  const lifetimes = storages.map((storage) => ({
+    bytes: storage.size,
+    first: asked.get(storage)!.constant ? -1 : steps.length,
+    last: asked.get(storage)!.constant ? steps.length : -1,
+    apart: new Set<number>(),
+  }));
+  for (const [storage, { returned }] of asked) {
+    // What is in place of another shares its lifetime.
+    let place = storage;
+    for (let next = asked.get(place)!.instead; next; next = asked.get(place)!.instead) place = next;
+    index.set(storage, index.get(place)!);
+    if (!returned) lifetimes[index.get(place)!]!.last = steps.length;
+  }
   steps.forEach((step, time) => {
     const { reads, writes } = touches(step);
     const indices = (regions: Region[]) =>
@@ -193,7 +246,8 @@ function place(
     }
   });
   const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
-  const plan = planMemory(lifetimes, Math.min(maxBufferSize, maxStorageBufferBindingSize));
+  const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize, maxArenaBytes);
+  const plan = planMemory(lifetimes, limit);
   const arenas = plan.arenas.map((size, i) => {
     const flags = usage.storage | usage.copySource | usage.copyTarget;
     return device.createBuffer({ size, usage: flags, label: `arena ${i}` });
@@ -201,15 +255,16 @@ function place(
   if (poison) {
     for (const arena of arenas) device.queue.writeBuffer(arena, 0, new Uint8Array(arena.size).fill(0xff));
   }
-  storages.forEach((storage, i) => {
-    const { arena, offset } = plan.places[i]!;
+  for (const [storage, { constant }] of asked) {
+    const { arena, offset } = plan.places[index.get(storage)!]!;
     storage.buffer = arenas[arena]!;
     storage.base = offset;
-    const { constant } = asked.get(storage)!;
     if (constant) device.queue.writeBuffer(storage.buffer, offset, constant);
-  });
+  }
   const sum = (sizes: number[]) => sizes.reduce((a, b) => a + b, 0);
-  return { arenas, memory: { planned: sum(plan.arenas), naive: sum(lifetimes.map(({ bytes }) => bytes)) } };
+  const naive = sum([...asked.keys()].map(({ size }) => size));
+  const memory = { planned: sum(plan.arenas), arenas: arenas.length, least: leastBytes(lifetimes), naive };
+  return { arenas, memory };
 }
 
 /** New contents of an input: its values, and their shape and dtype to be checked. */
@@ -236,6 +291,7 @@ interface Host {
   recorder: Recorder;
   /** Fill the arenas with NaN, for tests. */
   poison: boolean;
+  maxArenaBytes: number;
 }
 
 /** A captured step. `outputs` is what the step returned; its tensors hold the results of the last run. */
@@ -294,7 +350,8 @@ export class Program<T> {
         this.commands.push(step);
         continue;
       }
-      const { compiled, regions, grid } = step;
+      const { grid } = step;
+      const { compiled, regions } = step.inPlace ?? step;
       const key = bindGroupKey(compiled, regions);
       const bindGroup = groups.get(key) ?? makeBindGroup(device, compiled, regions);
       groups.set(key, bindGroup);

@@ -1,35 +1,72 @@
-// Some drivers compile a pipeline only when it first runs: llvmpipe takes up to seconds for it then, in its queue. So
+// Some drivers compile a pipeline only when it first runs: llvmpipe takes up to seconds for it then, on one thread. So
 // each pipeline is sent there early, with nothing to do: a dispatch whose number of workgroups, read from a buffer, is 0.
+// Several devices of one adapter compile at the same time; what one has compiled the others find in the driver's cache.
 
 import { makeParamBuffer } from "./commands.ts";
 import { usage } from "./flags.ts";
 import type { CompiledKernel, PipelineCache } from "./pipelines.ts";
+import { waitFor } from "./wait.ts";
 
 /** Bytes behind each binding; nothing reads or writes them. */
 const scratchBytes = 256;
 
-/** Sends every pipeline to the device's queue once, in order; all must be ready. */
-export function warmUp(
-  device: GPUDevice,
-  pipelines: PipelineCache,
-  kernels: readonly CompiledKernel[],
-): void {
-  const params = makeParamBuffer(device, pipelines.paramLayout, 1, usage.uniform);
-  const nothing = device.createBuffer({ size: 12, usage: usage.indirect });
-  const scratch: GPUBuffer[] = [];
-  for (const { pipeline, layout, bindings, name } of kernels) {
-    while (scratch.length < bindings)
+/** Sends pipelines to the queue of one device, each in a submit of its own. */
+export class Warmer {
+  private readonly params: { buffer: GPUBuffer; group: GPUBindGroup };
+  private readonly nothing: GPUBuffer;
+  private readonly scratch: GPUBuffer[] = [];
+
+  constructor(
+    private readonly device: GPUDevice,
+    private readonly pipelines: PipelineCache,
+  ) {
+    this.params = makeParamBuffer(device, pipelines.paramLayout, 1, usage.uniform);
+    this.nothing = device.createBuffer({ size: 12, usage: usage.indirect });
+  }
+
+  /** Sends the pipeline for a kernel that any device compiled. Throws KernelError. */
+  async send({ kernel, dtype, constants }: CompiledKernel): Promise<void> {
+    const { device, scratch } = this;
+    const compiled = this.pipelines.get(kernel, dtype, constants);
+    await compiled.ready;
+    while (scratch.length < kernel.bindings.length)
       scratch.push(device.createBuffer({ size: scratchBytes, usage: usage.storage }));
-    const entries = scratch.slice(0, bindings).map((buffer, binding) => ({ binding, resource: { buffer } }));
-    // A submit each: the device starts on the first while the next ones are encoded.
-    const encoder = device.createCommandEncoder({ label: `warm ${name}` });
+    const entries = kernel.bindings.map((_, i) => ({ binding: i, resource: { buffer: scratch[i]! } }));
+    const encoder = device.createCommandEncoder({ label: `warm ${kernel.name}` });
     const pass = encoder.beginComputePass();
-    pass.setPipeline(pipeline!);
-    pass.setBindGroup(0, device.createBindGroup({ layout, entries }));
-    pass.setBindGroup(1, params.group, [0]);
-    pass.dispatchWorkgroupsIndirect(nothing, 0);
+    pass.setPipeline(compiled.pipeline!);
+    pass.setBindGroup(0, device.createBindGroup({ layout: compiled.layout, entries }));
+    pass.setBindGroup(1, this.params.group, [0]);
+    pass.dispatchWorkgroupsIndirect(this.nothing, 0);
     pass.end();
     device.queue.submit([encoder.finish()]);
   }
-  for (const buffer of [params.buffer, nothing, ...scratch]) buffer.destroy();
+
+  /** Resolves when the device has all that was sent. */
+  async done(): Promise<void> {
+    await waitFor(this.device.queue.onSubmittedWorkDone());
+  }
+
+  destroy(): void {
+    for (const buffer of [this.params.buffer, this.nothing, ...this.scratch]) buffer.destroy();
+  }
+}
+
+/** Has the first device compile all kernels, with the help of the others. */
+export async function warmUp([own, ...helpers]: Warmer[], kernels: readonly CompiledKernel[]): Promise<void> {
+  // What takes longest to compile goes first, by the length of its text, so that all are done at about the same time.
+  const left = [...kernels].sort((a, b) => a.kernel.source.length - b.kernel.source.length);
+  const share = async (warmer: Warmer, each: (kernel: CompiledKernel) => void) => {
+    for (let kernel = left.pop(); kernel; kernel = left.pop()) {
+      await warmer.send(kernel);
+      if (helpers.length > 0) await warmer.done();
+      each(kernel);
+    }
+  };
+  const elsewhere: CompiledKernel[] = [];
+  await Promise.all([
+    share(own!, () => {}),
+    ...helpers.map((warmer) => share(warmer, (kernel) => elsewhere.push(kernel))),
+  ]);
+  for (const kernel of elsewhere) await own!.send(kernel);
 }

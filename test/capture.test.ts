@@ -67,6 +67,30 @@ test("replays give the bits of the eager step", async () => {
   engine.dispose();
 });
 
+test("arenas are split where a binding may not be larger, with the same bits", async () => {
+  // Two of the step's tensors, one to be read and one to be written.
+  const maxArenaBytes = Math.ceil((4 * rows * width) / 256) * 256 * 2;
+  const memories = [];
+  const losses = [];
+  for (const options of [{}, { maxArenaBytes }]) {
+    const engine = await Engine.create({ poison: true, ...options });
+    const step = makeStep(engine);
+    const x = engine.tensor(inputOf(0), [rows, width]);
+    const program = await engine.capture(() => step.record(x), { x });
+    for (let i = 0; i < 3; i++) {
+      step.before(i);
+      program.run({ x: inputOf(i) });
+    }
+    losses.push(await program.outputs.item());
+    memories.push(program.memory);
+    engine.dispose();
+  }
+  assert.is(losses[1], losses[0]);
+  assert.ok(memories[1]!.arenas > memories[0]!.arenas, `${memories[1]!.arenas} arenas`);
+  assert.ok(memories[1]!.planned <= memories[1]!.arenas * maxArenaBytes);
+  for (const { least, planned, naive } of memories) assert.ok(least <= planned && planned < naive);
+});
+
 test("a replay makes nothing and is one submit", async () => {
   const engine = await Engine.create();
   const step = makeStep(engine);

@@ -126,6 +126,7 @@ async function trainSteps(trainer: Trainer, config: RunConfig, options: TrainOpt
   const { out, events, stop = () => false } = options;
   const { steps, checkpointEvery } = config.training;
   const lines = join(out, files.steps);
+  let told = false;
   while (trainer.optimizer.step < steps && !stop()) {
     const next = Math.min(
       steps,
@@ -136,6 +137,8 @@ async function trainSteps(trainer: Trainer, config: RunConfig, options: TrainOpt
         next,
         async (record) => {
           await appendFile(lines, `${JSON.stringify(record)}\n`);
+          if (!told && trainer.captured) events.message(describeStep(trainer.captured));
+          told = true;
           events.step(record, steps);
         },
         stop,
@@ -150,6 +153,11 @@ async function trainSteps(trainer: Trainer, config: RunConfig, options: TrainOpt
     await saveCheckpoint(out, trainer.model.parameters, trainer.optimizer, trainer.seconds);
   }
   return trainer.optimizer.step >= steps;
+}
+
+function describeStep({ dispatches, memory }: NonNullable<Trainer["captured"]>): string {
+  const [planned, naive] = [memory.planned, memory.naive].map((bytes) => (bytes / 2 ** 20).toFixed(1));
+  return `A step is ${dispatches} dispatches; its tensors take ${planned} MiB, ${naive} MiB if none shared memory.`;
 }
 
 /** Opens a finished run. Throws ConfigError or CheckpointError where files are missing or broken. */

@@ -1,7 +1,13 @@
 // The training loop: batch, loss, backward, clip, AdamW. A step is a pure function of the parameters, the optimiser's
 // moments, the seed and the step's number, so a resumed run goes on to the same numbers.
 
-import { type Engine, type Program, RandomStreams, type Tensor } from "../engine/index.ts";
+import {
+  type Engine,
+  type Program,
+  type ProgramMemory,
+  RandomStreams,
+  type Tensor,
+} from "../engine/index.ts";
 import { backward } from "../kernels/backward.ts";
 import { AdamW } from "../kernels/optimizer/adamw.ts";
 import { Case } from "../model/case.ts";
@@ -201,6 +207,11 @@ export class Trainer {
       offset += sizes[i]!;
     });
     return gathered;
+  }
+
+  /** What one replay of the latest captured step is: its dispatches, and bytes of memory beside the parameters. */
+  get captured(): { dispatches: number; memory: ProgramMemory } | null {
+    return [...this.programs.values()].at(-1)?.program ?? null;
   }
 
   /** Gives back what training needs beside the model. */

@@ -11,6 +11,7 @@ const kernel = defineKernel({
   source,
   includes: [randomSource],
   bindings: ["x", "residual", "+y"],
+  inPlace: ["x", "residual"],
   params: { count: "u32", key: "u32", stream: "u32", probability: "f32", factor: "f32" },
   flops: perElement("y", 2, { HAS_RESIDUAL: 1 }),
 });

@@ -11,6 +11,7 @@ const unary = defineKernel({
   source,
   includes: [geluSource],
   bindings: ["x", "dy", "+y"],
+  inPlace: ["dy", "x"],
   params: { count: "u32", operand: "f32" },
   flops: (launch) => {
     const { OP, BACKWARD } = launch.constants;
