@@ -15,6 +15,7 @@ import {
   writeParams,
 } from "./commands.ts";
 import { bytesPerElement, type DType } from "./dtype.ts";
+import { elidableCopies } from "./elide.ts";
 import { TensorError } from "./errors.ts";
 import { usage } from "./flags.ts";
 import { replaceable, throughOutput } from "./in-place.ts";
@@ -47,8 +48,8 @@ interface Asked {
   returned: boolean;
   /** What the host wrote there, the same for every replay. */
   constant: Uint8Array<ArrayBuffer> | null;
-  /** The memory whose place it takes. */
-  instead: Storage | null;
+  /** The memory whose place it takes, or a part of which: it is used up then, or not needed before. */
+  within: { storage: Storage; offset: number } | null;
 }
 
 /** Takes commands down instead of sending them, and hands out memory that has no place yet. */
@@ -71,7 +72,7 @@ export class Capture implements Sink, Memory {
       references: 0,
       owner: this,
     };
-    this.asked.set(storage, { returned: false, constant: null, instead: null });
+    this.asked.set(storage, { returned: false, constant: null, within: null });
     return storage;
   }
 
@@ -82,6 +83,7 @@ export class Capture implements Sink, Memory {
   /** Ends the step: what it has not given back by now stays. */
   close(pipelines: PipelineCache): void {
     this.open = false;
+    this.elideCopies();
     this.placeInPlace(pipelines);
   }
 
@@ -92,8 +94,32 @@ export class Capture implements Sink, Memory {
     return [...kernels];
   }
 
+  /** Whether commands of the step alone make and use a storage, which has a place of its own so far. */
+  private isTemporary(storage: Storage): boolean {
+    const asked = this.asked.get(storage);
+    return asked?.returned === true && asked.constant === null && asked.within === null;
+  }
+
+  /** Lets tensors lie from their beginning where they are copied to at their end. */
+  private elideCopies(): void {
+    const touching = this.steps.map((step) => ({
+      regions: regionsOf(step),
+      copy: step.kind === "copy" ? step : null,
+    }));
+    const elided = elidableCopies(touching, (storage) => this.isTemporary(storage));
+    for (const { storage, place } of elided.values()) {
+      this.asked.get(storage)!.within = { storage: place.storage, offset: place.offset };
+    }
+    const kept = this.steps.filter((_, time) => !elided.has(time));
+    this.steps.length = 0;
+    this.steps.push(...kept);
+  }
+
   /** Lets results take the place of inputs that are used for the last time, where the kernels allow it. */
   private placeInPlace(pipelines: PipelineCache): void {
+    // What others lie within is touched by what touches those, so it is left out.
+    const hosts = new Set([...this.asked.values()].map(({ within }) => within?.storage));
+    const elided = new Set([...this.asked.keys()].filter((storage) => this.asked.get(storage)!.within));
     const first = new Map<Storage, number>();
     const last = new Map<Storage, number>();
     this.steps.forEach((step, time) => {
@@ -105,7 +131,8 @@ export class Capture implements Sink, Memory {
     this.steps.forEach((step, time) => {
       if (step.kind !== "dispatch") return;
       const { kernel, compiled, regions } = step;
-      const changeable = (storage: Storage) => this.asked.get(storage)?.constant === null;
+      const changeable = (storage: Storage) =>
+        this.asked.get(storage)?.constant === null && !hosts.has(storage) && !elided.has(storage);
       const found = replaceable({
         ...{ kernel, regions },
         begins: (storage) => changeable(storage) && first.get(storage) === time,
@@ -119,7 +146,7 @@ export class Capture implements Sink, Memory {
         regions: regions.filter((_, i) => !inputs.includes(kernel.bindings[i]!.name)),
       };
       const output = regions[kernel.bindings.findIndex(({ access }) => access === "read_write")]!;
-      this.asked.get(output.storage)!.instead = storage;
+      this.asked.get(output.storage)!.within = { storage, offset: 0 };
     });
   }
 
@@ -207,12 +234,20 @@ export interface ProgramMemory {
   naive: number;
 }
 
+/** The memory that a storage lies in at last, the step's own or from outside, and from which byte on. */
+function rootOf(storage: Storage, asked: Capture["asked"]): { storage: Storage; offset: number } {
+  let at = { storage, offset: 0 };
+  for (let next = asked.get(storage)?.within; next; next = asked.get(at.storage)?.within)
+    at = { storage: next.storage, offset: at.offset + next.offset };
+  return at;
+}
+
 /** Gives the storages of a captured step their places; returns the arenas behind them. */
 function place(
   { device, poison, maxArenaBytes }: Host,
   { steps, asked }: Capture,
 ): { arenas: GPUBuffer[]; memory: ProgramMemory } {
-  const storages = [...asked.keys()].filter((storage) => !asked.get(storage)!.instead);
+  const storages = [...asked.keys()].filter((storage) => !asked.get(storage)!.within);
   const index = new Map(storages.map((storage, i) => [storage, i]));
   const lifetimes = storages.map((storage) => ({
     bytes: storage.size,
@@ -221,11 +256,11 @@ function place(
     apart: new Set<number>(),
   }));
   for (const [storage, { returned }] of asked) {
-    // What is in place of another shares its lifetime.
-    let place = storage;
-    for (let next = asked.get(place)!.instead; next; next = asked.get(place)!.instead) place = next;
-    index.set(storage, index.get(place)!);
-    if (!returned) lifetimes[index.get(place)!]!.last = steps.length;
+    // What lies within another shares its lifetime.
+    const at = index.get(rootOf(storage, asked).storage);
+    if (at === undefined) continue;
+    index.set(storage, at);
+    if (!returned) lifetimes[at]!.last = steps.length;
   }
   steps.forEach((step, time) => {
     const { reads, writes } = touches(step);
@@ -255,11 +290,18 @@ function place(
   if (poison) {
     for (const arena of arenas) device.queue.writeBuffer(arena, 0, new Uint8Array(arena.size).fill(0xff));
   }
-  for (const [storage, { constant }] of asked) {
-    const { arena, offset } = plan.places[index.get(storage)!]!;
+  storages.forEach((storage, i) => {
+    const { arena, offset } = plan.places[i]!;
     storage.buffer = arenas[arena]!;
     storage.base = offset;
+    const { constant } = asked.get(storage)!;
     if (constant) device.queue.writeBuffer(storage.buffer, offset, constant);
+  });
+  for (const storage of asked.keys()) {
+    const { storage: root, offset } = rootOf(storage, asked);
+    if (root === storage) continue;
+    storage.buffer = root.buffer;
+    storage.base = root.base + offset;
   }
   const sum = (sizes: number[]) => sizes.reduce((a, b) => a + b, 0);
   const naive = sum([...asked.keys()].map(({ size }) => size));

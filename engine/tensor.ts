@@ -24,6 +24,8 @@ export class Tensor {
   requiresGrad = false;
   /** The gradient after `backward`, for leaves with requiresGrad. */
   grad: Tensor | null = null;
+  /** Whether `grad` is of an earlier pass: the next one overwrites it instead of adding to it. */
+  gradIsOld = false;
   private live = true;
 
   /** Made by `Engine`, not by users. `offset` is in bytes. */

@@ -27,8 +27,15 @@ export function backward(loss: Tensor, options: { grad?: Tensor } = {}): void {
         return engine.view(strided("add", [a.size], a, strides, b, strides), a.shape);
       },
       leaf: (parameter, grad) => {
-        if (parameter.grad) {
-          accumulateInto(parameter.grad, grad);
+        const { grad: sum, gradIsOld } = parameter;
+        parameter.gradIsOld = false;
+        if (sum && gradIsOld && sum.dtype === grad.dtype) {
+          engine.copy(grad, sum);
+          return;
+        }
+        if (sum) {
+          if (gradIsOld) engine.clear(sum);
+          accumulateInto(sum, grad);
           return;
         }
         let own = grad;

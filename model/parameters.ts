@@ -130,6 +130,20 @@ export class Parameters {
     for (const flat of this.flats) this.engine.clear(flat.gradient);
   }
 
+  /**
+   * Runs `work`, whose backward passes make gradients anew: the first that comes to a parameter overwrites the old one,
+   * so that nothing is cleared and read before. A parameter that none comes to gets zeros.
+   */
+  renewGradients(work: () => void): void {
+    const learnt = [...this.tensors.values()].filter(({ grad }) => grad);
+    for (const tensor of learnt) tensor.gradIsOld = true;
+    work();
+    for (const tensor of learnt) {
+      if (tensor.gradIsOld) this.engine.clear(tensor.grad!);
+      tensor.gradIsOld = false;
+    }
+  }
+
   /** Gives the memory back. */
   dispose(): void {
     for (const tensor of this.tensors.values()) {

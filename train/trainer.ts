@@ -176,22 +176,23 @@ export class Trainer {
     const { model, config, optimizer, streams } = this;
     const { accumulation, clip, loss } = config.training;
     model.clampTemperature();
-    model.parameters.clearGradients();
     const losses: Tensor[] = [];
-    for (let part = 0; part < accumulation; part++) {
-      const name = (input: keyof BatchInputs<Tensor>) => inputs[`${input} ${part}`]!;
-      const result = batchLoss(
-        model,
-        loss,
-        {
-          ...{ pictures: name("pictures"), ids: name("ids"), mask: name("mask"), source: name("source") },
-          ...{ goals: name("goals"), ignored: name("ignored"), weights: name("weights") },
-        },
-        streams,
-      );
-      backward(result.loss);
-      losses.push(result.losses);
-    }
+    model.parameters.renewGradients(() => {
+      for (let part = 0; part < accumulation; part++) {
+        const name = (input: keyof BatchInputs<Tensor>) => inputs[`${input} ${part}`]!;
+        const result = batchLoss(
+          model,
+          loss,
+          {
+            ...{ pictures: name("pictures"), ids: name("ids"), mask: name("mask"), source: name("source") },
+            ...{ goals: name("goals"), ignored: name("ignored"), weights: name("weights") },
+          },
+          streams,
+        );
+        backward(result.loss);
+        losses.push(result.losses);
+      }
+    });
     const norm = optimizer.update({ gradientScale: 1 / accumulation, maxNorm: clip });
     return this.measure([...losses, model.temperature, norm]);
   }
