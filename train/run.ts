@@ -15,7 +15,6 @@ import { openEmoji } from "./emoji/index.ts";
 import { embedPictures, evaluateSplit } from "./evaluate.ts";
 import type { Metrics, SheetRow, StepRecord } from "./metrics.ts";
 import { rehearse } from "./rehearsal.ts";
-import { writeReport } from "./report.ts";
 import { openFile } from "./sources.ts";
 import { DivergedError, makeModel, Trainer } from "./trainer.ts";
 import { choiceFile } from "./tuning.ts";
@@ -237,6 +236,8 @@ async function report(
     .map((line) => JSON.parse(line) as StepRecord);
   metrics.steps = steps.length;
   const file = join(out, files.report);
+  // Its charts' library takes half a second to load, which nobody waits for before training.
+  const { writeReport } = await import("./report.ts");
   await writeReport({ file, title: config.name, command, steps, metrics, sheet, pictures: dataset.pictures });
 }
 
