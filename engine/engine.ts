@@ -3,6 +3,7 @@
 
 import { type AdapterOptions, findAdapter } from "./adapter.ts";
 import { type Node, startsOf, tracked } from "./autograd.ts";
+import { Capture } from "./capture.ts";
 import { type Choice, type ChoiceStore, Choices, type Tuned, timeVariants } from "./choices.ts";
 import type { BoundRegion, Grid, Region, Sink } from "./commands.ts";
 import { bytesPerElement, type DType, fromBytes, type HostArray, toBytes } from "./dtype.ts";
@@ -19,7 +20,7 @@ import {
 import { PipelineCache } from "./pipelines.ts";
 import { BufferPool, type PoolStatistics } from "./pool.ts";
 import { type DispatchTime, Profiler } from "./profiler.ts";
-import { Capture, Program } from "./program.ts";
+import { Program } from "./program.ts";
 import { noteStreams, type RandomKey, repeatStreams } from "./random.ts";
 import { Recorder } from "./recorder.ts";
 import { Scopes } from "./scopes.ts";

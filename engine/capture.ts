@@ -1,0 +1,212 @@
+// The capture of a step: its commands, taken down instead of sent, on memory that has no place yet; and what is done to
+// them before they get one, where it changes no result.
+
+import type { BoundRegion, Command, Grid, Region, Sink } from "./commands.ts";
+import { elidableCopies } from "./elide.ts";
+import { TensorError } from "./errors.ts";
+import { replaceable, throughOutput } from "./in-place.ts";
+import type { Kernel, ParamTypes, ParamValues } from "./kernel.ts";
+import type { CompiledKernel, PipelineCache } from "./pipelines.ts";
+import { type Memory, release, retain, type Storage } from "./storage.ts";
+
+/** A command before its memory is known. */
+export type Step =
+  | {
+      kind: "dispatch";
+      compiled: CompiledKernel;
+      kernel: Kernel;
+      params: ParamValues<ParamTypes>;
+      regions: readonly BoundRegion[];
+      grid: Grid;
+      /** The form that runs where the result takes an input's place. */
+      inPlace: { compiled: CompiledKernel; regions: readonly Region[] } | null;
+    }
+  | Extract<Command, { kind: "copy" | "clear" }>;
+
+/** Memory that a captured step asked for. */
+interface Asked {
+  /** Whether the step gave it back; what it kept must outlive every replay. */
+  returned: boolean;
+  /** What the host wrote there, the same for every replay. */
+  constant: Uint8Array<ArrayBuffer> | null;
+  /** The memory whose place it takes, or a part of which: it is used up then, or not needed before. */
+  within: { storage: Storage; offset: number } | null;
+}
+
+/** Takes commands down instead of sending them, and hands out memory that has no place yet. */
+export class Capture implements Sink, Memory {
+  readonly steps: Step[] = [];
+  readonly asked = new Map<Storage, Asked>();
+  /** Storage from outside of the step; held so that nobody else gets it while the program lives. */
+  readonly held = new Set<Storage>();
+  private nextId = -1;
+  private open = true;
+
+  /** Memory for a tensor of the step. */
+  take(bytes: number): Storage {
+    const storage: Storage = {
+      id: this.nextId--,
+      buffer: undefined as unknown as GPUBuffer, // comes with the plan
+      base: 0,
+      size: Math.ceil(bytes / 256) * 256,
+      lastUse: 0,
+      references: 0,
+      owner: this,
+    };
+    this.asked.set(storage, { returned: false, constant: null, within: null });
+    return storage;
+  }
+
+  give(storage: Storage): void {
+    if (this.open) this.asked.get(storage)!.returned = true;
+  }
+
+  /** Ends the step: what it has not given back by now stays. */
+  close(pipelines: PipelineCache): void {
+    this.open = false;
+    this.elideCopies();
+    this.placeInPlace(pipelines);
+  }
+
+  /** The kernels of all dispatches, each once. */
+  get kernels(): CompiledKernel[] {
+    const kernels = new Set<CompiledKernel>();
+    for (const step of this.steps) if (step.kind === "dispatch") kernels.add((step.inPlace ?? step).compiled);
+    return [...kernels];
+  }
+
+  /** Whether commands of the step alone make and use a storage, which has a place of its own so far. */
+  private isTemporary(storage: Storage): boolean {
+    const asked = this.asked.get(storage);
+    return asked?.returned === true && asked.constant === null && asked.within === null;
+  }
+
+  /** Lets tensors lie from their beginning where they are copied to at their end. */
+  private elideCopies(): void {
+    const touching = this.steps.map((step) => ({
+      regions: regionsOf(step),
+      copy: step.kind === "copy" ? step : null,
+    }));
+    const elided = elidableCopies(touching, (storage) => this.isTemporary(storage));
+    for (const { storage, place } of elided.values()) {
+      this.asked.get(storage)!.within = { storage: place.storage, offset: place.offset };
+    }
+    const kept = this.steps.filter((_, time) => !elided.has(time));
+    this.steps.length = 0;
+    this.steps.push(...kept);
+  }
+
+  /** Lets results take the place of inputs that are used for the last time, where the kernels allow it. */
+  private placeInPlace(pipelines: PipelineCache): void {
+    // What others lie within is touched by what touches those, so it is left out.
+    const hosts = new Set([...this.asked.values()].map(({ within }) => within?.storage));
+    const elided = new Set([...this.asked.keys()].filter((storage) => this.asked.get(storage)!.within));
+    const first = new Map<Storage, number>();
+    const last = new Map<Storage, number>();
+    this.steps.forEach((step, time) => {
+      for (const { storage } of regionsOf(step)) {
+        if (!first.has(storage)) first.set(storage, time);
+        last.set(storage, time);
+      }
+    });
+    this.steps.forEach((step, time) => {
+      if (step.kind !== "dispatch") return;
+      const { kernel, compiled, regions } = step;
+      const changeable = (storage: Storage) =>
+        this.asked.get(storage)?.constant === null && !hosts.has(storage) && !elided.has(storage);
+      const found = replaceable({
+        ...{ kernel, regions },
+        begins: (storage) => changeable(storage) && first.get(storage) === time,
+        ends: (storage) =>
+          changeable(storage) && this.asked.get(storage)!.returned && last.get(storage) === time,
+      });
+      if (!found) return;
+      const { storage, inputs } = found;
+      step.inPlace = {
+        compiled: pipelines.get(throughOutput(kernel, inputs), compiled.dtype, compiled.constants),
+        regions: regions.filter((_, i) => !inputs.includes(kernel.bindings[i]!.name)),
+      };
+      const output = regions[kernel.bindings.findIndex(({ access }) => access === "read_write")]!;
+      this.asked.get(output.storage)!.within = { storage, offset: 0 };
+    });
+  }
+
+  /** Resolves when all pipelines are compiled. Throws KernelError. */
+  async ready(): Promise<void> {
+    await Promise.all(this.kernels.map(({ ready }) => ready));
+  }
+
+  /** Lets go of what was held. */
+  release(): void {
+    for (const storage of this.held) release(storage);
+    this.held.clear();
+  }
+
+  dispatch<P extends ParamTypes>(
+    kernel: Kernel<P>,
+    compiled: CompiledKernel,
+    regions: readonly BoundRegion[],
+    params: ParamValues<P>,
+    grid: Grid,
+  ): void {
+    this.hold(regions);
+    const step = { kernel: kernel as unknown as Kernel, params: params as ParamValues<ParamTypes> };
+    this.steps.push({ kind: "dispatch", compiled, regions, grid, inPlace: null, ...step });
+  }
+
+  copy(from: Region, to: Region): void {
+    this.hold([from, to]);
+    this.steps.push({ kind: "copy", from, to });
+  }
+
+  clear(region: Region): void {
+    this.hold([region]);
+    this.steps.push({ kind: "clear", region });
+  }
+
+  write({ storage, offset }: Region, bytes: Uint8Array<ArrayBuffer>): void {
+    const asked = this.asked.get(storage);
+    if (!asked) {
+      throw new TensorError(
+        "capture: the step writes host values to a tensor from outside; make it one of the step's inputs.",
+      );
+    }
+    if (offset !== 0 || asked.constant) {
+      throw new TensorError("capture: a constant of the step is written more than once.");
+    }
+    asked.constant = bytes;
+  }
+
+  /** The memory that a storage lies in at last, the step's own or from outside, and from which byte on. */
+  rootOf(storage: Storage): { storage: Storage; offset: number } {
+    let at = { storage, offset: 0 };
+    for (let next = this.asked.get(storage)?.within; next; next = this.asked.get(at.storage)?.within)
+      at = { storage: next.storage, offset: at.offset + next.offset };
+    return at;
+  }
+
+  private hold(regions: readonly Region[]): void {
+    for (const { storage } of regions) {
+      if (this.asked.has(storage) || this.held.has(storage)) continue;
+      this.held.add(storage);
+      retain(storage);
+    }
+  }
+}
+
+function regionsOf(step: Step): readonly Region[] {
+  if (step.kind === "dispatch") return step.regions;
+  return step.kind === "copy" ? [step.from, step.to] : [step.region];
+}
+
+/** Which regions a command reads and writes. */
+export function touches(step: Step): { reads: Region[]; writes: Region[] } {
+  if (step.kind === "copy") return { reads: [step.from], writes: [step.to] };
+  if (step.kind === "clear") return { reads: [], writes: [step.region] };
+  const { compiled, regions } = step.inPlace ?? step;
+  const { bindings } = compiled.kernel;
+  return {
+    reads: regions.filter((_, i) => bindings[i]!.access === "read"),
+    writes: regions.filter((_, i) => bindings[i]!.access === "read_write"),
+  };
+}
