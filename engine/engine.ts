@@ -359,7 +359,8 @@ export class Engine {
     const { capture } = this.takeDown(step);
     capture.release();
     const helpers: Engine[] = [];
-    while (this.isSoftware && helpers.length < threads - 1) helpers.push(await Engine.open(this.options));
+    const wanted = this.isSoftware && !this.options.device ? threads - 1 : 0;
+    while (helpers.length < wanted) helpers.push(await Engine.open(this.options));
     const warmers = [this, ...helpers].map(({ device, pipelines }) => new Warmer(device, pipelines));
     try {
       await warmUp(warmers, capture.kernels);

@@ -6,9 +6,10 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { loadPictures } from "../train/emoji/cache.ts";
 import { VISIBLE_DIFFERENCE } from "../train/emoji/edits.ts";
-import { loadEmoji } from "../train/emoji/index.ts";
+import { loadEmoji, openEmoji } from "../train/emoji/index.ts";
 import { KINDS, type Kind } from "../train/emoji/phrases.ts";
 import { listSources } from "../train/emoji/sources.ts";
+import { TEST_VENDOR } from "../train/emoji/splits.ts";
 
 const SIZE = 32;
 const BATCH = { pictures: 64, triplets: 192, seed: 7 };
@@ -210,6 +211,27 @@ test("loading again gives the same data set", async () => {
   const again = await loadEmoji({ size: SIZE });
   assert.equal(again.splits, emoji.splits);
   assert.equal(again.sampleBatch({ ...BATCH, step: 1 }), emoji.sampleBatch({ ...BATCH, step: 1 }));
+});
+
+test("training without the test vendor's pictures sees the same batches and words", async () => {
+  const { training } = await openEmoji({ size: SIZE });
+  const count = items.findIndex(({ vendor }) => vendor === TEST_VENDOR);
+  assert.ok(count > 7000 && items.slice(count).every(({ vendor }) => vendor === TEST_VENDOR));
+  assert.is(training.pictures.count, count);
+  assert.equal(training.pictures.pixels, pictures.pixels.slice(0, training.pictures.pixels.length));
+  for (let step = 0; step < 20; step++)
+    assert.equal(training.sampleBatch({ ...BATCH, step }), emoji.sampleBatch({ ...BATCH, step }));
+  assert.equal(new Set(training.texts()), new Set(emoji.texts()));
+});
+
+test("a vendor's sheet holds the pixels of its files", async () => {
+  const some = listSources().filter(({ cell }, i) => cell && i % 200 === 0);
+  assert.ok(some.length > 30);
+  const [fromSheets, fromFiles] = [some, some.map((source) => ({ ...source, cell: null }))].map((sources) => {
+    const folder = mkdtempSync(join(tmpdir(), "casement-emoji-"));
+    return loadPictures(sources, 64, folder).finally(() => rmSync(folder, { recursive: true }));
+  });
+  assert.equal((await fromSheets).pixels, (await fromFiles).pixels);
 });
 
 test("no kind drowns another, and a batch takes under 10 ms", () => {
