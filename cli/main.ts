@@ -3,6 +3,7 @@
 import { basename, join } from "node:path";
 import { cac } from "cac";
 import type { ImportPlan } from "../model/checkpoint/plan.ts";
+import type { Precision } from "../model/parameters.ts";
 import { type Ablation, ablate, ablations } from "../train/ablations.ts";
 import { ConfigError, loadConfig, type RunConfig } from "../train/config.ts";
 import { embed } from "../train/embed.ts";
@@ -68,11 +69,12 @@ cli
   .command("eval", "Prints recall tables of a trained run")
   .option("--run <dir>", "Folder of the run")
   .option("--split <name>", "One split only")
+  .option("--precision <name>", "f32 or f16; the run's own unless told")
   .option("--json", "Print JSON")
-  .action(async (flags: { run?: string; split?: string; json?: boolean }) => {
+  .action(async (flags: { run?: string; split?: string; precision?: string; json?: boolean }) => {
     const dir = required(flags.run, "--run DIR");
     const events = consoleEvents(flags.json);
-    const run = await openRun(dir, events);
+    const run = await openRun(dir, events, precisionOf(flags.precision));
     const names = flags.split ? [flags.split] : Object.keys(run.dataset.splits);
     const { metrics } = await evaluate(run, names, events);
     metrics.steps = run.config.training.steps;
@@ -87,19 +89,29 @@ cli
   .option("--image <file>", "Picture file")
   .option("--text <text>", "What should be different")
   .option("-k <n>", "Number of answers", { default: 10 })
+  .option("--precision <name>", "f32 or f16; the run's own unless told")
   .option("--json", "Print JSON")
-  .action(async (flags: { run?: string; image?: string; text?: unknown; k: number; json?: boolean }) => {
-    const [dir, image] = [required(flags.run, "--run DIR"), required(flags.image, "--image FILE")];
-    const text = `${required(flags.text, '--text "…"')}`;
-    if (!Number.isInteger(flags.k) || flags.k < 1 || flags.k > 128)
-      throw new ConfigError("-k must be 1 to 128.");
-    const events = consoleEvents(flags.json);
-    const run = await openRun(dir, events);
-    const answers = await search(run, image, text, flags.k, events);
-    run.engine.dispose();
-    events.end();
-    console.log(flags.json ? JSON.stringify({ image, text, answers }, null, 2) : answerTable(answers));
-  });
+  .action(
+    async (flags: {
+      run?: string;
+      image?: string;
+      text?: unknown;
+      k: number;
+      precision?: string;
+      json?: boolean;
+    }) => {
+      const [dir, image] = [required(flags.run, "--run DIR"), required(flags.image, "--image FILE")];
+      const text = `${required(flags.text, '--text "…"')}`;
+      if (!Number.isInteger(flags.k) || flags.k < 1 || flags.k > 128)
+        throw new ConfigError("-k must be 1 to 128.");
+      const events = consoleEvents(flags.json);
+      const run = await openRun(dir, events, precisionOf(flags.precision));
+      const answers = await search(run, image, text, flags.k, events);
+      run.engine.dispose();
+      events.end();
+      console.log(flags.json ? JSON.stringify({ image, text, answers }, null, 2) : answerTable(answers));
+    },
+  );
 
 cli
   .command("import <source>", "Turns a BLIP, BERT or ViT checkpoint into a folder like a run's")
@@ -135,18 +147,27 @@ cli
   .option("--checkpoint <dir>", "Folder of a run or an import")
   .option("--image <file>", "Picture file")
   .option("--text <text>", "Text")
+  .option("--precision <name>", "f32 or f16; the run's own unless told")
   .option("--json", "Print JSON")
-  .action(async (flags: { checkpoint?: string; image?: string; text?: unknown; json?: boolean }) => {
-    const dir = required(flags.checkpoint, "--checkpoint DIR");
-    const { image } = flags;
-    const text = flags.text === undefined ? undefined : `${flags.text}`;
-    if (image === undefined) required(text, '--image FILE or --text "…"');
-    const model = await openModel(dir);
-    const { kind, embedding } = await embed(model, { image, text });
-    model.engine.dispose();
-    const numbers = [...embedding];
-    console.log(flags.json ? JSON.stringify({ kind, image, text, embedding: numbers }) : numbers.join(" "));
-  });
+  .action(
+    async (flags: {
+      checkpoint?: string;
+      image?: string;
+      text?: unknown;
+      precision?: string;
+      json?: boolean;
+    }) => {
+      const dir = required(flags.checkpoint, "--checkpoint DIR");
+      const { image } = flags;
+      const text = flags.text === undefined ? undefined : `${flags.text}`;
+      if (image === undefined) required(text, '--image FILE or --text "…"');
+      const model = await openModel(dir, precisionOf(flags.precision));
+      const { kind, embedding } = await embed(model, { image, text });
+      model.engine.dispose();
+      const numbers = [...embedding];
+      console.log(flags.json ? JSON.stringify({ kind, image, text, embedding: numbers }) : numbers.join(" "));
+    },
+  );
 
 cli
   .command("results", "Trains emoji-tiny and its rivals under one budget and rewrites docs/results.md")
@@ -194,6 +215,11 @@ function overrule(config: RunConfig, flags: TrainFlags): RunConfig {
 function required<T>(value: T | undefined, usage: string): T {
   if (value === undefined) throw new ConfigError(`Missing ${usage}; see npx casement --help.`);
   return value;
+}
+
+function precisionOf(name: string | undefined): Precision | undefined {
+  if (name === undefined || name === "f32" || name === "f16") return name;
+  throw new ConfigError(`--precision must be f32 or f16, not "${name}".`);
 }
 
 /** The first Ctrl-C asks to stop after the step at hand, a second one ends the process. */

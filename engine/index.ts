@@ -3,7 +3,7 @@ export { findAdapter } from "./adapter.ts";
 export { type Backward, propagate, tracked } from "./autograd.ts";
 export { choiceDatabase } from "./choice-database.ts";
 export type { Choice, ChoiceStore, Tuned } from "./choices.ts";
-export type { DType, HostArray } from "./dtype.ts";
+export { bytesPerElement, type DType, type HostArray } from "./dtype.ts";
 export { Engine, type EngineOptions } from "./engine.ts";
 export { DeviceError, DeviceLostError, KernelError, TensorError } from "./errors.ts";
 export { composeWgsl, defineKernel, gridX, type Kernel } from "./kernel.ts";

@@ -1,6 +1,7 @@
 // `backward`: from a loss to `grad` of every parameter that it depends on, through engine/autograd.ts.
 import { propagate, type Tensor, TensorError } from "../engine/index.ts";
 import { accumulateInto } from "./elementwise/accumulate.ts";
+import { castInto } from "./elementwise/cast.ts";
 import { broadcastStrides, strided } from "./elementwise/strided.ts";
 
 /**
@@ -29,13 +30,10 @@ export function backward(loss: Tensor, options: { grad?: Tensor } = {}): void {
       leaf: (parameter, grad) => {
         const { grad: sum, gradIsOld } = parameter;
         parameter.gradIsOld = false;
-        if (sum && gradIsOld && sum.dtype === grad.dtype) {
-          engine.copy(grad, sum);
-          return;
-        }
         if (sum) {
-          if (gradIsOld) engine.clear(sum);
-          accumulateInto(sum, grad);
+          if (!gradIsOld) accumulateInto(sum, grad);
+          else if (sum.dtype === grad.dtype) engine.copy(grad, sum);
+          else castInto(grad, sum);
           return;
         }
         let own = grad;

@@ -5,6 +5,7 @@ import { attentionKernels } from "./attention/attention.ts";
 import { contrastiveKernels } from "./contrastive/contrastive.ts";
 import { dropoutKernels } from "./dropout/dropout.ts";
 import { accumulateKernels } from "./elementwise/accumulate.ts";
+import { castKernels } from "./elementwise/cast.ts";
 import { stridedKernels } from "./elementwise/strided.ts";
 import { unaryKernels } from "./elementwise/unary.ts";
 import { embeddingKernels } from "./embedding/embedding.ts";
@@ -25,12 +26,14 @@ export * from "./contrastive/contrastive.ts";
 export * from "./dropout/dropout.ts";
 export * from "./elementwise/accumulate.ts";
 export * from "./elementwise/binary.ts";
+export * from "./elementwise/cast.ts";
 export * from "./elementwise/unary.ts";
 export * from "./embedding/embedding.ts";
 export * from "./layernorm/layernorm.ts";
 export * from "./matmul/matmul.ts";
 export * from "./normalize/normalize.ts";
 export * from "./optimizer/adamw.ts";
+export * from "./optimizer/loss-scale.ts";
 export * from "./patch/patch.ts";
 export * from "./peak/peak.ts";
 export * from "./reduce/reduce.ts";
@@ -44,6 +47,7 @@ export const allKernels: readonly Kernel[] = [
   ...contrastiveKernels,
   ...dropoutKernels,
   ...accumulateKernels,
+  ...castKernels,
   ...stridedKernels,
   ...unaryKernels,
   ...embeddingKernels,

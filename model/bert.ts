@@ -73,7 +73,7 @@ export interface TextInput {
 
 /** Pictures that texts attend to. */
 export interface ImageInput {
-  /** f32 [pictures, tokens, vision width] */
+  /** [pictures, tokens, vision width], in the precision of the parameters */
   tokens: Tensor;
   /** u32, `packSource` of which picture each text attends to; several texts may share one. */
   source: Tensor;
@@ -93,7 +93,7 @@ export interface BertOptions {
 
 /**
  * Encodes texts, grounded in pictures where `image` is given.
- * @returns f32 [texts, length, width]; [texts, 1, width] where only the first token is wanted
+ * @returns [texts, length, width]; [texts, 1, width] where only the first token is wanted
  */
 export function bert(
   parameters: Parameters,

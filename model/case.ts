@@ -3,6 +3,7 @@
 // carries the learnt token [REV] behind its first token. Rivals for comparison are values of `fusion`.
 import type { Engine, RandomStreams, Tensor } from "../engine/index.ts";
 import { add } from "../kernels/elementwise/binary.ts";
+import { cast } from "../kernels/elementwise/cast.ts";
 import { clampInPlace } from "../kernels/elementwise/unary.ts";
 import { embedding } from "../kernels/embedding/embedding.ts";
 import { linear } from "../kernels/matmul/matmul.ts";
@@ -11,7 +12,7 @@ import { takeFirst } from "../kernels/shape/reshape.ts";
 import { bert, bertSpecs, type TextInput } from "./bert.ts";
 import type { ModelConfig } from "./config.ts";
 import { initials } from "./initial.ts";
-import { linearSpecs, type ParameterSpec, Parameters } from "./parameters.ts";
+import { linearSpecs, type ParameterSpec, Parameters, type Precision } from "./parameters.ts";
 import { stage } from "./stage.ts";
 import { vit, vitSpecs } from "./vit.ts";
 
@@ -28,7 +29,8 @@ export function caseSpecs(config: ModelConfig, vocabularySize: number): Paramete
   if (config.fusion === "late") {
     specs.push(...linearSpecs("reference_proj", projection, config.vision.width, shared));
   }
-  return [...specs, { name: "temp", shape: [1], initial: { constant: config.temperature.initial } }];
+  const initial = { constant: config.temperature.initial };
+  return [...specs, { name: "temp", shape: [1], initial, exact: true }];
 }
 
 export interface CaseOptions {
@@ -36,6 +38,8 @@ export interface CaseOptions {
   trainable?: (name: string) => boolean;
   /** Training keeps only the results of the blocks; backward runs each block once more. Less memory for more time. */
   checkpointing?: boolean;
+  /** What the encoders and projections compute in; f32 unless told. Embeddings are f32 in any case. */
+  precision?: Precision;
 }
 
 export class Case {
@@ -48,8 +52,9 @@ export class Case {
     vocabularySize: number,
     options: CaseOptions = {},
   ) {
-    this.parameters = new Parameters(engine, caseSpecs(config, vocabularySize), options.trainable);
-    this.checkpointing = options.checkpointing ?? false;
+    const { trainable, precision, checkpointing = false } = options;
+    this.parameters = new Parameters(engine, caseSpecs(config, vocabularySize), trainable, precision);
+    this.checkpointing = checkpointing;
   }
 
   /** The learnt temperature, f32 [1]. */
@@ -60,15 +65,16 @@ export class Case {
   /**
    * Encodes pictures.
    * @param pixels f32 [pictures, 3, size, size], normalised
-   * @returns f32 [pictures, tokens, width]
+   * @returns [pictures, tokens, width] in the model's precision
    */
   encodeImages(pixels: Tensor): Tensor {
-    return vit(this.parameters, this.config.vision, pixels, { checkpointing: this.checkpointing });
+    const { parameters, config, checkpointing } = this;
+    return vit(parameters, config.vision, cast(pixels, parameters.precision), { checkpointing });
   }
 
   /**
    * Target embeddings: normalise(vision_proj(class token)).
-   * @param tokens f32 [pictures, tokens, width], from `encodeImages`
+   * @param tokens [pictures, tokens, width], from `encodeImages`
    * @returns f32 [pictures, projection], rows of unit length
    */
   embedTargets(tokens: Tensor): Tensor {
@@ -78,7 +84,7 @@ export class Case {
   /**
    * Query embeddings: normalise(text_proj(shift encoder's first token)).
    * @param text tokens of the texts; each starts with [ENC] or [CLS], a reverse query's second token is [REV]
-   * @param tokens f32 [pictures, tokens, width] of the reference pictures; not used where fusion is "text"
+   * @param tokens [pictures, tokens, width] of the reference pictures; not used where fusion is "text"
    * @param source u32, `packSource` of which of the pictures each text refers to
    * @param streams random streams for dropout, null outside of training
    * @returns f32 [texts, projection], rows of unit length
@@ -122,7 +128,9 @@ export class Case {
     this.parameters.dispose();
   }
 
+  /** A projection, f32: lengths and similarities want more digits than f16 has. */
   private project(x: Tensor, name: string): Tensor {
-    return linear(x, this.parameters.get(`${name}.weight`), { bias: this.parameters.get(`${name}.bias`) });
+    const [weight, bias] = [this.parameters.get(`${name}.weight`), this.parameters.get(`${name}.bias`)];
+    return cast(linear(x, weight, { bias }), "f32");
   }
 }

@@ -1,7 +1,11 @@
 // Parameters by name, laid out in a few flat buffers, so that clearing gradients, their norm and the optimiser are one
 // dispatch per buffer. A buffer ends where the device's binding limit is reached. Names follow Hugging Face's BLIP,
 // with query, key and value fused into one matrix.
+//
+// In mixed precision (Micikevicius et al., arXiv 1710.03740) the network computes with f16 copies of what learns, while
+// masters, gradients and checkpoints are f32; what does not learn is there in f16 only.
 import {
+  bytesPerElement,
   type Engine,
   normal,
   randomBits,
@@ -10,6 +14,7 @@ import {
   type Tensor,
   TensorError,
 } from "../engine/index.ts";
+import { castInto } from "../kernels/elementwise/cast.ts";
 import type { Flat } from "../kernels/optimizer/adamw.ts";
 
 /**
@@ -25,7 +30,12 @@ export interface ParameterSpec {
   name: string;
   shape: Shape;
   initial: Initial;
+  /** Computed with in f32 whatever the precision. */
+  exact?: boolean;
 }
+
+/** What a network computes in. */
+export type Precision = "f32" | "f16";
 
 /** Specs of a linear layer; weight is [outputs, inputs]. */
 export function linearSpecs(
@@ -48,36 +58,45 @@ export function normSpecs(name: string, width: number): ParameterSpec[] {
   ];
 }
 
-/** A tensor may start at a multiple of 256 bytes in a buffer. */
-const alignment = 64;
+/** Elements between places where a tensor may start in a buffer: 256 bytes of the smallest of its types. */
+const alignmentOf = (precision: Precision) => 256 / bytesPerElement[precision];
 
 export class Parameters {
   /** Buffers with gradients. */
   readonly flats: Flat[] = [];
   private readonly frozen: Tensor[] = [];
+  /** What the network computes with. */
   private readonly tensors = new Map<string, Tensor>();
+  /** Where the values are kept, the same tensors but for what has an f16 copy. */
+  private readonly masters = new Map<string, Tensor>();
   private readonly places = new Map<string, { flat: number; offset: number }>();
 
   /**
    * Allocates all parameters; their values are undefined until `initialize` or `load`.
    * @param trainable which names get gradients
+   * @param precision f16: the network computes with f16 copies of what learns, and what does not learn is f16 itself
+   * @throws DeviceError for f16 where the adapter lacks it
    */
   constructor(
     private readonly engine: Engine,
     readonly specs: readonly ParameterSpec[],
     trainable: (name: string) => boolean = () => true,
+    readonly precision: Precision = "f32",
   ) {
-    const decays = (spec: ParameterSpec) => spec.shape.length > 1;
     const learnt = specs.filter((spec) => trainable(spec.name));
-    this.allocate([...learnt.filter(decays), ...learnt.filter((spec) => !decays(spec))], true, decays);
-    this.allocate(
-      specs.filter((spec) => !trainable(spec.name)),
-      false,
-      decays,
+    this.allocateLearnt([...learnt.filter(decays), ...learnt.filter((spec) => !decays(spec))]);
+    const others = specs.filter((spec) => !trainable(spec.name));
+    this.allocateFrozen(
+      others.filter(({ exact }) => !exact),
+      precision,
+    );
+    this.allocateFrozen(
+      others.filter(({ exact }) => exact),
+      "f32",
     );
   }
 
-  /** The parameter's tensor. Throws TensorError for an unknown name. */
+  /** The parameter as the network computes with it, f32 or f16. Throws TensorError for an unknown name. */
   get(name: string): Tensor {
     const tensor = this.tensors.get(name);
     if (!tensor) throw new TensorError(`There is no parameter "${name}".`);
@@ -96,13 +115,15 @@ export class Parameters {
 
   /** Writes fresh values; each depends on the seed and the parameter's name only. */
   initialize(seed: number): void {
-    for (const spec of this.specs) this.engine.write(this.get(spec.name), initialValues(spec, seed));
+    for (const spec of this.specs) this.engine.write(this.master(spec.name), initialValues(spec, seed));
+    this.copyMasters();
   }
 
   /** Writes values by name. Throws TensorError if a name is missing or a shape differs. */
   load(values: ReadonlyMap<string, { shape: Shape; data: ArrayLike<number> }>): void {
     this.requireAll(values);
-    for (const { name } of this.specs) this.engine.write(this.get(name), values.get(name)!.data);
+    for (const { name } of this.specs) this.engine.write(this.master(name), values.get(name)!.data);
+    this.copyMasters();
   }
 
   /**
@@ -113,14 +134,15 @@ export class Parameters {
     this.requireAll(entries);
     // What was recorded for the buffers goes first: writes then go to the device at once instead of piling up.
     await this.engine.idle();
-    for (const { name } of this.specs) this.engine.write(this.get(name), await entries.get(name)!.read());
+    for (const { name } of this.specs) this.engine.write(this.master(name), await entries.get(name)!.read());
+    this.copyMasters();
   }
 
-  /** Reads all values by name. */
+  /** Reads all values by name: f32, or f16 widened for what does not learn in f16. */
   async read(): Promise<Map<string, { shape: Shape; data: Float32Array }>> {
     const values = new Map<string, { shape: Shape; data: Float32Array }>();
     for (const { name, shape } of this.specs) {
-      values.set(name, { shape, data: (await this.get(name).read()) as Float32Array });
+      values.set(name, { shape, data: (await this.master(name).read()) as Float32Array });
     }
     return values;
   }
@@ -150,9 +172,11 @@ export class Parameters {
       tensor.grad?.dispose();
       tensor.dispose();
     }
+    for (const tensor of this.masters.values()) tensor.dispose();
     for (const flat of this.flats) {
       flat.values.dispose();
       flat.gradient.dispose();
+      flat.copy?.dispose();
     }
     for (const buffer of this.frozen) buffer.dispose();
   }
@@ -167,39 +191,76 @@ export class Parameters {
     }
   }
 
-  private allocate(
-    specs: ParameterSpec[],
-    trainable: boolean,
-    decays: (spec: ParameterSpec) => boolean,
-  ): void {
-    const { maxStorageBufferBindingSize, maxBufferSize } = this.engine.device.limits;
-    const limit = Math.min(maxStorageBufferBindingSize, maxBufferSize) / 4;
-    const aligned = (spec: ParameterSpec) => Math.ceil(sizeOf(spec.shape) / alignment) * alignment;
-    for (let from = 0; from < specs.length; ) {
-      let size = 0;
-      let to = from;
-      while (to < specs.length && (to === from || size + aligned(specs[to]!) <= limit))
-        size += aligned(specs[to++]!);
-      const part = specs.slice(from, to);
+  private master(name: string): Tensor {
+    return this.masters.get(name)!;
+  }
+
+  private copyMasters(): void {
+    for (const { values, copy } of this.flats) if (copy) castInto(values, copy);
+  }
+
+  private allocateLearnt(specs: readonly ParameterSpec[]): void {
+    for (const { places, size } of this.split(specs, "f32")) {
       // Padding between parameters stays zero, so that it adds nothing to the gradient's norm.
-      const values = this.engine.keep(this.engine.zeros([size]));
-      const gradient = trainable ? this.engine.keep(this.engine.zeros([size])) : null;
-      if (gradient) {
-        const decayEnd = part.filter(decays).reduce((sum, spec) => sum + aligned(spec), 0);
-        this.flats.push({ values, gradient, decayEnd });
-      } else this.frozen.push(values);
-      let offset = 0;
-      for (const spec of part) {
-        const tensor = this.engine.keep(this.engine.slice(values, offset, spec.shape));
-        tensor.requiresGrad = trainable;
-        if (gradient) tensor.grad = this.engine.keep(this.engine.slice(gradient, offset, spec.shape));
-        this.tensors.set(spec.name, tensor);
-        if (gradient) this.places.set(spec.name, { flat: this.flats.length - 1, offset });
-        offset += aligned(spec);
+      const values = this.zeros(size, "f32");
+      const gradient = this.zeros(size, "f32");
+      const copy = this.precision === "f16" ? this.zeros(size, "f16") : undefined;
+      const decaying = places.findIndex(({ spec }) => !decays(spec));
+      const decayEnd = decaying < 0 ? size : places[decaying]!.offset;
+      for (const { spec, offset } of places) {
+        const { name, shape, exact } = spec;
+        const part = (whole: Tensor) => this.engine.keep(this.engine.slice(whole, offset, shape));
+        const master = part(values);
+        const tensor = copy && !exact ? part(copy) : master;
+        tensor.requiresGrad = true;
+        tensor.grad = part(gradient);
+        this.masters.set(name, master);
+        this.tensors.set(name, tensor);
+        this.places.set(name, { flat: this.flats.length, offset });
       }
-      from = to;
+      this.flats.push({ values, gradient, copy, decayEnd });
     }
   }
+
+  private allocateFrozen(specs: readonly ParameterSpec[], dtype: Precision): void {
+    for (const { places, size } of this.split(specs, dtype)) {
+      const values = this.zeros(size, dtype);
+      this.frozen.push(values);
+      for (const { spec, offset } of places) {
+        const tensor = this.engine.keep(this.engine.slice(values, offset, spec.shape));
+        this.masters.set(spec.name, tensor);
+        this.tensors.set(spec.name, tensor);
+      }
+    }
+  }
+
+  /** Lays parameters of a type out in buffers that the device can bind; offsets and sizes in elements. */
+  private split(specs: readonly ParameterSpec[], dtype: Precision) {
+    const { maxStorageBufferBindingSize, maxBufferSize } = this.engine.device.limits;
+    const limit = Math.min(maxStorageBufferBindingSize, maxBufferSize) / bytesPerElement[dtype];
+    const alignment = alignmentOf(this.precision);
+    const buffers: { places: { spec: ParameterSpec; offset: number }[]; size: number }[] = [];
+    for (const spec of specs) {
+      const size = Math.ceil(sizeOf(spec.shape) / alignment) * alignment;
+      let buffer = buffers.at(-1);
+      if (!buffer || buffer.size + size > limit) {
+        buffer = { places: [], size: 0 };
+        buffers.push(buffer);
+      }
+      buffer.places.push({ spec, offset: buffer.size });
+      buffer.size += size;
+    }
+    return buffers;
+  }
+
+  private zeros(size: number, dtype: Precision): Tensor {
+    return this.engine.keep(this.engine.zeros([size], dtype));
+  }
+}
+
+/** Whether a parameter gets weight decay: matrices and tables do. */
+function decays({ shape }: ParameterSpec): boolean {
+  return shape.length > 1;
 }
 
 /** Fresh values of a parameter; they depend on the seed and its name only. */

@@ -47,9 +47,9 @@ export function vitSpecs(config: ModelConfig): ParameterSpec[] {
 
 /**
  * Encodes pictures.
- * @param pixels f32 [pictures, 3, size, size], normalised
+ * @param pixels [pictures, 3, size, size], normalised, in the precision of the parameters
  * @param checkpointing backward runs each block once more instead of keeping what it made
- * @returns f32 [pictures, tokens, width], the class token first, after the final norm
+ * @returns [pictures, tokens, width], the class token first, after the final norm
  */
 export function vit(
   parameters: Parameters,

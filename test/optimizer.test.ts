@@ -4,6 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Engine, normal } from "../engine/index.ts";
 import { AdamW, normSquared } from "../kernels/optimizer/adamw.ts";
+import { readState } from "../kernels/optimizer/loss-scale.ts";
 
 const engine = await Engine.create({ poison: true });
 const size = 5000;
@@ -54,6 +55,55 @@ for (const maxNorm of [0, 10]) {
     assert.ok(worst(await optimizer.secondMoments[0]!.read(), v) < 1e-6);
   });
 }
+
+test("in mixed precision AdamW equals float64, and a step left out counts as none", async () => {
+  if (!engine.hasF16) {
+    console.log("\nskipped: AdamW in mixed precision (the adapter has no f16)");
+    return;
+  }
+  const copy = engine.zeros([size], "f16");
+  const flat = { ...makeFlat(), copy };
+  const optimizer = new AdamW(engine, [flat], {
+    ...{ weightDecay: 0.1, beta2: 0.98 },
+    lossScale: { initial: 256, interval: 2 },
+  });
+  const p = Float64Array.from(draw(0));
+  const m = new Float64Array(size);
+  const v = new Float64Array(size);
+  const rate = 0.01;
+  let updates = 0;
+  const scales: number[] = [];
+  for (let step = 1; step <= 6; step++) {
+    const gradient = draw(step);
+    const scale = await optimizer.scaler!.scale.item();
+    scales.push(scale);
+    const scaled = gradient.map((value) => value * scale);
+    if (step === 3) scaled[2345] = Number.POSITIVE_INFINITY;
+    engine.write(flat.gradient, scaled);
+    optimizer.advance(rate);
+    optimizer.update({ gradientScale: 0.5, maxNorm: 10 });
+    const state = readState(await optimizer.scaler!.state.read());
+    assert.is(state.skipped, step < 3 ? 0 : 1);
+    if (step === 3) continue;
+    updates++;
+    const norm = 0.5 * Math.sqrt(gradient.reduce((sum, g) => sum + g * g, 0));
+    assert.ok(Math.abs(state.norm - norm) < 1e-5 * norm);
+    for (let i = 0; i < size; i++) {
+      const g = gradient[i]! * 0.5 * Math.min(1, 10 / (norm + 1e-6));
+      m[i] = 0.9 * m[i]! + 0.1 * g;
+      v[i] = 0.98 * v[i]! + 0.02 * g * g;
+      if (i < decayEnd) p[i]! *= 1 - rate * 0.1;
+      p[i]! -= ((rate / (1 - 0.9 ** updates)) * m[i]!) / (Math.sqrt(v[i]! / (1 - 0.98 ** updates)) + 1e-8);
+    }
+  }
+  assert.equal(scales, [256, 256, 512, 256, 256, 512]);
+  assert.ok(worst(await flat.values.read(), p) < 2e-6);
+  assert.ok(worst(await optimizer.firstMoments[0]!.read(), m) < 1e-6);
+  assert.ok(worst(await optimizer.secondMoments[0]!.read(), v) < 1e-6);
+  const masters = await flat.values.read();
+  assert.equal(await copy.read(), await engine.tensor(masters, [size], "f16").read());
+  optimizer.dispose();
+});
 
 test("a gradient that is not finite changes nothing", async () => {
   for (const bad of [Number.NaN, Number.POSITIVE_INFINITY]) {

@@ -121,7 +121,7 @@ const expectations = new WeakMap<OpCase, Expected>();
  * table first, all pipelines compile at once instead of one case after the other.
  */
 export function recordCase(engine: Engine, opCase: OpCase): void {
-  if (!engine.hasF16 && opCase.inputs.some((input) => input.dtype === "f16")) return;
+  if (!engine.hasF16 && needsHalf(opCase)) return;
   engine.scope(() => {
     const tensors = opCase.inputs.map((input) => engine.zeros(input.shape, input.dtype));
     opCase.run(tensors, engine);
@@ -136,7 +136,7 @@ export function recordCase(engine: Engine, opCase: OpCase): void {
 export async function runCase(engine: Engine, opCase: OpCase): Promise<CaseResult> {
   const { name, inputs } = opCase;
   const result: CaseResult = { name, failures: [], skipped: null, errors: {}, outputs: {} };
-  if (!engine.hasF16 && inputs.some((input) => input.dtype === "f16")) {
+  if (!engine.hasF16 && needsHalf(opCase)) {
     return { ...result, skipped: "the adapter has no f16" };
   }
   const usedBefore = engine.stats().usedBytes;
@@ -316,6 +316,10 @@ function checkFormulas(
 
 function carriesGradient(input: Input): boolean {
   return input.grad !== false && (input.dtype ?? "f32").startsWith("f");
+}
+
+function needsHalf({ half, inputs }: OpCase): boolean {
+  return half ?? inputs.some((input) => input.dtype === "f16");
 }
 
 /** A result whose large outputs are cut down to a sample. */

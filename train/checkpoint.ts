@@ -104,7 +104,10 @@ export async function saveCheckpoint(
       all.set(`${kind}.${name}`, { shape, data });
     }
   }
-  const { step } = optimizer;
+  const { scaler, step } = optimizer;
+  if (scaler) {
+    all.set("loss_scale", { shape: scaler.state.shape, data: (await scaler.state.read()) as Float32Array });
+  }
   const file = join(dir, `checkpoint-${String(step).padStart(7, "0")}.safetensors`);
   await writeTensors(file, all, { step: `${step}`, seconds: `${seconds}` });
   for (const older of (await listCheckpoints(dir)).slice(kept)) await rm(older, { force: true });
@@ -176,6 +179,11 @@ function restore(
       moment.engine.write(moment, flats[i]!);
     });
   }
+  const { scaler } = optimizer;
+  const state = values.get("loss_scale");
+  if (state) scaler?.state.engine.write(scaler.state, state.data);
+  // The steps so far were in f32.
+  else scaler?.restart(step);
   optimizer.step = step;
   return { step, seconds };
 }

@@ -69,6 +69,11 @@ const configSchema = z.strictObject({
     /** "subset": only the word pieces that the training texts need; "bert": all 30,522. */
     vocabulary: z.enum(["subset", "bert"]).default("subset"),
   }),
+  /**
+   * "f16": the network computes in f16, with f32 master weights and dynamic loss scaling. Needs an adapter with
+   * shader-f16.
+   */
+  precision: z.enum(["f32", "f16"]).default("f32"),
   model: modelSchema,
   training: trainingSchema,
 });

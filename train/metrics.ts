@@ -1,6 +1,6 @@
 // What a run writes down: a line of metrics.jsonl per step, and metrics.json at the end.
 
-/** A line of metrics.jsonl. */
+/** A line of metrics.jsonl. What overflowed in f16 is null there. */
 export interface StepRecord {
   /** Counts from 1. */
   step: number;
@@ -15,6 +15,10 @@ export interface StepRecord {
   gradient_norm: number;
   /** Triplets per second. */
   samples_per_second: number;
+  /** In f16: what the loss was multiplied by. */
+  loss_scale?: number;
+  /** In f16: updates left out so far because a gradient overflowed, this step's included. */
+  skipped?: number;
   /** Since the run started, in seconds, pauses between resumed parts left out. */
   seconds: number;
 }

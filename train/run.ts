@@ -2,9 +2,10 @@
 // config.json, tokenizer.json, metrics.jsonl, checkpoint-*.safetensors, model.safetensors, metrics.json, report.html.
 import { appendFile, mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { Engine } from "../engine/index.ts";
+import { DeviceError, Engine } from "../engine/index.ts";
 import { Case } from "../model/case.ts";
 import { openCheckpoint } from "../model/checkpoint/open.ts";
+import type { Precision } from "../model/parameters.ts";
 import { CheckpointError } from "../model/safetensors.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { bertVocabulary, subsetVocabulary } from "../model/vocabulary.ts";
@@ -76,6 +77,7 @@ export async function train(config: RunConfig, options: TrainOptions): Promise<O
   await prepareFolder(out, options);
   const engine = await openEngine(config);
   try {
+    requirePrecision(engine, config.precision);
     const rehearsal = rehearse(engine, config);
     // It is awaited below; meanwhile its failure must not count as unhandled.
     rehearsal.catch(() => {});
@@ -96,7 +98,7 @@ export async function train(config: RunConfig, options: TrainOptions): Promise<O
       await writeAtomically(join(out, files.tokenizer), JSON.stringify(tokenizer.toJSON()));
     }
     events.message(
-      `${config.name}: ${(model.parameters.size / 1e6).toFixed(2)} M parameters, ${config.training.steps} steps, ` +
+      `${config.name}: ${(model.parameters.size / 1e6).toFixed(2)} M parameters, ${config.training.steps} steps in ${config.precision}, ` +
         `on ${engine.adapterName}`,
     );
     await rehearsal;
@@ -159,18 +161,33 @@ function describeStep({ dispatches, memory }: NonNullable<Trainer["captured"]>):
   return `A step is ${dispatches} dispatches; its tensors take ${planned} MiB, ${naive} MiB if none shared memory.`;
 }
 
-/** Opens a finished run. Throws ConfigError or CheckpointError where files are missing or broken. */
-export async function openRun(dir: string, events: RunEvents): Promise<LoadedRun> {
-  const run = await openModel(dir);
+/** Throws DeviceError where the adapter can't compute in this precision. */
+export function requirePrecision(engine: Engine, precision: Precision): void {
+  if (precision === "f16" && !engine.hasF16) {
+    throw new DeviceError(
+      `Precision f16 needs the feature shader-f16, which ${engine.adapterName} lacks; choose f32.`,
+    );
+  }
+}
+
+/**
+ * Opens a finished run, in the precision that it was trained in unless told. Throws ConfigError or CheckpointError where
+ * files are missing or broken, DeviceError where the adapter lacks the precision.
+ */
+export async function openRun(dir: string, events: RunEvents, precision?: Precision): Promise<LoadedRun> {
+  const run = await openModel(dir, precision);
   return { ...run, dataset: await (await openDataset(run.config, events)).whole() };
 }
 
 /** Opens the model of a finished run or of an import, without a data set. Throws as `openRun`. */
-export async function openModel(dir: string): Promise<LoadedModel> {
-  const config = await loadConfig(join(dir, files.config));
+export async function openModel(dir: string, precision?: Precision): Promise<LoadedModel> {
+  const stored = await loadConfig(join(dir, files.config));
+  const config = { ...stored, precision: precision ?? stored.precision };
   const tokenizer = await loadTokenizer(dir);
   const engine = await openEngine(config);
-  const model = new Case(engine, config.model, tokenizer.size, { trainable: () => false });
+  requirePrecision(engine, config.precision);
+  const options = { trainable: () => false, precision: config.precision };
+  const model = new Case(engine, config.model, tokenizer.size, options);
   await loadModel(dir, model);
   return { config, engine, model, tokenizer };
 }

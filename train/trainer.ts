@@ -10,6 +10,7 @@ import {
 } from "../engine/index.ts";
 import { backward } from "../kernels/backward.ts";
 import { AdamW } from "../kernels/optimizer/adamw.ts";
+import { readState } from "../kernels/optimizer/loss-scale.ts";
 import { Case } from "../model/case.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { RunConfig } from "./config.ts";
@@ -19,15 +20,19 @@ import { type BatchInputs, batchLoss, packBatch } from "./loss.ts";
 import type { StepRecord } from "./metrics.ts";
 import { learningRate } from "./schedule.ts";
 
-/** Training came to numbers that are not finite; the parameters are those of the step before. */
+/**
+ * Training came to numbers that are not finite, in f16 whatever the scale of the loss; the parameters are those of the
+ * step before.
+ */
 export class DivergedError extends Error {
   override name = "DivergedError";
 }
 
 /** The model of a run, with what its training asks for; its values are undefined. */
-export function makeModel(engine: Engine, { model, training }: RunConfig, vocabularySize: number): Case {
+export function makeModel(engine: Engine, { model, training, precision }: RunConfig, vocabularySize: number): Case {
   return new Case(engine, model, vocabularySize, {
     checkpointing: training.checkpointing,
+    precision,
     trainable: training.freezeVision ? (name) => !name.startsWith("vision_model.") : undefined,
   });
 }
@@ -36,7 +41,7 @@ export function makeModel(engine: Engine, { model, training }: RunConfig, vocabu
 interface Measurement {
   step: number;
   learningRate: number;
-  /** f32 [stride per batch of losses ..., temperature, norm squared], see `measure`. */
+  /** f32 [stride per batch of losses ..., temperature, norm squared or the scaler's state], see `measure`. */
   values: Promise<ArrayLike<number>>;
 }
 
@@ -77,7 +82,7 @@ export class Trainer {
   /**
    * Trains until `until` steps are done, or until `stop()` is true, and calls `onStep` after each. The record of a
    * step is read while the next one runs.
-   * Throws DivergedError at a loss or gradient that is not finite.
+   * Throws DivergedError at a loss or gradient that is not finite; in f16 it is tried again with a smaller scale first.
    */
   async run(
     until: number,
@@ -189,12 +194,12 @@ export class Trainer {
           },
           streams,
         );
-        backward(result.loss);
+        backward(result.loss, { grad: optimizer.scaler?.scale });
         losses.push(result.losses);
       }
     });
     const norm = optimizer.update({ gradientScale: 1 / accumulation, maxNorm: clip });
-    return this.measure([...losses, model.temperature, norm]);
+    return this.measure([...losses, model.temperature, optimizer.scaler?.state ?? norm]);
   }
 
   /** Copies tensors one after the other into one, each padded to `stride`. */
@@ -242,9 +247,15 @@ export class Trainer {
     }
     const tail = accumulation * padded;
     const loss = forward + reverse.weight * back;
-    const norm = Math.sqrt(values[tail + stride]!) / accumulation;
-    if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
-      throw new DivergedError(`The loss is ${loss} and the gradient's norm ${norm} at step ${step}.`);
+    const scaling = this.optimizer.scaler ? readState(values, tail + stride) : null;
+    const norm = scaling ? scaling.norm : Math.sqrt(values[tail + stride]!) / accumulation;
+    // A step that f16 was too small for is left out, and the next one has half the scale.
+    const overflowed = scaling?.factor === 0 && scaling.scale >= 1;
+    if (!overflowed && !(Number.isFinite(loss) && Number.isFinite(norm))) {
+      throw new DivergedError(
+        `The loss is ${loss} and the gradient's norm ${norm} at step ${step}` +
+          `${scaling ? `, with the loss multiplied by ${scaling.used}` : ""}.`,
+      );
     }
     const now = performance.now();
     const elapsed = (now - this.before) / 1000;
@@ -259,6 +270,7 @@ export class Trainer {
       gradient_norm: norm,
       samples_per_second: (triplets * accumulation) / elapsed,
       seconds: this.seconds,
+      ...(scaling && { loss_scale: scaling.used, skipped: scaling.skipped }),
     };
   }
 }

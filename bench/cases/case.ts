@@ -44,6 +44,8 @@ export interface OpCase {
   gradients?(values: Float64Array[], weights: Float64Array): (Float64Array | null)[];
   /** Allowed relative error; 1e-5 for f32 and 5e-3 for f16 unless a case says why not. */
   tolerance?: number;
+  /** Whether it needs f16; so it does where an input is f16. */
+  half?: boolean;
   /** Floating-point operations of the forward pass, for the bench. */
   flops?: number;
   /** Set at sizes of the bench: tests check their forward pass only, and not at all where that takes too long. */

@@ -2,6 +2,7 @@
 // (one long vector, groups of four, single elements, one to four dimensions).
 import type { DType, Engine, Tensor } from "../../engine/index.ts";
 import { add, div, mul, sub } from "../../kernels/elementwise/binary.ts";
+import { cast } from "../../kernels/elementwise/cast.ts";
 import * as functions from "../../kernels/elementwise/unary.ts";
 import type { Draw, OpCase } from "./case.ts";
 import { gelu, geluSlope } from "./reference.ts";
@@ -119,6 +120,20 @@ function binaryCase(op: string, a: number[], b: number[], dtype: DType = "f32", 
   };
 }
 
+function castCase(shape: number[], from: DType, to: DType, bench = false): OpCase {
+  return {
+    name: `cast ${shape.join("x")} to ${to} ${from}`,
+    inputs: [{ name: "x", shape, dtype: from }],
+    half: true,
+    run: ([x]) => cast(x!, to),
+    reference: ([x]) => x!.slice(),
+    gradients: (_, dy) => [dy],
+    // One side or the other has the 11 bits of f16, gradient and weights as well.
+    tolerance: 2e-3,
+    ...(bench ? { bench, referenceAt: ([x], index) => x![index]! } : {}),
+  };
+}
+
 /** In place on a copy, as the table's inputs must stay as they are; 7 of 8 elements, so that a neighbour can change. */
 const clampCase: OpCase = {
   name: "clampInPlace 13x7 f32",
@@ -159,5 +174,11 @@ export const elementwiseCases: OpCase[] = [
   binaryCase("add", [300, 1000], [1000]),
   binaryCase("mul", [577, 3072], [577, 3072], "f32", true),
   binaryCase("add", [577, 3072], [3072], "f32", true),
+  castCase([7, 13], "f32", "f16"),
+  castCase([7, 13], "f16", "f32"),
+  castCase([3, 400], "f32", "f16"),
+  castCase([3, 400], "f16", "f32"),
+  castCase([577, 3072], "f32", "f16", true),
+  castCase([577, 3072], "f16", "f32", true),
   clampCase,
 ];

@@ -5,8 +5,8 @@ struct Params {
   size: u32,
 }
 
-@group(0) @binding(0) var<storage, read> value: array<Vec>;
-@group(0) @binding(1) var<storage, read_write> goal: array<Vec>;
+@group(0) @binding(0) var<storage, read> value: array<In>;
+@group(0) @binding(1) var<storage, read_write> goal: array<Out>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
@@ -17,7 +17,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     if (i * 4u >= params.size) {
       return;
     }
-    let sum = Vec(vec4f(goal[i]) + vec4f(value[i]));
+    let sum = Out(Wide(goal[i]) + Wide(value[i]));
     if (i * 4u + 4u <= params.size) {
       goal[i] = sum;
     } else {

@@ -1,5 +1,6 @@
 // Rows of a table by id, and position embeddings.
 import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
+import { cast } from "../elementwise/cast.ts";
 import { contiguousStrides, strided } from "../elementwise/strided.ts";
 import { blocks, byWidth, requireFloat } from "../lib/items.ts";
 import { rowLanes } from "../lib/rows.ts";
@@ -65,7 +66,7 @@ export function embedding(table: Tensor, ids: Tensor): Tensor {
       grid: classes,
       dtype,
     });
-    return [dtype === "f32" ? dTable : engine.view(sumLeading(dTable, table.size, dtype), table.shape)];
+    return [cast(dTable, dtype)];
   });
 }
 

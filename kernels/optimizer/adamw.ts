@@ -1,8 +1,12 @@
 // The optimiser: AdamW over flat buffers, one dispatch each, with the global gradient norm computed and applied on the
-// GPU, so that a step needs no readback.
-import { defineKernel, type Engine, Scalar, type Tensor } from "../../engine/index.ts";
+// GPU, so that a step needs no readback. Where parameters have an f16 copy, it works in mixed precision: loss-scale.ts
+// decides on each update, which writes masters and copy in one pass.
+import { defineKernel, type Engine, Scalar, type Tensor, TensorError } from "../../engine/index.ts";
 import { alsoReads, perElement } from "../lib/work.ts";
 import adamwSource from "./adamw.wgsl?raw";
+import plainSource from "./adamw-f32.wgsl?raw";
+import mixedSource from "./adamw-mixed.wgsl?raw";
+import { type LossScaleOptions, LossScaler, lossScaleKernels, stateIndices } from "./loss-scale.ts";
 import squareSumSource from "./square-sum.wgsl?raw";
 
 export const squareSum = defineKernel({
@@ -14,33 +18,52 @@ export const squareSum = defineKernel({
   flops: perElement("x", 4, { SQUARE: 1 }),
 });
 
+const commonParams = {
+  count: "u32",
+  decayEnd: "u32",
+  learningRate: "f32",
+  beta1: "f32",
+  beta2: "f32",
+  epsilon: "f32",
+  weightDecay: "f32",
+} as const;
+const work = {
+  flops: perElement("gradient", 15),
+  bytes: alsoReads("parameters", "firstMoment", "secondMoment"),
+};
+
 export const adamw = defineKernel({
   name: "adamw",
   source: adamwSource,
+  includes: [plainSource],
   bindings: ["gradient", "normSquared", "+parameters", "+firstMoment", "+secondMoment"],
   params: {
-    count: "u32",
-    decayEnd: "u32",
-    learningRate: "f32",
-    beta1: "f32",
-    beta2: "f32",
-    epsilon: "f32",
-    weightDecay: "f32",
+    ...commonParams,
     correction1: "f32",
     correction2: "f32",
     gradientScale: "f32",
     maxNorm: "f32",
   },
-  flops: perElement("gradient", 15),
-  bytes: alsoReads("parameters", "firstMoment", "secondMoment"),
+  ...work,
 });
 
-export const optimizerKernels = [squareSum, adamw];
+export const adamwMixed = defineKernel({
+  name: "adamw-mixed",
+  source: adamwSource,
+  includes: [stateIndices, mixedSource],
+  bindings: ["gradient", "state", "+parameters", "+firstMoment", "+secondMoment", "+copy"],
+  params: commonParams,
+  ...work,
+});
+
+export const optimizerKernels = [squareSum, adamw, adamwMixed, ...lossScaleKernels];
 
 /** One flat buffer of parameters with its gradient; f32 [n], n a multiple of 4. */
 export interface Flat {
   values: Tensor;
   gradient: Tensor;
+  /** f16 [n]: what the network computes with, where that is not `values` itself. */
+  copy?: Tensor;
   /** Elements before this one get weight decay; a multiple of 4. */
   decayEnd: number;
 }
@@ -50,6 +73,8 @@ export interface AdamWOptions {
   beta2?: number;
   epsilon?: number;
   weightDecay?: number;
+  /** How the loss is scaled where parameters have an f16 copy. */
+  lossScale?: LossScaleOptions;
 }
 
 const parts = 256;
@@ -78,13 +103,15 @@ export function normSquared(engine: Engine, gradients: readonly Tensor[]): Tenso
   return total;
 }
 
-/** AdamW with its two moments. `step` counts from 1; moments and step are part of a checkpoint. */
+/** AdamW with its two moments. Step, moments and the scaler's state are part of a checkpoint. */
 export class AdamW {
-  /** Updates done so far. */
+  /** Steps so far, those counted whose update was left out. */
   step = 0;
+  /** Where parameters have an f16 copy: backward starts from its `scale`, and it decides on each update. */
+  readonly scaler: LossScaler | null;
   readonly firstMoments: Tensor[];
   readonly secondMoments: Tensor[];
-  private readonly options: Required<AdamWOptions>;
+  private readonly options: Required<Omit<AdamWOptions, "lossScale">>;
   private readonly learningRate = new Scalar(0);
   private readonly correction1 = new Scalar(1);
   private readonly correction2 = new Scalar(1);
@@ -92,12 +119,17 @@ export class AdamW {
   constructor(
     private readonly engine: Engine,
     private readonly flats: readonly Flat[],
-    options: AdamWOptions = {},
+    { lossScale, ...options }: AdamWOptions = {},
   ) {
     this.options = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01, ...options };
     const zeros = ({ values }: Flat) => engine.keep(engine.zeros(values.shape));
     this.firstMoments = flats.map(zeros);
     this.secondMoments = flats.map(zeros);
+    const mixed = flats.some(({ copy }) => copy);
+    if (mixed && !flats.every(({ copy }) => copy))
+      throw new TensorError("AdamW: either all flat buffers have an f16 copy or none.");
+    const { beta1, beta2 } = this.options;
+    this.scaler = mixed ? new LossScaler(engine, [beta1, beta2], lossScale) : null;
   }
 
   /** Sets step and learning rate for `update`, or for the replay of a captured one. */
@@ -110,8 +142,9 @@ export class AdamW {
   }
 
   /**
-   * One update, after `advance`. The gradient is multiplied by `gradientScale`, then clipped to the global norm `maxNorm` (0: not).
-   * @returns f32 [1], the square of the norm before scaling; if it is not finite, nothing was updated
+   * One update, after `advance`. The gradient is freed of the loss's scale, multiplied by `gradientScale`, then clipped to
+   * the global norm `maxNorm` (0: not).
+   * @returns f32 [1], the square of the norm before all that; if it is not finite, nothing was updated
    */
   update(options: { gradientScale?: number; maxNorm?: number } = {}): Tensor {
     const { gradientScale = 1, maxNorm = 0 } = options;
@@ -120,22 +153,30 @@ export class AdamW {
       this.engine,
       this.flats.map((flat) => flat.gradient),
     );
-    const { learningRate, correction1, correction2 } = this;
-    this.flats.forEach(({ values, gradient, decayEnd }, i) => {
-      this.engine.run(adamw, {
-        bind: [gradient, norm, values, this.firstMoments[i]!, this.secondMoments[i]!],
-        params: {
-          ...{ count: values.size, decayEnd, learningRate, beta1, beta2, epsilon, weightDecay },
-          ...{ correction1, correction2, gradientScale, maxNorm },
-        },
-        grid: Math.ceil(values.size / 1024),
-      });
+    const { learningRate, correction1, correction2, scaler } = this;
+    scaler?.decide(norm, gradientScale, maxNorm);
+    this.flats.forEach(({ values, gradient, copy, decayEnd }, i) => {
+      const moments = [this.firstMoments[i]!, this.secondMoments[i]!];
+      const params = { count: values.size, decayEnd, learningRate, beta1, beta2, epsilon, weightDecay };
+      const grid = Math.ceil(values.size / 1024);
+      if (scaler) {
+        const bind = [gradient, scaler.state, values, ...moments, copy!];
+        this.engine.run(adamwMixed, { bind, params, grid, dtype: "f16" });
+      } else {
+        const more = { correction1, correction2, gradientScale, maxNorm };
+        this.engine.run(adamw, {
+          bind: [gradient, norm, values, ...moments],
+          params: { ...params, ...more },
+          grid,
+        });
+      }
     });
     return norm;
   }
 
-  /** Gives the moments' memory back. */
+  /** Gives the memory of moments and state back. */
   dispose(): void {
+    this.scaler?.dispose();
     for (const moment of [...this.firstMoments, ...this.secondMoments]) moment.dispose();
   }
 }

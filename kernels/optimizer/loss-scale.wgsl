@@ -1,0 +1,47 @@
+// The decision on a step in mixed precision, by one invocation: from the norm of the gradient, which is still multiplied
+// by the loss's scale, to the factor that the optimiser multiplies it with (0 where it is not finite), the next scale,
+// and AdamW's bias corrections, which advance with updates only. Host side: loss-scale.ts.
+
+struct Params {
+  gradientScale: f32,
+  // 0: no clipping
+  maxNorm: f32,
+  growth: f32,
+  backoff: f32,
+  // Updates in a row before the scale grows.
+  interval: f32,
+  // 1 - beta1 and 1 - beta2
+  rest1: f32,
+  rest2: f32,
+}
+
+@group(0) @binding(0) var<storage, read> normSquared: array<f32>;
+@group(0) @binding(1) var<storage, read_write> state: array<f32>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(1)
+fn main() {
+  let scale = state[SCALE];
+  let factor = params.gradientScale / scale;
+  let norm = sqrt(normSquared[0]) * factor;
+  state[USED] = scale;
+  state[NORM] = norm;
+  // False for NaN as well.
+  if (!(norm < 3.0e38)) {
+    state[FACTOR] = 0.0;
+    state[GOOD] = 0.0;
+    state[SKIPPED] += 1.0;
+    state[SCALE] = scale * params.backoff;
+    return;
+  }
+  let clipped = select(1.0, min(1.0, params.maxNorm / (norm + 1.0e-6)), params.maxNorm > 0.0);
+  state[FACTOR] = factor * clipped;
+  // c = 1 - beta^t goes on as c + (1 - beta) (1 - c), which loses no digits while beta^t is close to 1.
+  state[CORRECTION_1] = fma(params.rest1, 1.0 - state[CORRECTION_1], state[CORRECTION_1]);
+  state[CORRECTION_2] = fma(params.rest2, 1.0 - state[CORRECTION_2], state[CORRECTION_2]);
+  state[GOOD] += 1.0;
+  if (state[GOOD] >= params.interval) {
+    state[GOOD] = 0.0;
+    state[SCALE] = min(scale * params.growth, HIGHEST);
+  }
+}
