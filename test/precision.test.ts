@@ -98,7 +98,18 @@ function makeTrainer(precision: Precision, capture = true): Trainer {
   const config = configFor(precision, capture);
   const model = new Case(engine, config.model, tokenizer.size, { precision });
   model.parameters.initialize(config.seed);
-  return new Trainer(engine, model, tokenizer, dataset, config);
+  const trainer = new Trainer(engine, model, tokenizer, dataset, config);
+  // So that no step is left out but where a test wants it.
+  if (precision === "f16") setScale(trainer, firstScale);
+  return trainer;
+}
+
+const firstScale = 1024;
+/** With this scale the gradients overflow. */
+const hugeScale = 2 ** 40;
+
+function setScale({ optimizer }: Trainer, scale: number): void {
+  engine.copy(engine.tensor([scale], [1]), engine.slice(optimizer.scaler!.state, 0, [1]));
 }
 
 /** Trains up to a step; returns each step's record. */
@@ -235,7 +246,7 @@ halfTest("the loss falls as in f32", async () => {
     curves.push(records.map(({ loss }) => loss));
     if (precision === "f16") {
       assert.is(records.at(-1)!.skipped, 0);
-      assert.is(records.at(-1)!.loss_scale, 65536);
+      assert.is(records.at(-1)!.loss_scale, firstScale);
     }
     dispose(trainer);
   }
@@ -250,20 +261,12 @@ halfTest("the loss falls as in f32", async () => {
   }
 });
 
-/** The scale from which this model's gradients overflow everywhere, and a state that has it. */
-const hugeScale = 2 ** 40;
-
-function overflow(trainer: Trainer): void {
-  const { state } = trainer.optimizer.scaler!;
-  engine.copy(engine.tensor([hugeScale], [1]), engine.slice(state, 0, [1]));
-}
-
 halfTest("a step that overflows changes nothing and halves the scale, then training goes on", async () => {
   const trainer = makeTrainer("f16");
   await train(trainer, 3);
   const [before, start] = [await everything(trainer), await scalerOf(trainer)];
   assert.is(start.good, 3);
-  overflow(trainer);
+  setScale(trainer, hugeScale);
   const [record] = await train(trainer, 4);
   const after = await scalerOf(trainer);
   assert.equal(await everything(trainer), before, "the same bits");
@@ -298,7 +301,7 @@ halfTest("a network that overflows at any scale ends in a DivergedError", async 
     assert.instance(error, DivergedError);
     assert.match((error as Error).message, /multiplied by 1\./);
   }
-  assert.is(records.length, 16, "65536 can be halved 16 times");
+  assert.is(records.length, 10, "1024 can be halved 10 times");
   dispose(trainer);
 });
 
@@ -310,7 +313,7 @@ halfTest(
   async () => {
     // An overflow after 2 steps; then the scale is about to grow.
     const disturb = (trainer: Trainer) => {
-      overflow(trainer);
+      setScale(trainer, hugeScale);
       return train(trainer, 3);
     };
     const nearGrowth = async (trainer: Trainer) => {
@@ -326,7 +329,7 @@ halfTest(
     records.push(...(await train(whole, 10)));
     assert.equal(
       records.map(({ loss_scale }) => loss_scale),
-      [65536, 65536, hugeScale, 4096, 4096, 4096, 8192, 8192, 8192, 8192],
+      [firstScale, firstScale, hugeScale, 4096, 4096, 4096, 8192, 8192, 8192, 8192],
     );
 
     const eager = makeTrainer("f16", false);
