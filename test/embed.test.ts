@@ -122,6 +122,42 @@ test("--partial starts from what is there, --image-size resizes, and training go
   assert.ok(moved > 0 && moved < 0.01, `${moved}`);
 });
 
+test("embeddings in f16 point where those in f32 do", async () => {
+  for (const args of [
+    ["--image", picture],
+    ["--text", "a b c"],
+    ["--image", picture, "--text", "a b c"],
+  ]) {
+    const whole = await embedding("--checkpoint", "mine", ...args);
+    const { code, out, err } = await casement(
+      ...["embed", "--json", "--checkpoint", "mine", "--precision", "f16", ...args],
+    );
+    if (/lacks; choose f32/.test(err)) {
+      console.log("\nskipped: embeddings in f16 (the adapter has no f16)");
+      return;
+    }
+    assert.is(code, 0, err);
+    const half: number[] = JSON.parse(out).embedding;
+    assert.ok(Math.abs(Math.hypot(...half) - 1) < 1e-6);
+    const cosine = half.reduce((sum, value, i) => sum + value * whole.embedding[i], 0);
+    assert.ok(cosine > 0.999, `${args}: ${cosine}`);
+    assert.not.equal(half, whole.embedding);
+  }
+  const config = JSON.parse(readFileSync(join(dir, "part-mine/config.json"), "utf8"));
+  const training = { ...config.training, steps: 500, warmup: 0, pictures: 4, triplets: 4 };
+  writeFileSync(join(dir, "half.json"), JSON.stringify({ ...config, precision: "f16", training }));
+  const args = ["train", "--config", "half.json", "--init", "part-mine", "--out", "half"];
+  let asked = false;
+  const stopped = await runCommand(dir, args, (text, kill) => {
+    if (!asked && /^step \d/m.test(text)) kill();
+    asked ||= /^step \d/m.test(text);
+  });
+  assert.is(stopped.code, 130, stopped.err);
+  assert.match(stopped.out, /in f16/);
+  const [first] = readFileSync(join(dir, "half/metrics.jsonl"), "utf8").split("\n");
+  assert.is(JSON.parse(first).loss_scale, 65536);
+});
+
 test("mistakes end in one clear line", async () => {
   writeFileSync(join(dir, "broken.pth"), "this is no checkpoint, but long enough to be one");
   const cases: [string[], RegExp][] = [
@@ -135,6 +171,7 @@ test("mistakes end in one clear line", async () => {
     [["export", "--run", "mine", "--format", "onnx", "--out", "x"], /safetensors-hf/],
     [["export", "--run", "mine", "--format", "safetensors-hf", "--out", "mine/x"], /already there/],
     [["embed", "--checkpoint", "mine"], /--image FILE/],
+    [["embed", "--checkpoint", "mine", "--text", "a", "--precision", "f8"], /--precision must be f32 or f16/],
     [["embed", "--checkpoint", "nowhere", "--text", "a"], /nowhere/],
     [["embed", "--checkpoint", "mine", "--image", "broken.pth"], /broken\.pth/],
   ];
