@@ -61,6 +61,8 @@ export function normSpecs(name: string, width: number): ParameterSpec[] {
 /** Elements between places where a tensor may start in a buffer: 256 bytes of the smallest of its types. */
 const alignmentOf = (precision: Precision) => 256 / bytesPerElement[precision];
 
+const largestHalf = (2 - 2 ** -10) * 2 ** 15;
+
 export class Parameters {
   /** Buffers with gradients. */
   readonly flats: Flat[] = [];
@@ -115,14 +117,14 @@ export class Parameters {
 
   /** Writes fresh values; each depends on the seed and the parameter's name only. */
   initialize(seed: number): void {
-    for (const spec of this.specs) this.engine.write(this.master(spec.name), initialValues(spec, seed));
+    for (const spec of this.specs) this.write(spec.name, initialValues(spec, seed));
     this.copyMasters();
   }
 
-  /** Writes values by name. Throws TensorError if a name is missing or a shape differs. */
+  /** Writes values by name. Throws TensorError if a name is missing, a shape differs, or f16 can't hold a value. */
   load(values: ReadonlyMap<string, { shape: Shape; data: ArrayLike<number> }>): void {
     this.requireAll(values);
-    for (const { name } of this.specs) this.engine.write(this.master(name), values.get(name)!.data);
+    for (const { name } of this.specs) this.write(name, values.get(name)!.data);
     this.copyMasters();
   }
 
@@ -134,7 +136,7 @@ export class Parameters {
     this.requireAll(entries);
     // What was recorded for the buffers goes first: writes then go to the device at once instead of piling up.
     await this.engine.idle();
-    for (const { name } of this.specs) this.engine.write(this.master(name), await entries.get(name)!.read());
+    for (const { name } of this.specs) this.write(name, await entries.get(name)!.read());
     this.copyMasters();
   }
 
@@ -193,6 +195,17 @@ export class Parameters {
 
   private master(name: string): Tensor {
     return this.masters.get(name)!;
+  }
+
+  private write(name: string, values: ArrayLike<number>): void {
+    const tensor = this.master(name);
+    if (tensor.dtype === "f16") {
+      for (let i = 0; i < values.length; i++) {
+        if (Math.abs(values[i]!) > largestHalf)
+          throw new TensorError(`"${name}" holds ${values[i]}, which is too large for f16; choose f32.`);
+      }
+    }
+    this.engine.write(tensor, values);
   }
 
   private copyMasters(): void {

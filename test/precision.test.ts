@@ -180,6 +180,8 @@ halfTest("masters are f32, the network gets f16 copies, and what does not learn 
   );
   assert.ok(error <= 2 ** -11, "load refreshes the copy");
   assert.equal(await parameters.get("frozen").read(), frozen.data);
+  const huge = new Map(values).set("frozen", { ...frozen, data: frozen.data.map(() => 65520) });
+  assert.throws(() => parameters.load(huge), /"frozen" holds 65520, which is too large for f16/);
   parameters.dispose();
   assert.is(engine.stats().usedBytes, used);
 });
