@@ -202,6 +202,7 @@ export async function plotTraining(steps: StepRecord[]): Promise<Plot[]> {
     { key: "gradient_norm", title: "Gradient norm before clipping", smoothed: true },
     { key: "temperature", title: "Temperature", smoothed: false },
     { key: "learning_rate", title: "Learning rate", smoothed: false },
+    { key: "loss_scale", title: "Loss scale", smoothed: false },
   ] as const;
   for (const { key, title, smoothed } of others) {
     const line = { points: series(steps, key), colour: COLOURS.forward, smoothed };
