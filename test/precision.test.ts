@@ -7,6 +7,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Engine, findAdapter, normal, uniform } from "../engine/index.ts";
 import { accumulateInto } from "../kernels/elementwise/accumulate.ts";
+import { castInto } from "../kernels/elementwise/cast.ts";
 import { readState } from "../kernels/optimizer/loss-scale.ts";
 import { Case } from "../model/case.ts";
 import { Parameters, type Precision } from "../model/parameters.ts";
@@ -205,9 +206,16 @@ halfTest("f16 gradients add up in f32, and what lies behind stays", async () => 
   const before = (await whole.read()).slice();
   const halves = engine.tensor(draw(1, 67), [67], "f16");
   const added = await halves.read();
-  accumulateInto(engine.slice(whole, 64, [67]), halves);
-  const wanted = before.map((value, i) => value + (i >= 64 && i < 64 + 67 ? added[i - 64] : 0));
+  const part = engine.slice(whole, 64, [67]);
+  const inside = (i: number) => i >= 64 && i < 64 + 67;
+  accumulateInto(part, halves);
+  const wanted = before.map((value, i) => value + (inside(i) ? added[i - 64] : 0));
   assert.equal(await whole.read(), Float32Array.from(wanted));
+  castInto(halves, part);
+  assert.equal(
+    await whole.read(),
+    Float32Array.from(wanted, (value, i) => (inside(i) ? added[i - 64] : value)),
+  );
 });
 
 halfTest("gradients of one step are those of f32", async () => {

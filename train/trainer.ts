@@ -29,7 +29,11 @@ export class DivergedError extends Error {
 }
 
 /** The model of a run, with what its training asks for; its values are undefined. */
-export function makeModel(engine: Engine, { model, training, precision }: RunConfig, vocabularySize: number): Case {
+export function makeModel(
+  engine: Engine,
+  { model, training, precision }: RunConfig,
+  vocabularySize: number,
+): Case {
   return new Case(engine, model, vocabularySize, {
     checkpointing: training.checkpointing,
     precision,
