@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { relativeError } from "../bench/cases/compare.ts";
 import { Engine, findAdapter, normal, uniform } from "../engine/index.ts";
 import { accumulateInto } from "../kernels/elementwise/accumulate.ts";
 import { castInto } from "../kernels/elementwise/cast.ts";
@@ -18,7 +19,6 @@ import type { Batch, Dataset } from "../train/dataset.ts";
 import type { StepRecord } from "../train/metrics.ts";
 import { requirePrecision } from "../train/run.ts";
 import { DivergedError, Trainer } from "../train/trainer.ts";
-import { relativeError } from "./table.ts";
 
 const engine = await Engine.create({ poison: true });
 const missing = engine.hasF16 ? null : "the adapter has no f16";

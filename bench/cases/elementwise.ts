@@ -130,7 +130,7 @@ function castCase(shape: number[], from: DType, to: DType, bench = false): OpCas
     gradients: (_, dy) => [dy],
     // One side or the other has the 11 bits of f16, gradient and weights as well.
     tolerance: 2e-3,
-    ...(bench ? { bench, referenceAt: ([x], index) => x![index]! } : {}),
+    ...(bench ? { bench: {}, referenceAt: ([x], index) => x![index]! } : {}),
   };
 }
 
