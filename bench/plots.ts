@@ -1,5 +1,5 @@
 // The plots of docs/performance.md, as files that show on a light and a dark page: dark text on a white ground.
-import { toSvg } from "../train/report/plots.ts";
+import { toSvg } from "../train/report/draw.ts";
 import { expected, type Growth } from "./growth.ts";
 import { type CaseResult, cpuPeers } from "./results.ts";
 

@@ -39,7 +39,7 @@ const FEATURES: Feature[] = [
   {
     name: "subgroups",
     gain: "reductions and broadcasts between lanes without shared memory",
-    fallback: "reductions go through workgroup memory and barriers",
+    fallback: "kernels go through workgroup memory and barriers",
   },
   {
     name: "subgroup-size-control",
@@ -48,8 +48,8 @@ const FEATURES: Feature[] = [
   },
   {
     name: "timestamp-query",
-    gain: "benchmarks read the time of each pass from the GPU",
-    fallback: "benchmarks measure wall-clock time around the submitted work",
+    gain: "`profile` reads the time of each dispatch from the GPU",
+    fallback: "`profile` runs each kernel's dispatches by themselves and takes the time by the wall clock",
   },
   {
     name: "chromium-experimental-subgroup-matrix",
@@ -84,7 +84,8 @@ function row(label: string, value: string): string {
   return `  ${label.padEnd(38)}${value}`;
 }
 
-function adapterLines(adapter: AdapterReport): string[] {
+/** The part on the adapter, a fallback where a feature is missing. */
+export function adapterLines(adapter: AdapterReport): string[] {
   return [
     "adapter",
     row("vendor", adapter.vendor || "not given"),

@@ -8,12 +8,13 @@ import { type Ablation, ablate, ablations } from "../train/ablations.ts";
 import { ConfigError, loadConfig, type RunConfig } from "../train/config.ts";
 import { embed } from "../train/embed.ts";
 import { exportCheckpoint, importCheckpoint } from "../train/import.ts";
+import { figures, profile, profileFiles } from "../train/profile.ts";
 import { writeResults } from "../train/results.ts";
-import { evaluate, openModel, openRun, runConfig, train } from "../train/run.ts";
+import { evaluate, openEngine, openModel, openRun, runConfig, train } from "../train/run.ts";
 import { search } from "../train/search.ts";
 import { doctor } from "./doctor.ts";
 import { consoleEvents } from "./progress.ts";
-import { answerTable, importTable, recallTables } from "./tables.ts";
+import { answerTable, importTable, profileTable, recallTables } from "./tables.ts";
 
 const cli = cac("casement");
 
@@ -168,6 +169,30 @@ cli
       console.log(flags.json ? JSON.stringify({ kind, image, text, embedding: numbers }) : numbers.join(" "));
     },
   );
+
+cli
+  .command("profile", "Shows where the time of a training step goes")
+  .option("--config <file>", "Configuration file (JSON)")
+  .option("--out <dir>", "Folder for trace.json, roofline.html and profile.json (default: runs/NAME/profile)")
+  .option("--steps <n>", "Steps that are measured; the fastest counts", { default: 3 })
+  .option("--json", "Print JSON")
+  .action(async (flags: { config?: string; out?: string; steps: number; json?: boolean }) => {
+    const config = await loadConfig(required(flags.config, "--config FILE"));
+    const { steps } = flags;
+    if (!Number.isInteger(steps) || steps < 1)
+      throw new ConfigError(`--steps must be a whole number from 1, not "${steps}".`);
+    const out = flags.out ?? join("runs", config.name, "profile");
+    const events = consoleEvents(flags.json);
+    const engine = await openEngine(config, { exactTimestamps: true });
+    const measured = await profile(engine, config, { out, steps, events });
+    engine.dispose();
+    events.end();
+    if (flags.json) console.log(JSON.stringify(figures(config.name, measured), null, 2));
+    else {
+      console.log(profileTable(measured));
+      console.log(`\nWritten to ${out}: ${Object.values(profileFiles).join(", ")}`);
+    }
+  });
 
 cli
   .command("results", "Trains emoji-tiny and its rivals under one budget and rewrites docs/results.md")

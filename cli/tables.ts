@@ -1,6 +1,7 @@
-// Recall, search results and what an import does, as text tables.
+// Recall, search results, what an import does and where a step's time goes, as text tables.
 import type { ImportPlan, PlanLine } from "../model/checkpoint/plan.ts";
 import type { Metrics, Recall } from "../train/metrics.ts";
+import { kernelRows, millisecondsOf, type StepProfile } from "../train/profile/measure.ts";
 import type { Answer } from "../train/search.ts";
 
 const columns = ["r1", "r5", "r10", "r50"] as const;
@@ -72,5 +73,38 @@ export function importTable(plan: ImportPlan): string {
     importLines("of another shape or type", plan.misshaped),
     importLines("unexpected, left out", plan.unexpected),
     importLines("initialised afresh", plan.fresh),
+  ].join("\n");
+}
+
+/** The kernels of a step, the costliest first, under what the step as a whole takes. */
+export function profileTable(profile: StepProfile): string {
+  const { adapter, peak, timing, dispatches, stepMilliseconds, hostMicroseconds, memory, spans } = profile;
+  const whole = millisecondsOf(spans);
+  const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+  const share = (value: number | null) => (value === null ? "-" : `${(100 * value).toFixed(1)} %`);
+  const rate = (value: number | null) => (value === null ? "-" : value.toFixed(2));
+  const row = (name: string, ...cells: string[]) =>
+    `  ${name.padEnd(34)} ${cells.map((cell) => cell.padStart(9)).join(" ")}`;
+  const how = {
+    timestamps: "each dispatch in a pass of its own, by timestamps",
+    "wall clock":
+      "each kernel's dispatches by themselves, by the wall clock, because the adapter has no timestamp-query",
+  }[timing];
+  return [
+    `${adapter}: peaks of ${peak.gflops.toFixed(1)} GFLOP/s and ${peak.gbps.toFixed(1)} GB/s, measured`,
+    `A step: ${dispatches} dispatches, ${stepMilliseconds.toFixed(1)} ms, of these ` +
+      `${hostMicroseconds.toFixed(1)} µs a dispatch on the host; ` +
+      `memory ${megabytes(memory.planned)} planned, ${megabytes(memory.naive)} without a plan`,
+    `Kernels: ${how}`,
+    "",
+    row("", "calls", "ms", "of step", "GFLOP/s", "GB/s", "bound by", "of peak"),
+    ...kernelRows(profile).map(({ name, calls, milliseconds, gflops, gbps, bound, ofPeak }) =>
+      row(
+        name,
+        ...[`${calls}`, milliseconds.toFixed(2), share(milliseconds / whole)],
+        ...[rate(gflops), rate(gbps), bound, share(ofPeak)],
+      ),
+    ),
+    row("together", `${dispatches}`, whole.toFixed(2), "100.0 %"),
   ].join("\n");
 }

@@ -2,11 +2,12 @@
 import { writeFile } from "node:fs/promises";
 import type { PictureSet } from "./dataset.ts";
 import type { Metrics, SheetRow, StepRecord } from "./metrics.ts";
+import type { Plot } from "./report/draw.ts";
 import { count, duration, percent } from "./report/format.ts";
 import { html, type Markup } from "./report/html.ts";
-import { type Plot, plotKinds, plotRecall, plotTraining, recallTop } from "./report/plots.ts";
+import { factList, figure, page } from "./report/page.ts";
+import { plotKinds, plotRecall, plotTraining, recallTop } from "./report/plots.ts";
 import { drawSheet } from "./report/sheet.ts";
-import { STYLE } from "./report/style.ts";
 import { kindTable, splitTable } from "./report/tables.ts";
 
 /** What writeReport shows, and where. */
@@ -22,14 +23,6 @@ export interface ReportOptions {
   sheet: SheetRow[];
   /** Pictures that the sheet's ids point into. */
   pictures: PictureSet;
-}
-
-function figure({ title, svg, legend }: Plot): Markup {
-  const keys = legend.map(
-    ({ name, colour, sort }) =>
-      html`<span class="key"><i class="${sort}" style="--c:${colour}"></i>${name}</span>`,
-  );
-  return html`<figure><figcaption><b>${title}</b>${keys}</figcaption>${svg}</figure>`;
 }
 
 function header({ title, command, steps, metrics, pictures }: ReportOptions): Markup {
@@ -50,7 +43,7 @@ function header({ title, command, steps, metrics, pictures }: ReportOptions): Ma
 <small><span>raw pixels ${percent(split.pixels.r10)}</span><span>chance ${percent(split.chance_r10)}</span></small></div>`,
   );
   return html`<header><h1>${title}</h1>
-<dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+${factList(facts)}
 <pre class="command" aria-label="command that repeats this run"><code>${command}</code></pre>
 <div class="tiles">${tiles}</div></header>`;
 }
@@ -97,25 +90,11 @@ async function training({ steps }: ReportOptions): Promise<Markup> {
 export async function writeReport(options: ReportOptions): Promise<void> {
   const sheet = options.sheet.length > 0 ? await drawSheet(options.sheet, options.pictures) : undefined;
   const pictures = sheet ? html`<section><h2>Questions and answers</h2>${sheet.body}</section>` : "";
-  // The policy makes browsers hold to it: nothing is fetched and no script runs, whatever a text holds.
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${options.title}</title>
-<style>${STYLE}${sheet?.css ?? ""}</style>
-</head>
-<body>
-${header(options)}
+  const body = html`${header(options)}
 <main>
 ${await recall(options)}
 ${await training(options)}
 ${pictures}
-</main>
-</body>
-</html>
-`;
-  await writeFile(options.file, page.text);
+</main>`;
+  await writeFile(options.file, page(options.title, body, sheet?.css).text);
 }

@@ -2,7 +2,7 @@
 // config.json, tokenizer.json, metrics.jsonl, checkpoint-*.safetensors, model.safetensors, metrics.json, report.html.
 import { appendFile, mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { DeviceError, Engine } from "../engine/index.ts";
+import { DeviceError, Engine, type EngineOptions } from "../engine/index.ts";
 import { Case } from "../model/case.ts";
 import { openCheckpoint } from "../model/checkpoint/open.ts";
 import type { Precision } from "../model/parameters.ts";
@@ -81,11 +81,8 @@ export async function train(config: RunConfig, options: TrainOptions): Promise<O
     const rehearsal = rehearse(engine, config);
     // It is awaited below; meanwhile its failure must not count as unhandled.
     rehearsal.catch(() => {});
-    const { training, whole } = await openDataset(config, events);
     const from = options.resume ? out : options.init;
-    const tokenizer = from !== undefined ? await loadTokenizer(from) : await makeTokenizer(config, training);
-    const model = makeModel(engine, config, tokenizer.size);
-    const trainer = new Trainer(engine, model, tokenizer, training, config);
+    const { whole, tokenizer, model, trainer } = await openTrainer(engine, config, events, from);
     if (options.resume) {
       const position = await loadCheckpoint(out, model.parameters, trainer.optimizer, events.message);
       trainer.earlierSeconds = position.seconds;
@@ -118,8 +115,24 @@ export async function train(config: RunConfig, options: TrainOptions): Promise<O
 }
 
 /** The engine of a run; measured choices of kernels count where the configuration asks for them. */
-function openEngine({ training }: RunConfig): Promise<Engine> {
-  return Engine.create(training.tuning ? { choices: choiceFile() } : {});
+export function openEngine({ training }: RunConfig, options: EngineOptions = {}): Promise<Engine> {
+  return Engine.create({ ...options, ...(training.tuning && { choices: choiceFile() }) });
+}
+
+/**
+ * What trains a configuration, with parameters that have no values yet.
+ * @param from folder whose tokenizer is taken; the data set's own unless told
+ */
+export async function openTrainer(
+  engine: Engine,
+  config: RunConfig,
+  events: RunEvents,
+  from?: string,
+): Promise<{ whole: OpenDataset["whole"]; tokenizer: Tokenizer; model: Case; trainer: Trainer }> {
+  const { training, whole } = await openDataset(config, events);
+  const tokenizer = from !== undefined ? await loadTokenizer(from) : await makeTokenizer(config, training);
+  const model = makeModel(engine, config, tokenizer.size);
+  return { whole, tokenizer, model, trainer: new Trainer(engine, model, tokenizer, training, config) };
 }
 
 /** Runs the steps that are left, with checkpoints. Returns whether all were done. */

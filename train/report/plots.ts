@@ -1,22 +1,10 @@
-// The plots of the report: Vega-Lite specifications drawn to inline SVG in Node. Text is currentColor and
-// marks are mid tones that stand out on white and on black, so that one drawing serves light and dark pages.
-import * as vega from "vega";
-import { compile, type TopLevelSpec } from "vega-lite";
+// The plots of the run report.
 import type { Recall, SplitMetrics, StepRecord } from "../metrics.ts";
+import { COLOURS, draw, logTicks, NARROW, type Plot } from "./draw.ts";
 import { percent } from "./format.ts";
-import { html, type Markup, raw } from "./html.ts";
+import type { Markup } from "./html.ts";
 
-const COLOURS = { forward: "#3d7fe8", reverse: "#e07b28", pixels: "#8b919c", chance: "#d2528a" };
-const WIDTH = 460;
-const NARROW = 370; // three stand side by side, or one on a phone
 const MOST_POINTS = 500;
-
-/** A figure's parts: heading, drawing, and what its colours mean. */
-export interface Plot {
-  title: string;
-  svg: Markup;
-  legend: { name: string; colour: string; sort: "line" | "dashed" | "bar" | "dot" | "ring" }[];
-}
 
 /** The K of R@K, and the key that holds it. */
 export const RANKS = [
@@ -25,51 +13,6 @@ export const RANKS = [
   ["R@10", "r10"],
   ["R@50", "r50"],
 ] as const satisfies readonly (readonly [string, keyof Recall])[];
-
-/** Draws a Vega-Lite specification; Vega-Lite's own types (unions of hundreds) can't follow those made at run time. */
-export async function toSvg(spec: object): Promise<string> {
-  const { spec: compiled } = compile(spec as TopLevelSpec);
-  const view = new vega.View(vega.parse(compiled), { renderer: "none" });
-  try {
-    return await view.toSVG();
-  } finally {
-    view.finalize();
-  }
-}
-
-async function draw(spec: Record<string, unknown>, label: string): Promise<Markup> {
-  const whole = {
-    width: WIDTH,
-    autosize: { type: "fit", contains: "padding" },
-    padding: 4,
-    background: null,
-    ...spec,
-    config: {
-      font: "inherit",
-      view: { stroke: null },
-      mark: { aria: false },
-      axis: {
-        labelColor: "currentColor",
-        titleColor: "currentColor",
-        labelOpacity: 0.75,
-        titleOpacity: 0.75,
-        labelFontSize: 12,
-        titleFontSize: 12,
-        titleFontWeight: "normal",
-        gridColor: "currentColor",
-        gridOpacity: 0.1,
-        domain: false,
-        ticks: false,
-        labelPadding: 6,
-        aria: false,
-      },
-    },
-  };
-  const svg = await toSvg(whole);
-  // The page needs neither namespaces nor a fixed size: the drawing shrinks with its column.
-  const box = /viewBox="([^"]*)"/.exec(svg)?.[1] ?? "";
-  return html`<svg viewBox="${box}" role="img" aria-label="${label}">${raw(svg.slice(svg.indexOf(">") + 1))}`;
-}
 
 interface Point {
   step: number;
@@ -168,16 +111,6 @@ function drawLines(lines: Line[], label: string, y: object = {}): Promise<Markup
 function describe({ points, smoothed, log = false }: Line): string {
   const values = smoothed ? smooth(points, log) : points;
   return `from ${values[0].value.toPrecision(3)} to ${values[values.length - 1].value.toPrecision(3)}`;
-}
-
-/** Powers of ten; over few of them, their halves and fifths too. */
-function logTicks(least: number, most: number): number[] {
-  const first = Math.floor(Math.log10(least));
-  const decades = Math.ceil(Math.log10(most)) - first;
-  const factors = decades > 3 ? [1] : [1, 2, 5];
-  return Array.from({ length: decades + 1 }, (_, i) =>
-    factors.map((factor) => factor * 10 ** (first + i)),
-  ).flat();
 }
 
 /** Plots of what training wrote down; one without any finite value is left out. */

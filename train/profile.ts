@@ -1,0 +1,48 @@
+// A profile of a configuration's training step, in three files: profile.json (all figures), trace.json (for
+// chrome://tracing and Perfetto) and roofline.html.
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Engine } from "../engine/index.ts";
+import type { RunConfig } from "./config.ts";
+import { kernelRows, measureStep, type StepProfile, shapeRows } from "./profile/measure.ts";
+import { chromeTrace } from "./profile/trace.ts";
+import { openTrainer, type RunEvents } from "./run.ts";
+
+export interface ProfileOptions {
+  /** Folder of the files; made when missing. */
+  out: string;
+  /** Steps that are measured; the fastest counts. */
+  steps: number;
+  events: RunEvents;
+}
+
+/** A profile's files, by role. */
+export const profileFiles = { figures: "profile.json", trace: "trace.json", roofline: "roofline.html" };
+
+/** Measures the captured step of a configuration on its first batch, with fresh parameters, and writes the files. */
+export async function profile(
+  engine: Engine,
+  config: RunConfig,
+  { out, steps, events }: ProfileOptions,
+): Promise<StepProfile> {
+  const { model, trainer } = await openTrainer(engine, config, events);
+  model.parameters.initialize(config.seed);
+  const { program, values } = await trainer.prepare();
+  const measured = await measureStep(engine, program, values, steps);
+  trainer.dispose();
+  model.dispose();
+  // What draws is loaded last, as it takes a second.
+  const { rooflinePage } = await import("./profile/roofline.ts");
+  await mkdir(out, { recursive: true });
+  const write = (file: string, text: string) => writeFile(join(out, file), text);
+  await write(profileFiles.figures, `${JSON.stringify(figures(config.name, measured), null, 2)}\n`);
+  await write(profileFiles.trace, JSON.stringify(chromeTrace(measured)));
+  await write(profileFiles.roofline, await rooflinePage(`A training step of ${config.name}`, measured));
+  return measured;
+}
+
+/** A profile without its single dispatches, which the trace has. */
+export function figures(name: string, measured: StepProfile) {
+  const { spans: _, ...summary } = measured;
+  return { name, ...summary, kernels: kernelRows(measured), shapes: shapeRows(measured) };
+}
