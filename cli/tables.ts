@@ -2,6 +2,7 @@
 import type { ImportPlan, PlanLine } from "../model/checkpoint/plan.ts";
 import type { Metrics, Recall } from "../train/metrics.ts";
 import { kernelRows, millisecondsOf, type StepProfile } from "../train/profile/measure.ts";
+import { rate, share } from "../train/report/format.ts";
 import type { Answer } from "../train/search.ts";
 
 const columns = ["r1", "r5", "r10", "r50"] as const;
@@ -81,8 +82,6 @@ export function profileTable(profile: StepProfile): string {
   const { adapter, peak, timing, dispatches, stepMilliseconds, hostMicroseconds, memory, spans } = profile;
   const whole = millisecondsOf(spans);
   const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
-  const share = (value: number | null) => (value === null ? "-" : `${(100 * value).toFixed(1)} %`);
-  const rate = (value: number | null) => (value === null ? "-" : value.toFixed(2));
   const row = (name: string, ...cells: string[]) =>
     `  ${name.padEnd(34)} ${cells.map((cell) => cell.padStart(9)).join(" ")}`;
   const how = {

@@ -1,6 +1,6 @@
 // The page of a profile: the roofline, then the same numbers as tables.
 import { COLOURS, draw, logTicks, type Plot } from "../report/draw.ts";
-import { count, percent } from "../report/format.ts";
+import { count, rate, share } from "../report/format.ts";
 import { html, type Markup, raw } from "../report/html.ts";
 import { factList, figure, page } from "../report/page.ts";
 import { kernelRows, millisecondsOf, type Row, type StepProfile, shapeRows } from "./measure.ts";
@@ -135,9 +135,6 @@ async function plotRoofline({ peak }: StepProfile, rows: readonly Row[]): Promis
     ],
   };
 }
-
-const share = (value: number | null) => (value === null ? "–" : `${percent(100 * value)} %`);
-const rate = (value: number | null) => (value === null ? "–" : value.toFixed(2));
 
 function table(caption: string, rows: readonly Row[], whole: number): Markup {
   const heads = ["calls", "ms", "of the step", "GFLOP/s", "GB/s", "bound by", "of that peak"];

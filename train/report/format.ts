@@ -1,4 +1,4 @@
-// How the numbers of the report read.
+// How the numbers of the reports read.
 
 /** A percentage with one decimal; small shares keep two digits, so that chance doesn't read as 0.0. */
 export function percent(value: number): string {
@@ -22,4 +22,14 @@ export function duration(seconds: number): string {
 
 function pair(large: number, unit: string, small: number, smallUnit: string): string {
   return small ? `${large} ${unit} ${small} ${smallUnit}` : `${large} ${unit}`;
+}
+
+/** A part of a whole, 0 to 1, as a percentage; null where it is not known. */
+export function share(value: number | null): string {
+  return value === null ? "–" : `${percent(100 * value)} %`;
+}
+
+/** A rate with two decimals; null where it is not known. */
+export function rate(value: number | null): string {
+  return value === null ? "–" : value.toFixed(2);
 }
