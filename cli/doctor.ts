@@ -34,7 +34,7 @@ const FEATURES: Feature[] = [
   {
     name: "shader-f16",
     gain: "half-precision kernels: half the memory traffic",
-    fallback: "everything is computed and kept in f32",
+    fallback: "everything is computed and kept in f32, and a precision of f16 is refused",
   },
   {
     name: "subgroups",

@@ -6,7 +6,7 @@ import type { Engine } from "../engine/index.ts";
 import type { RunConfig } from "./config.ts";
 import { kernelRows, measureStep, type StepProfile, shapeRows } from "./profile/measure.ts";
 import { chromeTrace } from "./profile/trace.ts";
-import { openTrainer, type RunEvents } from "./run.ts";
+import { openTrainer, type RunEvents, requirePrecision } from "./run.ts";
 
 export interface ProfileOptions {
   /** Folder of the files; made when missing. */
@@ -19,12 +19,13 @@ export interface ProfileOptions {
 /** A profile's files, by role. */
 export const profileFiles = { figures: "profile.json", trace: "trace.json", roofline: "roofline.html" };
 
-/** Measures the captured step of a configuration on its first batch, with fresh parameters, and writes the files. */
+/** Measures the captured step of a configuration on its first batch, with fresh parameters, and writes the files. Throws as `train`. */
 export async function profile(
   engine: Engine,
   config: RunConfig,
   { out, steps, events }: ProfileOptions,
 ): Promise<StepProfile> {
+  requirePrecision(engine, config.precision);
   const { model, trainer } = await openTrainer(engine, config, events);
   model.parameters.initialize(config.seed);
   const { program, values } = await trainer.prepare();
