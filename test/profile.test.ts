@@ -193,7 +193,7 @@ test("an unknown configuration, none at all and a bad number of steps get a line
 });
 
 test("an adapter without timestamps, subgroups and f16 is profiled by the wall clock", async () => {
-  const { adapter } = await findAdapter();
+  const { adapter, instance } = await findAdapter();
   const device = await adapter.requestDevice();
   const engine = await Engine.create({ device });
   const events = { message() {}, step() {}, progress() {} };
@@ -212,6 +212,7 @@ test("an adapter without timestamps, subgroups and f16 is profiled by the wall c
   checkPage(await readFile(join(dir, "wall", profileFiles.roofline), "utf8"));
   engine.dispose();
   device.destroy();
+  assert.ok(instance, "held until here, as Dawn needs it");
 });
 
 test.after(() => rm(dir, { recursive: true, force: true }));

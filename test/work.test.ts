@@ -95,15 +95,15 @@ test("attention: two products forward, seven backward", async () => {
     }),
     "attention",
   );
-  const delta = 2 * batch * tokens * heads * head;
-  assert.is(flopsOf(both), (2 + 7) * product + delta);
-  // Forward reads q, k, v and writes y and the log-sum-exps.
-  const width = heads * head;
-  assert.is(bytesOf(both.slice(0, 1)), 4 * batch * tokens * (4 * width + heads));
-  // Backward's gradient is written once, by two kernels.
+  const rowSums = 2 * batch * tokens * heads * head;
+  assert.is(flopsOf(both), (2 + 7) * product + rowSums);
+  // Forward reads q, k, v and writes y; each query has two statistics a head.
+  const [width, statistics] = [heads * head, 2 * heads];
+  const bytes = (numbers: number) => 4 * batch * tokens * numbers;
+  assert.is(bytesOf(both.slice(0, 1)), bytes(4 * width + statistics));
+  // Backward reads q, k, v and dy twice and y once; its gradient is written once, by two kernels.
   const [dq, dkv] = [named(both, "attention-dq"), named(both, "attention-dkv")];
-  const inputs = batch * tokens * (4 * width + 2 * heads);
-  assert.is(bytesOf([...dq, ...dkv]), 4 * (2 * inputs + batch * tokens * 3 * width));
+  assert.is(bytesOf([...dq, ...dkv]), bytes((5 + 4 + 3) * width + 2 * statistics));
 });
 
 test("cross-attention counts each query row against its own keys", async () => {

@@ -70,7 +70,7 @@ export const attentionQueryGradient = defineKernel({
   includes,
   bindings: ["q", "kv", "y", "dy", "mask", "source", "+statistics", "+gradient"],
   params: { ...commonTypes, gradientScale: "f32" },
-  flops: products(3),
+  flops: (launch) => products(3)(launch) + 2 * elements(launch, "dy"),
   bytes: writesPart("gradient", (launch) => elements(launch, "dy")),
 });
 
