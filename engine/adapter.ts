@@ -20,8 +20,11 @@ export interface FoundAdapter {
 
 const isNode = typeof process !== "undefined" && process.versions?.node !== undefined;
 
-/** Requests an adapter. Throws DeviceError when there is no WebGPU or no adapter. */
-export async function findAdapter(options: AdapterOptions = {}): Promise<FoundAdapter> {
+/** Requests an adapter, of `dawn` where that is open. Throws DeviceError when there is no WebGPU or no adapter. */
+export async function findAdapter(
+  options: AdapterOptions = {},
+  dawn: GPU | null = null,
+): Promise<FoundAdapter> {
   const { powerPreference = "high-performance" } = options;
   if (!isNode) {
     if (!navigator.gpu) throw new DeviceError("This browser has no WebGPU (navigator.gpu is missing).");
@@ -30,7 +33,7 @@ export async function findAdapter(options: AdapterOptions = {}): Promise<FoundAd
     return { adapter, instance: null };
   }
   const exact = options.exactTimestamps ? ["disable-dawn-features=timestamp_quantization"] : [];
-  const instance = await openDawn([...(options.dawnFlags ?? defaultDawnFlags), ...exact]);
+  const instance = dawn ?? (await openDawn([...(options.dawnFlags ?? defaultDawnFlags), ...exact]));
   const adapter = await instance.requestAdapter({ powerPreference });
   if (!adapter) {
     throw new DeviceError(

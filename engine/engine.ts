@@ -114,9 +114,9 @@ export class Engine {
     return engine;
   }
 
-  private static async open(options: EngineOptions): Promise<Engine> {
+  private static async open(options: EngineOptions, dawn: GPU | null = null): Promise<Engine> {
     if (options.device) return new Engine(options.device, options.device.adapterInfo, options, null);
-    const { adapter, instance } = await findAdapter(options);
+    const { adapter, instance } = await findAdapter(options, dawn);
     const { limits } = adapter;
     const device = await adapter.requestDevice({
       requiredFeatures: wantedFeatures.filter((feature) => adapter.features.has(feature)),
@@ -360,7 +360,7 @@ export class Engine {
     capture.release();
     const helpers: Engine[] = [];
     const wanted = this.isSoftware && !this.options.device ? threads - 1 : 0;
-    while (helpers.length < wanted) helpers.push(await Engine.open(this.options));
+    while (helpers.length < wanted) helpers.push(await Engine.open(this.options, this.instance));
     const warmers = [this, ...helpers].map(({ device, pipelines }) => new Warmer(device, pipelines));
     try {
       await warmUp(warmers, capture.kernels);

@@ -91,7 +91,53 @@ test("arenas are split where a binding may not be larger, with the same bits", a
   for (const { least, planned, naive } of memories) assert.ok(least <= planned && planned < naive);
 });
 
-test("a replay makes nothing and is one submit", async () => {
+/** Counts the calls that a device and its queue get from now on. */
+function countCalls(device: GPUDevice): Record<string, number> {
+  const counts: Record<string, number> = {};
+  const watch = (object: GPUDevice | GPUQueue, names: readonly string[]) => {
+    const methods = object as unknown as Record<string, (...args: unknown[]) => unknown>;
+    for (const name of names) {
+      const method = methods[name]!.bind(object);
+      methods[name] = (...args) => {
+        counts[name] = (counts[name] ?? 0) + 1;
+        return method(...args);
+      };
+    }
+  };
+  const made = [
+    "Buffer",
+    "BindGroup",
+    "BindGroupLayout",
+    "PipelineLayout",
+    "ShaderModule",
+    "ComputePipeline",
+  ];
+  watch(device, [
+    ...made.map((name) => `create${name}`),
+    "createComputePipelineAsync",
+    "createCommandEncoder",
+  ]);
+  watch(device.queue, ["submit", "writeBuffer"]);
+  return counts;
+}
+
+test("a replay makes an encoder, one submit, and a write for its scalars and for each input", async () => {
+  const engine = await Engine.create();
+  const step = makeStep(engine);
+  const x = engine.tensor(inputOf(0), [rows, width]);
+  const program = await engine.capture(() => step.record(x), { x });
+  await engine.idle();
+  const counts = countCalls(engine.device);
+  for (let i = 0; i < 10; i++) {
+    step.before(i);
+    program.run({ x: inputOf(i) });
+  }
+  assert.equal(counts, { createCommandEncoder: 10, submit: 10, writeBuffer: 20 });
+  await engine.idle();
+  engine.dispose();
+});
+
+test("a replay changes no counter but the submits", async () => {
   const engine = await Engine.create();
   const step = makeStep(engine);
   const x = engine.tensor(inputOf(0), [rows, width]);
