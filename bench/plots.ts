@@ -1,5 +1,5 @@
 // The plots of docs/performance.md, as files that show on a light and a dark page: dark text on a white ground.
-import { toSvg } from "../train/report/draw.ts";
+import { logTicks, toSvg } from "../train/report/draw.ts";
 import { expected, type Growth } from "./growth.ts";
 import { type CaseResult, cpuPeers } from "./results.ts";
 
@@ -20,13 +20,14 @@ const config = {
     labelPadding: 6,
   },
   title: { fontSize: 12, fontWeight: 600, color: "#222", anchor: "start", offset: 8 },
-  legend: { labelColor: "#444", labelFontSize: 11, title: null, orient: "bottom" },
+  legend: { labelColor: "#444", labelFontSize: 11, labelLimit: 0, title: null, orient: "bottom" },
 };
 
 const draw = (spec: object) => toSvg({ background: "white", padding: 12, config, ...spec });
 
 /** Case names without what every reader can guess. */
-const short = (name: string) => name.replace(" f32", "").replace(/^matmul bench/, "matmul");
+const short = (name: string) =>
+  name.replace(" f32", "").replace(" bench", "").replace(", forward and backward", ", both ways");
 
 /** How many times faster than each WebGPU peer, on a logarithmic axis. */
 export async function plotRatios(cases: readonly CaseResult[]): Promise<string> {
@@ -42,7 +43,10 @@ export async function plotRatios(cases: readonly CaseResult[]): Promise<string> 
     sort: compared.map(({ name }) => short(name)),
     axis: { title: null, labelLimit: 380, grid: true },
   };
-  const scale = { type: "log", nice: true };
+  const ratios = values.map(({ ratio }) => ratio);
+  const [least, most] = [Math.min(1, ...ratios), Math.max(5, ...ratios)];
+  const scale = { type: "log", nice: false, domain: [least * 0.9, most * 1.1] };
+  const within = logTicks(least, most).filter((tick) => tick >= least * 0.9 && tick <= most * 1.1);
   const mark = (at: number, dash: number[]) => ({
     data: { values: [{ at }] },
     mark: { type: "rule", color: "#444", strokeDash: dash },
@@ -63,7 +67,7 @@ export async function plotRatios(cases: readonly CaseResult[]): Promise<string> 
             field: "ratio",
             type: "quantitative",
             scale,
-            axis: { title: "time of the peer / ours (line at 1, dashed at 5)", format: "~g" },
+            axis: { title: "time of the peer / ours (line at 1, dashed at 5)", format: "~g", values: within },
           },
           color: {
             field: "peer",
@@ -86,6 +90,7 @@ interface Line {
 function panel(axis: string, title: string, lines: readonly Line[]): object {
   const values = lines.flatMap(({ name, points }) => points.map((point) => ({ ...point, name })));
   const xs = [...new Set(values.map(({ x }) => x))];
+  const ys = values.map(({ y }) => y);
   const encoding = {
     x: {
       field: "x",
@@ -97,7 +102,7 @@ function panel(axis: string, title: string, lines: readonly Line[]): object {
       field: "y",
       type: "quantitative",
       scale: { type: "log", nice: true },
-      axis: { title, format: "~s", tickCount: 5 },
+      axis: { title, format: "~s", values: logTicks(Math.min(...ys), Math.max(...ys)) },
     },
     color: {
       field: "name",
@@ -127,45 +132,38 @@ const rows = (panels: object[]) => ({
   })),
 });
 
+/** The last point of a line, carried along the axis by what should be the law of growth. */
+function expectedLine(points: readonly { x: number; y: number }[], law: (x: number) => number): Line {
+  const last = points.at(-1)!;
+  return {
+    ...{ name: "expected", colour: colours.expected, dashed: true },
+    points: points.map(({ x }) => ({ x, y: (last.y * law(x)) / law(last.x) })),
+  };
+}
+
 /** Time of a step along each axis, beside what its operations would make of the last point. */
 export async function plotTime(growth: Growth): Promise<string> {
   const panels = Object.entries(growth.axes).map(([axis, points]) => {
-    const last = points.at(-1)!;
+    const measured = points.map(({ value, milliseconds }) => ({ x: value, y: milliseconds }));
     return panel(axis, "ms a step", [
-      {
-        ...{ name: "expected", colour: colours.expected, dashed: true },
-        points: points.map(({ value }) => ({
-          x: value,
-          y: (last.milliseconds * expected(axis, value)) / expected(axis, last.value),
-        })),
-      },
-      {
-        ...{ name: "measured", colour: colours.ours },
-        points: points.map(({ value, milliseconds }) => ({ x: value, y: milliseconds })),
-      },
+      expectedLine(measured, (value) => expected(axis, value)),
+      { name: "measured", colour: colours.ours, points: measured },
     ]);
   });
   return draw(rows(panels));
 }
 
-/** Memory of a step along each axis. */
+/** Memory of a step along each axis; what it plans should grow in proportion, as attention keeps no scores. */
 export async function plotMemory(growth: Growth): Promise<string> {
-  const panels = Object.entries(growth.axes).map(([axis, points]) =>
-    panel(
-      axis,
-      "bytes",
-      (
-        [
-          ["step, a buffer each", "naive", colours.naive],
-          ["step, planned", "planned", colours.ours],
-          ["parameters, moments, data", "kept", colours.kept],
-        ] as const
-      ).map(([name, key, colour]) => ({
-        name,
-        colour,
-        points: points.map((point) => ({ x: point.value, y: point[key] })),
-      })),
-    ),
-  );
+  const panels = Object.entries(growth.axes).map(([axis, points]) => {
+    const line = (key: "kept" | "planned" | "naive") =>
+      points.map((point) => ({ x: point.value, y: point[key] }));
+    return panel(axis, "bytes", [
+      expectedLine(line("planned"), (value) => value),
+      { name: "step, a buffer each", colour: colours.naive, points: line("naive") },
+      { name: "step, planned", colour: colours.ours, points: line("planned") },
+      { name: "parameters, moments, data", colour: colours.kept, points: line("kept") },
+    ]);
+  });
   return draw(rows(panels));
 }

@@ -118,7 +118,7 @@ test("ratios count the fastest WebGPU peer, and the mean is geometric", () => {
 test("names of cases are unique, and every result that is committed has the schema's form", async () => {
   assert.is(new Set(subjects.map(({ name }) => name)).size, subjects.length);
   const results = join(root, "bench/results");
-  for (const name of await readdir(results)) {
+  for (const name of (await readdir(results)).filter((name) => name.endsWith(".json"))) {
     const value = JSON.parse(await readFile(join(results, name), "utf8"));
     (name.endsWith("-growth.json") ? growthSchema : resultsSchema).parse(value);
   }
