@@ -8,6 +8,8 @@ import { installWebGpu } from "./dawn.ts";
 
 installWebGpu();
 await import("@tensorflow/tfjs-backend-webgpu");
+// The package for Node leaves them to tfjs-layers.
+await import("@tensorflow/tfjs-core/dist/register_all_gradients.js");
 
 /** The part of the backend that says when its work is done. */
 interface WebGpuBackend {
