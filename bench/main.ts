@@ -61,7 +61,7 @@ async function bench(flags: Flags): Promise<boolean> {
     say(`${adapter}: ${peak.gflops.toFixed(1)} GFLOP/s, ${peak.gbps.toFixed(1)} GB/s at most`);
     const plan: Plan = {
       ...{ ours, peers, peak, message: say },
-      rounds: flags.quick ? 3 : 7,
+      rounds: flags.quick ? 3 : 5,
       batch: flags.quick ? 20 : 50,
     };
     const cases: CaseResult[] = [];

@@ -52,6 +52,8 @@ async function read(tensor: Tensor): Promise<Float32Array> {
 async function op(opCase: OpCase, inputs: Values[], weights: Float32Array | null): Promise<Built> {
   const tensors = inputs.map(({ values, shape, dtype }) => engine.tensor(values, shape, dtype));
   const outputs: Outputs = {};
+  // As before training: choices of kernels are measured for these shapes.
+  await engine.tune(() => engine.inference(() => opCase.run(tensors, engine)));
   const result = engine.inference(() => opCase.run(tensors, engine));
   outputs.result = await read(result);
   const { shape, dtype } = result;
@@ -67,6 +69,8 @@ async function op(opCase: OpCase, inputs: Values[], weights: Float32Array | null
     held.push(grad);
     for (const tensor of tensors) tensor.requiresGrad = true;
     const both = () => engine.scope(() => backward(opCase.run(tensors, engine), { grad }));
+    await engine.tune(both);
+    clearGrad(tensors);
     both();
     for (const [i, tensor] of tensors.entries())
       outputs[`gradient of ${inputs[i]!.name}`] = await read(tensor.grad!);
@@ -125,6 +129,11 @@ class VitStep implements Subject {
     this.target = engine.tensor(target.values, target.shape);
   }
 
+  /** Measures the choices of kernels for its shapes. */
+  async tune(): Promise<void> {
+    await engine.tune(() => this.record());
+  }
+
   async capture(): Promise<Program<unknown>> {
     this.program = await engine.capture(() => this.record());
     return this.program;
@@ -170,6 +179,7 @@ class VitStep implements Subject {
 
 async function vitStep(eager: boolean): Promise<Built> {
   const step = new VitStep(vitConfig(benchVit), 1);
+  await step.tune();
   if (!eager) await step.capture();
   const measured: [number, number][] = [];
   for (let i = 0; i < comparedSteps; i++) measured.push(await step.measure());
@@ -237,7 +247,8 @@ async function cost(vision: VisionSizes, batch: number): Promise<Cost> {
   const before = engine.stats().usedBytes;
   const step = new VitStep(vitConfig(vision), batch);
   const kept = engine.stats().usedBytes - before;
-  const { memory } = await step.capture();
+  await step.tune();
+  const { planned, naive } = (await step.capture()).memory;
   const times: number[] = [];
   const enough = performance.now() + 2000;
   for (let i = 0; i < 6 && (i < 2 || performance.now() < enough); i++) {
@@ -249,7 +260,7 @@ async function cost(vision: VisionSizes, batch: number): Promise<Cost> {
   }
   step.dispose();
   await engine.trim();
-  return { milliseconds: median(times), kept, ...memory };
+  return { milliseconds: median(times), kept, planned, naive };
 }
 
 serve({

@@ -1,5 +1,7 @@
 // TensorFlow.js on its WebGPU backend. Operations that it lacks are put together from those it has, as its layers do.
+import { createRequire } from "node:module";
 import * as tf from "@tensorflow/tfjs-core";
+import { require as requireCompiled } from "tsx/cjs/api";
 import { waitFor } from "../../engine/wait.ts";
 import type { PeerOp } from "../cases/case.ts";
 import { type Job, type Outputs, type Subject, serve, sideOf } from "../protocol.ts";
@@ -8,8 +10,10 @@ import { installWebGpu } from "./dawn.ts";
 
 installWebGpu();
 await import("@tensorflow/tfjs-backend-webgpu");
-// The package for Node leaves them to tfjs-layers.
-await import("@tensorflow/tfjs-core/dist/register_all_gradients.js");
+// The package's bundle for Node has no gradients. Its modules do, in a form that needs a compiler, and note them in the
+// registry that all copies share.
+const { resolve } = createRequire(import.meta.url);
+requireCompiled(resolve("@tensorflow/tfjs-core/dist/register_all_gradients.js"), import.meta.url);
 
 /** The part of the backend that says when its work is done. */
 interface WebGpuBackend {
