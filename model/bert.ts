@@ -11,7 +11,7 @@ import { reshape, takeFirst } from "../kernels/shape/reshape.ts";
 import type { ModelConfig } from "./config.ts";
 import { initials } from "./initial.ts";
 import { type Initial, linearSpecs, normSpecs, type ParameterSpec, type Parameters } from "./parameters.ts";
-import { stage } from "./stage.ts";
+import { type Observer, stage } from "./stage.ts";
 
 const root = "text_encoder";
 
@@ -89,6 +89,8 @@ export interface BertOptions {
   firstOnly?: boolean;
   /** Backward runs each layer once more instead of keeping what it made. */
   checkpointing?: boolean;
+  /** Is shown "embeddings" and "layer 1", "layer 2", ..., each [texts, length, width]. */
+  observe?: Observer;
 }
 
 /**
@@ -100,7 +102,7 @@ export function bert(
   config: ModelConfig["text"],
   text: TextInput,
   image: ImageInput | null,
-  { streams = null, firstOnly = false, checkpointing = false }: BertOptions = {},
+  { streams = null, firstOnly = false, checkpointing = false, observe }: BertOptions = {},
 ): Tensor {
   const p = (name: string) => parameters.get(`${root}.${name}`);
   const { engine } = text.ids;
@@ -129,6 +131,7 @@ export function bert(
     },
     checkpointing,
   );
+  observe?.("embeddings", x);
   for (let i = 0; i < config.depth; i++) {
     const layer = `encoder.layer.${i}`;
     const before = x;
@@ -155,6 +158,7 @@ export function bert(
       },
       checkpointing,
     );
+    observe?.(`layer ${i + 1}`, x);
   }
   return x;
 }

@@ -7,3 +7,6 @@ export function stage(engine: Engine, work: () => Tensor, checkpointing = false)
   if (checkpointing) return engine.checkpoint(work);
   return engine.gradients ? work() : engine.scope(work);
 }
+
+/** Sees intermediate results by name while they are there; `engine.keep` keeps one for longer. */
+export type Observer = (name: string, x: Tensor) => void;

@@ -8,7 +8,7 @@ import { patchify, prependToken } from "../kernels/patch/patch.ts";
 import type { ModelConfig } from "./config.ts";
 import { initials } from "./initial.ts";
 import { linearSpecs, normSpecs, type ParameterSpec, type Parameters } from "./parameters.ts";
-import { stage } from "./stage.ts";
+import { type Observer, stage } from "./stage.ts";
 
 const root = "vision_model";
 
@@ -45,17 +45,26 @@ export function vitSpecs(config: ModelConfig): ParameterSpec[] {
   return [...specs, ...normSpecs(`${root}.post_layernorm`, width)];
 }
 
+export interface VitOptions {
+  /** Backward runs each block once more instead of keeping what it made. */
+  checkpointing?: boolean;
+  /**
+   * Is shown "patches" [pictures, tokens - 1, width], and "embeddings" and "layer 1", "layer 2", ..., each
+   * [pictures, tokens, width].
+   */
+  observe?: Observer;
+}
+
 /**
  * Encodes pictures.
  * @param pixels [pictures, 3, size, size], normalised, in the precision of the parameters
- * @param checkpointing backward runs each block once more instead of keeping what it made
  * @returns [pictures, tokens, width], the class token first, after the final norm
  */
 export function vit(
   parameters: Parameters,
   config: ModelConfig["vision"],
   pixels: Tensor,
-  { checkpointing = false } = {},
+  { checkpointing = false, observe }: VitOptions = {},
 ): Tensor {
   const p = (name: string) => parameters.get(`${root}.${name}`);
   const norm = (x: Tensor, name: string) =>
@@ -68,10 +77,12 @@ export function vit(
       const patches = linear(patchify(pixels, config.patchSize), p("embeddings.patch_embedding.weight"), {
         bias: p("embeddings.patch_embedding.bias"),
       });
+      observe?.("patches", patches);
       return prependToken(patches, p("embeddings.class_embedding"), p("embeddings.position_embedding"));
     },
     checkpointing,
   );
+  observe?.("embeddings", x);
   for (let i = 0; i < config.depth; i++) {
     const layer = `encoder.layers.${i}`;
     const dense = (input: Tensor, name: string, options: { gelu?: boolean; residual?: Tensor } = {}) =>
@@ -88,6 +99,7 @@ export function vit(
       },
       checkpointing,
     );
+    observe?.(`layer ${i + 1}`, x);
   }
   return stage(engine, () => norm(x, "post_layernorm"), checkpointing);
 }

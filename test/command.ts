@@ -1,6 +1,8 @@
 // The command line as a user starts it, in a folder of the test's.
 import { spawn } from "node:child_process";
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
+import * as assert from "uvu/assert";
 
 const script = fileURLToPath(new URL("../cli/casement.mjs", import.meta.url));
 
@@ -27,5 +29,30 @@ export function runCommand(
       err += data;
     });
     child.on("close", (code) => resolve({ code, out, err }));
+  });
+}
+
+/** Does `work` for every item, as many at a time as there are cores. Returns the results in the items' order. */
+export async function sideBySide<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = new Array(items.length);
+  let next = 0;
+  const worker = async () => {
+    for (let i = next++; i < items.length; i = next++) results[i] = await work(items[i]);
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+  return results;
+}
+
+/** Runs commands that must fail, each with a message that matches and no stack trace. */
+export async function failClearly(
+  dir: string,
+  cases: readonly (readonly [args: string[], message: RegExp])[],
+): Promise<void> {
+  const results = await sideBySide(cases, ([args]) => runCommand(dir, args));
+  results.forEach(({ code, err }, i) => {
+    const [args, message] = cases[i];
+    assert.is(code, 1, `${args.join(" ")} should fail`);
+    assert.match(err, message);
+    assert.not.match(err, /\n\s+at /, `${args.join(" ")} shows a stack trace`);
   });
 }

@@ -8,7 +8,7 @@ import * as assert from "uvu/assert";
 import { writeSafetensors } from "../model/safetensors.ts";
 import { readTensors } from "../train/checkpoint.ts";
 import { namedValues } from "./checkpoint-files.ts";
-import { runCommand } from "./command.ts";
+import { failClearly, runCommand, sideBySide } from "./command.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "casement-embed-"));
 const casement = (...args: string[]) => runCommand(dir, args);
@@ -17,14 +17,14 @@ const picture = join(
   "img/google/64/1f44b.png",
 );
 const { blip } = JSON.parse(readFileSync(new URL("fixtures/parity.json", import.meta.url), "utf8")) as {
-  blip: { shapes: Record<string, number[]> };
+  blip: { tiny: { shapes: Record<string, number[]> } };
 };
 
 /** A folder as Hugging Face writes it; `leave` are names to leave out. */
 function writeBlip(name: string, leave: RegExp = /^$/): string {
   const folder = join(dir, name);
   mkdirSync(folder);
-  const tensors = Object.entries(blip.shapes).filter(([key]) => !leave.test(key));
+  const tensors = Object.entries(blip.tiny.shapes).filter(([key]) => !leave.test(key));
   const stored = tensors.map(([key, shape]) => {
     const size = shape.reduce((a, b) => a * b, 1);
     return [key, { dtype: "F32" as const, shape, data: namedValues(key, size, 0.3) }] as const;
@@ -59,8 +59,7 @@ test("import, embed, export and import again give the same embeddings", async ()
     ["--text", "a b c"],
     ["--image", picture, "--text", "a b c"],
   ];
-  const first = [];
-  for (const args of all) first.push(await embedding("--checkpoint", "mine", ...args));
+  const first = await sideBySide(all, (args) => embedding("--checkpoint", "mine", ...args));
   assert.equal(
     first.map(({ kind }) => kind),
     ["target", "text", "query"],
@@ -175,12 +174,7 @@ test("mistakes end in one clear line", async () => {
     [["embed", "--checkpoint", "nowhere", "--text", "a"], /nowhere/],
     [["embed", "--checkpoint", "mine", "--image", "broken.pth"], /broken\.pth/],
   ];
-  for (const [args, message] of cases) {
-    const { code, err } = await casement(...args);
-    assert.is(code, 1, args.join(" "));
-    assert.match(err, message);
-    assert.not.match(err, /\n\s+at /, `${args.join(" ")} shows a stack trace`);
-  }
+  await failClearly(dir, cases);
 });
 
 test.after(() => rmSync(dir, { recursive: true, force: true }));

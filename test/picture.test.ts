@@ -1,24 +1,57 @@
-// Picture preprocessing against Pillow, and its errors. Fixture: test/reference/picture-resize.py.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+// Picture preprocessing against Pillow, in Node and in a browser, and its errors.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Page } from "playwright-core";
 import sharp from "sharp";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { flattenAlpha, resizeBicubic } from "../model/picture.ts";
 import { decodePicture, decodeSquare } from "../train/pictures.ts";
+import { openPage } from "./browser/harness.ts";
+import type { PicturePage } from "./browser/picture.ts";
+import { cases, files, meanDifferences } from "./picture-cases.ts";
 
-interface Fixture {
-  cases: { width: number; height: number; size: number; rgb: number[]; resized: number[] }[];
+declare const picturePage: PicturePage;
+
+const opened = await openPage("picture.ts");
+const scratch = mkdtempSync(join(tmpdir(), "casement-picture-"));
+
+/** A test in the browser, skipped by name where there is none. */
+function browserTest(title: string, work: (page: Page) => Promise<void>): void {
+  test(title, async () => {
+    if ("skipped" in opened) console.log(`\nskipped: ${title} (${opened.skipped})`);
+    else await work(opened.page);
+  });
 }
 
-const fixture: Fixture = JSON.parse(
-  readFileSync(new URL("fixtures/picture-resize.json", import.meta.url), "utf8"),
-);
-
-for (const { width, height, size, rgb, resized } of fixture.cases) {
-  test(`${width} x ${height} squashed to ${size} equals Pillow`, () => {
+for (const one of cases) {
+  const { width, height, size, rgb, resized } = one;
+  const title = `${width} x ${height} squashed to ${size} equals Pillow`;
+  test(title, () => {
     assert.equal([...resizeBicubic(Uint8Array.from(rgb), width, height, size)], resized);
+  });
+  browserTest(`${title} (browser)`, async (page) => {
+    assert.equal(await page.evaluate((one) => picturePage.resize(one), one), resized);
+  });
+}
+
+for (const one of files) {
+  const { name, file, size, resized } = one;
+  const title = `${name} decoded and squashed to ${size} equals Pillow within 1/255 per channel`;
+  const holds = (found: ArrayLike<number>) => {
+    assert.is(found.length, resized.length);
+    const differences = meanDifferences(found, resized);
+    assert.ok(Math.max(...differences) <= 1, `${differences}`);
+    console.log(`${title}: ${Math.max(...differences).toFixed(3)}`);
+  };
+  test(title, async () => {
+    const path = join(scratch, name);
+    writeFileSync(path, Buffer.from(file, "base64"));
+    holds(await decodeSquare(path, size));
+  });
+  browserTest(`${title} (browser)`, async (page) => {
+    holds(await page.evaluate((one) => picturePage.decode(one), one));
   });
 }
 
@@ -42,27 +75,27 @@ test("wrong sizes are named", () => {
 });
 
 test("files decode to RGB on white, and unreadable ones are named", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "casement-picture-"));
-  try {
-    const file = join(folder, "grey.png");
-    await sharp({ create: { width: 3, height: 2, channels: 4, background: { r: 0, g: 0, b: 0, alpha: 0 } } })
-      .greyscale()
-      .png()
-      .toFile(file);
-    const picture = await decodePicture(file);
-    assert.equal([picture.width, picture.height, ...picture.rgb], [3, 2, ...Array(18).fill(255)]);
-    assert.is((await decodeSquare(file, 4)).length, 48);
-    for (const [name, bytes] of Object.entries({ "empty.png": "", "text.jpg": "not a picture" })) {
-      writeFileSync(join(folder, name), bytes);
-      const failure = await decodePicture(join(folder, name)).catch((error: Error) => error);
-      assert.instance(failure, Error);
-      assert.match((failure as Error).message, name);
-    }
-    const missing = await decodePicture(join(folder, "missing.png")).catch((error: Error) => error);
-    assert.match((missing as Error).message, "missing.png");
-  } finally {
-    rmSync(folder, { recursive: true });
+  const file = join(scratch, "grey.png");
+  await sharp({ create: { width: 3, height: 2, channels: 4, background: { r: 0, g: 0, b: 0, alpha: 0 } } })
+    .greyscale()
+    .png()
+    .toFile(file);
+  const picture = await decodePicture(file);
+  assert.equal([picture.width, picture.height, ...picture.rgb], [3, 2, ...Array(18).fill(255)]);
+  assert.is((await decodeSquare(file, 4)).length, 48);
+  for (const [name, bytes] of Object.entries({ "empty.png": "", "text.jpg": "not a picture" })) {
+    writeFileSync(join(scratch, name), bytes);
+    const failure = await decodePicture(join(scratch, name)).catch((error: Error) => error);
+    assert.instance(failure, Error);
+    assert.match((failure as Error).message, name);
   }
+  const missing = await decodePicture(join(scratch, "missing.png")).catch((error: Error) => error);
+  assert.match((missing as Error).message, "missing.png");
+});
+
+test.after(async () => {
+  rmSync(scratch, { recursive: true, force: true });
+  if ("page" in opened) await opened.close();
 });
 
 test.run();

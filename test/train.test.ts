@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { runCommand } from "./command.ts";
+import { failClearly, runCommand } from "./command.ts";
 
 const dir = await mkdtemp(join(tmpdir(), "casement-"));
 const picture = join(
@@ -195,12 +195,7 @@ test("bad input gets one clear line", async () => {
     [["eval", "--run", "whole", "--split", "moon"], /"moon"/],
     [["flatten"], /flatten/],
   ];
-  for (const [args, message] of expected) {
-    const { code, err } = await casement(args);
-    assert.is(code, 1, `${args.join(" ")} should fail`);
-    assert.match(err, message);
-    assert.not.match(err, /\n\s+at /, `${args.join(" ")} shows a stack trace`);
-  }
+  await failClearly(dir, expected);
 });
 
 test("without an adapter the error says what to do", async () => {

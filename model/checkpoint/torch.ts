@@ -11,7 +11,7 @@ import {
   type Value,
 } from "./pickle.ts";
 import { type ByteSource, partOf, readBytes } from "./source.ts";
-import { type Checkpoint, readView, type TensorEntry } from "./tensor.ts";
+import { type Checkpoint, countOf, readView, type TensorEntry } from "./tensor.ts";
 import { openZip, type ZipEntry } from "./zip.ts";
 
 /** The longest pickle; BLIP's state dict takes 60 kB. Its values take several times its bytes. */
@@ -24,6 +24,12 @@ const protocol = 1001;
 
 /** Where training scripts put the state dict: BLIP's, Lightning's, and some others'. */
 const wrappers = ["model", "state_dict", "module"];
+
+/**
+ * Tensors may share a storage, as tied weights do. Together they may ask for this many times what the file holds: a small
+ * file must not take hours to read.
+ */
+const mostSharing = 4;
 
 /** Finds a storage's bytes. Throws CheckpointError. */
 type Locate = (storage: PickledStorage) => Promise<ByteSource>;
@@ -42,7 +48,7 @@ export async function openTorchZip(source: ByteSource): Promise<Checkpoint> {
     throw new CheckpointError("the tensors are in big-endian order, which is not read");
   }
   const { value } = runPickle((await readEntry(entries.get(pickles[0]), longestPickle))!);
-  const locate: Locate = async (storage) => {
+  const entryOf = (storage: PickledStorage) => {
     const entry = entries.get(`${folder}data/${storage.key}`);
     if (!entry) throw new CheckpointError(`the zip file lacks storage ${quote(storage.key)}`);
     if (entry.size !== bytesOf(storage)) {
@@ -50,9 +56,12 @@ export async function openTorchZip(source: ByteSource): Promise<Checkpoint> {
         `storage ${quote(storage.key)} has ${entry.size} bytes, not ${bytesOf(storage)}`,
       );
     }
-    return entry.open();
+    return entry;
   };
-  return { format: "PyTorch zip", tensors: stateDict(value, locate) };
+  const storages = storagesOf(value);
+  for (const storage of storages.values()) entryOf(storage);
+  const tensors = stateDict(value, storages, async (storage) => entryOf(storage).open());
+  return { format: "PyTorch zip", tensors };
 }
 
 /** Opens the old form: magic number, protocol, system, state dict and the storages' keys, each pickled by itself. */
@@ -92,12 +101,11 @@ export async function openTorchStream(source: ByteSource): Promise<Checkpoint> {
     places.set(key, partOf(source, at + 8, bytesOf(storage), what));
     at += 8 + bytesOf(storage);
   }
-  const locate: Locate = async ({ key }) => {
-    const place = places.get(key);
-    if (!place) throw new CheckpointError(`the stream lacks storage ${quote(key)}`);
-    return place;
-  };
-  return { format: "PyTorch stream", tensors: stateDict(value, locate) };
+  for (const key of storages.keys()) {
+    if (!places.has(key)) throw new CheckpointError(`the stream lacks storage ${quote(key)}`);
+  }
+  const tensors = stateDict(value, storages, async ({ key }) => places.get(key)!);
+  return { format: "PyTorch stream", tensors };
 }
 
 function bytesOf({ count, dtype }: PickledStorage): number {
@@ -145,8 +153,15 @@ function storagesOf(root: Value): Map<string, PickledStorage> {
   return storages;
 }
 
-/** The tensors of a state dict by name, or of one within a training script's dictionary; all else is left out. */
-function stateDict(root: Value, locate: Locate): Map<string, TensorEntry> {
+/**
+ * The tensors of a state dict by name, or of one within a training script's dictionary; all else is left out. Throws
+ * CheckpointError where there is none, for a name given twice, and for tensors of too much more than the storages hold.
+ */
+function stateDict(
+  root: Value,
+  storages: ReadonlyMap<string, PickledStorage>,
+  locate: Locate,
+): Map<string, TensorEntry> {
   let dict = root;
   if (dict instanceof PickledDict) {
     const outer = dict;
@@ -155,12 +170,17 @@ function stateDict(root: Value, locate: Locate): Map<string, TensorEntry> {
   }
   if (!(dict instanceof PickledDict)) throw new CheckpointError("the file holds no dictionary of tensors");
   const tensors = new Map<string, TensorEntry>();
+  const held = [...storages.values()].reduce((sum, storage) => sum + bytesOf(storage), 0);
+  let asked = 0;
   dict.values.forEach((value, i) => {
     const name = dict.keys[i];
     if (typeof name !== "string" || !(value instanceof PickledTensor)) return;
     if (tensors.has(name)) throw new CheckpointError(`tensor ${quote(name)} is there twice`);
     const { storage, view } = value;
     const what = `tensor ${quote(name)}`;
+    asked += countOf(view.shape) * elementBytes[storage.dtype];
+    if (asked > mostSharing * held)
+      throw new CheckpointError(`the tensors share storages over ${mostSharing} times: refused`);
     tensors.set(name, {
       dtype: storage.dtype,
       shape: view.shape,

@@ -1,0 +1,168 @@
+// Training in PyTorch and here, from the same weights on the same batches, by the trainer that runs use: the gradient of
+// every parameter after one batch, and 20 steps of AdamW. Fixture: reference/training.py.
+import { readFileSync } from "node:fs";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { Engine } from "../engine/index.ts";
+import { Case } from "../model/case.ts";
+import { blipNaming, nameOf, patternOf } from "../model/checkpoint/names.ts";
+import { planImport, requireWhole } from "../model/checkpoint/plan.ts";
+import { Tokenizer } from "../model/tokenizer.ts";
+import { parseConfig } from "../train/config.ts";
+import type { Batch, Dataset } from "../train/dataset.ts";
+import type { StepRecord } from "../train/metrics.ts";
+import { Trainer } from "../train/trainer.ts";
+import { namedCheckpoint, namedValues } from "./checkpoint-files.ts";
+import { floats } from "./digest.ts";
+
+type Loss = "contrastive" | "recall";
+type Numbers = number[];
+
+const fixture: {
+  scale: number;
+  tokens: string[];
+  pictures: number;
+  config: unknown;
+  training: { steps: number; clip: number };
+  shapes: Record<string, number[]>;
+  batches: {
+    pictures: Numbers;
+    reference: Numbers;
+    target: Numbers;
+    text: string[];
+    kind: string[];
+    ignore: Numbers[];
+  }[];
+  gradients: Record<Loss, { loss: number; gradients: Record<string, string> }>;
+  steps: { loss: number; norm: number; temperature: number }[];
+} = JSON.parse(readFileSync(new URL("fixtures/training.json", import.meta.url), "utf8"));
+
+/** What the issue asks of gradients, relative to the largest element, and of losses. */
+const tolerance = 1e-3;
+
+const engine = await Engine.create({ poison: true });
+const tokenizer = new Tokenizer(fixture.tokens);
+
+function batchOf(step: number): Batch {
+  const { pictures, reference, target, text, kind, ignore } = fixture.batches[step % fixture.batches.length];
+  return {
+    pictures: Int32Array.from(pictures),
+    reference: Int32Array.from(reference),
+    target: Int32Array.from(target),
+    ...{ text, kind, ignore: Uint8Array.from(ignore.flat()) },
+  };
+}
+
+/** A trainer on the fixture's weights and batches. */
+async function prepare(training: Record<string, unknown>) {
+  const plan = await planImport(namedCheckpoint(fixture.shapes, fixture.scale), {
+    config: fixture.config,
+    tokens: fixture.tokens,
+  });
+  requireWhole(plan);
+  assert.equal(plan.fresh, []);
+  const text = { ...plan.model.text, dropout: 0 };
+  const config = parseConfig(
+    {
+      name: "parity",
+      data: { kind: "emoji" },
+      model: { ...plan.model, text },
+      training: { ...fixture.training, ...training },
+    },
+    "the fixture",
+  );
+  const size = config.model.vision.imageSize;
+  const values = namedValues("pictures", fixture.pictures * 3 * size * size, 1);
+  const dataset: Dataset = {
+    name: "fixture",
+    pictures: {
+      ...{ count: fixture.pictures, size, names: [] },
+      pixels: Uint8Array.from(values, (value) => Math.floor((value + 1) * 128)),
+    },
+    ...{ texts: () => [], splits: {}, sampleBatch: ({ step }) => batchOf(step) },
+  };
+  const model = new Case(engine, config.model, tokenizer.size);
+  await model.parameters.stream(new Map(plan.parameters.map((parameter) => [parameter.name, parameter])));
+  const trainer = new Trainer(engine, model, tokenizer, dataset, config);
+  return { model, trainer };
+}
+
+/** PyTorch's gradient of a parameter of casement's, which may be several of BLIP's one after the other. */
+function wantedGradient(gradients: Record<string, string>, name: string): Float32Array {
+  if (name === "temp") return gradients.temp === undefined ? new Float32Array(1) : floats(gradients.temp);
+  const { pattern, ...rest } = patternOf(name);
+  const parts = blipNaming.rows.get(pattern)!.map((theirs) => floats(gradients[nameOf(theirs, rest)]));
+  const whole = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+for (const [loss, { loss: wantedLoss, gradients }] of Object.entries(fixture.gradients)) {
+  for (const capture of [true, false]) {
+    const title = `${loss} loss, ${capture ? "captured" : "eager"}: every parameter's gradient equals PyTorch's`;
+    test(title, async () => {
+      const { model, trainer } = await prepare({ loss, capture, accumulation: 1 });
+      let record: StepRecord | null = null;
+      await trainer.run(1, (one) => {
+        record = one;
+      });
+      const found = record!.loss;
+      assert.ok(Math.abs(found - wantedLoss) < tolerance * wantedLoss, `loss ${found}, not ${wantedLoss}`);
+      let worst = 0;
+      let silent = 0;
+      for (const { name } of model.parameters.specs) {
+        const wanted = wantedGradient(gradients, name);
+        const mine = (await model.parameters.get(name).grad!.read()) as Float32Array;
+        assert.is(mine.length, wanted.length, name);
+        const largest = Math.max(...wanted.map(Math.abs));
+        const difference = Math.max(...mine.map((value, i) => Math.abs(value - wanted[i])));
+        if (largest === 0) {
+          assert.is(difference, 0, name);
+          silent++;
+          continue;
+        }
+        assert.ok(difference < tolerance * largest, `${name}: ${difference / largest}`);
+        worst = Math.max(worst, difference / largest);
+      }
+      // Only the recall loss knows no temperature.
+      assert.is(silent, loss === "recall" ? 1 : 0);
+      console.log(`${title}, within ${worst.toExponential(1)}`);
+      trainer.dispose();
+      model.dispose();
+    });
+  }
+}
+
+test("20 steps of AdamW have PyTorch's losses, norms and temperatures", async () => {
+  const { model, trainer } = await prepare({});
+  const records: StepRecord[] = [];
+  await trainer.run(fixture.steps.length, (record) => {
+    records.push(record);
+  });
+  assert.is(records.length, 20);
+  const apart = { loss: 0, norm: 0, temperature: 0 };
+  for (const [i, wanted] of fixture.steps.entries()) {
+    const { loss, gradient_norm: norm, temperature } = records[i];
+    for (const [name, mine] of Object.entries({ loss, norm, temperature }) as [
+      keyof typeof wanted,
+      number,
+    ][]) {
+      const error = Math.abs(mine / wanted[name] - 1);
+      assert.ok(error < tolerance, `step ${i + 1}: ${name} ${mine}, not ${wanted[name]}`);
+      apart[name] = Math.max(apart[name], error);
+    }
+  }
+  // It learns, and the clipping has something to do.
+  assert.ok(fixture.steps[19].loss < 0.9 * fixture.steps[0].loss);
+  assert.ok(fixture.steps.some(({ norm }) => norm > fixture.training.clip));
+  console.log(`20 steps: ${JSON.stringify(apart)}`);
+  trainer.dispose();
+  model.dispose();
+});
+
+test.after(() => engine.dispose());
+test.run();

@@ -1,0 +1,41 @@
+// Picture files become RGB bytes here, in a browser, by its own decoders; pictures.ts does the same in Node. What comes
+// after decoding is one routine for both, model/picture.ts.
+import { flattenAlpha, resizeBicubic } from "../model/picture.ts";
+
+/**
+ * Decodes one picture and squashes it to size x size, as `decodeSquare` of pictures.ts does: EXIF rotation and colour
+ * profiles are not applied.
+ * @returns uint8 [size, size, 3], RGB on white
+ * @throws where the browser can't decode it
+ */
+export async function decodeBlob(blob: Blob, size: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(await blob.arrayBuffer());
+  const bitmap = await createImageBitmap(withoutExif(bytes), {
+    colorSpaceConversion: "none",
+    premultiplyAlpha: "none",
+  });
+  try {
+    const { width, height } = bitmap;
+    const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+    if (!context) throw new Error(`no canvas for a picture of ${width} x ${height} pixels`);
+    context.drawImage(bitmap, 0, 0);
+    const { data } = context.getImageData(0, 0, width, height);
+    return resizeBicubic(flattenAlpha(data, width, height), width, height, size);
+  } finally {
+    bitmap.close();
+  }
+}
+
+/** A JPEG without its EXIF segments: `createImageBitmap` turns a picture as they say, and has no option against it. */
+function withoutExif(bytes: Uint8Array<ArrayBuffer>): Blob {
+  const [startOfImage, app1, startOfScan] = [0xd8, 0xe1, 0xda];
+  if (bytes[0] !== 0xff || bytes[1] !== startOfImage) return new Blob([bytes]);
+  const kept = [bytes.subarray(0, 2)];
+  let at = 2;
+  while (bytes[at] === 0xff && bytes[at + 1] !== 0xff && bytes[at + 1] !== startOfScan) {
+    const end = at + 2 + ((bytes[at + 2] << 8) | bytes[at + 3]);
+    if (bytes[at + 1] !== app1) kept.push(bytes.subarray(at, end));
+    at = end;
+  }
+  return new Blob([...kept, bytes.subarray(at)]);
+}
