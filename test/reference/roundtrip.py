@@ -2,17 +2,15 @@
 embedded and exported by casement; transformers loads the export, and all embeddings are compared. Time and memory of each
 command are printed. Nothing of it is kept.
 
-Run: pip install torch transformers safetensors pillow && python test/reference/roundtrip.py PICTURE [--base] [--f16]
+Run, where GNU time is: pip install torch transformers safetensors pillow && python test/reference/roundtrip.py PICTURE [--base] [--f16]
 """
 
 import argparse
 import json
-import os
 import pathlib
 import shutil
 import subprocess
 import tempfile
-import time
 
 import torch
 from PIL import Image
@@ -83,16 +81,14 @@ def embeddings(model: BlipForImageTextRetrieval, picture: pathlib.Path, vocabula
 
 def casement(*arguments: object) -> str:
     """Runs a command; prints its time and the memory that it took at most."""
-    started = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as out:
-        command = ["node", ROOT / "cli" / "casement.mjs", *map(str, arguments)]
-        child = subprocess.Popen(command, stdout=out, text=True)
-        _, status, usage = os.wait4(child.pid, 0)
-        assert status == 0, arguments
-        out.seek(0)
-        seconds = time.perf_counter() - started
-        print(f"{seconds:6.1f} s  {usage.ru_maxrss / 1024:6.0f} MB  casement {' '.join(map(str, arguments[:1]))}")
-        return out.read()
+    with tempfile.NamedTemporaryFile("r") as usage:
+        # GNU time in between: a child of this large process would count its parent's memory as its own.
+        timed = ["time", "-f", "%e %M", "-o", usage.name]
+        command = [*timed, "node", ROOT / "cli" / "casement.mjs", *map(str, arguments)]
+        out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        seconds, kilobytes = map(float, usage.read().split())
+    print(f"{seconds:6.1f} s  {kilobytes / 1024:6.0f} MiB  casement {arguments[0]}", flush=True)
+    return out
 
 
 def compare(what: str, folder: pathlib.Path, picture: pathlib.Path, wanted: dict) -> None:
