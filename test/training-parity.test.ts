@@ -91,14 +91,8 @@ async function prepare(training: Record<string, unknown>) {
 function wantedGradient(gradients: Record<string, string>, name: string): Float32Array {
   if (name === "temp") return gradients.temp === undefined ? new Float32Array(1) : floats(gradients.temp);
   const { pattern, ...rest } = patternOf(name);
-  const parts = blipNaming.rows.get(pattern)!.map((theirs) => floats(gradients[nameOf(theirs, rest)]));
-  const whole = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  const theirs = blipNaming.rows.get(pattern)!;
+  return Float32Array.from(theirs.flatMap((one) => [...floats(gradients[nameOf(one, rest)])]));
 }
 
 for (const [loss, { loss: wantedLoss, gradients }] of Object.entries(fixture.gradients)) {
