@@ -54,11 +54,19 @@ export interface Run<P extends ParamTypes> {
   constants?: Constants;
 }
 
-const wantedFeatures = ["shader-f16", "subgroups", "timestamp-query"] as const;
+const wantedFeatures = [
+  "shader-f16",
+  "subgroups",
+  "timestamp-query",
+  // The rest is not yet among the features that @webgpu/types knows.
+  "subgroup-size-control" as GPUFeatureName,
+  // Behind Dawn's switch allow_unsafe_apis.
+  "chromium-experimental-subgroup-matrix" as GPUFeatureName,
+] as const;
 /** A rehearsal's work goes nowhere. */
 const nowhere: Sink = { dispatch() {}, copy() {}, clear() {}, write() {} };
-/** Lanes of the shared-memory fallback. */
-const sharedLanes = 32;
+/** Lanes of the shared-memory fallback, and of subgroups where there is a choice. */
+const usualLanes = 32;
 
 export class Engine {
   readonly lanes: Lanes;
@@ -547,12 +555,21 @@ function refusePromise(name: string, value: unknown): void {
   throw new TensorError(`${name}: the function must not be async.`);
 }
 
-/** Subgroups where their size is one known power of two, else shared memory. */
+/**
+ * Subgroups where their size is one known power of two, or where kernels can ask for one; else shared memory. Of several
+ * sizes, `usualLanes` if it is among them.
+ */
 function chooseLanes(device: GPUDevice, info: GPUAdapterInfo, options: EngineOptions): Lanes {
-  const { subgroupMinSize, subgroupMaxSize } = info;
-  const known = subgroupMinSize !== undefined && subgroupMinSize === subgroupMaxSize && subgroupMinSize >= 4;
-  if (device.features.has("subgroups") && known && !options.withoutSubgroups) {
-    return { subgroups: true, count: subgroupMinSize };
+  const { subgroupMinSize: min, subgroupMaxSize: max } = info;
+  const sized = min !== max && device.features.has("subgroup-size-control" as GPUFeatureName);
+  if (
+    device.features.has("subgroups") &&
+    !options.withoutSubgroups &&
+    max !== undefined &&
+    min >= 4 &&
+    (min === max || sized)
+  ) {
+    return { subgroups: true, count: Math.min(max, Math.max(min, usualLanes)), sized };
   }
-  return { subgroups: false, count: sharedLanes };
+  return { subgroups: false, count: usualLanes };
 }

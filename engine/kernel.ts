@@ -30,6 +30,8 @@ export interface Kernel<P extends ParamTypes = ParamTypes> {
   bytes?(launch: Launch<P>): number;
   /** Inputs, read as `name[index]` only, whose place the output may take: an invocation reads of them what it writes. */
   inPlace: readonly string[];
+  /** WGSL extensions beside f16 and subgroups. */
+  enables: readonly string[];
 }
 
 /** Values for every parameter of a kernel. */
@@ -48,6 +50,7 @@ export function defineKernel<const P extends ParamTypes>(spec: {
   includes?: readonly Include[];
   flops?: Kernel<NoInfer<P>>["flops"];
   bytes?: Kernel<NoInfer<P>>["bytes"];
+  enables?: readonly string[];
 }): Kernel<P> {
   return {
     name: spec.name,
@@ -62,6 +65,7 @@ export function defineKernel<const P extends ParamTypes>(spec: {
     ...(spec.flops && { flops: spec.flops }),
     ...(spec.bytes && { bytes: spec.bytes }),
     inPlace: spec.inPlace ?? [],
+    enables: spec.enables ?? [],
   };
 }
 
@@ -70,6 +74,8 @@ export interface Lanes {
   subgroups: boolean;
   /** Invocations that work together: the subgroup's size, or the workgroup's where there are no subgroups. */
   count: number;
+  /** The adapter has subgroups of several sizes: kernels ask for `count`. */
+  sized?: boolean;
 }
 
 /**
@@ -78,9 +84,11 @@ export interface Lanes {
  */
 export function composeWgsl(kernel: Kernel, dtype: DType, constants: Constants, lanes: Lanes): string {
   const usesLanes = kernel.includes.some((include) => typeof include !== "string");
-  const lines: string[] = [];
+  const lines: string[] = kernel.enables.map((name) => `enable ${name};`);
   if (dtype === "f16") lines.push("enable f16;");
+  const sized = usesLanes && lanes.subgroups && lanes.sized;
   if (usesLanes && lanes.subgroups) lines.push("enable subgroups;");
+  if (sized) lines.push("enable subgroup_size_control;");
   lines.push(
     `alias Scalar = ${dtype};`,
     `alias Vec = vec4<${dtype}>;`,
@@ -95,7 +103,8 @@ export function composeWgsl(kernel: Kernel, dtype: DType, constants: Constants, 
   for (const include of kernel.includes) {
     lines.push(typeof include === "string" ? include : lanes.subgroups ? include.subgroups : include.shared);
   }
-  lines.push(kernel.source);
+  const { source } = kernel;
+  lines.push(sized ? source.replace("@compute", "@compute @subgroup_size(LANES)") : source);
   return lines.join("\n");
 }
 

@@ -10,7 +10,7 @@ import { stridedKernels } from "./elementwise/strided.ts";
 import { unaryKernels } from "./elementwise/unary.ts";
 import { embeddingKernels } from "./embedding/embedding.ts";
 import { layernormKernels } from "./layernorm/layernorm.ts";
-import { matmulShared, matmulSubgroup } from "./matmul/matmul.ts";
+import { matmulKernels } from "./matmul/matmul.ts";
 import { normalizeKernels } from "./normalize/normalize.ts";
 import { optimizerKernels } from "./optimizer/adamw.ts";
 import { patchKernels } from "./patch/patch.ts";
@@ -52,8 +52,7 @@ export const allKernels: readonly Kernel[] = [
   ...unaryKernels,
   ...embeddingKernels,
   ...layernormKernels,
-  matmulShared,
-  matmulSubgroup,
+  ...matmulKernels,
   ...normalizeKernels,
   ...optimizerKernels,
   ...patchKernels,

@@ -6,7 +6,7 @@ import { crossAttention, selfAttention } from "../kernels/attention/attention.ts
 import { dropout, dropoutAdd } from "../kernels/dropout/dropout.ts";
 import { addPositions, embedding } from "../kernels/embedding/embedding.ts";
 import { layernorm } from "../kernels/layernorm/layernorm.ts";
-import { linear } from "../kernels/matmul/matmul.ts";
+import { feedForward, linear } from "../kernels/matmul/matmul.ts";
 import { reshape, takeFirst } from "../kernels/shape/reshape.ts";
 import type { ModelConfig } from "./config.ts";
 import { initials } from "./initial.ts";
@@ -110,16 +110,17 @@ export function bert(
   const attentionDropout = () => (probability > 0 ? { probability, key: streams!.stream() } : null);
   const norm = (x: Tensor, name: string) =>
     layernorm(x, p(`${name}.weight`), p(`${name}.bias`), { eps: config.layerNormEpsilon });
-  const dense = (x: Tensor, name: string, options: { gelu?: boolean; residual?: Tensor } = {}) =>
-    linear(x, p(`${name}.weight`), { bias: p(`${name}.bias`), ...options });
-  /** LayerNorm(dropout(dense(x)) + residual); without dropout the sum is part of the product. */
-  const output = (x: Tensor, residual: Tensor, name: string) => {
+  const weights = (name: string) => ({ weight: p(`${name}.weight`), bias: p(`${name}.bias`) });
+  const dense = (x: Tensor, name: string, options: { residual?: Tensor } = {}) =>
+    linear(x, weights(name).weight, { bias: weights(name).bias, ...options });
+  /** LayerNorm(dropout(f) + residual); without dropout the sum is part of f's last product. */
+  const output = (f: (options: { residual?: Tensor }) => Tensor, residual: Tensor, name: string) => {
     const sum =
-      probability > 0
-        ? dropoutAdd(dense(x, `${name}.dense`), residual, probability, streams!.stream())
-        : dense(x, `${name}.dense`, { residual });
+      probability > 0 ? dropoutAdd(f({}), residual, probability, streams!.stream()) : f({ residual });
     return norm(sum, `${name}.LayerNorm`);
   };
+  const attentionOutput = (x: Tensor, residual: Tensor, name: string) =>
+    output((options) => dense(x, `${name}.dense`, options), residual, name);
 
   let x = stage(
     engine,
@@ -142,7 +143,7 @@ export function bert(
         const own = selfAttention(qkv, { heads: config.heads, mask: text.mask, dropout: attentionDropout() });
         const pooled = firstOnly && i === config.depth - 1;
         const kept = (tokens: Tensor) => (pooled ? firstTokens(tokens) : tokens);
-        let hidden = output(kept(own), kept(before), `${layer}.attention.output`);
+        let hidden = attentionOutput(kept(own), kept(before), `${layer}.attention.output`);
         if (image) {
           const query = dense(hidden, `${layer}.crossattention.self.query`);
           const keyValue = dense(image.tokens, `${layer}.crossattention.self.key_value`);
@@ -151,10 +152,10 @@ export function bert(
             source: image.source,
             dropout: attentionDropout(),
           });
-          hidden = output(seen, hidden, `${layer}.crossattention.output`);
+          hidden = attentionOutput(seen, hidden, `${layer}.crossattention.output`);
         }
-        const wide = dense(hidden, `${layer}.intermediate.dense`, { gelu: true });
-        return output(wide, hidden, `${layer}.output`);
+        const [first, second] = [weights(`${layer}.intermediate.dense`), weights(`${layer}.output.dense`)];
+        return output((options) => feedForward(hidden, first, second, options), hidden, `${layer}.output`);
       },
       checkpointing,
     );

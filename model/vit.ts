@@ -3,7 +3,7 @@
 import type { Tensor } from "../engine/index.ts";
 import { selfAttention } from "../kernels/attention/attention.ts";
 import { layernorm } from "../kernels/layernorm/layernorm.ts";
-import { linear } from "../kernels/matmul/matmul.ts";
+import { feedForward, linear } from "../kernels/matmul/matmul.ts";
 import { patchify, prependToken } from "../kernels/patch/patch.ts";
 import type { ModelConfig } from "./config.ts";
 import { initials } from "./initial.ts";
@@ -85,8 +85,12 @@ export function vit(
   observe?.("embeddings", x);
   for (let i = 0; i < config.depth; i++) {
     const layer = `encoder.layers.${i}`;
-    const dense = (input: Tensor, name: string, options: { gelu?: boolean; residual?: Tensor } = {}) =>
-      linear(input, p(`${layer}.${name}.weight`), { bias: p(`${layer}.${name}.bias`), ...options });
+    const weights = (name: string) => ({
+      weight: p(`${layer}.${name}.weight`),
+      bias: p(`${layer}.${name}.bias`),
+    });
+    const dense = (input: Tensor, name: string, options: { residual?: Tensor } = {}) =>
+      linear(input, weights(name).weight, { bias: weights(name).bias, ...options });
     const before = x;
     x = stage(
       engine,
@@ -94,8 +98,8 @@ export function vit(
         const qkv = dense(norm(before, `${layer}.layer_norm1`), "self_attn.qkv");
         const attended = selfAttention(qkv, { heads: config.heads });
         const middle = dense(attended, "self_attn.projection", { residual: before });
-        const hidden = dense(norm(middle, `${layer}.layer_norm2`), "mlp.fc1", { gelu: true });
-        return dense(hidden, "mlp.fc2", { residual: middle });
+        const normed = norm(middle, `${layer}.layer_norm2`);
+        return feedForward(normed, weights("mlp.fc1"), weights("mlp.fc2"), { residual: middle });
       },
       checkpointing,
     );

@@ -121,7 +121,7 @@ const expectations = new WeakMap<OpCase, Expected>();
  * table first, all pipelines compile at once instead of one case after the other.
  */
 export function recordCase(engine: Engine, opCase: OpCase): void {
-  if (!engine.hasF16 && needsHalf(opCase)) return;
+  if (lackOf(engine, opCase)) return;
   engine.scope(() => {
     const tensors = opCase.inputs.map((input) => engine.zeros(input.shape, input.dtype));
     opCase.run(tensors, engine);
@@ -132,13 +132,18 @@ export function recordCase(engine: Engine, opCase: OpCase): void {
   });
 }
 
+/** What a case needs and the engine has not. */
+function lackOf(engine: Engine, opCase: OpCase): string | null {
+  if (!engine.hasF16 && needsHalf(opCase)) return "the adapter has no f16";
+  return opCase.lacks?.(engine) ?? null;
+}
+
 /** Runs a case forward and backward on an engine, which should be one with `poison`. */
 export async function runCase(engine: Engine, opCase: OpCase): Promise<CaseResult> {
   const { name, inputs } = opCase;
   const result: CaseResult = { name, failures: [], skipped: null, errors: {}, outputs: {} };
-  if (!engine.hasF16 && needsHalf(opCase)) {
-    return { ...result, skipped: "the adapter has no f16" };
-  }
+  const skipped = lackOf(engine, opCase);
+  if (skipped) return { ...result, skipped };
   const usedBefore = engine.stats().usedBytes;
   const expected = expect(opCase);
   result.failures.push(...expected.failures);

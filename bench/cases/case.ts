@@ -46,6 +46,8 @@ export interface OpCase {
   tolerance?: number;
   /** Whether it needs f16; so it does where an input is f16. */
   half?: boolean;
+  /** Why an engine can't run the case, null where it can; absent for what every engine with its dtypes can. */
+  lacks?(engine: Engine): string | null;
   /** Floating-point operations of the forward pass, for the bench. */
   flops?: number;
   /** Set at sizes of the bench: tests check their forward pass only, and not at all where that takes too long. */

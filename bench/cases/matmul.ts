@@ -1,7 +1,9 @@
 // Cases of matmul and linear: every transposition, batches, epilogues, and sizes on both sides of what the kernels
 // branch on (multiples of 4, tiles of 16 and 32 rows, short and long sums).
 import type { DType } from "../../engine/index.ts";
-import { linear, matmul } from "../../kernels/matmul/matmul.ts";
+import { feedForward, linear, matmul } from "../../kernels/matmul/matmul.ts";
+import { multiply } from "../../kernels/matmul/product.ts";
+import { runs, type VariantName, variantNames } from "../../kernels/matmul/variants.ts";
 import type { Input, OpCase, PeerOp } from "./case.ts";
 import { gelu, geluSlope, type ProductSizes, product, productAt, sumRows } from "./reference.ts";
 
@@ -138,6 +140,123 @@ function linearCase(spec: LinearSpec): OpCase {
   };
 }
 
+/** Two linear layers with GELU between them as one op. */
+function feedForwardCase(
+  m: number,
+  k: number,
+  width: number,
+  residual: boolean,
+  dtype: DType = "f32",
+): OpCase {
+  const sizes = { m, n: width, k, transposeB: true };
+  const back = { m, n: k, k: width, transposeB: true };
+  const add = (values: Float64Array, bias: Float64Array) =>
+    values.map((value, i) => value + bias[i % bias.length]!);
+  const hiddenOf = ([x, w1, b1]: Float64Array[]) => add(product(x!, w1!, sizes), b1!);
+  return {
+    name: `feedForward${residual ? "+residual" : ""} ${m}x${k}x${width} ${dtype}`,
+    inputs: [
+      { name: "x", shape: [m, k], dtype },
+      { name: "w1", shape: [width, k], dtype },
+      { name: "b1", shape: [width], dtype },
+      { name: "w2", shape: [k, width], dtype },
+      { name: "b2", shape: [k], dtype },
+      ...(residual ? [{ name: "residual", shape: [m, k], dtype }] : []),
+    ],
+    run: ([x, w1, b1, w2, b2, residual]) =>
+      feedForward(x!, { weight: w1!, bias: b1! }, { weight: w2!, bias: b2! }, { residual }),
+    reference: (values) => {
+      const y = add(product(hiddenOf(values).map(gelu), values[3]!, back), values[4]!);
+      return y.map((value, i) => value + (values[5]?.[i] ?? 0));
+    },
+    gradients: (values, dy) => {
+      const pre = hiddenOf(values);
+      const [dHidden, dW2] = matmulGradients(pre.map(gelu), values[3]!, dy, back);
+      const dPre = dHidden.map((d, i) => d * geluSlope(pre[i]!));
+      const [dx, dW1] = matmulGradients(values[0]!, values[1]!, dPre, sizes);
+      return [dx, dW1, sumRows(dPre, width), dW2, sumRows(dy, k), ...(residual ? [dy] : [])];
+    },
+    flops: 4 * m * k * width,
+  };
+}
+
+interface VariantSpec extends ProductSizes {
+  variant: VariantName;
+  dtype?: DType;
+  /** Bias, GELU and residual. */
+  epilogue?: boolean;
+  /** Add up the rows of op(a) as well. */
+  sums?: boolean;
+  /** Which of the results to look at. */
+  want?: "y" | "pre" | "sums";
+}
+
+/** One variant by name, also where neither the rule nor the tuner would choose it. */
+function variantCase(spec: VariantSpec): OpCase {
+  const { variant, m, n, k, batch = 1, transposeA, transposeB, dtype = "f32" } = spec;
+  const { epilogue = false, sums = false, want = "y" } = spec;
+  const sizes = { m, n, k, batch, transposeA, transposeB, scale: -0.75 };
+  const way = `${transposeA ? "t" : "n"}${transposeB ? "t" : "n"}`;
+  const inputs: Input[] = [
+    { name: "a", shape: [batch, ...(transposeA ? [k, m] : [m, k])], dtype },
+    { name: "b", shape: [batch, ...(transposeB ? [n, k] : [k, n])], dtype },
+  ];
+  if (epilogue) {
+    inputs.push({ name: "bias", shape: [n], dtype }, { name: "residual", shape: [batch, m, n], dtype });
+  }
+  return {
+    name: `product ${variant} ${want} ${way} ${batch}x${m}x${n}x${k} ${dtype}`,
+    lacks: (engine) => (runs(engine, variant, dtype) ? null : `no ${variant} here`),
+    inputs,
+    run: ([a, b, bias, residual], engine) => {
+      const shape = [batch, m, n];
+      const options = { ...sizes, bias, residual, gelu: epilogue, keepPre: epilogue, sums, shape, variant };
+      return multiply(engine, a!, b!, options)[want]!;
+    },
+    reference: ([a, b, bias, residual]) => {
+      if (want === "sums") {
+        const at = (row: number, i: number) => a![transposeA ? i * m + row : row * k + i]!;
+        const terms = Array.from({ length: k }, (_, i) => i);
+        return Float64Array.from({ length: m }, (_, row) => terms.reduce((sum, i) => sum + at(row, i), 0));
+      }
+      const pre = product(a!, b!, sizes).map((value, i) => value + (bias?.[i % n] ?? 0));
+      return epilogue && want === "y" ? pre.map((value, i) => gelu(value) + residual![i]!) : pre;
+    },
+  };
+}
+
+/**
+ * Every variant by every way to store the operands, at sizes beyond its tile; odd sizes, which share what is odd about
+ * them, by every way for two variants only, as those pipelines take long to compile.
+ */
+function variantCases(): OpCase[] {
+  return variantNames.flatMap((name) =>
+    ways.flatMap((way) => {
+      const dtype = name === "matrix" ? "f16" : "f32";
+      const { transposeA, transposeB } = way;
+      const wants: ("y" | "sums")[] = transposeA ? ["y", "sums"] : ["y"];
+      const each = (spec: VariantSpec) =>
+        wants.map((want) => variantCase({ dtype, ...spec, ...way, want, sums: transposeA }));
+      const even = { variant: name, dtype, m: 132, n: 136, k: 44, batch: 2, ...way, epilogue: true } as const;
+      const odd = transposeA === transposeB || name === "subgroup-16" || name === "block-32";
+      return [
+        variantCase({ ...even, want: "y" }),
+        variantCase({ ...even, want: "pre" }),
+        // Parts in f32, the result in f16; the last step of four terms is not whole where none is stored along them.
+        ...(transposeB
+          ? []
+          : each({ variant: `${name}/split`, dtype: "f16", m: 8, n: 12, k: transposeA ? 1030 : 1028 })),
+        ...(odd
+          ? [
+              ...each({ variant: name, m: 37, n: 131, k: 19 }),
+              ...each({ variant: `${name}/split`, m: 19, n: 3, k: 701 }),
+            ]
+          : []),
+      ];
+    }),
+  );
+}
+
 const ways = [
   { transposeA: false, transposeB: false },
   { transposeA: false, transposeB: true },
@@ -173,6 +292,7 @@ const benchLinears = [
 ];
 
 export const matmulCases: OpCase[] = [
+  ...variantCases(),
   ...ways.flatMap((way) => [
     matmulCase("odd", { m: 7, n: 5, k: 9, ...way }),
     matmulCase("quads", { m: 20, n: 12, k: 8, ...way }),
@@ -207,6 +327,10 @@ export const matmulCases: OpCase[] = [
     linearCase({ m: 6, n: 8, k: 12, dtype: "f16", ...epilogue }),
   ]),
   linearCase({ m: 6, n: 8, k: 20, leading: [2, 3], bias: true, gelu: true }),
+  feedForwardCase(18, 12, 24, true),
+  feedForwardCase(7, 5, 9, false),
+  feedForwardCase(70, 40, 100, true),
+  feedForwardCase(6, 8, 12, true, "f16"),
   linearCase({ m: 70, n: 72, k: 40, bias: true, gelu: true, residual: true }),
   ...benchLinears.map((spec) => linearCase({ ...spec, bias: true, bench: true })),
 ];

@@ -1,57 +1,11 @@
 // Matrix products: plain, batched and transposed, and the linear layer with bias, GELU and residual in its epilogue.
 // Gradients are matrix products again, so the four transpose variants serve forward and backward alike.
-import {
-  defineKernel,
-  type Engine,
-  type Launch,
-  type Shape,
-  sizeOf,
-  type Tensor,
-  TensorError,
-  tracked,
-} from "../../engine/index.ts";
+import { sizeOf, type Tensor, TensorError, tracked } from "../../engine/index.ts";
 import { multiplyByGeluSlope } from "../elementwise/gelu.ts";
-import geluSource from "../lib/gelu.wgsl?raw";
 import { sumLeading } from "../reduce/reduce.ts";
-import sharedSource from "./matmul-shared.wgsl?raw";
-import subgroupSource from "./matmul-subgroup.wgsl?raw";
+import { multiply, type ProductResult } from "./product.ts";
 
-const bindings = ["a", "b", "bias", "residual", "+y"];
-const params = {
-  m: "u32",
-  n: "u32",
-  k: "u32",
-  strideA: "u32",
-  strideB: "u32",
-  preOffset: "u32",
-  tilesN: "u32",
-  tiles: "u32",
-  scale: "f32",
-} as const;
-
-/** Of the product itself, 2 m n k a matrix. The epilogue is not counted, as nobody else counts it. */
-const flops = ({ params: { m, n, k }, grid }: Launch<typeof params>) => 2 * m * n * k * grid[2];
-
-/** 16 rows by 4 LANES columns a subgroup; contiguous extents must be multiples of 4. */
-export const matmulSubgroup = defineKernel({
-  name: "matmul",
-  source: subgroupSource,
-  // The second text is never used: without subgroups matmulShared runs.
-  includes: [geluSource, { subgroups: "", shared: "" }],
-  bindings,
-  params,
-  flops,
-});
-
-/** 32 x 32 tiles through shared memory; any sizes. */
-export const matmulShared = defineKernel({
-  name: "matmul-shared",
-  source: sharedSource,
-  includes: [geluSource],
-  bindings,
-  params,
-  flops,
-});
+export { matmulKernels } from "./variants.ts";
 
 export interface MatmulOptions {
   /** `a` is stored [k, m]. */
@@ -60,57 +14,6 @@ export interface MatmulOptions {
   transposeB?: boolean;
   /** Multiplies the product. */
   scale?: number;
-}
-
-interface Product extends MatmulOptions {
-  m: number;
-  n: number;
-  k: number;
-  batch: number;
-  bias?: Tensor | null;
-  residual?: Tensor | null;
-  gelu?: boolean;
-  /** Keep the values before GELU; they come back as the second tensor. */
-  keepPre?: boolean;
-  shape: Shape;
-}
-
-/** Runs one product; the second tensor holds the values before GELU, where asked for. */
-function multiply(engine: Engine, a: Tensor, b: Tensor, product: Product): [Tensor, Tensor | null] {
-  const { m, n, k, batch, bias, residual, gelu = false, transposeA = false, transposeB = false } = product;
-  if (a.dtype !== b.dtype) throw new TensorError(`matmul: ${a} and ${b} differ in dtype.`);
-  const vectors = (transposeA ? m : k) % 4 === 0 && (transposeB ? k : n) % 4 === 0 && n % 4 === 0;
-  const subgroup = engine.lanes.subgroups && vectors;
-  const tilesN = Math.ceil(n / (subgroup ? 4 * engine.lanes.count : 32));
-  const tiles = tilesN * Math.ceil(m / (subgroup ? 16 : 32));
-  // The second half starts at a multiple of 64 elements, where a binding of it may start.
-  const half = Math.ceil((batch * m * n) / 128) * 128;
-  const whole = product.keepPre ? engine.empty([2 * half], a.dtype) : engine.empty(product.shape, a.dtype);
-  engine.run(subgroup ? matmulSubgroup : matmulShared, {
-    bind: [a, b, bias ?? a, residual ?? a, whole],
-    params: {
-      m,
-      n,
-      k,
-      strideA: sizeOf(a.shape) === m * k ? 0 : m * k,
-      strideB: sizeOf(b.shape) === n * k ? 0 : n * k,
-      preOffset: product.keepPre ? half : 0,
-      tilesN,
-      tiles,
-      scale: product.scale ?? 1,
-    },
-    grid: [Math.min(tiles, 32768), Math.ceil(tiles / 32768), batch],
-    dtype: a.dtype,
-    constants: {
-      TRANS_A: transposeA,
-      TRANS_B: transposeB,
-      HAS_BIAS: !!bias,
-      HAS_RESIDUAL: !!residual,
-      GELU: gelu,
-    },
-  });
-  if (!product.keepPre) return [whole, null];
-  return [engine.slice(whole, 0, product.shape), engine.slice(whole, half, product.shape)];
 }
 
 /**
@@ -141,7 +44,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   }
   const { engine } = a;
   const sizes = { m, n, k, batch, scale };
-  const [y] = multiply(engine, a, b, { ...sizes, transposeA, transposeB, shape });
+  const { y } = multiply(engine, a, b, { ...sizes, transposeA, transposeB, shape });
   return engine.record("matmul", y, [a, b], (dy, needs) => {
     const gradA = () =>
       transposeA
@@ -167,7 +70,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
             shape: b.shape,
           })
         : multiply(engine, a, dy, { ...sizes, m: k, k: m, transposeA: !transposeA, shape: b.shape });
-    return [needs[0] ? gradA()[0] : null, needs[1] ? gradB()[0] : null];
+    return [needs[0] ? gradA().y : null, needs[1] ? gradB().y : null];
   });
 }
 
@@ -186,6 +89,24 @@ export interface LinearOptions {
  */
 export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): Tensor {
   const { bias = null, gelu = false, residual = null } = options;
+  const inputs = [x, weight, ...(bias ? [bias] : []), ...(residual ? [residual] : [])];
+  const keepPre = gelu && inputs.some(tracked);
+  const { y, pre } = layer(x, { weight, bias }, { gelu, residual, keepPre });
+  return x.engine.record("linear", y, inputs, (dy, needs) => {
+    const dPre = pre ? multiplyByGeluSlope(dy, pre) : dy;
+    const wanted = { x: needs[0]!, weight: needs[1]!, bias: bias !== null && needs[2]! };
+    const grads = layerGradients(dPre, x, weight, wanted);
+    return [grads.x, grads.weight, ...(bias ? [grads.bias] : []), ...(residual ? [dy] : [])];
+  });
+}
+
+/** One linear layer, not recorded. Throws TensorError where the shapes do not fit. */
+function layer(
+  x: Tensor,
+  { weight, bias }: { weight: Tensor; bias: Tensor | null },
+  options: { gelu?: boolean; residual?: Tensor | null; keepPre?: boolean },
+): ProductResult {
+  const { residual = null } = options;
   const [n, k] = [weight.shape[0]!, weight.shape[1]!];
   if (weight.shape.length !== 2 || x.shape.at(-1) !== k) {
     throw new TensorError(`linear: input [${x.shape}] does not fit the weight [${weight.shape}].`);
@@ -196,24 +117,66 @@ export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): 
   if (residual && residual.size !== sizeOf(shape)) {
     throw new TensorError(`linear: residual [${residual.shape}] does not fit [${shape}].`);
   }
+  const sizes = { m: x.size / k, n, k, batch: 1, transposeB: true, shape };
+  return multiply(x.engine, x, weight, { ...sizes, ...options, bias });
+}
+
+/**
+ * The gradients of x Wᵀ + bias from that of its result: dX = dY W, times gelu'(`slopeAt`) where the input is gelu of
+ * that; dW = dYᵀ X; and the bias's, the sums of dY's columns, which the product for dW reads anyway.
+ */
+function layerGradients(
+  dy: Tensor,
+  x: Tensor,
+  weight: Tensor,
+  wanted: { x: boolean; weight: boolean; bias: boolean },
+  slopeAt: Tensor | null = null,
+): { x: Tensor | null; weight: Tensor | null; bias: Tensor | null } {
   const { engine } = x;
+  const [n, k] = [weight.shape[0]!, weight.shape[1]!];
   const m = x.size / k;
-  const inputs = [x, weight, ...(bias ? [bias] : []), ...(residual ? [residual] : [])];
-  const keepPre = gelu && inputs.some(tracked);
-  const [y, pre] = multiply(engine, x, weight, {
-    ...{ m, n, k, batch: 1, transposeB: true, shape },
-    ...{ bias, residual, gelu, keepPre },
-  });
-  return engine.record("linear", y, inputs, (dy, needs) => {
-    const dPre = pre ? multiplyByGeluSlope(dy, pre) : dy;
-    const grads: (Tensor | null)[] = [null, null];
-    if (needs[0]) grads[0] = multiply(engine, dPre, weight, { m, n: k, k: n, batch: 1, shape: x.shape })[0];
-    if (needs[1]) {
-      const sizes = { m: n, n: k, k: m, batch: 1, shape: weight.shape };
-      grads[1] = multiply(engine, dPre, x, { ...sizes, transposeA: true })[0];
-    }
-    if (bias) grads.push(needs[2] ? sumLeading(dPre, n) : null);
-    if (residual) grads.push(dy);
-    return grads;
+  const dx = () => multiply(engine, dy, weight, { m, n: k, k: n, batch: 1, slopeAt, shape: x.shape }).y;
+  const sizes = { m: n, n: k, k: m, batch: 1, transposeA: true, shape: weight.shape };
+  const dW = wanted.weight ? multiply(engine, dy, x, { ...sizes, sums: wanted.bias }) : null;
+  return {
+    x: wanted.x ? dx() : null,
+    weight: dW?.y ?? null,
+    bias: dW ? dW.sums : wanted.bias ? sumLeading(dy, n) : null,
+  };
+}
+
+/** Weight [outputs, inputs] and bias [outputs] of a linear layer. */
+export interface Layer {
+  weight: Tensor;
+  bias: Tensor;
+}
+
+/**
+ * The feed-forward half of a transformer's block, y = gelu(x W₁ᵀ + b₁) W₂ᵀ + b₂ + residual, as one operation: the same
+ * as two calls of `linear`, but the gradient goes through GELU in the epilogue of a product instead of by itself. `x` is
+ * [..., k]; the result is [..., n]. Throws TensorError where the shapes do not fit.
+ */
+export function feedForward(
+  x: Tensor,
+  first: Layer,
+  second: Layer,
+  options: { residual?: Tensor | null } = {},
+): Tensor {
+  const { residual = null } = options;
+  const inputs = [x, first.weight, first.bias, second.weight, second.bias, ...(residual ? [residual] : [])];
+  const { y: hidden, pre } = layer(x, first, { gelu: true, keepPre: inputs.some(tracked) });
+  const { y } = layer(hidden, second, { residual });
+  return x.engine.record("feedForward", y, inputs, (dy, needs) => {
+    const outer = layerGradients(
+      dy,
+      hidden,
+      second.weight,
+      { x: needs[0]! || needs[1]! || needs[2]!, weight: needs[3]!, bias: needs[4]! },
+      pre,
+    );
+    const inner = outer.x
+      ? layerGradients(outer.x, x, first.weight, { x: needs[0]!, weight: needs[1]!, bias: needs[2]! })
+      : { x: null, weight: null, bias: null };
+    return [inner.x, inner.weight, inner.bias, outer.weight, outer.bias, ...(residual ? [dy] : [])];
   });
 }

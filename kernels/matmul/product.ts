@@ -1,0 +1,110 @@
+// Runs one matrix product by one of its variants: the sizes and the epilogue come in, kernel, grid and memory are
+// decided here. Everything that is a matrix product, forward or backward, goes through `multiply`.
+import { type Engine, type Shape, sizeOf, type Tensor, TensorError } from "../../engine/index.ts";
+import {
+  candidates,
+  choiceKey,
+  matmulJoin,
+  matmulKernels,
+  plan,
+  type Sizes,
+  type VariantName,
+} from "./variants.ts";
+
+/** y = gelu(scale op(a) op(b) + bias) + residual, or scale op(a) op(b) gelu'(slopeAt), each part where asked for. */
+export interface Product {
+  m: number;
+  n: number;
+  k: number;
+  batch: number;
+  /** `a` is stored [k, m]. */
+  transposeA?: boolean;
+  /** `b` is stored [n, k]. */
+  transposeB?: boolean;
+  scale?: number;
+  bias?: Tensor | null;
+  residual?: Tensor | null;
+  gelu?: boolean;
+  /** Keep the values before GELU. */
+  keepPre?: boolean;
+  /** Of y's size; takes the residual's place. */
+  slopeAt?: Tensor | null;
+  /** Also add up the rows of op(a): of a batch of one, with transposeA. */
+  sums?: boolean;
+  /** Of y. */
+  shape: Shape;
+  /** Run this variant instead of the one that the rule or a measurement chooses. */
+  variant?: VariantName;
+}
+
+export interface ProductResult {
+  y: Tensor;
+  /** The values before GELU, where asked for; of y's shape. */
+  pre: Tensor | null;
+  /** [m], the sums of the rows of op(a), where asked for. */
+  sums: Tensor | null;
+}
+
+/** Runs one product; f32 or f16, sums in f32, not recorded. Throws TensorError where `a` and `b` differ in dtype. */
+export function multiply(engine: Engine, a: Tensor, b: Tensor, product: Product): ProductResult {
+  const { m, n, k, batch, transposeA = false, transposeB = false, bias, residual, gelu = false } = product;
+  const { keepPre = false, sums = false, slopeAt, shape } = product;
+  if (a.dtype !== b.dtype) throw new TensorError(`matmul: ${a} and ${b} differ in dtype.`);
+  const sizes: Sizes = { m, n, k, batch, transposeA, transposeB };
+  const variant = product.variant ?? choose(engine, a, b, sizes, !(bias || residual || gelu || slopeAt));
+  const { kernel, constants, tile, splits, depth } = plan(engine, variant, sizes, a.dtype);
+
+  // What comes beside y starts at a multiple of 128 elements, where a binding of it may start.
+  const beside = Math.ceil((batch * m * n) / 128) * 128;
+  const size = keepPre ? 2 * beside : sums ? beside + m : batch * m * n;
+  const splitStride = Math.ceil(size / 128) * 128;
+  const whole = keepPre || sums ? engine.empty([size], a.dtype) : engine.empty(shape, a.dtype);
+  const target = splits > 1 ? engine.empty([splits * splitStride]) : whole;
+  const tilesN = Math.ceil(n / tile[1]);
+  const tiles = tilesN * Math.ceil(m / tile[0]);
+  engine.run(kernel, {
+    bind: [a, b, bias ?? a, residual ?? slopeAt ?? a, target],
+    params: {
+      ...{ m, n, k, splits, depth, splitStride, tilesN, tiles },
+      strideA: sizeOf(a.shape) === m * k ? 0 : m * k,
+      strideB: sizeOf(b.shape) === n * k ? 0 : n * k,
+      preOffset: keepPre ? beside : 0,
+      sumsOffset: beside,
+      scale: product.scale ?? 1,
+    },
+    grid: [Math.min(tiles, 32768), Math.ceil(tiles / 32768), batch * splits],
+    dtype: a.dtype,
+    constants: {
+      ...{ TRANS_A: transposeA, TRANS_B: transposeB, HAS_BIAS: !!bias, HAS_RESIDUAL: !!residual },
+      ...{ GELU: gelu, SLOPE: !!slopeAt, HAS_SUMS: sums, ...constants },
+    },
+  });
+  if (splits > 1) {
+    const count = Math.ceil(size / 4);
+    engine.run(matmulJoin, {
+      bind: [target, whole],
+      params: { count, splits, stride: splitStride / 4 },
+      grid: Math.ceil(count / 64),
+      dtype: a.dtype,
+    });
+    target.dispose();
+  }
+  if (!keepPre && !sums) return { y: whole, pre: null, sums: null };
+  return {
+    y: engine.slice(whole, 0, shape),
+    pre: keepPre ? engine.slice(whole, beside, shape) : null,
+    sums: sums ? engine.slice(whole, beside, [m]) : null,
+  };
+}
+
+/** The variant for a product. Parts of split sums leave out the epilogue, so only products without one are split. */
+function choose(engine: Engine, a: Tensor, b: Tensor, sizes: Sizes, splittable: boolean): VariantName {
+  return engine.choose({
+    key: choiceKey(sizes, a.dtype, splittable),
+    kernels: matmulKernels,
+    variants: candidates(engine, sizes, a.dtype, splittable),
+    inputs: [a, b],
+    run: (variant, [a, b]) =>
+      multiply(engine, a!, b!, { ...sizes, shape: [sizes.batch, sizes.m, sizes.n], variant }),
+  });
+}

@@ -1,0 +1,166 @@
+// What every variant of the matrix product shares: its parameters, where a workgroup's tile lies, and the epilogue.
+// y = op(a) op(b) for every matrix of a batch; `a` is stored [m, k], or [k, m] with TRANS_A, `b` [k, n], or [n, k] with
+// TRANS_B. A quad is four neighbours in memory; quads-even.wgsl and quads-odd.wgsl load and store them.
+// Constants: TRANS_A, TRANS_B, HAS_BIAS, HAS_RESIDUAL, GELU, SLOPE, HAS_SUMS.
+
+struct Params {
+  m: u32,
+  n: u32,
+  k: u32,
+  // Elements between the matrices of a batch; 0 shares one matrix.
+  strideA: u32,
+  strideB: u32,
+  // The sums along k may be split: split s covers `depth` terms, a multiple of 4, and writes its part of all results at
+  // s splitStride; join.wgsl adds the parts.
+  splits: u32,
+  depth: u32,
+  splitStride: u32,
+  // Where the values before GELU go, in elements from y; 0: nowhere.
+  preOffset: u32,
+  // Where the sums of the rows of op(a) go, in elements from y.
+  sumsOffset: u32,
+  tilesN: u32,
+  tiles: u32,
+  scale: f32,
+}
+
+@group(1) @binding(0) var<uniform> params: Params;
+
+// A workgroup's part of the work.
+struct Tile {
+  row: u32,
+  column: u32,
+  // Elements in front of its matrices.
+  a: u32,
+  b: u32,
+  // Its terms along k.
+  begin: u32,
+  end: u32,
+  // Elements of y in front of its matrix, and of its split.
+  y: u32,
+  part: u32,
+  none: bool,
+}
+
+fn place(wg: vec3u, rows: u32, columns: u32) -> Tile {
+  let index = wg.y * GRID_X + wg.x;
+  let split = wg.z % params.splits;
+  let matrix = wg.z / params.splits;
+  let begin = split * params.depth;
+  let part = split * params.splitStride;
+  return Tile(
+    index / params.tilesN * rows,
+    index % params.tilesN * columns,
+    matrix * params.strideA,
+    matrix * params.strideB,
+    begin,
+    min(begin + params.depth, params.k),
+    part + matrix * params.m * params.n,
+    part,
+    index >= params.tiles,
+  );
+}
+
+fn transposed(block: array<vec4f, 4>) -> array<vec4f, 4> {
+  return array(
+    vec4f(block[0].x, block[1].x, block[2].x, block[3].x),
+    vec4f(block[0].y, block[1].y, block[2].y, block[3].y),
+    vec4f(block[0].z, block[1].z, block[2].z, block[3].z),
+    vec4f(block[0].w, block[1].w, block[2].w, block[3].w),
+  );
+}
+
+// Loads beyond the last row or column give some numbers, which no result that is stored depends on. Terms beyond the
+// last are zeros in `a`; in `b` they repeat the last term or are zeros.
+
+// Four terms from `k` on of a row of `a` that is stored [m, k].
+fn termsOfA(tile: Tile, row: u32, k: u32) -> vec4f {
+  return loadA(tile.a + min(row, params.m - 1u) * params.k + k, params.k - k);
+}
+
+// Term `k` of four rows of `a` that is stored [k, m].
+fn rowsOfA(tile: Tile, row: u32, k: u32) -> vec4f {
+  let quad = min(row, (params.m - 1u) / 4u * 4u);
+  let loaded = loadA(tile.a + min(k, params.k - 1u) * params.m + quad, params.m - quad);
+  return select(vec4f(0.0), loaded, k < params.k);
+}
+
+// Four rows of op(a) by four terms from `k` on: a vec4 of rows for each term, whichever way `a` is stored.
+fn blockOfA(tile: Tile, row: u32, k: u32) -> array<vec4f, 4> {
+  if (TRANS_A) {
+    return array(
+      rowsOfA(tile, row, k),
+      rowsOfA(tile, row, k + 1u),
+      rowsOfA(tile, row, k + 2u),
+      rowsOfA(tile, row, k + 3u),
+    );
+  }
+  return transposed(array(
+    termsOfA(tile, row, k),
+    termsOfA(tile, row + 1u, k),
+    termsOfA(tile, row + 2u, k),
+    termsOfA(tile, row + 3u, k),
+  ));
+}
+
+fn termsOfB(tile: Tile, column: u32, k: u32) -> vec4f {
+  return loadB(tile.b + min(column, params.n - 1u) * params.k + k, params.k - k);
+}
+
+fn columnsOfB(tile: Tile, column: u32, k: u32) -> vec4f {
+  let quad = min(column, (params.n - 1u) / 4u * 4u);
+  return loadB(tile.b + min(k, params.k - 1u) * params.n + quad, params.n - quad);
+}
+
+// Four terms from `k` on by four columns of op(b): a vec4 of columns for each term.
+fn blockOfB(tile: Tile, column: u32, k: u32) -> array<vec4f, 4> {
+  if (TRANS_B) {
+    return transposed(array(
+      termsOfB(tile, column, k),
+      termsOfB(tile, column + 1u, k),
+      termsOfB(tile, column + 2u, k),
+      termsOfB(tile, column + 3u, k),
+    ));
+  }
+  return array(
+    columnsOfB(tile, column, k),
+    columnsOfB(tile, column, k + 1u),
+    columnsOfB(tile, column, k + 2u),
+    columnsOfB(tile, column, k + 3u),
+  );
+}
+
+// One quad of results: epilogue and store; nothing beyond the edges.
+fn finish(tile: Tile, row: u32, column: u32, sum: vec4f) {
+  if (row >= params.m || column >= params.n) {
+    return;
+  }
+  let at = tile.y + row * params.n + column;
+  let left = params.n - column;
+  var value = sum * params.scale;
+  if (HAS_BIAS) {
+    value += loadBias(column, left);
+  }
+  if (GELU) {
+    if (params.preOffset > 0u) {
+      store(params.preOffset + at, left, value);
+    }
+    value = vec4f(gelu(value.x), gelu(value.y), gelu(value.z), gelu(value.w));
+  }
+  if (SLOPE) {
+    // The binding has the values at which GELU's slope is taken.
+    let x = loadResidual(at, left);
+    value *= vec4f(geluSlope(x.x), geluSlope(x.y), geluSlope(x.z), geluSlope(x.w));
+  }
+  if (HAS_RESIDUAL) {
+    value += loadResidual(at, left);
+  }
+  store(at, left, value);
+}
+
+// The sums of four rows of op(a), by those who work on the first columns.
+fn finishSums(tile: Tile, row: u32, sums: vec4f) {
+  if (tile.column == 0u && row < params.m) {
+    store(tile.part + params.sumsOffset + row, params.m - row, sums);
+  }
+}

@@ -1,0 +1,293 @@
+// The variants of the matrix product, which of them can run a product, and the rule that chooses where nothing was
+// measured. Each exists for even sizes (contiguous extents are multiples of 4: whole vec4s) and for odd ones.
+import { type Choice, type DType, defineKernel, type Engine, type Kernel } from "../../engine/index.ts";
+import geluSource from "../lib/gelu.wgsl?raw";
+import blockSource from "./block.wgsl?raw";
+import joinSource from "./join.wgsl?raw";
+import matrixSource from "./matrix.wgsl?raw";
+import productSource from "./product.wgsl?raw";
+import evenSource from "./quads-even.wgsl?raw";
+import oddSource from "./quads-odd.wgsl?raw";
+import subgroupSource from "./subgroup.wgsl?raw";
+
+const productParams = {
+  m: "u32",
+  n: "u32",
+  k: "u32",
+  strideA: "u32",
+  strideB: "u32",
+  splits: "u32",
+  depth: "u32",
+  splitStride: "u32",
+  preOffset: "u32",
+  sumsOffset: "u32",
+  tilesN: "u32",
+  tiles: "u32",
+  scale: "f32",
+} as const;
+
+type ProductKernel = Kernel<typeof productParams>;
+
+/** Sizes of y = op(a) op(b): y is [m, n], a sum of k terms, for each matrix of the batch. */
+export interface Sizes {
+  m: number;
+  n: number;
+  k: number;
+  batch: number;
+  /** `a` is stored [k, m]. */
+  transposeA: boolean;
+  /** `b` is stored [n, k]. */
+  transposeB: boolean;
+}
+
+/** How one product runs. */
+export interface Plan {
+  kernel: ProductKernel;
+  constants: Readonly<Record<string, number | boolean>>;
+  /** Rows and columns of a workgroup's tile. */
+  tile: readonly [number, number];
+  /** Parts that the sums along k are split into, and terms of one part. */
+  splits: number;
+  depth: number;
+}
+
+/** The same kernel for even and odd sizes, with results of the tensors' own type or, for parts of sums, f32. */
+function kernels(name: string, source: string, more: Kernel["includes"] = [], enables: string[] = []) {
+  const make = (odd: boolean, parts: boolean): ProductKernel =>
+    defineKernel({
+      name: `matmul-${name}${odd ? "-odd" : ""}${parts ? "-parts" : ""}`,
+      source,
+      includes: [
+        `alias Out = ${parts ? "f32" : "Scalar"};`,
+        geluSource,
+        odd ? oddSource : evenSource,
+        productSource,
+        ...more,
+      ],
+      bindings: ["a", "b", "bias", "residual", "+y"],
+      params: productParams,
+      enables,
+      // Of the product itself. The epilogue is not counted, as nobody else counts it.
+      flops: ({ params: { m, n, k, splits }, grid }) => (2 * m * n * k * grid[2]) / splits,
+    });
+  const all = [false, true].flatMap((odd) => [make(odd, false), make(odd, true)]);
+  return { all, of: (odd: boolean, parts: boolean) => all[(odd ? 2 : 0) + (parts ? 1 : 0)]! };
+}
+
+/** WGSL that adds a step of four terms to every row: a broadcast's lane has to be a constant. */
+function rowSteps(rows: number): string {
+  const lines = Array.from({ length: rows }, (_, row) => {
+    const quad = Math.floor(row / 4);
+    const slot = `select(${row}u / LANES, ${quad}u / LANES * 4u + ${row % 4}u, TRANS_A)`;
+    const lane = `select(${row}u % LANES, ${quad}u % LANES, TRANS_A)`;
+    return `  (*acc)[${row}] = rowStep((*acc)[${row}], subgroupBroadcast((*staged)[${slot}], ${lane}), b);`;
+  });
+  return `const ROWS = ${rows}u;
+fn rowSteps(acc: ptr<function, array<vec4f, ROWS>>, staged: ptr<function, array<vec4f, SLOTS>>, b: array<vec4f, 4>) {
+${lines.join("\n")}
+}`;
+}
+
+const subgroupKernels = (rows: number) =>
+  kernels(`subgroup-${rows}`, subgroupSource, [
+    // The second text is never used: these run only where there are subgroups.
+    { subgroups: rowSteps(rows), shared: "" },
+  ]);
+const blockKernels = kernels("block", blockSource);
+const matrixKernels = kernels(
+  "matrix",
+  matrixSource,
+  [{ subgroups: "", shared: "" }],
+  ["chromium_experimental_subgroup_matrix"],
+);
+
+interface Variant {
+  kernels: ReturnType<typeof kernels>;
+  constants(engine: Engine): Readonly<Record<string, number | boolean>>;
+  /** Rows and columns of a workgroup's tile. */
+  tile(engine: Engine): readonly [number, number];
+  runs(engine: Engine, dtype: DType): boolean;
+}
+
+function subgroupVariant(rows: number): Variant {
+  return {
+    kernels: subgroupKernels(rows),
+    constants: () => ({}),
+    tile: ({ lanes }) => [rows, 4 * lanes.count],
+    runs: ({ lanes }) => lanes.subgroups,
+  };
+}
+
+function blockVariant(side: number, big: boolean): Variant {
+  const tile = side * (big ? 8 : 4);
+  // Two tiles of quads, as block.wgsl has them.
+  const bytes = 2 * ((8 * side * side) / tile) * (tile / 4 + 1) * 16;
+  return {
+    kernels: blockKernels,
+    constants: () => ({ SIDE: side, BIG: big }),
+    tile: () => [tile, tile],
+    runs: ({ device: { limits } }) =>
+      limits.maxComputeInvocationsPerWorkgroup >= side * side &&
+      limits.maxComputeWorkgroupSizeX >= side * side &&
+      limits.maxComputeWorkgroupStorageSize >= bytes,
+  };
+}
+
+/** A shape of matrix unit, as `GPUAdapterInfo.subgroupMatrixConfigs` lists them. */
+export interface MatrixShape {
+  componentType: string;
+  resultComponentType: string;
+  M: number;
+  N: number;
+  K: number;
+}
+
+/** The matrix units with f16 operands and f32 results that matrix.wgsl can use; null where there are none. */
+function matrixShape({ device, adapterInfo }: Engine): MatrixShape | null {
+  if (!device.features.has("chromium-experimental-subgroup-matrix" as GPUFeatureName)) return null;
+  const { subgroupMatrixConfigs } = adapterInfo as { subgroupMatrixConfigs?: Iterable<MatrixShape> };
+  const fits = ({ componentType, resultComponentType, M, N, K }: MatrixShape) =>
+    componentType === "f16" && resultComponentType === "f32" && M % 8 === 0 && N % 8 === 0 && 32 % K === 0;
+  return [...(subgroupMatrixConfigs ?? [])].find(fits) ?? null;
+}
+
+const matrixVariant: Variant = {
+  kernels: matrixKernels,
+  constants: (engine) => {
+    const { M, N, K } = matrixShape(engine)!;
+    return { MATRIX_M: M, MATRIX_N: N, MATRIX_K: K };
+  },
+  tile: (engine) => {
+    const { M, N } = matrixShape(engine)!;
+    return [8 * M, 8 * N];
+  },
+  runs: (engine, dtype) => {
+    const { lanes, device } = engine;
+    const shape = matrixShape(engine);
+    if (!shape || !lanes.subgroups || dtype !== "f16") return false;
+    const { M, N } = shape;
+    const bytes = 2 * 32 * (8 * M + 8) + 2 * 32 * (8 * N + 8) + 4 * 8 * M * N;
+    return (
+      // Every block of 4 x 4 needs an invocation of its own.
+      lanes.count >= 2 * Math.max(M, N) &&
+      device.limits.maxComputeInvocationsPerWorkgroup >= 8 * lanes.count &&
+      device.limits.maxComputeWorkgroupSizeX >= 8 * lanes.count &&
+      device.limits.maxComputeWorkgroupStorageSize >= bytes
+    );
+  },
+};
+
+const variants = {
+  "subgroup-4": subgroupVariant(4),
+  "subgroup-16": subgroupVariant(16),
+  "subgroup-32": subgroupVariant(32),
+  "block-32": blockVariant(8, false),
+  "block-64": blockVariant(8, true),
+  "block-64-wide": blockVariant(16, false),
+  "block-128": blockVariant(16, true),
+  matrix: matrixVariant,
+} satisfies Record<string, Variant>;
+
+/** Whether an engine can run a variant on tensors of this dtype. */
+export function runs(engine: Engine, name: VariantName, dtype: DType): boolean {
+  return variants[baseOf(name)].runs(engine, dtype);
+}
+
+function baseOf(name: VariantName): Base {
+  return name.replace("/split", "") as Base;
+}
+
+type Base = keyof typeof variants;
+/** A variant, whole or with its sums split along k. */
+export type VariantName = Base | `${Base}/split`;
+
+/** The names of all variants, for tests. */
+export const variantNames = Object.keys(variants) as Base[];
+
+/** Adds the parts of split sums. */
+export const matmulJoin = defineKernel({
+  name: "matmul-join",
+  source: joinSource,
+  bindings: ["parts", "+y"],
+  params: { count: "u32", splits: "u32", stride: "u32" },
+  flops: ({ params: { count, splits } }) => 4 * count * (splits - 1),
+});
+
+export const matmulKernels: readonly Kernel[] = [
+  ...new Set(Object.values(variants).flatMap((variant: Variant) => variant.kernels.all)),
+  matmulJoin,
+];
+
+/** Workgroups that keep a large GPU busy; how many it has is not to be known. */
+const busy = 128;
+/** Terms that a part has at least. */
+const shortest = 128;
+
+/** How a variant runs a product. `dtype` is that of the operands. */
+export function plan(engine: Engine, name: VariantName, sizes: Sizes, dtype: DType): Plan {
+  const { k } = sizes;
+  const base = baseOf(name);
+  const variant: Variant = variants[base];
+  const odd = isOdd(sizes);
+  const splits = base === name ? 1 : splitsOf(engine, variant, sizes);
+  const depth = Math.ceil(k / splits / 4) * 4;
+  return {
+    kernel: variant.kernels.of(odd, splits > 1 && dtype !== "f32"),
+    constants: variant.constants(engine),
+    tile: variant.tile(engine),
+    splits: Math.ceil(k / depth),
+    depth,
+  };
+}
+
+/** Whether some extent along memory is no multiple of 4, so that scalars are loaded. */
+function isOdd({ m, n, k, transposeA, transposeB }: Sizes): boolean {
+  return (transposeA ? m : k) % 4 !== 0 || (transposeB ? k : n) % 4 !== 0 || n % 4 !== 0;
+}
+
+/** Into how many parts a variant splits the sums; 1 where it is busy enough without, or the sums are short. */
+function splitsOf(engine: Engine, variant: Variant, { m, n, k, batch }: Sizes): number {
+  const [rows, columns] = variant.tile(engine);
+  const workgroups = Math.ceil(m / rows) * Math.ceil(n / columns) * batch;
+  return Math.max(1, Math.min(Math.ceil(busy / workgroups), Math.floor(k / shortest)));
+}
+
+/**
+ * The variants that can run a product, the rule's first. The rule has two sides. Where a subgroup is narrow (software
+ * adapters: 4 or 8 lanes), one subgroup per tile without shared memory is fastest, with 32 rows where that leaves enough
+ * tiles and the sizes are even, see docs/kernels-log.md. Elsewhere blocks go through shared memory, the largest that keep the adapter busy,
+ * split where even the smallest don't; this side was never measured, `Engine.tune` finds out.
+ */
+export function candidates(engine: Engine, sizes: Sizes, dtype: DType, splittable: boolean): VariantName[] {
+  const { m, n, batch } = sizes;
+  const can = variantNames.filter((name) => variants[name].runs(engine, dtype));
+  const workgroups = (name: Base) => {
+    const [rows, columns] = variants[name].tile(engine);
+    return Math.ceil(m / rows) * Math.ceil(n / columns) * batch;
+  };
+  const narrow = engine.lanes.subgroups && engine.lanes.count <= 8;
+  const blocks = (["matrix", "block-128", "block-64", "block-32"] as const).filter((name) =>
+    can.includes(name),
+  );
+  const base: Base = narrow
+    ? m <= 4
+      ? "subgroup-4"
+      : isOdd(sizes) || workgroups("subgroup-32") < 8
+        ? "subgroup-16"
+        : "subgroup-32"
+    : (blocks.find((name) => workgroups(name) >= busy) ?? blocks.at(-1)!);
+  const splits = (name: Base) => splittable && splitsOf(engine, variants[name], sizes) > 1;
+  const first: VariantName = !narrow && splits(base) ? `${base}/split` : base;
+  const rest = can.flatMap((name): VariantName[] => (splits(name) ? [name, `${name}/split`] : [name]));
+  return [first, ...rest.filter((name) => name !== first)];
+}
+
+/** The choice between variants for one class of products: extents count up to the next power of two. */
+export function choiceKey(sizes: Sizes, dtype: DType, splittable: boolean): string {
+  const { m, n, k, batch, transposeA, transposeB } = sizes;
+  const extents = [batch, m, n, k].map((extent) => 2 ** Math.ceil(Math.log2(extent)));
+  const way = `${transposeA ? "t" : "n"}${transposeB ? "t" : "n"}`;
+  return `matmul ${way} ${dtype} ${extents.join("x")}${isOdd(sizes) ? " odd" : ""}${splittable ? "" : " whole"}`;
+}
+
+export type ProductChoice = Choice<VariantName>;

@@ -1,0 +1,20 @@
+// Adapters whose subgroups come in several sizes: every kernel that counts on a size asks for it. No adapter of the usual
+// test machines is like that, but Dawn's null backend is (4 to 128 lanes); it compiles, and runs nothing.
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { allCases } from "../bench/cases/table.ts";
+import { Engine } from "../engine/index.ts";
+import { recordCase } from "./table.ts";
+
+test("all pipelines compile where subgroups have several sizes", async () => {
+  const engine = await Engine.create({ dawnFlags: ["backend=null"] });
+  const { subgroupMinSize, subgroupMaxSize } = engine.adapterInfo;
+  assert.ok(subgroupMinSize < subgroupMaxSize);
+  assert.equal(engine.lanes, { subgroups: true, count: 32, sized: true });
+  for (const opCase of allCases) if (!opCase.bench) recordCase(engine, opCase);
+  await engine.idle();
+  assert.ok(engine.stats().pipelines > 100);
+  engine.dispose();
+});
+
+test.run();
