@@ -84,7 +84,7 @@ export class Capture implements Sink, Memory {
   /** Lets tensors lie from their beginning where they are copied to at their end. */
   private elideCopies(): void {
     const touching = this.steps.map((step) => ({
-      regions: regionsOf(step),
+      ...touches(step),
       copy: step.kind === "copy" ? step : null,
     }));
     const elided = elidableCopies(touching, (storage) => this.isTemporary(storage));

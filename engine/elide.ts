@@ -6,7 +6,8 @@ import type { Storage } from "./storage.ts";
 
 /** A command, seen by what it touches; `copy` is what it copies, where it is a copy. */
 export interface Touching {
-  regions: readonly Region[];
+  reads: readonly Region[];
+  writes: readonly Region[];
   copy: { from: Region; to: Region } | null;
 }
 
@@ -18,12 +19,13 @@ export function elidableCopies(
   steps: readonly Touching[],
   temporary: (storage: Storage) => boolean,
 ): Map<number, { storage: Storage; place: Region }> {
-  const uses = new Map<Storage, { time: number; region: Region }[]>();
-  steps.forEach(({ regions }, time) => {
-    for (const region of regions) {
+  const uses = new Map<Storage, { time: number; region: Region; written: boolean }[]>();
+  steps.forEach(({ reads, writes }, time) => {
+    for (const region of [...reads, ...writes]) {
+      const use = { time, region, written: writes.includes(region) };
       const list = uses.get(region.storage);
-      if (list) list.push({ time, region });
-      else uses.set(region.storage, [{ time, region }]);
+      if (list) list.push(use);
+      else uses.set(region.storage, [use]);
     }
   });
   const found = new Map<number, { storage: Storage; place: Region }>();
@@ -37,18 +39,19 @@ export function elidableCopies(
     const whole = ({ offset, size }: Region) => offset === 0 && size === to.size;
     if (!temporary(from.storage) || moved.has(from.storage) || moved.has(to.storage)) return;
     if (begin === time || mine.at(-1)!.time !== time || !mine.every(({ region }) => whole(region))) return;
-    const times = new Set(mine.map((use) => use.time));
-    const apart = uses.get(to.storage)!.every(({ time: at, region }) => {
+    const readAt = new Set(mine.filter((use) => !use.written).map((use) => use.time));
+    const usedAt = new Set(mine.map((use) => use.time));
+    const apart = uses.get(to.storage)!.every(({ time: at, region, written }) => {
       if (at < begin || at >= time) return true;
       const overlaps = region.offset < to.offset + to.size && to.offset < region.offset + region.size;
-      // A dispatch may not read and write one buffer, whatever the ranges.
-      return !overlaps && !times.has(at);
+      // A dispatch may not read and write one buffer, whatever the ranges; it may write two ranges of one.
+      return !overlaps && !(written ? readAt : usedAt).has(at);
     });
     if (!apart) return;
     // One target may take in several: each one's uses are its own from now on.
     for (const use of mine) {
       const region = { ...use.region, storage: to.storage, offset: to.offset };
-      uses.get(to.storage)!.push({ time: use.time, region });
+      uses.get(to.storage)!.push({ ...use, region });
     }
     moved.add(from.storage);
     found.set(time, { storage: from.storage, place: to });

@@ -29,7 +29,7 @@ export interface Product {
   keepPre?: boolean;
   /** Of y's size; takes the residual's place. */
   slopeAt?: Tensor | null;
-  /** Also add up the rows of op(a): of a batch of one, with transposeA. */
+  /** Also add up the rows of op(a); of a batch of one, with transposeA. */
   sums?: boolean;
   /** Of y. */
   shape: Shape;
@@ -52,49 +52,50 @@ export function multiply(engine: Engine, a: Tensor, b: Tensor, product: Product)
   if (a.dtype !== b.dtype) throw new TensorError(`matmul: ${a} and ${b} differ in dtype.`);
   const sizes: Sizes = { m, n, k, batch, transposeA, transposeB };
   const variant = product.variant ?? choose(engine, a, b, sizes, !(bias || residual || gelu || slopeAt));
-  const { kernel, constants, tile, splits, depth } = plan(engine, variant, sizes, a.dtype);
+  const { kernel, constants, tile, splits, depth } = plan(engine, variant, sizes, a.dtype, sums);
 
-  // What comes beside y starts at a multiple of 128 elements, where a binding of it may start.
-  const beside = Math.ceil((batch * m * n) / 128) * 128;
-  const size = keepPre ? 2 * beside : sums ? beside + m : batch * m * n;
-  const splitStride = Math.ceil(size / 128) * 128;
-  const whole = keepPre || sums ? engine.empty([size], a.dtype) : engine.empty(shape, a.dtype);
-  const target = splits > 1 ? engine.empty([splits * splitStride]) : whole;
+  // The values before GELU lie behind y, at a multiple of 128 elements, where a binding may start.
+  const half = Math.ceil((batch * m * n) / 128) * 128;
+  const y = keepPre ? engine.empty([2 * half], a.dtype) : engine.empty(shape, a.dtype);
+  const rowSums = sums ? engine.empty([m], a.dtype) : null;
+  const split = (whole: Tensor) => {
+    const stride = Math.ceil(whole.size / 4) * 4;
+    return { whole, stride, parts: splits > 1 ? engine.empty([splits * stride]) : whole };
+  };
+  const outputs = [y, ...(rowSums ? [rowSums] : [])].map(split);
   const tilesN = Math.ceil(n / tile[1]);
   const tiles = tilesN * Math.ceil(m / tile[0]);
   engine.run(kernel, {
-    bind: [a, b, bias ?? a, residual ?? slopeAt ?? a, target],
+    bind: [a, b, bias ?? a, residual ?? slopeAt ?? a, ...outputs.map(({ parts }) => parts)],
     params: {
-      ...{ m, n, k, splits, depth, splitStride, tilesN, tiles },
+      ...{ m, n, k, splits, depth, tilesN, tiles },
       strideA: sizeOf(a.shape) === m * k ? 0 : m * k,
       strideB: sizeOf(b.shape) === n * k ? 0 : n * k,
-      preOffset: keepPre ? beside : 0,
-      sumsOffset: beside,
+      splitStride: outputs[0]!.stride,
+      preOffset: keepPre ? half : 0,
+      sumsStride: outputs[1]?.stride ?? 0,
       scale: product.scale ?? 1,
     },
     grid: [Math.min(tiles, 32768), Math.ceil(tiles / 32768), batch * splits],
     dtype: a.dtype,
     constants: {
       ...{ TRANS_A: transposeA, TRANS_B: transposeB, HAS_BIAS: !!bias, HAS_RESIDUAL: !!residual },
-      ...{ GELU: gelu, SLOPE: !!slopeAt, HAS_SUMS: sums, ...constants },
+      ...{ GELU: gelu, SLOPE: !!slopeAt, ...constants },
     },
   });
   if (splits > 1) {
-    const count = Math.ceil(size / 4);
-    engine.run(matmulJoin, {
-      bind: [target, whole],
-      params: { count, splits, stride: splitStride / 4 },
-      grid: Math.ceil(count / 64),
-      dtype: a.dtype,
-    });
-    target.dispose();
+    for (const { whole, stride, parts } of outputs) {
+      engine.run(matmulJoin, {
+        bind: [parts, whole],
+        params: { count: stride / 4, splits, stride: stride / 4 },
+        grid: Math.ceil(stride / 256),
+        dtype: a.dtype,
+      });
+      parts.dispose();
+    }
   }
-  if (!keepPre && !sums) return { y: whole, pre: null, sums: null };
-  return {
-    y: engine.slice(whole, 0, shape),
-    pre: keepPre ? engine.slice(whole, beside, shape) : null,
-    sums: sums ? engine.slice(whole, beside, [m]) : null,
-  };
+  if (!keepPre) return { y, pre: null, sums: rowSums };
+  return { y: engine.slice(y, 0, shape), pre: engine.slice(y, half, shape), sums: rowSums };
 }
 
 /** The variant for a product. Parts of split sums leave out the epilogue, so only products without one are split. */

@@ -1,7 +1,7 @@
 // What every variant of the matrix product shares: its parameters, where a workgroup's tile lies, and the epilogue.
 // y = op(a) op(b) for every matrix of a batch; `a` is stored [m, k], or [k, m] with TRANS_A, `b` [k, n], or [n, k] with
 // TRANS_B. A quad is four neighbours in memory; quads-even.wgsl and quads-odd.wgsl load and store them.
-// Constants: TRANS_A, TRANS_B, HAS_BIAS, HAS_RESIDUAL, GELU, SLOPE, HAS_SUMS.
+// Constants: TRANS_A, TRANS_B, HAS_BIAS, HAS_RESIDUAL, GELU, SLOPE; HAS_SUMS comes with sums.wgsl or without.
 
 struct Params {
   m: u32,
@@ -17,8 +17,8 @@ struct Params {
   splitStride: u32,
   // Where the values before GELU go, in elements from y; 0: nowhere.
   preOffset: u32,
-  // Where the sums of the rows of op(a) go, in elements from y.
-  sumsOffset: u32,
+  // Elements between the splits' parts of the sums of the rows of op(a); a multiple of 4.
+  sumsStride: u32,
   tilesN: u32,
   tiles: u32,
   scale: f32,
@@ -36,9 +36,9 @@ struct Tile {
   // Its terms along k.
   begin: u32,
   end: u32,
-  // Elements of y in front of its matrix, and of its split.
+  // Elements of y in front of its matrix; and its split.
   y: u32,
-  part: u32,
+  split: u32,
   none: bool,
 }
 
@@ -47,7 +47,6 @@ fn place(wg: vec3u, rows: u32, columns: u32) -> Tile {
   let split = wg.z % params.splits;
   let matrix = wg.z / params.splits;
   let begin = split * params.depth;
-  let part = split * params.splitStride;
   return Tile(
     index / params.tilesN * rows,
     index % params.tilesN * columns,
@@ -55,8 +54,8 @@ fn place(wg: vec3u, rows: u32, columns: u32) -> Tile {
     matrix * params.strideB,
     begin,
     min(begin + params.depth, params.k),
-    part + matrix * params.m * params.n,
-    part,
+    split * params.splitStride + matrix * params.m * params.n,
+    split,
     index >= params.tiles,
   );
 }
@@ -161,6 +160,6 @@ fn finish(tile: Tile, row: u32, column: u32, sum: vec4f) {
 // The sums of four rows of op(a), by those who work on the first columns.
 fn finishSums(tile: Tile, row: u32, sums: vec4f) {
   if (tile.column == 0u && row < params.m) {
-    store(tile.part + params.sumsOffset + row, params.m - row, sums);
+    storeSums(tile.split * params.sumsStride + row, sums);
   }
 }

@@ -9,6 +9,7 @@ import productSource from "./product.wgsl?raw";
 import evenSource from "./quads-even.wgsl?raw";
 import oddSource from "./quads-odd.wgsl?raw";
 import subgroupSource from "./subgroup.wgsl?raw";
+import sumsSource from "./sums.wgsl?raw";
 
 const productParams = {
   m: "u32",
@@ -20,7 +21,7 @@ const productParams = {
   depth: "u32",
   splitStride: "u32",
   preOffset: "u32",
-  sumsOffset: "u32",
+  sumsStride: "u32",
   tilesN: "u32",
   tiles: "u32",
   scale: "f32",
@@ -51,27 +52,38 @@ export interface Plan {
   depth: number;
 }
 
-/** The same kernel for even and odd sizes, with results of the tensors' own type or, for parts of sums, f32. */
+/** Stands for sums.wgsl in kernels that make no sums, which then need no tensor for them. */
+const noSums = `const HAS_SUMS = false;
+fn storeSums(at: u32, value: vec4f) {}`;
+
+/**
+ * The same kernel for even and odd sizes, with results of the tensors' own type or, for parts of sums, f32, and with or
+ * without the sums of op(a)'s rows.
+ */
 function kernels(name: string, source: string, more: Kernel["includes"] = [], enables: string[] = []) {
-  const make = (odd: boolean, parts: boolean): ProductKernel =>
+  const make = (odd: boolean, parts: boolean, sums: boolean): ProductKernel =>
     defineKernel({
-      name: `matmul-${name}${odd ? "-odd" : ""}${parts ? "-parts" : ""}`,
+      name: `matmul-${name}${odd ? "-odd" : ""}${parts ? "-parts" : ""}${sums ? "-sums" : ""}`,
       source,
       includes: [
         `alias Out = ${parts ? "f32" : "Scalar"};`,
         geluSource,
         odd ? oddSource : evenSource,
+        sums ? sumsSource : noSums,
         productSource,
         ...more,
       ],
-      bindings: ["a", "b", "bias", "residual", "+y"],
+      bindings: ["a", "b", "bias", "residual", "+y", ...(sums ? ["+rowSums"] : [])],
       params: productParams,
       enables,
       // Of the product itself. The epilogue is not counted, as nobody else counts it.
       flops: ({ params: { m, n, k, splits }, grid }) => (2 * m * n * k * grid[2]) / splits,
     });
-  const all = [false, true].flatMap((odd) => [make(odd, false), make(odd, true)]);
-  return { all, of: (odd: boolean, parts: boolean) => all[(odd ? 2 : 0) + (parts ? 1 : 0)]! };
+  const each = [false, true];
+  const all = each.flatMap((odd) => each.flatMap((parts) => each.map((sums) => make(odd, parts, sums))));
+  const at = (odd: boolean, parts: boolean, sums: boolean) =>
+    4 * Number(odd) + 2 * Number(parts) + Number(sums);
+  return { all, of: (odd: boolean, parts: boolean, sums: boolean) => all[at(odd, parts, sums)]! };
 }
 
 /** WGSL that adds a step of four terms to every row: a broadcast's lane has to be a constant. */
@@ -223,8 +235,8 @@ const busy = 128;
 /** Terms that a part has at least. */
 const shortest = 128;
 
-/** How a variant runs a product. `dtype` is that of the operands. */
-export function plan(engine: Engine, name: VariantName, sizes: Sizes, dtype: DType): Plan {
+/** How a variant runs a product. `dtype` is that of the operands; `sums`: with the sums of op(a)'s rows. */
+export function plan(engine: Engine, name: VariantName, sizes: Sizes, dtype: DType, sums: boolean): Plan {
   const { k } = sizes;
   const base = baseOf(name);
   const variant: Variant = variants[base];
@@ -232,7 +244,7 @@ export function plan(engine: Engine, name: VariantName, sizes: Sizes, dtype: DTy
   const splits = base === name ? 1 : splitsOf(engine, variant, sizes);
   const depth = Math.ceil(k / splits / 4) * 4;
   return {
-    kernel: variant.kernels.of(odd, splits > 1 && dtype !== "f32"),
+    kernel: variant.kernels.of(odd, splits > 1 && dtype !== "f32", sums),
     constants: variant.constants(engine),
     tile: variant.tile(engine),
     splits: Math.ceil(k / depth),
