@@ -2,7 +2,8 @@
 //   - it gets the gradient of the loss with respect to the node's output, never null, of the output's shape;
 //   - it returns one gradient per input, of that input's shape, or null where `needs[i]` is false or no gradient
 //     exists; it must multiply by the incoming gradient (a rule that forgets it passes only at the end of a graph);
-//   - it returns a fresh tensor or the incoming one, and writes to neither the incoming gradient nor the inputs.
+//   - it returns a fresh tensor or the incoming one, and writes to neither the incoming gradient nor the inputs;
+//   - it may ask `earlier` for what an input has from other nodes, and return the sum, which saves a pass over memory.
 // Nodes run in reverse order of creation, which is a topological order because inputs exist before outputs. A leaf gets
 // its gradient as soon as the last node that uses it has run, so that few gradients wait at a time.
 //
@@ -23,7 +24,14 @@ export interface Node {
 }
 
 /** A rule as the head of this file says. */
-export type Backward = (grad: Tensor, needs: readonly boolean[]) => readonly (Tensor | null)[];
+export type Backward = (
+  grad: Tensor,
+  needs: readonly boolean[],
+  earlier: Earlier,
+) => readonly (Tensor | null)[];
+
+/** The gradient that input `i` has from other nodes, or null. A rule that asks must add it to what it returns. */
+export type Earlier = (i: number) => Tensor | null;
 
 /** Instead of a rule: a part of the graph that was not kept. */
 export interface Checkpoint {
@@ -84,7 +92,15 @@ function walk(
       continue;
     }
     const needs = node.inputs.map(tracked);
-    const results = node.backward(incoming, needs);
+    const { inputs } = node;
+    const added = new Set<number>();
+    const results = node.backward(incoming, needs, (i) => {
+      const earlier = grads.get(inputs[i]!);
+      // An input that a node uses twice has two results, which are added as usual.
+      if (!earlier || inputs.indexOf(inputs[i]!) !== inputs.lastIndexOf(inputs[i]!)) return null;
+      added.add(i);
+      return earlier;
+    });
     node.inputs.forEach((input, i) => {
       const result = results[i];
       if (!needs[i] || !result) return;
@@ -93,7 +109,7 @@ function walk(
           `${node.name}: gradient ${i} has shape [${result.shape}], its input [${input.shape}].`,
         );
       }
-      const earlier = grads.get(input);
+      const earlier = added.has(i) ? undefined : grads.get(input);
       grads.set(input, earlier ? accumulator.add(earlier, result) : result);
     });
   }

@@ -1,6 +1,6 @@
 // What the engine offers to kernels and to those who embed it.
 export { findAdapter } from "./adapter.ts";
-export { type Backward, propagate, tracked } from "./autograd.ts";
+export { type Backward, type Earlier, propagate, tracked } from "./autograd.ts";
 export { choiceDatabase } from "./choice-database.ts";
 export type { Choice, ChoiceStore, Tuned } from "./choices.ts";
 export { bytesPerElement, type DType, type HostArray } from "./dtype.ts";

@@ -3,9 +3,9 @@
 // pooler, no causal mask.
 import type { RandomStreams, Tensor } from "../engine/index.ts";
 import { crossAttention, selfAttention } from "../kernels/attention/attention.ts";
-import { dropout, dropoutAdd } from "../kernels/dropout/dropout.ts";
+import { dropout } from "../kernels/dropout/dropout.ts";
 import { addPositions, embedding } from "../kernels/embedding/embedding.ts";
-import { layernorm } from "../kernels/layernorm/layernorm.ts";
+import { type LayernormOptions, layernorm } from "../kernels/layernorm/layernorm.ts";
 import { feedForward, linear } from "../kernels/matmul/matmul.ts";
 import { reshape, takeFirst } from "../kernels/shape/reshape.ts";
 import type { ModelConfig } from "./config.ts";
@@ -108,16 +108,16 @@ export function bert(
   const { engine } = text.ids;
   const probability = streams ? config.dropout : 0;
   const attentionDropout = () => (probability > 0 ? { probability, key: streams!.stream() } : null);
-  const norm = (x: Tensor, name: string) =>
-    layernorm(x, p(`${name}.weight`), p(`${name}.bias`), { eps: config.layerNormEpsilon });
+  const norm = (x: Tensor, name: string, options: LayernormOptions = {}) =>
+    layernorm(x, p(`${name}.weight`), p(`${name}.bias`), { eps: config.layerNormEpsilon, ...options });
   const weights = (name: string) => ({ weight: p(`${name}.weight`), bias: p(`${name}.bias`) });
   const dense = (x: Tensor, name: string, options: { residual?: Tensor } = {}) =>
     linear(x, weights(name).weight, { bias: weights(name).bias, ...options });
   /** LayerNorm(dropout(f) + residual); without dropout the sum is part of f's last product. */
   const output = (f: (options: { residual?: Tensor }) => Tensor, residual: Tensor, name: string) => {
-    const sum =
-      probability > 0 ? dropoutAdd(f({}), residual, probability, streams!.stream()) : f({ residual });
-    return norm(sum, `${name}.LayerNorm`);
+    if (probability === 0) return norm(f({ residual }), `${name}.LayerNorm`);
+    const dropout = { probability, key: streams!.stream() };
+    return norm(f({}), `${name}.LayerNorm`, { residual, dropout });
   };
   const attentionOutput = (x: Tensor, residual: Tensor, name: string) =>
     output((options) => dense(x, `${name}.dense`, options), residual, name);

@@ -44,9 +44,9 @@ test("an inner tensor used twice is differentiated once, with the whole gradient
   let calls = 0;
   const y = multiply(x, 3);
   const rule = y.node!.backward as Backward;
-  y.node!.backward = (grad, needs) => {
+  y.node!.backward = (grad, needs, earlier) => {
     calls++;
-    return rule(grad, needs);
+    return rule(grad, needs, earlier);
   };
   const z = plus(plus(y, multiply(y, 2)), y);
   backward(z, { grad: engine.tensor([1, 2], [2]) });
@@ -74,9 +74,9 @@ test("untracked inputs get no gradient and are not asked for", async () => {
   const y = matmul(x, fixed);
   const rule = y.node!.backward as Backward;
   let asked: readonly boolean[] = [];
-  y.node!.backward = (grad, needs) => {
+  y.node!.backward = (grad, needs, earlier) => {
     asked = needs;
-    return rule(grad, needs);
+    return rule(grad, needs, earlier);
   };
   backward(y, { grad: engine.tensor([1, 0, 0, 1], [2, 2]) });
   assert.equal(asked, [true, false]);
@@ -180,6 +180,23 @@ test("backward gives back all memory but the gradients", () => {
   engine.scope(() => backward(plus(multiply(x, 2), x), { grad: engine.zeros([2]) }));
   x.grad!.dispose();
   assert.is(engine.stats().usedBytes, before);
+});
+
+test("a rule may add the earlier gradient itself, and is told of none where there is none", async () => {
+  const x = leaf([1, 2]);
+  const seen: boolean[] = [];
+  /** 3 x, whose rule sums up. */
+  const tripled = (from: Tensor) =>
+    engine.record("tripled", multiply(from, 3), [from], (dy, _, earlierOf) => {
+      const earlier = earlierOf(0);
+      seen.push(earlier !== null);
+      const own = multiply(dy, 3);
+      return [earlier ? addTensors(earlier, own) : own];
+    });
+  const inner = multiply(x, 2);
+  backward(plus(tripled(tripled(inner)), inner), { grad: engine.tensor([1, 10], [2]) });
+  assert.equal(await gradOf(x), [20, 200]);
+  assert.equal(seen, [false, true]);
 });
 
 test("propagate hands each leaf its gradient once", () => {

@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Engine, normal, RandomStreams, type Tensor, TensorError } from "../engine/index.ts";
 import { backward } from "../kernels/backward.ts";
-import { dropout, dropoutAdd } from "../kernels/dropout/dropout.ts";
+import { dropout } from "../kernels/dropout/dropout.ts";
 import { add, mul } from "../kernels/elementwise/binary.ts";
 import { layernorm } from "../kernels/layernorm/layernorm.ts";
 import { linear } from "../kernels/matmul/matmul.ts";
@@ -54,8 +54,11 @@ function makeNetwork(seed: number) {
       const before = y;
       y = through(() => {
         const wide = linear(before, p(`${i}.weight`), { bias: p(`${i}.bias`), gelu: true });
-        const mixed = dropoutAdd(shared(wide), before, 0.3, streams.stream());
-        return layernorm(add(mixed, start), p(`${i}.norm.weight`), p(`${i}.norm.bias`));
+        const mixed = layernorm(shared(wide), p(`${i}.norm.weight`), p(`${i}.norm.bias`), {
+          residual: before,
+          dropout: { probability: 0.3, key: streams.stream() },
+        });
+        return add(mixed, start);
       });
     }
     return multiply(dropout(y, 0.4, streams.stream()), 1.75);

@@ -1,5 +1,5 @@
 // Cases of layernorm: with and without a residual, rows of any length, means far from 0.
-import type { DType } from "../../engine/index.ts";
+import { type DType, type RandomKey, uniform } from "../../engine/index.ts";
 import { layernorm } from "../../kernels/layernorm/layernorm.ts";
 import type { Input, OpCase } from "./case.ts";
 import { sumRows } from "./reference.ts";
@@ -7,6 +7,8 @@ import { sumRows } from "./reference.ts";
 interface Spec {
   shape: number[];
   residual?: boolean;
+  /** On x, before the residual. */
+  dropout?: { probability: number; key: RandomKey };
   /** Elements all positive, their mean several deviations from 0. */
   positive?: boolean;
   dtype?: DType;
@@ -25,9 +27,16 @@ function layernormCase(spec: Spec): OpCase {
     { name: "beta", shape: [length], dtype },
     ...(spec.residual ? [{ name: "residual", shape, dtype, draw } as const] : []),
   ];
+  const { dropout } = spec;
+  /** What dropout multiplies element i by. */
+  const kept = (i: number) => {
+    if (!dropout) return 1;
+    const { probability, key } = dropout;
+    return uniform(key, i) >= Math.fround(probability) ? 1 / (1 - probability) : 0;
+  };
   /** (h - mean) / deviation and 1 / deviation of every element. */
   const normals = ([x, , , residual]: Float64Array[]) => {
-    const h = x!.map((value, i) => value + (residual?.[i] ?? 0));
+    const h = x!.map((value, i) => value * kept(i) + (residual?.[i] ?? 0));
     const inverse = new Float64Array(h.length);
     for (let start = 0; start < h.length; start += length) {
       const row = h.subarray(start, start + length);
@@ -42,9 +51,9 @@ function layernormCase(spec: Spec): OpCase {
     return { normal: h, inverse };
   };
   return {
-    name: `layernorm${spec.residual ? " residual" : ""}${spec.positive ? " positive" : ""} ${shape.join("x")} ${dtype}`,
+    name: `layernorm${dropout ? " dropout" : ""}${spec.residual ? " residual" : ""}${spec.positive ? " positive" : ""} ${shape.join("x")} ${dtype}`,
     inputs,
-    run: ([x, gamma, beta, residual]) => layernorm(x!, gamma!, beta!, { eps, residual }),
+    run: ([x, gamma, beta, residual]) => layernorm(x!, gamma!, beta!, { eps, residual, dropout }),
     reference: (values) =>
       normals(values).normal.map((n, i) => n * values[1]![i % length]! + values[2]![i % length]!),
     gradients: (values, dy) => {
@@ -65,11 +74,14 @@ function layernormCase(spec: Spec): OpCase {
         dy.map((incoming, i) => incoming * normal[i]!),
         length,
       );
-      return [dx, dGamma, sumRows(dy, length), ...(spec.residual ? [dx] : [])];
+      const dropped = dx.map((value, i) => value * kept(i));
+      return [dropped, dGamma, sumRows(dy, length), ...(spec.residual ? [dx] : [])];
     },
     bench: bench && (dtype === "f32" && !spec.residual ? { peer: { op: "layernorm", eps } } : {}),
   };
 }
+
+const dropout = { probability: 0.25, key: { key: 0x2468ace, stream: 3 } };
 
 export const layernormCases: OpCase[] = [
   layernormCase({ shape: [5, 8] }),
@@ -80,6 +92,10 @@ export const layernormCases: OpCase[] = [
   layernormCase({ shape: [4, 37], residual: true }),
   layernormCase({ shape: [3, 1030] }),
   layernormCase({ shape: [700, 16] }),
+  layernormCase({ shape: [4200, 8] }),
+  layernormCase({ shape: [21, 40], residual: true, dropout }),
+  layernormCase({ shape: [9, 11], residual: true, dropout }),
+  layernormCase({ shape: [18, 36], residual: true, dropout, dtype: "f16" }),
   layernormCase({ shape: [6, 256], positive: true, residual: true }),
   layernormCase({ shape: [6, 24], dtype: "f16" }),
   layernormCase({ shape: [5, 15], residual: true, dtype: "f16" }),

@@ -61,6 +61,7 @@ export const attentionForward = defineKernel({
   bindings: ["q", "kv", "mask", "source", "+statistics", "+y"],
   params: { ...commonTypes, save: "u32" },
   flops: products(2),
+  bytes: writesPart("statistics", (launch) => elements(launch, "statistics") / 2),
 });
 
 /** dQ, and the row sums of dY * Y that dK and dV need as well. */

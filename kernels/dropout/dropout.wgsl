@@ -1,6 +1,5 @@
-// y = x / (1 - p) where the random number of the element is at least p, else 0; plus the residual. The numbers come
+// y = x / (1 - p) where the random number of the element is at least p, else 0. The numbers come
 // from their index alone (engine/random.wgsl), so backward makes the same mask anew. Host side: dropout.ts.
-// Constants: HAS_RESIDUAL.
 
 struct Params {
   // vec4s of x.
@@ -12,8 +11,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Vec>;
-@group(0) @binding(1) var<storage, read> residual: array<Vec>;
-@group(0) @binding(2) var<storage, read_write> y: array<Vec>;
+@group(0) @binding(1) var<storage, read_write> y: array<Vec>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
@@ -29,10 +27,6 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     numbers.y = uniformAt(params.key, params.stream, i * 4u + 1u);
     numbers.z = uniformAt(params.key, params.stream, i * 4u + 2u);
     numbers.w = uniformAt(params.key, params.stream, i * 4u + 3u);
-    var value = select(vec4f(0.0), vec4f(x[i]) * params.factor, numbers >= vec4f(params.probability));
-    if (HAS_RESIDUAL) {
-      value += vec4f(residual[i]);
-    }
-    y[i] = Vec(value);
+    y[i] = Vec(select(vec4f(0.0), vec4f(x[i]) * params.factor, numbers >= vec4f(params.probability)));
   }
 }

@@ -1,59 +1,67 @@
-// Layer normalisation over the last axis, with the residual sum in front of it fused in.
-import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
-import { byWidth, requireFloat, rowsOf } from "../lib/items.ts";
+// Layer normalisation over the last axis, with what stands in front of it in a transformer's block fused in, dropout and
+// the residual sum: LayerNorm(dropout(x) + residual) is one kernel forward and two backward.
+import { defineKernel, type RandomKey, type Tensor, TensorError, tracked } from "../../engine/index.ts";
+import { byWidth, laneSums, randomItems, requireFloat, rowsOf } from "../lib/items.ts";
 import { rowLanes } from "../lib/rows.ts";
-import { perElement } from "../lib/work.ts";
-import { sumLeading } from "../reduce/reduce.ts";
+import { elements, perElement } from "../lib/work.ts";
 import forwardSource from "./layernorm.wgsl?raw";
 import affineSource from "./layernorm-affine.wgsl?raw";
-import inputSource from "./layernorm-dx.wgsl?raw";
+import backwardSource from "./layernorm-backward.wgsl?raw";
 
-const forwardKernel = byWidth((suffix, include) =>
+const dropoutTypes = { key: "u32", stream: "u32", probability: "f32", keptScale: "f32" } as const;
+
+const forwardKernel = byWidth((suffix, include, width) =>
   defineKernel({
     name: `layernorm${suffix}`,
     source: forwardSource,
-    includes: [include, rowLanes],
-    bindings: ["x", "residual", "gamma", "beta", "+y", "+moments"],
-    params: { rows: "u32", length: "u32", eps: "f32" },
-    flops: perElement("x", 10, { HAS_RESIDUAL: 2 }),
+    includes: [include, ...randomItems(width), rowLanes],
+    bindings: ["x", "residual", "gamma", "beta", "+h", "+y", "+moments"],
+    params: { rows: "u32", length: "u32", eps: "f32", ...dropoutTypes },
+    flops: perElement("x", 10, { HAS_RESIDUAL: 1, DROPOUT: 1 }),
   }),
 );
-const inputKernel = byWidth((suffix, include) =>
+const backwardKernel = byWidth((suffix, include, width) =>
   defineKernel({
-    name: `layernorm-dx${suffix}`,
-    source: inputSource,
-    includes: [include, rowLanes],
-    bindings: ["x", "residual", "gamma", "moments", "dy", "+dx"],
-    params: { rows: "u32", length: "u32" },
-    flops: perElement("x", 13, { HAS_RESIDUAL: 2 }),
+    name: `layernorm-backward${suffix}`,
+    source: backwardSource,
+    includes: [include, ...randomItems(width), rowLanes],
+    bindings: ["h", "gamma", "moments", "dy", "earlier", "+dh", "+dx", "+parts"],
+    params: { rows: "u32", length: "u32", blockRows: "u32", ...dropoutTypes },
+    flops: perElement("h", 13, { HAS_EARLIER: 1, DROPOUT: 1, AFFINE: 3 }),
   }),
 );
-const affineKernel = byWidth((suffix, include) =>
+const affineKernel = byWidth((suffix, include, width) =>
   defineKernel({
     name: `layernorm-affine${suffix}`,
     source: affineSource,
-    includes: [include],
-    bindings: ["x", "residual", "moments", "dy", "+dGamma", "+dBeta"],
-    params: { rows: "u32", length: "u32", rowsPerBlock: "u32", blocks: "u32" },
-    flops: perElement("x", 5, { HAS_RESIDUAL: 1 }),
+    includes: [include, rowLanes, laneSums(width)],
+    bindings: ["parts", "+dGamma", "+dBeta"],
+    params: { length: "u32", blocks: "u32" },
+    flops: (launch) => elements(launch, "parts"),
   }),
 );
 
-export const layernormKernels = [...forwardKernel.all, ...inputKernel.all, ...affineKernel.all];
+export const layernormKernels = [...forwardKernel.all, ...backwardKernel.all, ...affineKernel.all];
 
 export interface LayernormOptions {
   /** Added to the variance; 1e-5 unless told. */
   eps?: number;
   /** Of the shape of `x`, added to it first. */
   residual?: Tensor | null;
+  /** With a residual: what `x` goes through before the sum, as `dropout` has it. */
+  dropout?: { probability: number; key: RandomKey } | null;
 }
 
+/** Rows that one workgroup of the backward kernel takes, at most. */
+const mostRows = 16;
+
 /**
- * gamma · (h - mean) / sqrt(variance + eps) + beta along the last axis of h = x + residual. `x` is [..., n], `gamma`
- * and `beta` are [n]; all f32 or all f16, computed in f32. Throws TensorError where shapes or dtypes do not fit.
+ * gamma · (h - mean) / sqrt(variance + eps) + beta along the last axis of h = dropout(x) + residual. `x` is [..., n],
+ * `gamma` and `beta` are [n]; all f32 or all f16, computed in f32. Throws TensorError where shapes or dtypes do not fit,
+ * and on dropout without a residual.
  */
 export function layernorm(x: Tensor, gamma: Tensor, beta: Tensor, options: LayernormOptions = {}): Tensor {
-  const { eps = 1e-5, residual = null } = options;
+  const { eps = 1e-5, residual = null, dropout = null } = options;
   const { rows, length } = rowsOf("layernorm", x);
   const inputs = [x, gamma, beta, ...(residual ? [residual] : [])];
   requireFloat("layernorm", ...inputs);
@@ -63,50 +71,57 @@ export function layernorm(x: Tensor, gamma: Tensor, beta: Tensor, options: Layer
     );
   if (residual && `${residual.shape}` !== `${x.shape}`)
     throw new TensorError(`layernorm: residual [${residual.shape}] does not fit [${x.shape}].`);
-  const { engine } = x;
-  const { dtype } = x;
-  const h = [x, residual ?? x];
+  const probability = dropout?.probability ?? 0;
+  if (!(probability >= 0 && probability < 1) || (dropout && !residual))
+    throw new TensorError(
+      `layernorm: dropout needs a probability in [0, 1), not ${probability}, and a residual.`,
+    );
+  const { engine, dtype } = x;
   const items = length % 4 === 0 ? length / 4 : length;
-  const constants = { HAS_RESIDUAL: residual !== null };
+  const drops = probability > 0;
+  const random = { key: dropout?.key.key ?? 0, stream: dropout?.key.stream ?? 0 };
+  const shared = { rows, length: items, ...random, probability, keptScale: 1 / (1 - probability) };
   const y = engine.empty(x.shape, dtype);
+  // Without a residual nothing is written there.
+  const h = engine.empty(residual ? x.shape : [4], dtype);
   const moments = engine.empty([rows, 2]);
   engine.run(forwardKernel.of(length), {
-    bind: [...h, gamma, beta, y, moments],
-    params: { rows, length: items, eps },
+    bind: [x, residual ?? x, gamma, beta, h, y, moments],
+    params: { ...shared, eps },
     grid: rows,
     dtype,
-    constants,
+    constants: { HAS_RESIDUAL: residual !== null, DROPOUT: drops },
   });
-  return engine.record("layernorm", y, inputs, (dy, needs) => {
-    let dx: Tensor | null = null;
-    if (needs[0] || needs[3]) {
-      dx = engine.empty(x.shape, dtype);
-      engine.run(inputKernel.of(length), {
-        bind: [...h, gamma, moments, dy, dx],
-        params: { rows, length: items },
-        grid: rows,
-        dtype,
-        constants,
-      });
-    }
+  if (!residual || !inputs.some(tracked)) h.dispose();
+  return engine.record("layernorm", y, inputs, (dy, needs, earlierOf) => {
+    const affine = needs[1]! || needs[2]!;
+    const earlier = residual ? null : earlierOf(0);
+    // Few enough blocks that adding them up costs little, enough to keep a GPU busy.
+    const blockRows = Math.min(mostRows, Math.max(4, Math.ceil(rows / 256)));
+    const blocks = Math.ceil(rows / blockRows);
+    const dh = engine.empty(x.shape, dtype);
+    const dx = drops ? engine.empty(x.shape, dtype) : null;
+    const parts = engine.empty(affine ? [blocks, 2, length] : [4]);
+    engine.run(backwardKernel.of(length), {
+      // Where dropout is off, what is bound in the place of dx is not written.
+      bind: [residual ? h : x, gamma, moments, dy, earlier ?? dy, dh, dx ?? engine.empty([4], dtype), parts],
+      params: { ...shared, blockRows },
+      grid: blocks,
+      dtype,
+      constants: { BLOCK: mostRows, HAS_EARLIER: earlier !== null, DROPOUT: drops, AFFINE: affine },
+    });
     let dGamma: Tensor | null = null;
     let dBeta: Tensor | null = null;
-    if (needs[1] || needs[2]) {
-      // Few enough blocks that adding them up costs little, enough to keep a GPU busy.
-      const rowsPerBlock = Math.max(8, Math.ceil(rows / 512));
-      const blocks = Math.ceil(rows / rowsPerBlock);
-      const partGamma = engine.empty([blocks, length]);
-      const partBeta = engine.empty([blocks, length]);
+    if (affine) {
+      dGamma = engine.empty([length], dtype);
+      dBeta = engine.empty([length], dtype);
       engine.run(affineKernel.of(length), {
-        bind: [...h, moments, dy, partGamma, partBeta],
-        params: { rows, length: items, rowsPerBlock, blocks },
-        grid: Math.ceil((blocks * items) / 32),
+        bind: [parts, dGamma, dBeta],
+        params: { length: items, blocks },
+        grid: 2 * items,
         dtype,
-        constants,
       });
-      if (needs[1]) dGamma = sumLeading(partGamma, length, dtype);
-      if (needs[2]) dBeta = sumLeading(partBeta, length, dtype);
     }
-    return [dx, dGamma, dBeta, dx];
+    return [dx ?? dh, dGamma, dBeta, dh];
   });
 }

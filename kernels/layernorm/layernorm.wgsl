@@ -1,31 +1,29 @@
-// y = gamma (h - mean) / sqrt(variance + eps) + beta along each row, h = x + residual (Ba, Kiros and Hinton, "Layer
-// normalization", 2016). Mean and variance come from one read by Welford's running update in every lane, joined after
-// Chan et al. (1979), which does not cancel as a difference of squares would. One workgroup of LANES invocations a row.
-// Host side: layernorm.ts. Constants: HAS_RESIDUAL.
+// y = gamma (h - mean) / sqrt(variance + eps) + beta along each row, h = dropout(x) + residual (Ba, Kiros and Hinton,
+// "Layer normalization", 2016). Mean and variance come from one read by Welford's running update in every lane, joined
+// after Chan et al. (1979), which does not cancel as a difference of squares would. One workgroup of LANES invocations a
+// row. Host side: layernorm.ts. Constants: HAS_RESIDUAL, without which h is x and not written; DROPOUT.
 
 struct Params {
   rows: u32,
   // Items (of WIDTH elements) of a row.
   length: u32,
   eps: f32,
+  key: u32,
+  stream: u32,
+  probability: f32,
+  // 1 / (1 - probability)
+  keptScale: f32,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<In>;
 @group(0) @binding(1) var<storage, read> residual: array<In>;
 @group(0) @binding(2) var<storage, read> gamma: array<In>;
 @group(0) @binding(3) var<storage, read> beta: array<In>;
-@group(0) @binding(4) var<storage, read_write> y: array<Out>;
+@group(0) @binding(4) var<storage, read_write> h: array<Out>;
+@group(0) @binding(5) var<storage, read_write> y: array<Out>;
 // Mean and 1 / sqrt(variance + eps) of each row.
-@group(0) @binding(5) var<storage, read_write> moments: array<vec2f>;
+@group(0) @binding(6) var<storage, read_write> moments: array<vec2f>;
 @group(1) @binding(0) var<uniform> params: Params;
-
-fn load(at: u32) -> Wide {
-  var value = Wide(x[at]);
-  if (HAS_RESIDUAL) {
-    value += Wide(residual[at]);
-  }
-  return value;
-}
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
@@ -39,7 +37,16 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   var squares = Wide(0.0);
   var count = 0.0;
   for (var i = id; i < params.length; i += LANES) {
-    let value = load(base + i);
+    var value = Wide(x[base + i]);
+    if (DROPOUT) {
+      value = select(Wide(0.0), value * params.keptScale, kept(base + i));
+    }
+    if (HAS_RESIDUAL) {
+      value += Wide(residual[base + i]);
+      // What is stored is what is normalised, also where storing rounds.
+      h[base + i] = Out(value);
+      value = Wide(Out(value));
+    }
     count += 1.0;
     let step = value - means;
     means += step / count;
@@ -54,7 +61,12 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     moments[row] = vec2f(mean, deviation);
   }
   for (var i = id; i < params.length; i += LANES) {
-    let normal = (load(base + i) - mean) * deviation;
-    y[base + i] = Out(normal * Wide(gamma[i]) + Wide(beta[i]));
+    var value: Wide;
+    if (HAS_RESIDUAL) {
+      value = Wide(h[base + i]);
+    } else {
+      value = Wide(x[base + i]);
+    }
+    y[base + i] = Out((value - mean) * deviation * Wide(gamma[i]) + Wide(beta[i]));
   }
 }

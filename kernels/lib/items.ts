@@ -2,6 +2,7 @@
 // and the grid of the elementwise kernels. A vec4 load costs a driver half as much per float as scalar loads
 // (measured on llvmpipe: a copy of 16 MB takes 6.6 ms instead of 12), and the last vec4 may reach into a buffer's padding.
 import { type Tensor, TensorError } from "../../engine/index.ts";
+import randomSource from "../../engine/random.wgsl?raw";
 
 /** A type in WGSL: the tensor's own, or f32 for partial results. */
 export type Stored = "Scalar" | "f32";
@@ -20,6 +21,27 @@ alias Result = ${output};
 const WIDTH = ${width}u;
 fn total(value: Wide) -> f32 { return ${total}; }
 fn largest(value: Wide) -> f32 { return ${width === 4 ? "max(max(value.x, value.y), max(value.z, value.w))" : "value"}; }`;
+}
+
+/**
+ * WGSL for dropout on items: `kept(at)` says which elements of item `at` stay, as `uniform` of engine/random.ts draws
+ * them. The kernel's parameters have `key`, `stream` and `probability`.
+ */
+export function randomItems(width: 1 | 4): string[] {
+  const draw = (index: string) => `uniformAt(params.key, params.stream, ${index}) >= params.probability`;
+  const each = [0, 1, 2, 3].map((c) => draw(`at * 4u + ${c}u`)).join(", ");
+  return [
+    randomSource,
+    width === 4
+      ? `fn kept(at: u32) -> vec4<bool> { return vec4<bool>(${each}); }`
+      : `fn kept(at: u32) -> bool { return ${draw("at")}; }`,
+  ];
+}
+
+/** WGSL for the sum of an item over the lanes, to stand behind `rowLanes`. */
+export function laneSums(width: 1 | 4): string {
+  const each = ["x", "y", "z", "w"].map((c) => `laneSum(value.${c})`).join(", ");
+  return `fn laneSums(value: Wide) -> Wide { return ${width === 4 ? `Wide(${each})` : "laneSum(value)"}; }`;
 }
 
 /** vec4s of a tensor, the last one perhaps partly filled. */
@@ -52,10 +74,10 @@ export function rowsOf(name: string, tensor: Tensor): { rows: number; length: nu
 }
 
 /** The same kernel for vec4s, where row lengths are multiples of 4, and for scalars: chosen by the row length. */
-export function byWidth<K>(make: (suffix: string, include: string) => K): {
+export function byWidth<K>(make: (suffix: string, include: string, width: 1 | 4) => K): {
   of(length: number): K;
   all: K[];
 } {
-  const all = [make("", items(4)), make("-odd", items(1))];
+  const all = [make("", items(4), 4), make("-odd", items(1), 1)];
   return { of: (length) => all[length % 4 === 0 ? 0 : 1]!, all };
 }

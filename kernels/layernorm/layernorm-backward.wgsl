@@ -1,0 +1,82 @@
+// All gradients of layernorm in one pass. With n = (h - mean) / deviation and g = dy gamma along each row,
+// dh = (g - mean(g) - n mean(g n)) / deviation, and dropout hands it on to x; gamma's and beta's gradients, the sums of
+// dy n and dy over all rows, come as partial sums of a workgroup's BLOCK rows and are added up by layernorm-affine.wgsl.
+// A workgroup first finds the means of its rows; then each lane walks down its columns, with the partial sums in
+// registers. Host side: layernorm.ts. Constants: BLOCK, HAS_EARLIER, DROPOUT, AFFINE.
+
+struct Params {
+  rows: u32,
+  // Items (of WIDTH elements) of a row.
+  length: u32,
+  // Rows of a workgroup, BLOCK at most.
+  blockRows: u32,
+  key: u32,
+  stream: u32,
+  probability: f32,
+  // 1 / (1 - probability)
+  keptScale: f32,
+}
+
+@group(0) @binding(0) var<storage, read> h: array<In>;
+@group(0) @binding(1) var<storage, read> gamma: array<In>;
+@group(0) @binding(2) var<storage, read> moments: array<vec2f>;
+@group(0) @binding(3) var<storage, read> dy: array<In>;
+// A gradient that h has already, to be added.
+@group(0) @binding(4) var<storage, read> earlier: array<In>;
+@group(0) @binding(5) var<storage, read_write> dh: array<Out>;
+@group(0) @binding(6) var<storage, read_write> dx: array<Out>;
+// For each workgroup a row of sums for gamma, then one for beta.
+@group(0) @binding(7) var<storage, read_write> parts: array<Wide>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+// Of each row mean, 1 / deviation, mean(g) and mean(g n); every lane has a copy of its own, which spares a barrier.
+var<workgroup> terms: array<vec4f, BLOCK * LANES>;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
+  lane = id;
+  let block = wg.y * GRID_X + wg.x;
+  let first = block * params.blockRows;
+  if (first >= params.rows) {
+    return;
+  }
+  let count = min(params.blockRows, params.rows - first);
+  let n = f32(params.length * WIDTH);
+  for (var r = 0u; r < count; r++) {
+    let base = (first + r) * params.length;
+    let moment = moments[first + r];
+    var sums = Wide(0.0);
+    var products = Wide(0.0);
+    for (var i = id; i < params.length; i += LANES) {
+      let g = Wide(dy[base + i]) * Wide(gamma[i]);
+      sums += g;
+      products += g * ((Wide(h[base + i]) - moment.x) * moment.y);
+    }
+    terms[r * LANES + id] = vec4f(moment, laneSum(total(sums)) / n, laneSum(total(products)) / n);
+  }
+  for (var i = id; i < params.length; i += LANES) {
+    let factor = Wide(gamma[i]);
+    var forGamma = Wide(0.0);
+    var forBeta = Wide(0.0);
+    for (var r = 0u; r < count; r++) {
+      let at = (first + r) * params.length + i;
+      let term = terms[r * LANES + id];
+      let incoming = Wide(dy[at]);
+      let normal = (Wide(h[at]) - term.x) * term.y;
+      var gradient = (incoming * factor - term.z - normal * term.w) * term.y;
+      if (HAS_EARLIER) {
+        gradient += Wide(earlier[at]);
+      }
+      dh[at] = Out(gradient);
+      if (DROPOUT) {
+        dx[at] = Out(select(Wide(0.0), gradient * params.keptScale, kept(at)));
+      }
+      forGamma += incoming * normal;
+      forBeta += incoming;
+    }
+    if (AFFINE) {
+      parts[2u * block * params.length + i] = forGamma;
+      parts[(2u * block + 1u) * params.length + i] = forBeta;
+    }
+  }
+}
