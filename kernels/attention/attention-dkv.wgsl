@@ -1,5 +1,5 @@
 // The gradients of attention to K and V without atomics: attention-dq.wgsl with the roles exchanged. A workgroup has
-// LANES * OWN keys of one head, and queries pass by: dK = scale dSᵀ Q, dV = Pᵀ dY, summed in a fixed order over the batch
+// WORKERS * OWN keys of one head, and queries pass by: dK = scale dSᵀ Q, dV = Pᵀ dY, summed in a fixed order over the batch
 // rows that attend to this row of `kv`. The result has the layout of `kv`. Host side: attention.ts.
 // Constants: HEAD, OWN, DROPOUT.
 
@@ -58,14 +58,14 @@ fn load(which: u32, at: u32) -> vec4f {
   return vec4f(kv[at]);
 }
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKERS)
 fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
   let tile = wg.y * GRID_X + wg.x;
   if (tile >= params.allTiles) {
     return;
   }
   let lane = lanes.index;
-  let row0 = tile % params.tiles * LANES * OWN + lane;
+  let row0 = tile % params.tiles * WORKERS * OWN + lane;
   let head = tile / params.tiles % params.heads;
   let kvRow = tile / params.tiles / params.heads;
   let tokens0 = Operand(kvRow * params.keys * params.kvStride + head * QUADS, params.kvStride, params.keys);
@@ -82,7 +82,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
   var keySums: array<Row, OWN>;
   var valueSums: array<Row, OWN>;
   for (var i = 0u; i < OWN; i++) {
-    let at = tokenAt(tokens0, row0 + i * LANES);
+    let at = tokenAt(tokens0, row0 + i * WORKERS);
     key[i] = ownRow(KEYS_AND_VALUES, at + params.kOffset, params.scale);
     value[i] = ownRow(KEYS_AND_VALUES, at + params.vOffset, 1.0);
   }
@@ -96,7 +96,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
     let outputs = Operand(b * params.queries * yStride + head * QUADS, yStride, params.queries);
     var visible: array<bool, OWN>;
     for (var i = 0u; i < OWN; i++) {
-      visible[i] = attended(b, row0 + i * LANES);
+      visible[i] = attended(b, row0 + i * WORKERS);
     }
     for (var query0 = 0u; query0 < params.queries; query0 += BLOCK) {
       stage(QUERIES, queries, query0, lane);
@@ -107,7 +107,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
         let statistic = statistics[group * params.queries + query0 + j];
         for (var i = 0u; i < OWN; i++) {
           let p = select(0.0, exp2(product(&key[i], &query) - statistic.x), visible[i]);
-          let factor = dropoutFactor((group * params.queries + query0 + j) * params.keys + row0 + i * LANES);
+          let factor = dropoutFactor((group * params.queries + query0 + j) * params.keys + row0 + i * WORKERS);
           let ds = p * (product(&value[i], &incoming) * factor - statistic.y);
           addScaled(&keySums[i], ds, &query);
           addScaled(&valueSums[i], p * factor, &incoming);
@@ -117,7 +117,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
   }
 
   for (var i = 0u; i < OWN; i++) {
-    let row = row0 + i * LANES;
+    let row = row0 + i * WORKERS;
     if (row < params.keys) {
       let at = tokenAt(tokens0, row);
       for (var d = 0u; d < params.quads; d++) {

@@ -1,6 +1,6 @@
 // The gradient of attention to Q without atomics (Dao, "FlashAttention-2", 2023): the probabilities P are computed again
 // from the saved log-sum-exp, dS = P (dP - delta) with dP = dY Vᵀ and dQ = scale dS K. delta = rowsum(dY * Y), which
-// equals the sum over keys of P * dP, is computed first and left to attention-dkv.wgsl. A workgroup has LANES * OWN
+// equals the sum over keys of P * dP, is computed first and left to attention-dkv.wgsl. A workgroup has WORKERS * OWN
 // queries of one head, and keys pass by. The result has the layout of `q`, so it goes straight into the columns of a
 // fused projection's gradient. Host side: attention.ts. Constants: HEAD, OWN, DROPOUT.
 
@@ -58,14 +58,14 @@ fn load(which: u32, at: u32) -> vec4f {
   return vec4f(kv[at]);
 }
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKERS)
 fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
   let tile = wg.y * GRID_X + wg.x;
   if (tile >= params.allTiles) {
     return;
   }
   let lane = lanes.index;
-  let row0 = tile % params.tiles * LANES * OWN + lane;
+  let row0 = tile % params.tiles * WORKERS * OWN + lane;
   let group = tile / params.tiles;
   let head = group % params.heads;
   let b = group / params.heads;
@@ -86,7 +86,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
   var lse: array<f32, OWN>;
   var delta: array<f32, OWN>;
   for (var i = 0u; i < OWN; i++) {
-    let row = min(row0 + i * LANES, params.queries - 1u);
+    let row = min(row0 + i * WORKERS, params.queries - 1u);
     query[i] = ownRow(QUERIES, tokenAt(queries, row), params.scale);
     let at = tokenAt(outputs, row);
     incoming[i] = ownRow(OUTPUTS, at, 1.0);
@@ -104,7 +104,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
       let visible = attended(b, key0 + j);
       for (var i = 0u; i < OWN; i++) {
         let p = select(0.0, exp2(product(&query[i], &key) - lse[i]), visible);
-        let at = (group * params.queries + row0 + i * LANES) * params.keys + key0 + j;
+        let at = (group * params.queries + row0 + i * WORKERS) * params.keys + key0 + j;
         let ds = p * (product(&incoming[i], &value) * dropoutFactor(at) - delta[i]);
         addScaled(&sums[i], ds, &key);
       }
@@ -112,7 +112,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
   }
 
   for (var i = 0u; i < OWN; i++) {
-    let row = row0 + i * LANES;
+    let row = row0 + i * WORKERS;
     if (row < params.queries) {
       let at = tokenAt(queries, row);
       for (var d = 0u; d < params.quads; d++) {

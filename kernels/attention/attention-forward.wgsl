@@ -1,5 +1,5 @@
 // softmax(scale Q Kᵀ + mask) V with an online softmax, so that the scores never reach memory: Milakov and Gimelshein,
-// "Online normalizer calculation for softmax" (2018), and Dao et al., "FlashAttention" (2022). A workgroup has LANES *
+// "Online normalizer calculation for softmax" (2018), and Dao et al., "FlashAttention" (2022). A workgroup has WORKERS *
 // OWN queries of one head; keys pass in blocks, whose scores stay in registers until the block's maximum is known.
 // Host side: attention.ts. Constants: HEAD, OWN, DROPOUT.
 
@@ -50,14 +50,14 @@ fn load(which: u32, at: u32) -> vec4f {
   return vec4f(kv[at]);
 }
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKERS)
 fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
   let tile = wg.y * GRID_X + wg.x;
   if (tile >= params.allTiles) {
     return;
   }
   let lane = lanes.index;
-  let row0 = tile % params.tiles * LANES * OWN + lane;
+  let row0 = tile % params.tiles * WORKERS * OWN + lane;
   let group = tile / params.tiles;
   let head = group % params.heads;
   let b = group / params.heads;
@@ -75,7 +75,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
   var top: array<f32, OWN>;
   var total: array<f32, OWN>;
   for (var i = 0u; i < OWN; i++) {
-    query[i] = ownRow(QUERIES, tokenAt(queries, row0 + i * LANES), params.scale);
+    query[i] = ownRow(QUERIES, tokenAt(queries, row0 + i * WORKERS), params.scale);
     top[i] = LOWEST;
   }
   for (var key0 = 0u; key0 < params.keys; key0 += BLOCK) {
@@ -115,14 +115,14 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
         // A key that nobody may see has the lowest score also where all have it.
         let p = select(0.0, exp2(score - top[i]), score > LOWEST);
         total[i] += p;
-        let at = (group * params.queries + row0 + i * LANES) * params.keys + key0 + j;
+        let at = (group * params.queries + row0 + i * WORKERS) * params.keys + key0 + j;
         addScaled(&sums[i], p * dropoutFactor(at), &value);
       }
     }
   }
 
   for (var i = 0u; i < OWN; i++) {
-    let row = row0 + i * LANES;
+    let row = row0 + i * WORKERS;
     if (row < params.queries) {
       // Where no key is visible the result is zero.
       let inverse = select(0.0, 1.0 / total[i], total[i] > 0.0);

@@ -20,7 +20,13 @@ import passShared from "./pass-shared.wgsl?raw";
 import passSubgroup from "./pass-subgroup.wgsl?raw";
 import rowsSource from "./rows.wgsl?raw";
 
-const includes = [randomSource, rowsSource, { subgroups: passSubgroup, shared: passShared }];
+/** How a row reaches all invocations of a workgroup: by shuffles within one subgroup, or through workgroup memory. */
+type Variant = "subgroup" | "shared";
+
+const passes = { subgroup: { subgroups: passSubgroup, shared: "" }, shared: passShared };
+
+const includesOf = (variant: Variant) => [randomSource, rowsSource, passes[variant]];
+const suffixes = { subgroup: "", shared: "-shared" };
 
 /** Parameters that all kernels begin with. */
 const commonTypes = {
@@ -53,44 +59,46 @@ const products =
   ({ params, constants }: Launch<typeof commonTypes>) =>
     products * 2 * params.batch * params.heads * params.queries * params.keys * Number(constants.HEAD);
 
-/** softmax(Q Kᵀ) V and, where gradients are needed, the log-sum-exp of each query's scores. */
-export const attentionForward = defineKernel({
-  name: "attention",
-  source: forwardSource,
-  includes,
-  bindings: ["q", "kv", "mask", "source", "+statistics", "+y"],
-  params: { ...commonTypes, save: "u32" },
-  flops: products(2),
-  bytes: writesPart("statistics", (launch) => elements(launch, "statistics") / 2),
+/** The three kernels in one variant. */
+const kernelsOf = (variant: Variant) => ({
+  /** softmax(Q Kᵀ) V and, where gradients are needed, the log-sum-exp of each query's scores. */
+  forward: defineKernel({
+    name: `attention${suffixes[variant]}`,
+    source: forwardSource,
+    includes: includesOf(variant),
+    bindings: ["q", "kv", "mask", "source", "+statistics", "+y"],
+    params: { ...commonTypes, save: "u32" },
+    flops: products(2),
+    bytes: writesPart("statistics", (launch) => elements(launch, "statistics") / 2),
+  }),
+  /** dQ, and the row sums of dY * Y that dK and dV need as well. */
+  dq: defineKernel({
+    name: `attention-dq${suffixes[variant]}`,
+    source: queryGradientSource,
+    includes: includesOf(variant),
+    bindings: ["q", "kv", "y", "dy", "mask", "source", "+statistics", "+gradient"],
+    params: { ...commonTypes, gradientScale: "f32" },
+    flops: (launch) => products(3)(launch) + 2 * elements(launch, "dy"),
+    bytes: writesPart("gradient", (launch) => elements(launch, "dy")),
+  }),
+  dkv: defineKernel({
+    name: `attention-dkv${suffixes[variant]}`,
+    source: keyGradientSource,
+    includes: includesOf(variant),
+    bindings: ["q", "kv", "dy", "mask", "source", "statistics", "+gradient"],
+    params: { ...commonTypes, kvRows: "u32", gradientScale: "f32" },
+    flops: products(4),
+    bytes: writesPart(
+      "gradient",
+      ({ params, constants }) => 2 * params.kvRows * params.keys * params.heads * Number(constants.HEAD),
+    ),
+  }),
 });
 
-/** dQ, and the row sums of dY * Y that dK and dV need as well. */
-export const attentionQueryGradient = defineKernel({
-  name: "attention-dq",
-  source: queryGradientSource,
-  includes,
-  bindings: ["q", "kv", "y", "dy", "mask", "source", "+statistics", "+gradient"],
-  params: { ...commonTypes, gradientScale: "f32" },
-  flops: (launch) => products(3)(launch) + 2 * elements(launch, "dy"),
-  bytes: writesPart("gradient", (launch) => elements(launch, "dy")),
-});
-
-/** dK and dV. */
-export const attentionKeyGradient = defineKernel({
-  name: "attention-dkv",
-  source: keyGradientSource,
-  includes,
-  bindings: ["q", "kv", "dy", "mask", "source", "statistics", "+gradient"],
-  params: { ...commonTypes, kvRows: "u32", gradientScale: "f32" },
-  flops: products(4),
-  bytes: writesPart(
-    "gradient",
-    ({ params, constants }) => 2 * params.kvRows * params.keys * params.heads * Number(constants.HEAD),
-  ),
-});
+const families = { subgroup: kernelsOf("subgroup"), shared: kernelsOf("shared") };
 
 /** Every kernel of this file. */
-export const attentionKernels = [attentionForward, attentionQueryGradient, attentionKeyGradient];
+export const attentionKernels = Object.values(families).flatMap((family) => Object.values(family));
 
 export interface AttentionOptions {
   heads: number;
@@ -125,6 +133,7 @@ interface Problem {
   source: Tensor | null;
   dropout: AttentionOptions["dropout"];
   scale: number;
+  variant: Variant;
 }
 
 /**
@@ -234,7 +243,7 @@ function threeExtents(op: string, tensor: Tensor, name: string): [number, number
 function pose(
   op: string,
   options: AttentionOptions,
-  sizes: Omit<Problem, "heads" | "headSize" | "mask" | "dropout" | "scale"> & { width: number },
+  sizes: Omit<Problem, "heads" | "headSize" | "mask" | "dropout" | "scale" | "variant"> & { width: number },
 ): Problem {
   const { heads, mask = null, dropout = null } = options;
   const { width, ...rest } = sizes;
@@ -250,22 +259,64 @@ function pose(
     throw new TensorError(`${op}: the dropout probability ${dropout.probability} is not in [0, 1).`);
   }
   const active = dropout && dropout.probability > 0 ? dropout : null;
-  return { ...rest, heads, headSize, mask, dropout: active, scale: options.scale ?? 1 / Math.sqrt(headSize) };
+  const scale = options.scale ?? 1 / Math.sqrt(headSize);
+  const problem = { ...rest, heads, headSize, mask, dropout: active, scale };
+  return { ...problem, variant: choose(problem) };
+}
+
+/** Which variant runs. */
+function choose(problem: Omit<Problem, "variant">): Variant {
+  const { q, kv, batch, kvRows, queries, keys, heads, headSize } = problem;
+  const { engine } = q;
+  const { subgroups, count } = engine.lanes;
+  // Narrow subgroups are a CPU's vectors, where a row goes from lane to lane for nothing; on a GPU, shuffles are dear
+  // beside reading one address of workgroup memory.
+  const variants: readonly Variant[] = !subgroups
+    ? ["shared"]
+    : count <= 8
+      ? ["subgroup", "shared"]
+      : ["shared", "subgroup"];
+  const self = q === kv;
+  return engine.choose({
+    key: `attention ${q.dtype} ${self ? "self" : "cross"} ${batch}x${heads}x${queries}x${keys}x${headSize}`,
+    kernels: attentionKernels,
+    variants,
+    inputs: (self ? [q] : [q, kv]).map(({ shape, dtype }) => ({ shape, dtype })),
+    run: (variant, inputs) => {
+      const [queries, tokens] = [inputs[0]!, inputs.at(-1)!];
+      const rows = Array.from({ length: batch }, (_, b) => b % kvRows);
+      const source = kvRows === batch ? null : sourceTensor(engine, Uint32Array.from(rows), batch, kvRows);
+      const trial = { ...problem, q: queries, kv: tokens, mask: null, source, variant };
+      const [y, statistics] = forward(engine, trial, true);
+      const dq = engine.empty(queries.shape, queries.dtype);
+      const dkv = self ? dq : engine.empty(tokens.shape, tokens.dtype);
+      backward(engine, trial, { y, dy: y, statistics: statistics!, dq, dkv });
+    },
+  });
 }
 
 /** Tokens that pass by between two looks at the maximum, or are copied to workgroup memory at once. */
 const block = 8;
 
-/** How many of `rows` rows a lane owns: one where that is enough for a workgroup or two would not fit in registers. */
-function ownedRows(engine: Engine, rows: number, headSize: number): number {
-  return rows > engine.lanes.count && headSize <= 64 ? 2 : 1;
+/**
+ * How a variant covers `rows` rows: invocations of a workgroup, and the rows that each owns, one where that is enough for
+ * a workgroup or where two would not fit in registers.
+ */
+function cover(
+  engine: Engine,
+  { variant, headSize }: Problem,
+  rows: number,
+): { workers: number; own: number } {
+  const workers = variant === "subgroup" ? engine.lanes.count : rows > 64 ? 128 : 32;
+  const double = rows > workers && headSize <= (variant === "subgroup" ? 64 : 32);
+  return { workers, own: double ? 2 : 1 };
 }
 
 /** What all kernels are told; they count in quads of four elements. */
 function commonRun(engine: Engine, problem: Problem, rows: number, groups: number) {
   const { batch, heads, headSize, queries, keys, dropout } = problem;
-  const own = ownedRows(engine, rows, headSize);
-  const tiles = Math.ceil(rows / (engine.lanes.count * own));
+  const { workers, own } = cover(engine, problem, rows);
+  const tiles = Math.ceil(rows / (workers * own));
   const params = {
     ...{ batch, heads, queries, keys, tiles },
     allTiles: tiles * groups * heads,
@@ -286,17 +337,17 @@ function commonRun(engine: Engine, problem: Problem, rows: number, groups: numbe
     params,
     grid: params.allTiles,
     dtype: problem.q.dtype,
-    constants: { HEAD: headSize, OWN: own, BLOCK: block, DROPOUT: !!dropout },
+    constants: { HEAD: headSize, WORKERS: workers, OWN: own, BLOCK: block, DROPOUT: !!dropout },
   };
 }
 
 /** The result and, with `save`, the queries' statistics f32 [B, H, Tq, 2]: see attention-forward.wgsl. */
 function forward(engine: Engine, problem: Problem, save: boolean): [Tensor, Tensor | null] {
-  const { q, kv, mask, source, batch, queries, heads, headSize } = problem;
+  const { q, kv, mask, source, batch, queries, heads, headSize, variant } = problem;
   const y = engine.empty([batch, queries, heads * headSize], q.dtype);
   const statistics = engine.empty(save ? [batch, heads, queries, 2] : [2]);
   const run = commonRun(engine, problem, queries, batch);
-  engine.run(attentionForward, {
+  engine.run(families[variant].forward, {
     ...run,
     bind: [q, kv, mask ?? q, source ?? q, statistics, y],
     params: { ...run.params, save: save ? 1 : 0 },
@@ -318,17 +369,17 @@ interface BackwardTensors {
 
 /** Fills `dq` and `dkv`. */
 function backward(engine: Engine, problem: Problem, tensors: BackwardTensors): void {
-  const { q, kv, mask, source, batch, kvRows, queries, keys, scale } = problem;
+  const { q, kv, mask, source, batch, kvRows, queries, keys, scale, variant } = problem;
   const { y, dy, statistics, dq, dkv } = tensors;
   const queryRun = commonRun(engine, problem, queries, batch);
-  engine.run(attentionQueryGradient, {
+  engine.run(families[variant].dq, {
     ...queryRun,
     bind: [q, kv, y, dy, mask ?? q, source ?? q, statistics, dq],
     params: { ...queryRun.params, gradientScale: scale },
   });
   if (!dkv) return;
   const keyRun = commonRun(engine, problem, keys, kvRows);
-  engine.run(attentionKeyGradient, {
+  engine.run(families[variant].dkv, {
     ...keyRun,
     bind: [q, kv, dy, mask ?? q, source ?? q, statistics, dkv],
     params: { ...keyRun.params, kvRows, gradientScale: scale },

@@ -11,7 +11,7 @@ var<workgroup> tokens: array<vec4f, 2u * BLOCK * QUADS>;
 
 fn stage(which: u32, operand: Operand, first: u32, lane: u32) {
   workgroupBarrier();
-  for (var i = lane; i < BLOCK * QUADS; i += LANES) {
+  for (var i = lane; i < BLOCK * QUADS; i += WORKERS) {
     tokens[which % 2u * BLOCK * QUADS + i] = load(which, tokenAt(operand, first + i / QUADS) + i % QUADS);
   }
   workgroupBarrier();

@@ -2,7 +2,7 @@
 // dh = (g - mean(g) - n mean(g n)) / deviation, and dropout hands it on to x; gamma's and beta's gradients, the sums of
 // dy n and dy over all rows, come as partial sums of a workgroup's BLOCK rows and are added up by layernorm-affine.wgsl.
 // A workgroup first finds the means of its rows; then each lane walks down its columns, with the partial sums in
-// registers. Host side: layernorm.ts. Constants: BLOCK, HAS_EARLIER, DROPOUT, AFFINE.
+// registers. Host side: layernorm.ts. Constants: BLOCK, DROPOUT.
 
 struct Params {
   rows: u32,
@@ -10,6 +10,9 @@ struct Params {
   length: u32,
   // Rows of a workgroup, BLOCK at most.
   blockRows: u32,
+  // Flags. They are no constants, as each pipeline takes its time to compile.
+  hasEarlier: u32,
+  affine: u32,
   key: u32,
   stream: u32,
   probability: f32,
@@ -64,7 +67,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
       let incoming = Wide(dy[at]);
       let normal = (Wide(h[at]) - term.x) * term.y;
       var gradient = (incoming * factor - term.z - normal * term.w) * term.y;
-      if (HAS_EARLIER) {
+      if (params.hasEarlier != 0u) {
         gradient += Wide(earlier[at]);
       }
       dh[at] = Out(gradient);
@@ -74,7 +77,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
       forGamma += incoming * normal;
       forBeta += incoming;
     }
-    if (AFFINE) {
+    if (params.affine != 0u) {
       parts[2u * block * params.length + i] = forGamma;
       parts[(2u * block + 1u) * params.length + i] = forBeta;
     }

@@ -26,8 +26,18 @@ const backwardKernel = byWidth((suffix, include, width) =>
     source: backwardSource,
     includes: [include, ...randomItems(width), rowLanes],
     bindings: ["h", "gamma", "moments", "dy", "earlier", "+dh", "+dx", "+parts"],
-    params: { rows: "u32", length: "u32", blockRows: "u32", ...dropoutTypes },
-    flops: perElement("h", 13, { HAS_EARLIER: 1, DROPOUT: 1, AFFINE: 3 }),
+    params: {
+      rows: "u32",
+      length: "u32",
+      blockRows: "u32",
+      hasEarlier: "u32",
+      affine: "u32",
+      ...dropoutTypes,
+    },
+    flops: (launch) => {
+      const { hasEarlier, affine } = launch.params;
+      return perElement("h", 13 + hasEarlier + 3 * affine, { DROPOUT: 1 })(launch);
+    },
   }),
 );
 const affineKernel = byWidth((suffix, include, width) =>
@@ -105,10 +115,10 @@ export function layernorm(x: Tensor, gamma: Tensor, beta: Tensor, options: Layer
     engine.run(backwardKernel.of(length), {
       // Where dropout is off, what is bound in the place of dx is not written.
       bind: [residual ? h : x, gamma, moments, dy, earlier ?? dy, dh, dx ?? engine.empty([4], dtype), parts],
-      params: { ...shared, blockRows },
+      params: { ...shared, blockRows, hasEarlier: earlier ? 1 : 0, affine: affine ? 1 : 0 },
       grid: blocks,
       dtype,
-      constants: { BLOCK: mostRows, HAS_EARLIER: earlier !== null, DROPOUT: drops, AFFINE: affine },
+      constants: { BLOCK: mostRows, DROPOUT: drops },
     });
     let dGamma: Tensor | null = null;
     let dBeta: Tensor | null = null;

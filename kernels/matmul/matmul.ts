@@ -92,10 +92,10 @@ export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): 
   const inputs = [x, weight, ...(bias ? [bias] : []), ...(residual ? [residual] : [])];
   const keepPre = gelu && inputs.some(tracked);
   const { y, pre } = layer(x, { weight, bias }, { gelu, residual, keepPre });
-  return x.engine.record("linear", y, inputs, (dy, needs) => {
+  return x.engine.record("linear", y, inputs, (dy, needs, earlier) => {
     const dPre = pre ? multiplyByGeluSlope(dy, pre) : dy;
     const wanted = { x: needs[0]!, weight: needs[1]!, bias: bias !== null && needs[2]! };
-    const grads = layerGradients(dPre, x, weight, wanted);
+    const grads = layerGradients(dPre, x, weight, wanted, { earlier: earlier(0) });
     return [grads.x, grads.weight, ...(bias ? [grads.bias] : []), ...(residual ? [dy] : [])];
   });
 }
@@ -123,19 +123,22 @@ function layer(
 
 /**
  * The gradients of x Wᵀ + bias from that of its result: dX = dY W, times gelu'(`slopeAt`) where the input is gelu of
- * that; dW = dYᵀ X; and the bias's, the sums of dY's columns, which the product for dW reads anyway.
+ * that, plus what came `earlier`; dW = dYᵀ X; and the bias's, the sums of dY's columns, which the product for dW reads
+ * anyway.
  */
 function layerGradients(
   dy: Tensor,
   x: Tensor,
   weight: Tensor,
   wanted: { x: boolean; weight: boolean; bias: boolean },
-  slopeAt: Tensor | null = null,
+  options: { slopeAt?: Tensor | null; earlier?: Tensor | null },
 ): { x: Tensor | null; weight: Tensor | null; bias: Tensor | null } {
   const { engine } = x;
   const [n, k] = [weight.shape[0]!, weight.shape[1]!];
   const m = x.size / k;
-  const dx = () => multiply(engine, dy, weight, { m, n: k, k: n, batch: 1, slopeAt, shape: x.shape }).y;
+  const { slopeAt = null, earlier: residual = null } = options;
+  const dx = () =>
+    multiply(engine, dy, weight, { m, n: k, k: n, batch: 1, slopeAt, residual, shape: x.shape }).y;
   const sizes = { m: n, n: k, k: m, batch: 1, transposeA: true, shape: weight.shape };
   const dW = wanted.weight ? multiply(engine, dy, x, { ...sizes, sums: wanted.bias }) : null;
   return {
@@ -166,17 +169,21 @@ export function feedForward(
   const inputs = [x, first.weight, first.bias, second.weight, second.bias, ...(residual ? [residual] : [])];
   const { y: hidden, pre } = layer(x, first, { gelu: true, keepPre: inputs.some(tracked) });
   const { y } = layer(hidden, second, { residual });
-  return x.engine.record("feedForward", y, inputs, (dy, needs) => {
+  return x.engine.record("feedForward", y, inputs, (dy, needs, earlier) => {
     const outer = layerGradients(
       dy,
       hidden,
       second.weight,
       { x: needs[0]! || needs[1]! || needs[2]!, weight: needs[3]!, bias: needs[4]! },
-      pre,
+      { slopeAt: pre },
     );
+    const wanted = { x: needs[0]!, weight: needs[1]!, bias: needs[2]! };
+    // Where the input is the residual as well, its gradient is one sum.
+    const same = residual === x;
     const inner = outer.x
-      ? layerGradients(outer.x, x, first.weight, { x: needs[0]!, weight: needs[1]!, bias: needs[2]! })
+      ? layerGradients(outer.x, x, first.weight, wanted, { earlier: same ? dy : earlier(0) })
       : { x: null, weight: null, bias: null };
-    return [inner.x, inner.weight, inner.bias, outer.weight, outer.bias, ...(residual ? [dy] : [])];
+    const rest = residual ? [same ? null : dy] : [];
+    return [inner.x, inner.weight, inner.bias, outer.weight, outer.bias, ...rest];
   });
 }
