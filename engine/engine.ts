@@ -36,6 +36,8 @@ export interface EngineOptions extends AdapterOptions {
   poison?: boolean;
   /** Run the shared-memory variants even where the adapter has subgroups. For tests and comparisons. */
   withoutSubgroups?: boolean;
+  /** Let several narrow subgroups share a row, as wide ones do. For tests and comparisons. */
+  wideRows?: boolean;
   /** Bytes of the largest buffer behind a captured step; the device's limit, unless told. */
   maxArenaBytes?: number;
   /** Keeps what `tune` measures between runs; without one it counts for this engine only. */
@@ -70,6 +72,8 @@ const usualLanes = 32;
 
 export class Engine {
   readonly lanes: Lanes;
+  /** How many groups of `lanes` a workgroup may have for one row: one where lanes are few, as those are a CPU's vectors. */
+  readonly rowGroups: number;
   /** Whether operations record how to differentiate them; see `inference`. */
   gradients = true;
   readonly pool: BufferPool;
@@ -94,6 +98,10 @@ export class Engine {
     readonly instance: GPU | null,
   ) {
     this.lanes = chooseLanes(device, adapterInfo, options);
+    const { maxComputeInvocationsPerWorkgroup } = device.limits;
+    const together =
+      this.lanes.count > 8 || options.wideRows ? Math.min(256, maxComputeInvocationsPerWorkgroup) : 0;
+    this.rowGroups = Math.max(1, Math.floor(together / this.lanes.count));
     const { vendor, architecture } = adapterInfo;
     const way = this.lanes.subgroups ? `subgroups of ${this.lanes.count}` : "shared memory";
     this.choices = new Choices(

@@ -69,7 +69,6 @@ const kernelsOf = (variant: Variant) => ({
     bindings: ["q", "kv", "mask", "source", "+statistics", "+y"],
     params: { ...commonTypes, save: "u32" },
     flops: products(2),
-    bytes: writesPart("statistics", (launch) => elements(launch, "statistics") / 2),
   }),
   /** dQ, and the row sums of dY * Y that dK and dV need as well. */
   dq: defineKernel({

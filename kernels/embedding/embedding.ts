@@ -65,6 +65,7 @@ export function embedding(table: Tensor, ids: Tensor): Tensor {
       params: { tokens: ids.size, length: items, rows, classes },
       grid: classes,
       dtype,
+      constants: { GROUPS: 1 },
     });
     return [cast(dTable, dtype)];
   });

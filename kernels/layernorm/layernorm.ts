@@ -2,7 +2,7 @@
 // the residual sum: LayerNorm(dropout(x) + residual) is one kernel forward and two backward.
 import { defineKernel, type RandomKey, type Tensor, TensorError, tracked } from "../../engine/index.ts";
 import { byWidth, laneSums, randomItems, requireFloat, rowsOf } from "../lib/items.ts";
-import { rowLanes } from "../lib/rows.ts";
+import { rowGroups, rowLanes } from "../lib/rows.ts";
 import { elements, perElement } from "../lib/work.ts";
 import forwardSource from "./layernorm.wgsl?raw";
 import affineSource from "./layernorm-affine.wgsl?raw";
@@ -100,7 +100,7 @@ export function layernorm(x: Tensor, gamma: Tensor, beta: Tensor, options: Layer
     params: { ...shared, eps },
     grid: rows,
     dtype,
-    constants: { HAS_RESIDUAL: residual !== null, DROPOUT: drops },
+    constants: { HAS_RESIDUAL: residual !== null, DROPOUT: drops, GROUPS: rowGroups(engine, items) },
   });
   if (!residual || !inputs.some(tracked)) h.dispose();
   return engine.record("layernorm", y, inputs, (dy, needs, earlierOf) => {
@@ -118,7 +118,7 @@ export function layernorm(x: Tensor, gamma: Tensor, beta: Tensor, options: Layer
       params: { ...shared, blockRows, hasEarlier: earlier ? 1 : 0, affine: affine ? 1 : 0 },
       grid: blocks,
       dtype,
-      constants: { BLOCK: mostRows, DROPOUT: drops },
+      constants: { BLOCK: mostRows, DROPOUT: drops, GROUPS: 1 },
     });
     let dGamma: Tensor | null = null;
     let dBeta: Tensor | null = null;
@@ -130,6 +130,7 @@ export function layernorm(x: Tensor, gamma: Tensor, beta: Tensor, options: Layer
         params: { length: items, blocks },
         grid: 2 * items,
         dtype,
+        constants: { GROUPS: 1 },
       });
     }
     return [dx ?? dh, dGamma, dBeta, dh];

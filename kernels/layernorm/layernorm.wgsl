@@ -1,6 +1,6 @@
 // y = gamma (h - mean) / sqrt(variance + eps) + beta along each row, h = dropout(x) + residual (Ba, Kiros and Hinton,
 // "Layer normalization", 2016). Mean and variance come from one read by Welford's running update in every lane, joined
-// after Chan et al. (1979), which does not cancel as a difference of squares would. One workgroup of LANES invocations a
+// after Chan et al. (1979), which does not cancel as a difference of squares would. One workgroup of WORKERS invocations a
 // row. Host side: layernorm.ts. Constants: HAS_RESIDUAL, without which h is x and not written; DROPOUT.
 
 struct Params {
@@ -25,7 +25,7 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> moments: array<vec2f>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKERS)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   lane = id;
   let row = wg.y * GRID_X + wg.x;
@@ -36,7 +36,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   var means = Wide(0.0);
   var squares = Wide(0.0);
   var count = 0.0;
-  for (var i = id; i < params.length; i += LANES) {
+  for (var i = id; i < params.length; i += WORKERS) {
     var value = Wide(x[base + i]);
     if (DROPOUT) {
       value = select(Wide(0.0), value * params.keptScale, kept(base + i));
@@ -60,7 +60,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   if (id == 0u) {
     moments[row] = vec2f(mean, deviation);
   }
-  for (var i = id; i < params.length; i += LANES) {
+  for (var i = id; i < params.length; i += WORKERS) {
     var value: Wide;
     if (HAS_RESIDUAL) {
       value = Wide(h[base + i]);

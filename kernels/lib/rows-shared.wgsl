@@ -1,14 +1,15 @@
-// Sums and maxima over the LANES invocations of a workgroup through shared memory, as trees; rows-subgroup.wgsl is the
+// Sums and maxima over the WORKERS invocations of a workgroup through shared memory, as trees; rows-subgroup.wgsl is the
 // same interface on subgroups. Every invocation must call them, in uniform control flow, and gets the result. `main`
-// sets `lane` to its local_invocation_index first.
+// sets `lane` to its local_invocation_index first. Constants: GROUPS.
 
+const WORKERS = LANES * GROUPS;
 var<private> lane: u32;
-var<workgroup> laneValues: array<f32, LANES>;
+var<workgroup> laneValues: array<f32, WORKERS>;
 
 fn laneSum(value: f32) -> f32 {
   laneValues[lane] = value;
   workgroupBarrier();
-  for (var span = LANES / 2u; span > 0u; span /= 2u) {
+  for (var span = WORKERS / 2u; span > 0u; span /= 2u) {
     if (lane < span) {
       laneValues[lane] += laneValues[lane + span];
     }
@@ -20,7 +21,7 @@ fn laneSum(value: f32) -> f32 {
 fn laneMax(value: f32) -> f32 {
   laneValues[lane] = value;
   workgroupBarrier();
-  for (var span = LANES / 2u; span > 0u; span /= 2u) {
+  for (var span = WORKERS / 2u; span > 0u; span /= 2u) {
     if (lane < span) {
       laneValues[lane] = max(laneValues[lane], laneValues[lane + span]);
     }

@@ -1,7 +1,7 @@
 // Scaling rows to length 1, as torch.nn.functional.normalize does.
 import { defineKernel, type Tensor } from "../../engine/index.ts";
 import { byWidth, requireFloat, rowsOf } from "../lib/items.ts";
-import { rowLanes } from "../lib/rows.ts";
+import { rowGroups, rowLanes } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
 import forwardSource from "./normalize.wgsl?raw";
 import backwardSource from "./normalize-backward.wgsl?raw";
@@ -39,10 +39,12 @@ export function normalize(x: Tensor, eps = 1e-12): Tensor {
   requireFloat("normalize", x);
   const { rows, length } = rowsOf("normalize", x);
   const { engine } = x;
+  const items = length % 4 === 0 ? length / 4 : length;
   const run = {
-    params: { rows, length: length % 4 === 0 ? length / 4 : length, eps },
+    params: { rows, length: items, eps },
     grid: rows,
     dtype: x.dtype,
+    constants: { GROUPS: rowGroups(engine, items) },
   };
   const y = engine.empty(x.shape, x.dtype);
   const norms = engine.empty([rows]);

@@ -1,4 +1,4 @@
-// y = x / max(|x|, eps) along each row, |x| the Euclidean norm. One workgroup of LANES invocations a row.
+// y = x / max(|x|, eps) along each row, |x| the Euclidean norm. One workgroup of WORKERS invocations a row.
 // Host side: normalize.ts.
 
 struct Params {
@@ -14,7 +14,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> norms: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKERS)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   lane = id;
   let row = wg.y * GRID_X + wg.x;
@@ -23,7 +23,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   }
   let base = row * params.length;
   var squares = Wide(0.0);
-  for (var i = id; i < params.length; i += LANES) {
+  for (var i = id; i < params.length; i += WORKERS) {
     let value = Wide(x[base + i]);
     squares += value * value;
   }
@@ -32,7 +32,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     norms[row] = norm;
   }
   let factor = 1.0 / max(norm, params.eps);
-  for (var i = id; i < params.length; i += LANES) {
+  for (var i = id; i < params.length; i += WORKERS) {
     y[base + i] = Out(Wide(x[base + i]) * factor);
   }
 }

@@ -1,4 +1,4 @@
-// y[row, part] = sum or maximum over one part of a contiguous row, by one workgroup of LANES invocations. A row in
+// y[row, part] = sum or maximum over one part of a contiguous row, by one workgroup of WORKERS invocations. A row in
 // several parts is finished by a second run over its parts. Host side: reduce.ts. Constants: MAX.
 
 struct Params {
@@ -17,7 +17,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> y: array<Result>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKERS)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   lane = id;
   let index = wg.y * GRID_X + wg.x;
@@ -30,7 +30,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   let end = min(first + params.partSize, base + params.extent);
   // The part's first item is a safe start of a maximum for the lanes that get no item.
   var result = select(Wide(0.0), Wide(x[first]), MAX);
-  for (var i = first + id; i < end; i += LANES) {
+  for (var i = first + id; i < end; i += WORKERS) {
     let next = Wide(x[i]);
     if (MAX) {
       result = max(result, next);

@@ -12,7 +12,7 @@ import {
 import { expand } from "../elementwise/strided.ts";
 import { multiplyBySlope } from "../elementwise/unary.ts";
 import { items, requireFloat, type Stored } from "../lib/items.ts";
-import { rowLanes } from "../lib/rows.ts";
+import { rowGroups, rowLanes } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
 import maxSource from "./max-backward.wgsl?raw";
 import columnsSource from "./reduce-columns.wgsl?raw";
@@ -94,6 +94,7 @@ function reduce(x: Tensor, view: View, shape: Shape, reduction: Reduction, dtype
   if (inner === 1) {
     engine.run(rowsKernel(width, x.dtype, y.dtype), {
       ...run,
+      constants: { ...run.constants, GROUPS: rowGroups(engine, partSize / width) },
       params: {
         count: outer * parts,
         extent: extent / width,

@@ -1,8 +1,8 @@
-// Softmax and log-softmax over the last axis, one subgroup a row.
+// Softmax and log-softmax over the last axis, one workgroup a row.
 import { defineKernel, type Tensor } from "../../engine/index.ts";
 import { requireFloat, rowsOf } from "../lib/items.ts";
 import edgesSource from "../lib/row-edges.wgsl?raw";
-import { rowLanes } from "../lib/rows.ts";
+import { rowGroups, rowLanes } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
 import forwardSource from "./softmax.wgsl?raw";
 import backwardSource from "./softmax-backward.wgsl?raw";
@@ -37,7 +37,7 @@ function apply(name: string, x: Tensor, log: boolean): Tensor {
     params: { rows, length },
     grid: rows,
     dtype: x.dtype,
-    constants: { ALIGNED: length % 4 === 0, LOG: log },
+    constants: { ALIGNED: length % 4 === 0, LOG: log, GROUPS: rowGroups(engine, length / 4) },
   };
   const y = engine.empty(x.shape, x.dtype);
   engine.run(forwardKernel, { ...run, bind: [x, y] });

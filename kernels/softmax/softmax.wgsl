@@ -1,6 +1,6 @@
 // Softmax or log-softmax of every row in two reads: the first finds maximum and sum together, rescaling the sum
 // whenever the maximum grows (Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018). One workgroup
-// of LANES invocations a row. Host side: softmax.ts. Constants: ALIGNED, LOG.
+// of WORKERS invocations a row. Host side: softmax.ts. Constants: ALIGNED, LOG.
 
 struct Params {
   rows: u32,
@@ -14,7 +14,7 @@ struct Params {
 // Finite, so that the difference of two maxima is never infinity minus infinity where elements are -infinity.
 const LOWEST = -3.4028234e38;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKERS)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   lane = id;
   let row = wg.y * GRID_X + wg.x;
@@ -25,7 +25,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   let end = endVec();
   var largest = LOWEST;
   var sum = 0.0;
-  for (var v = firstVec() + id; v < end; v += LANES) {
+  for (var v = firstVec() + id; v < end; v += WORKERS) {
     let inside = inRow(v);
     let value = select(vec4f(LOWEST), vec4f(x[v]), inside);
     let next = max(largest, max(max(value.x, value.y), max(value.z, value.w)));
@@ -37,12 +37,12 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   let rowSum = laneSum(sum * exp(largest - rowLargest));
   if (LOG) {
     let offset = rowLargest + log(rowSum);
-    for (var v = firstVec() + id; v < end; v += LANES) {
+    for (var v = firstVec() + id; v < end; v += WORKERS) {
       storeRow(v, vec4f(x[v]) - offset);
     }
   } else {
     let factor = 1.0 / rowSum;
-    for (var v = firstVec() + id; v < end; v += LANES) {
+    for (var v = firstVec() + id; v < end; v += WORKERS) {
       storeRow(v, exp(vec4f(x[v]) - rowLargest) * factor);
     }
   }
