@@ -17,7 +17,7 @@ if (engine.lanes.subgroups) {
 if (engine.rowGroups === 1) {
   const wide = await Engine.create({ poison: true, wideRows: true });
   const rowCases = testedCases.filter(
-    ({ name, bench }) => /softmax|layernorm|normalize|sum|max/i.test(name) && !bench,
+    ({ name, bench }) => /softmax|layernorm|normalize|sum|max|contrastive|recall/i.test(name) && !bench,
   );
   engines.push(["wide rows", wide, rowCases]);
 }

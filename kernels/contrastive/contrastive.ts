@@ -1,14 +1,13 @@
 // Losses over a matrix of similarities between queries and the pictures of a batch. Pictures that are other right
 // answers can be left out, so that they are neither answer nor negative.
 import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
-import rowsShared from "../lib/rows-shared.wgsl?raw";
-import rowsSubgroup from "../lib/rows-subgroup.wgsl?raw";
+import { rowGroups, rowLanes } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
 import { sumLeading } from "../reduce/reduce.ts";
 import contrastiveSource from "./contrastive.wgsl?raw";
 import recallSource from "./recall.wgsl?raw";
 
-const includes = [{ subgroups: rowsSubgroup, shared: rowsShared }];
+const includes = [rowLanes];
 
 export const contrastive = defineKernel({
   name: "contrastive",
@@ -72,7 +71,7 @@ export function contrastiveLoss(
       bind: [s, temperature, goal, ignored ?? goal, dy, logSum, y, dTemperature],
       params,
       grid: rows,
-      constants: { BACKWARD: backward },
+      constants: { BACKWARD: backward, GROUPS: rowGroups(engine, columns) },
     });
   run(s, losses, unused, false);
   return engine.record("contrastiveLoss", losses, [s, temperature], (dy) => {
@@ -111,7 +110,7 @@ export function recallLoss(
       bind: [s, goal, ignored ?? goal, dy, ranks, y],
       params,
       grid: rows,
-      constants: { BACKWARD: backward },
+      constants: { BACKWARD: backward, GROUPS: rowGroups(engine, columns) },
     });
   run(s, losses, false);
   return engine.record("recallLoss", losses, [s], (dy) => {

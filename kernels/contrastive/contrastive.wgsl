@@ -1,5 +1,5 @@
 // Contrastive cross-entropy of a row of similarities: loss = log sum_j exp(s_j / t) - s_target / t over the pictures
-// that are not ignored (InfoNCE; van den Oord et al., arXiv 1807.03748). One workgroup of LANES invocations a row.
+// that are not ignored (InfoNCE; van den Oord et al., arXiv 1807.03748). One workgroup of WORKERS invocations a row.
 // Backward: ds_j = g (p_j - [j = target]) / t, and this row's part of dt = -sum_j ds_j s_j / t.
 // Constant: BACKWARD. `extra` is the log-sum-exp [rows]; `y` is losses [rows] or ds [rows, columns].
 
@@ -23,7 +23,7 @@ fn counts(at: u32) -> bool {
   return params.hasIgnore == 0u || ignored[at] == 0u;
 }
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKERS)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   lane = id;
   let row = wg.y * GRID_X + wg.x;
@@ -35,12 +35,12 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   let target_ = goal[row];
   if (!BACKWARD) {
     var highest = -3.0e38;
-    for (var j = lane; j < params.columns; j += LANES) {
+    for (var j = lane; j < params.columns; j += WORKERS) {
       highest = max(highest, select(-3.0e38, s[base + j] * inverse, counts(base + j)));
     }
     highest = laneMax(highest);
     var sum = 0.0;
-    for (var j = lane; j < params.columns; j += LANES) {
+    for (var j = lane; j < params.columns; j += WORKERS) {
       sum += select(0.0, exp(s[base + j] * inverse - highest), counts(base + j));
     }
     let logSum = highest + log(laneSum(sum));
@@ -51,7 +51,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   } else {
     let g = dy[row];
     var sum = 0.0;
-    for (var j = lane; j < params.columns; j += LANES) {
+    for (var j = lane; j < params.columns; j += WORKERS) {
       let p = select(0.0, exp(s[base + j] * inverse - extra[row]), counts(base + j));
       let ds = g * (p - select(0.0, 1.0, j == target_)) * inverse;
       y[base + j] = ds;

@@ -1,7 +1,7 @@
 // The Recall@K surrogate (Patel et al., "Recall@k surrogate loss with large batches", arXiv 2108.11179): a smooth rank
 //   rank = 1 + sum_{j != target} sigmoid((s_j - s_target) / rankTemperature)
 // and loss = 1 - mean_K sigmoid((K - rank) / recallTemperature) for K in {1, 2, 4, 8, 16}; arguments are clamped to
-// +-50. One workgroup of LANES invocations a row. Constant: BACKWARD. `extra` is the rank [rows]; `y` is losses [rows]
+// +-50. One workgroup of WORKERS invocations a row. Constant: BACKWARD. `extra` is the rank [rows]; `y` is losses [rows]
 // or ds [rows, columns].
 
 struct Params {
@@ -34,7 +34,7 @@ fn counts(at: u32) -> bool {
   return params.hasIgnore == 0u || ignored[at] == 0u;
 }
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKERS)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   lane = id;
   let row = wg.y * GRID_X + wg.x;
@@ -46,7 +46,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   let positive = s[base + at];
   if (!BACKWARD) {
     var sum = 0.0;
-    for (var j = lane; j < params.columns; j += LANES) {
+    for (var j = lane; j < params.columns; j += WORKERS) {
       sum += select(0.0, step((s[base + j] - positive) / params.rankTemperature), j != at && counts(base + j));
     }
     let rank = 1.0 + laneSum(sum);
@@ -65,7 +65,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     }
     let g = dy[row] * dRank / (5.0 * params.recallTemperature * params.rankTemperature);
     var sum = 0.0;
-    for (var j = lane; j < params.columns; j += LANES) {
+    for (var j = lane; j < params.columns; j += WORKERS) {
       let other = j != at && counts(base + j);
       let ds = select(0.0, g * slope((s[base + j] - positive) / params.rankTemperature), other);
       if (j != at) {
