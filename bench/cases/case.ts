@@ -1,6 +1,7 @@
 // One table of op cases feeds the tests and the bench (the idea is ggml's test-backend-ops): each case says its inputs,
 // how to run the op here, and what float64 on the CPU says of values and gradients.
 import { type DType, type Engine, normal, randomBits, type Tensor, uniform } from "../../engine/index.ts";
+import { add } from "../../kernels/elementwise/binary.ts";
 
 /** How the values of an input are drawn. Ids are whole numbers below `below`; lengths are whole numbers from 1. */
 export type Draw = "normal" | "positive" | "probability" | { below: number };
@@ -54,6 +55,26 @@ export interface OpCase {
   bench?: Bench | false;
   /** One element of the result in float64, where all take too long; tests then compare a sample of elements. */
   referenceAt?(values: Float64Array[], index: number): number;
+}
+
+/**
+ * The case's result plus its first input, of the same shape. Backward then comes to the op with a gradient of that input
+ * at hand, which its rule may add by itself. `run` where another call gives that sum.
+ */
+export function besideItself(opCase: OpCase, run?: OpCase["run"]): OpCase {
+  const { gradients } = opCase;
+  return {
+    ...opCase,
+    name: `beside itself, ${opCase.name}`,
+    run: run ?? ((tensors, engine) => add(opCase.run(tensors, engine), tensors[0]!)),
+    reference: (values) => opCase.reference(values).map((value, i) => value + values[0]![i]!),
+    gradients:
+      gradients &&
+      ((values, dy) => {
+        const [first, ...rest] = gradients(values, dy);
+        return [first!.map((value, i) => value + dy[i]!), ...rest];
+      }),
+  };
 }
 
 /** The values of a case's inputs: the same in every run and on every machine, rounded to what the dtypes hold. */

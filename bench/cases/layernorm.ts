@@ -1,7 +1,7 @@
 // Cases of layernorm: with and without a residual, rows of any length, means far from 0.
 import { type DType, type RandomKey, uniform } from "../../engine/index.ts";
 import { layernorm } from "../../kernels/layernorm/layernorm.ts";
-import type { Input, OpCase } from "./case.ts";
+import { besideItself, type Input, type OpCase } from "./case.ts";
 import { sumRows } from "./reference.ts";
 
 interface Spec {
@@ -93,6 +93,8 @@ export const layernormCases: OpCase[] = [
   layernormCase({ shape: [3, 1030] }),
   layernormCase({ shape: [700, 16] }),
   layernormCase({ shape: [4200, 8] }),
+  besideItself(layernormCase({ shape: [19, 20] })),
+  besideItself(layernormCase({ shape: [5, 7], dtype: "f16" })),
   layernormCase({ shape: [21, 40], residual: true, dropout }),
   layernormCase({ shape: [9, 11], residual: true, dropout }),
   layernormCase({ shape: [18, 36], residual: true, dropout, dtype: "f16" }),

@@ -4,7 +4,7 @@ import type { DType } from "../../engine/index.ts";
 import { feedForward, linear, matmul } from "../../kernels/matmul/matmul.ts";
 import { multiply } from "../../kernels/matmul/product.ts";
 import { runs, type VariantName, variantNames } from "../../kernels/matmul/variants.ts";
-import type { Input, OpCase, PeerOp } from "./case.ts";
+import { besideItself, type Input, type OpCase, type PeerOp } from "./case.ts";
 import { gelu, geluSlope, type ProductSizes, product, productAt, sumRows } from "./reference.ts";
 
 interface MatmulSpec extends ProductSizes {
@@ -331,6 +331,12 @@ export const matmulCases: OpCase[] = [
   feedForwardCase(7, 5, 9, false),
   feedForwardCase(70, 40, 100, true),
   feedForwardCase(6, 8, 12, true, "f16"),
+  besideItself(feedForwardCase(9, 12, 20, false)),
+  besideItself(feedForwardCase(11, 12, 16, false), ([x, w1, b1, w2, b2]) =>
+    feedForward(x!, { weight: w1!, bias: b1! }, { weight: w2!, bias: b2! }, { residual: x }),
+  ),
+  besideItself(linearCase({ m: 9, n: 12, k: 12, bias: true })),
+  besideItself(linearCase({ m: 7, n: 5, k: 5, bias: true, dtype: "f16" })),
   linearCase({ m: 70, n: 72, k: 40, bias: true, gelu: true, residual: true }),
   ...benchLinears.map((spec) => linearCase({ ...spec, bias: true, bench: true })),
 ];
