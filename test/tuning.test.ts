@@ -5,7 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type ChoiceStore, Engine } from "../engine/index.ts";
+import { relativeError } from "../bench/cases/compare.ts";
+import { type ChoiceStore, Engine, type Kernel, normal } from "../engine/index.ts";
+import { crossAttention } from "../kernels/attention/attention.ts";
+import { backward } from "../kernels/backward.ts";
 import { choiceFile } from "../train/tuning.ts";
 import { openPage } from "./browser/harness.ts";
 import type { TuningPage } from "./browser/tuning.ts";
@@ -154,6 +157,52 @@ test("the cache file is written whole, and one that can't be read or written cos
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+});
+
+test("attention is tuned between its two ways, which agree", async () => {
+  const store = memoryStore();
+  /** Result and gradients of cross-attention with shared pictures, by what the store says. */
+  const run = async (tune: boolean) => {
+    const engine = await Engine.create({ choices: store, poison: true });
+    const [q, kv] = [[3, 11, 16] as const, [2, 70, 32] as const].map((shape, stream) => {
+      const size = shape[0] * shape[1] * shape[2];
+      const values = Float32Array.from({ length: size }, (_, i) => normal({ key: 8, stream }, i));
+      const tensor = engine.tensor(values, shape);
+      tensor.requiresGrad = true;
+      return tensor;
+    });
+    const attend = () => crossAttention(q!, kv!, { heads: 2, source: Uint32Array.of(1, 0, 1) });
+    const tuned = tune ? await engine.tune(attend) : [];
+    const variants = engine.lanes.subgroups ? 2 : 1;
+    const kernels = new Set<string>();
+    const { run } = engine;
+    engine.run = (kernel, options) => {
+      kernels.add(kernel.name);
+      run.call(engine, kernel as Kernel, options);
+    };
+    const y = attend();
+    backward(y, { grad: engine.tensor(await y.read(), y.shape) });
+    const results = [await y.read(), await q!.grad!.read(), await kv!.grad!.read()];
+    engine.dispose();
+    return { tuned, variants, kernels, results };
+  };
+  const first = await run(true);
+  if (first.variants === 1) return;
+  assert.equal(
+    first.tuned.map(({ key }) => key),
+    ["attention f32 cross 3x2x11x70x8"],
+  );
+  const [chosen, other] =
+    first.tuned[0]!.variant === "shared" ? ["shared", "subgroup"] : ["subgroup", "shared"];
+  store.text = store.text!.replace(`"variant": "${chosen}"`, `"variant": "${other}"`);
+  const second = await run(false);
+  first.results.forEach((values, part) => {
+    const others = second.results[part]!;
+    assert.ok(relativeError(others, Float64Array.from(values)) < 1e-5, `part ${part}`);
+  });
+  const shared = [...first.kernels, ...second.kernels].filter((name) => name.endsWith("-shared"));
+  assert.is(shared.length, 3);
+  assert.is(first.kernels.size + second.kernels.size, 6);
 });
 
 test("a browser keeps choices in IndexedDB", async () => {

@@ -1,7 +1,7 @@
 // The gradients of attention to K and V without atomics: attention-dq.wgsl with the roles exchanged. A workgroup has
 // WORKERS * OWN keys of one head, and queries pass by: dK = scale dSᵀ Q, dV = Pᵀ dY, summed in a fixed order over the batch
 // rows that attend to this row of `kv`. The result has the layout of `kv`. Host side: attention.ts.
-// Constants: HEAD, OWN, DROPOUT.
+// Constants: HEAD, WORKERS, OWN, BLOCK, DROPOUT.
 
 struct Params {
   batch: u32,

@@ -2,7 +2,7 @@
 // from the saved log-sum-exp, dS = P (dP - delta) with dP = dY Vᵀ and dQ = scale dS K. delta = rowsum(dY * Y), which
 // equals the sum over keys of P * dP, is computed first and left to attention-dkv.wgsl. A workgroup has WORKERS * OWN
 // queries of one head, and keys pass by. The result has the layout of `q`, so it goes straight into the columns of a
-// fused projection's gradient. Host side: attention.ts. Constants: HEAD, OWN, DROPOUT.
+// fused projection's gradient. Host side: attention.ts. Constants: HEAD, WORKERS, OWN, BLOCK, DROPOUT.
 
 struct Params {
   batch: u32,

@@ -1,7 +1,7 @@
 // softmax(scale Q Kᵀ + mask) V with an online softmax, so that the scores never reach memory: Milakov and Gimelshein,
 // "Online normalizer calculation for softmax" (2018), and Dao et al., "FlashAttention" (2022). A workgroup has WORKERS *
 // OWN queries of one head; keys pass in blocks, whose scores stay in registers until the block's maximum is known.
-// Host side: attention.ts. Constants: HEAD, OWN, DROPOUT.
+// Host side: attention.ts. Constants: HEAD, WORKERS, OWN, BLOCK, DROPOUT.
 
 struct Params {
   batch: u32,

@@ -1,6 +1,6 @@
-// What the attention kernels share. An invocation owns OWN whole rows of one operand and keeps them in registers; the rows of
-// the other operand pass by one after the other, each read once and handed to all lanes. No score then ever crosses
-// from lane to lane, and a load is shared by WORKERS * OWN rows: on llvmpipe a load costs as much as seventy
+// What the attention kernels share. An invocation owns OWN whole rows of one operand and keeps them in registers; the rows
+// of the other operand pass by one after the other, each read once and handed to all invocations. No score then ever
+// crosses from one to another, and a load is shared by WORKERS * OWN rows: on llvmpipe a load costs as much as seventy
 // multiplications. A kernel supplies `load(which, at)`, the quad (vec4) at index `at` of its operand number `which`.
 
 // Quads of a head.
