@@ -71,32 +71,26 @@ export function writeParams<P extends ParamTypes>(view: DataView, types: P, valu
   }
 }
 
-/** A buffer of parameters, and the group that binds any slot of it. */
-export function makeParamBuffer(
-  device: GPUDevice,
-  layout: GPUBindGroupLayout,
-  slots: number,
-  usage: GPUBufferUsageFlags,
-): { buffer: GPUBuffer; group: GPUBindGroup } {
-  const buffer = device.createBuffer({ size: slots * paramBytes, usage, label: "params" });
-  const entries = [{ binding: 0, resource: { buffer, size: paramBytes } }];
-  return { buffer, group: device.createBindGroup({ layout, entries }) };
+/** A buffer of `slots` parameter blocks. */
+export function makeParamBuffer(device: GPUDevice, slots: number, usage: GPUBufferUsageFlags): GPUBuffer {
+  return device.createBuffer({ size: slots * paramBytes, usage, label: "params" });
 }
 
-/** The group that binds regions in the order of a kernel's bindings. */
+/** The group that binds regions in the order of a kernel's bindings, and any slot of a buffer of parameters. */
 export function makeBindGroup(
   device: GPUDevice,
   compiled: CompiledKernel,
   regions: readonly Region[],
+  params: GPUBuffer,
 ): GPUBindGroup {
-  return device.createBindGroup({
-    label: compiled.name,
-    layout: compiled.layout,
-    entries: regions.map(({ storage, offset, size }, binding) => ({
-      binding,
-      resource: { buffer: storage.buffer, offset: storage.base + offset, size },
-    })),
-  });
+  const resources: GPUBufferBinding[] = regions.map(({ storage, offset, size }) => ({
+    buffer: storage.buffer,
+    offset: storage.base + offset,
+    size,
+  }));
+  resources.push({ buffer: params, size: paramBytes });
+  const entries = resources.map((resource, binding) => ({ binding, resource }));
+  return device.createBindGroup({ label: compiled.name, layout: compiled.layout, entries });
 }
 
 /** Names a binding of regions to a kernel: equal names can share a bind group. */
@@ -110,7 +104,6 @@ export function bindGroupKey(compiled: CompiledKernel, regions: readonly Region[
 export function encodeCommands(
   encoder: GPUCommandEncoder,
   commands: readonly Command[],
-  paramGroup: GPUBindGroup,
   profiler: Profiler | null,
 ): void {
   let pass: GPUComputePassEncoder | null = null;
@@ -130,8 +123,7 @@ export function encodeCommands(
       if (pipeline !== kernel.pipeline) current.setPipeline(kernel.pipeline);
       pipeline = kernel.pipeline;
       offsets[0] = command.params;
-      current.setBindGroup(0, command.bindGroup);
-      current.setBindGroup(1, paramGroup, offsets);
+      current.setBindGroup(0, command.bindGroup, offsets);
       current.dispatchWorkgroups(grid[0], grid[1], grid[2]);
       if (profiler) endPass();
       continue;

@@ -110,7 +110,7 @@ export class Engine {
     );
     this.pool = new BufferPool(device);
     this.pipelines = new PipelineCache(device, this.lanes);
-    this.recorder = new Recorder(device, this.pipelines, (error) => this.fail(error));
+    this.recorder = new Recorder(device, (error) => this.fail(error));
     this.sink = this.recorder;
     this.memory = this.pool;
     device.addEventListener("uncapturederror", (event) => this.fail(new KernelError(event.error.message)));
@@ -309,9 +309,9 @@ export class Engine {
     const { capture, outputs } = this.takeDown(step);
     await capture.ready();
     this.check();
-    const { device, pipelines, recorder } = this;
+    const { device, recorder } = this;
     const { poison = false, maxArenaBytes = Number.POSITIVE_INFINITY } = this.options;
-    return new Program({ device, pipelines, recorder, poison, maxArenaBytes }, capture, inputs, outputs);
+    return new Program({ device, recorder, poison, maxArenaBytes }, capture, inputs, outputs);
   }
 
   /** Which variant of an op runs: its rule's, or the one that `tune` found fastest. */

@@ -11,7 +11,10 @@ export interface Binding {
   access: "read" | "read_write";
 }
 
-/** Scalar fields of the uniform block `params`, in order; four bytes each. */
+/**
+ * Scalar fields of the uniform block `params`, in order; four bytes each. The WGSL declares it at @group(1) @binding(0);
+ * `composeWgsl` puts it behind the tensors.
+ */
 export type ParamTypes = Readonly<Record<string, "u32" | "i32" | "f32">>;
 
 /** WGSL that is put in front of a kernel; the second form has one text with subgroups and one without. */
@@ -105,7 +108,9 @@ export function composeWgsl(kernel: Kernel, dtype: DType, constants: Constants, 
   }
   const { source } = kernel;
   lines.push(sized ? source.replace("@compute", "@compute @subgroup_size(LANES)") : source);
-  return lines.join("\n");
+  // One group binds all that a dispatch needs: two take a third longer to encode.
+  const params = `@group(0) @binding(${kernel.bindings.length})`;
+  return lines.join("\n").replace("@group(1) @binding(0)", params);
 }
 
 /** Workgroups in x of a linear grid; kernels compute `wg.y * GRID_X + wg.x`. */

@@ -19,28 +19,18 @@ export interface CompiledKernel {
   layout: GPUBindGroupLayout;
 }
 
+const storageTypes = { read: "read-only-storage", read_write: "storage" } as const;
+
 export class PipelineCache {
   /** All pipelines made so far, for the check that a steady step makes none. */
   created = 0;
-  readonly paramLayout: GPUBindGroupLayout;
   private readonly compiled = new Map<Kernel, Map<string, CompiledKernel>>();
   private readonly layouts = new Map<string, { bind: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
 
   constructor(
     private readonly device: GPUDevice,
     private readonly lanes: Lanes,
-  ) {
-    this.paramLayout = device.createBindGroupLayout({
-      label: "params",
-      entries: [
-        {
-          binding: 0,
-          visibility: computeStage,
-          buffer: { type: "uniform", hasDynamicOffset: true },
-        },
-      ],
-    });
-  }
+  ) {}
 
   /** The pipeline for a kernel with these constants; compilation starts at the first call. */
   get(kernel: Kernel, dtype: DType, constants: Constants): CompiledKernel {
@@ -95,15 +85,16 @@ export class PipelineCache {
     const key = kernel.bindings.map((binding) => binding.access).join();
     let layout = this.layouts.get(key);
     if (!layout) {
+      // Tensors first, then the parameters: any slot of a buffer.
+      const buffers: GPUBufferBindingLayout[] = [
+        ...kernel.bindings.map(({ access }) => ({ type: storageTypes[access] })),
+        { type: "uniform", hasDynamicOffset: true },
+      ];
       const bind = this.device.createBindGroupLayout({
         label: key,
-        entries: kernel.bindings.map((binding, i) => ({
-          binding: i,
-          visibility: computeStage,
-          buffer: { type: binding.access === "read" ? "read-only-storage" : "storage" },
-        })),
+        entries: buffers.map((buffer, binding) => ({ binding, visibility: computeStage, buffer })),
       });
-      const pipeline = this.device.createPipelineLayout({ bindGroupLayouts: [bind, this.paramLayout] });
+      const pipeline = this.device.createPipelineLayout({ bindGroupLayouts: [bind] });
       layout = { bind, pipeline };
       this.layouts.set(key, layout);
     }

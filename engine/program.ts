@@ -16,7 +16,6 @@ import { bytesPerElement, type DType } from "./dtype.ts";
 import { TensorError } from "./errors.ts";
 import { usage } from "./flags.ts";
 import type { Kernel, ParamTypes, ParamValues } from "./kernel.ts";
-import type { PipelineCache } from "./pipelines.ts";
 import { leastBytes, planMemory } from "./planner.ts";
 import type { Recorder } from "./recorder.ts";
 import { numberOf, Scalar } from "./scalar.ts";
@@ -123,7 +122,6 @@ function misfitOf(tensor: Tensor, given: InputValues): string {
 /** What a program needs of its engine. */
 interface Host {
   device: GPUDevice;
-  pipelines: PipelineCache;
   recorder: Recorder;
   /** Fill the arenas with NaN, for tests. */
   poison: boolean;
@@ -136,7 +134,7 @@ export class Program<T> {
   readonly dispatches: number;
   private readonly arenas: GPUBuffer[];
   private readonly commands: Command[] = [];
-  private readonly params: { buffer: GPUBuffer; group: GPUBindGroup };
+  private readonly params: GPUBuffer;
   /** Dispatches whose parameters hold a Scalar, with their slots in `changingBytes`; these come first. */
   private readonly changing: { view: DataView; kernel: Kernel; params: ParamValues<ParamTypes> }[];
   private readonly changingBytes: ArrayBuffer;
@@ -149,7 +147,7 @@ export class Program<T> {
     private readonly inputs: Readonly<Record<string, Tensor>>,
     readonly outputs: T,
   ) {
-    const { device, pipelines } = host;
+    const { device } = host;
     const { steps } = capture;
     const { arenas, memory } = place(host, capture);
     this.arenas = arenas;
@@ -165,13 +163,8 @@ export class Program<T> {
       writeParams(new DataView(values, i * paramBytes, paramBytes), kernel.params, params);
     });
     this.dispatches = dispatches.length;
-    this.params = makeParamBuffer(
-      device,
-      pipelines.paramLayout,
-      values.byteLength / paramBytes,
-      usage.uniform | usage.copyTarget,
-    );
-    device.queue.writeBuffer(this.params.buffer, 0, values);
+    this.params = makeParamBuffer(device, values.byteLength / paramBytes, usage.uniform | usage.copyTarget);
+    device.queue.writeBuffer(this.params, 0, values);
     const changing = dispatches.filter(changes);
     this.changingBytes = new ArrayBuffer(changing.length * paramBytes);
     this.changing = changing.map(({ kernel, params }, i) => ({
@@ -189,7 +182,7 @@ export class Program<T> {
       const { grid } = step;
       const { compiled, regions } = step.inPlace ?? step;
       const key = bindGroupKey(compiled, regions);
-      const bindGroup = groups.get(key) ?? makeBindGroup(device, compiled, regions);
+      const bindGroup = groups.get(key) ?? makeBindGroup(device, compiled, regions, this.params);
       groups.set(key, bindGroup);
       this.commands.push({ kind: "dispatch", kernel: compiled, bindGroup, params: slots.get(step)!, grid });
     }
@@ -254,7 +247,7 @@ export class Program<T> {
     if (this.disposed) return;
     this.disposed = true;
     for (const arena of this.arenas) arena.destroy();
-    this.params.buffer.destroy();
+    this.params.destroy();
     this.capture.release();
   }
 }

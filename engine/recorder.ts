@@ -16,7 +16,7 @@ import {
 } from "./commands.ts";
 import { usage } from "./flags.ts";
 import type { Kernel, ParamTypes, ParamValues } from "./kernel.ts";
-import type { CompiledKernel, PipelineCache } from "./pipelines.ts";
+import type { CompiledKernel } from "./pipelines.ts";
 import type { Profiler } from "./profiler.ts";
 import type { Storage } from "./storage.ts";
 
@@ -38,7 +38,7 @@ const maxBindGroups = 16384;
 export class Recorder implements Sink {
   /** Counters for tests, the bench and `profile`. */
   readonly counters = { dispatches: 0, submits: 0, bindGroups: 0 };
-  private readonly params: { buffer: GPUBuffer; group: GPUBindGroup };
+  private readonly params: GPUBuffer;
   private readonly bindGroups = new Map<string, GPUBindGroup>();
   private batch: Batch = newBatch();
   private spare: Batch | null = null;
@@ -48,10 +48,9 @@ export class Recorder implements Sink {
 
   constructor(
     private readonly device: GPUDevice,
-    pipelines: PipelineCache,
     private readonly onError: (error: Error) => void,
   ) {
-    this.params = makeParamBuffer(device, pipelines.paramLayout, slots, usage.uniform | usage.copyTarget);
+    this.params = makeParamBuffer(device, slots, usage.uniform | usage.copyTarget);
   }
 
   /** When set, every dispatch gets a pass of its own with timestamps. */
@@ -120,18 +119,13 @@ export class Recorder implements Sink {
    * Sends a program's commands after all that was recorded, in one submit. `head` goes to the front of its parameters
    * before; `held` are the storages that others may write in between.
    */
-  replay(
-    commands: readonly Command[],
-    params: { buffer: GPUBuffer; group: GPUBindGroup },
-    head: ArrayBuffer,
-    held: Iterable<Storage>,
-  ): void {
+  replay(commands: readonly Command[], params: GPUBuffer, head: ArrayBuffer, held: Iterable<Storage>): void {
     this.flush();
     for (const storage of held) this.touch(storage);
     const values = this.backlog ? head.slice(0) : head;
     this.send(noneMissing, () => {
-      if (values.byteLength > 0) this.device.queue.writeBuffer(params.buffer, 0, values);
-      this.submit(commands, params.group);
+      if (values.byteLength > 0) this.device.queue.writeBuffer(params, 0, values);
+      this.submit(commands);
     });
   }
 
@@ -147,7 +141,7 @@ export class Recorder implements Sink {
   }
 
   destroy(): void {
-    this.params.buffer.destroy();
+    this.params.destroy();
     this.bindGroups.clear();
   }
 
@@ -185,7 +179,7 @@ export class Recorder implements Sink {
     let group = this.bindGroups.get(key);
     if (!group) {
       if (this.bindGroups.size >= maxBindGroups) this.bindGroups.clear();
-      group = makeBindGroup(this.device, compiled, regions);
+      group = makeBindGroup(this.device, compiled, regions, this.params);
       this.bindGroups.set(key, group);
       this.counters.bindGroups++;
     }
@@ -195,26 +189,26 @@ export class Recorder implements Sink {
   private encode(batch: Batch): void {
     const { commands, dispatches } = batch;
     if (dispatches > 0)
-      this.device.queue.writeBuffer(this.params.buffer, 0, batch.params, 0, dispatches * paramBytes);
+      this.device.queue.writeBuffer(this.params, 0, batch.params, 0, dispatches * paramBytes);
     let part: Command[] = [];
     for (const command of commands) {
       if (command.kind !== "write") {
         part.push(command);
         continue;
       }
-      if (part.length > 0) this.submit(part, this.params.group);
+      if (part.length > 0) this.submit(part);
       part = [];
       this.writeNow(command.region, command.bytes);
     }
-    if (part.length > 0) this.submit(part, this.params.group);
+    if (part.length > 0) this.submit(part);
     commands.length = 0;
     batch.dispatches = 0;
     this.spare = batch;
   }
 
-  private submit(commands: readonly Command[], paramGroup: GPUBindGroup): void {
+  private submit(commands: readonly Command[]): void {
     const encoder = this.device.createCommandEncoder();
-    encodeCommands(encoder, commands, paramGroup, this.profiler);
+    encodeCommands(encoder, commands, this.profiler);
     this.device.queue.submit([encoder.finish()]);
     this.counters.submits++;
   }

@@ -2,7 +2,7 @@
 // each pipeline is sent there early, with nothing to do: a dispatch whose number of workgroups, read from a buffer, is 0.
 // Several devices of one adapter compile at the same time; what one has compiled the others find in the driver's cache.
 
-import { makeParamBuffer } from "./commands.ts";
+import { makeParamBuffer, paramBytes } from "./commands.ts";
 import { usage } from "./flags.ts";
 import type { CompiledKernel, PipelineCache } from "./pipelines.ts";
 import { waitFor } from "./wait.ts";
@@ -12,7 +12,7 @@ const scratchBytes = 256;
 
 /** Sends pipelines to the queue of one device, each in a submit of its own. */
 export class Warmer {
-  private readonly params: { buffer: GPUBuffer; group: GPUBindGroup };
+  private readonly params: GPUBuffer;
   private readonly nothing: GPUBuffer;
   private readonly scratch: GPUBuffer[] = [];
 
@@ -20,7 +20,7 @@ export class Warmer {
     private readonly device: GPUDevice,
     private readonly pipelines: PipelineCache,
   ) {
-    this.params = makeParamBuffer(device, pipelines.paramLayout, 1, usage.uniform);
+    this.params = makeParamBuffer(device, 1, usage.uniform);
     this.nothing = device.createBuffer({ size: 12, usage: usage.indirect });
   }
 
@@ -31,12 +31,13 @@ export class Warmer {
     await compiled.ready;
     while (scratch.length < kernel.bindings.length)
       scratch.push(device.createBuffer({ size: scratchBytes, usage: usage.storage }));
-    const entries = kernel.bindings.map((_, i) => ({ binding: i, resource: { buffer: scratch[i]! } }));
+    const resources: GPUBufferBinding[] = kernel.bindings.map((_, i) => ({ buffer: scratch[i]! }));
+    resources.push({ buffer: this.params, size: paramBytes });
+    const entries = resources.map((resource, binding) => ({ binding, resource }));
     const encoder = device.createCommandEncoder({ label: `warm ${kernel.name}` });
     const pass = encoder.beginComputePass();
     pass.setPipeline(compiled.pipeline!);
-    pass.setBindGroup(0, device.createBindGroup({ layout: compiled.layout, entries }));
-    pass.setBindGroup(1, this.params.group, [0]);
+    pass.setBindGroup(0, device.createBindGroup({ layout: compiled.layout, entries }), [0]);
     pass.dispatchWorkgroupsIndirect(this.nothing, 0);
     pass.end();
     device.queue.submit([encoder.finish()]);
@@ -48,7 +49,7 @@ export class Warmer {
   }
 
   destroy(): void {
-    for (const buffer of [this.params.buffer, this.nothing, ...this.scratch]) buffer.destroy();
+    for (const buffer of [this.params, this.nothing, ...this.scratch]) buffer.destroy();
   }
 }
 

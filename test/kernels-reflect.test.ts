@@ -81,7 +81,7 @@ for (const [kernel, variants] of kernels) {
       } else {
         assert.equal(
           blocks.map(({ name, group, binding }) => ({ name, group, binding })),
-          [{ name: "params", group: 1, binding: 0 }],
+          [{ name: "params", group: 0, binding: kernel.bindings.length }],
         );
         assert.equal(
           blocks[0]!.members?.map(({ name, type }) => ({ name, type: type.name })),
