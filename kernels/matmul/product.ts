@@ -1,15 +1,8 @@
 // Runs one matrix product by one of its variants: the sizes and the epilogue come in, kernel, grid and memory are
 // decided here. Everything that is a matrix product, forward or backward, goes through `multiply`.
 import { type Engine, type Shape, sizeOf, type Tensor, TensorError } from "../../engine/index.ts";
-import {
-  candidates,
-  choiceKey,
-  matmulJoin,
-  matmulKernels,
-  plan,
-  type Sizes,
-  type VariantName,
-} from "./variants.ts";
+import { sumLeading } from "../reduce/reduce.ts";
+import { candidates, choiceKey, matmulKernels, plan, type Sizes, type VariantName } from "./variants.ts";
 
 /** y = gelu(scale op(a) op(b) + bias) + residual, or scale op(a) op(b) gelu'(slopeAt), each part where asked for. */
 export interface Product {
@@ -56,24 +49,23 @@ export function multiply(engine: Engine, a: Tensor, b: Tensor, product: Product)
 
   // The values before GELU lie behind y, at a multiple of 128 elements, where a binding may start.
   const half = Math.ceil((batch * m * n) / 128) * 128;
-  const y = keepPre ? engine.empty([2 * half], a.dtype) : engine.empty(shape, a.dtype);
-  const rowSums = sums ? engine.empty([m], a.dtype) : null;
-  const split = (whole: Tensor) => {
-    const stride = Math.ceil(whole.size / 4) * 4;
-    return { whole, stride, parts: splits > 1 ? engine.empty([splits * stride]) : whole };
-  };
-  const outputs = [y, ...(rowSums ? [rowSums] : [])].map(split);
+  const made: Shape[] = [keepPre ? [2 * half] : shape, ...(sums ? [[m]] : [])];
+  // Parts of split sums are f32, in whole quads, and added up afterwards, always in the same order.
+  const strides = made.map((one) => Math.ceil(sizeOf(one) / 4) * 4);
+  const targets = made.map((one, i) =>
+    splits > 1 ? engine.empty([splits, strides[i]!]) : engine.empty(one, a.dtype),
+  );
   const tilesN = Math.ceil(n / tile[1]);
   const tiles = tilesN * Math.ceil(m / tile[0]);
   engine.run(kernel, {
-    bind: [a, b, bias ?? a, residual ?? slopeAt ?? a, ...outputs.map(({ parts }) => parts)],
+    bind: [a, b, bias ?? a, residual ?? slopeAt ?? a, ...targets],
     params: {
       ...{ m, n, k, splits, depth, tilesN, tiles },
       strideA: sizeOf(a.shape) === m * k ? 0 : m * k,
       strideB: sizeOf(b.shape) === n * k ? 0 : n * k,
-      splitStride: outputs[0]!.stride,
+      splitStride: strides[0]!,
       preOffset: keepPre ? half : 0,
-      sumsStride: outputs[1]?.stride ?? 0,
+      sumsStride: strides[1] ?? 0,
       scale: product.scale ?? 1,
     },
     grid: [Math.min(tiles, 32768), Math.ceil(tiles / 32768), batch * splits],
@@ -83,19 +75,17 @@ export function multiply(engine: Engine, a: Tensor, b: Tensor, product: Product)
       ...{ GELU: gelu, SLOPE: !!slopeAt, ...constants },
     },
   });
-  if (splits > 1) {
-    for (const { whole, stride, parts } of outputs) {
-      engine.run(matmulJoin, {
-        bind: [parts, whole],
-        params: { count: stride / 4, splits, stride: stride / 4 },
-        grid: Math.ceil(stride / 256),
-        dtype: a.dtype,
-      });
-      parts.dispose();
-    }
-  }
+  const [y, rowSums = null] = targets.map((target, i) => {
+    if (splits === 1) return target;
+    const whole = sumLeading(target, strides[i]!, a.dtype);
+    const result = engine.slice(whole, 0, made[i]!);
+    for (const tensor of [target, whole]) tensor.dispose();
+    return result;
+  }) as [Tensor, Tensor?];
   if (!keepPre) return { y, pre: null, sums: rowSums };
-  return { y: engine.slice(y, 0, shape), pre: engine.slice(y, half, shape), sums: rowSums };
+  const halves = { y: engine.slice(y, 0, shape), pre: engine.slice(y, half, shape) };
+  y.dispose();
+  return { ...halves, sums: rowSums };
 }
 
 /** The variant for a product. Parts of split sums leave out the epilogue, so only products without one are split. */

@@ -11,7 +11,7 @@ struct Params {
   strideA: u32,
   strideB: u32,
   // The sums along k may be split: split s covers `depth` terms, a multiple of 4, and writes its part of all results at
-  // s splitStride; join.wgsl adds the parts.
+  // s splitStride; product.ts has the parts added.
   splits: u32,
   depth: u32,
   splitStride: u32,

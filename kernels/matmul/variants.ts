@@ -3,7 +3,6 @@
 import { type Choice, type DType, defineKernel, type Engine, type Kernel } from "../../engine/index.ts";
 import geluSource from "../lib/gelu.wgsl?raw";
 import blockSource from "./block.wgsl?raw";
-import joinSource from "./join.wgsl?raw";
 import matrixSource from "./matrix.wgsl?raw";
 import productSource from "./product.wgsl?raw";
 import evenSource from "./quads-even.wgsl?raw";
@@ -216,18 +215,8 @@ export type VariantName = Base | `${Base}/split`;
 /** The names of all variants, for tests. */
 export const variantNames = Object.keys(variants) as Base[];
 
-/** Adds the parts of split sums. */
-export const matmulJoin = defineKernel({
-  name: "matmul-join",
-  source: joinSource,
-  bindings: ["parts", "+y"],
-  params: { count: "u32", splits: "u32", stride: "u32" },
-  flops: ({ params: { count, splits } }) => 4 * count * (splits - 1),
-});
-
 export const matmulKernels: readonly Kernel[] = [
   ...new Set(Object.values(variants).flatMap((variant: Variant) => variant.kernels.all)),
-  matmulJoin,
 ];
 
 /** Workgroups that keep a large GPU busy; how many it has is not to be known. */
