@@ -17,6 +17,7 @@ import type { OpCase } from "./cases/case.ts";
 import { allCases } from "./cases/table.ts";
 import type { Job, Outputs, Side, Subject, Values } from "./protocol.ts";
 import { serve, sideOf } from "./protocol.ts";
+import { median } from "./results.ts";
 import { adamw, benchVit, comparedSteps, numbers, type VisionSizes, vitConfig, vitData } from "./steps.ts";
 
 /** Time and memory of a step. */
@@ -219,11 +220,6 @@ async function build(job: Job): Promise<Built> {
   if (job.kind === "vit") return vitStep(job.eager);
   if (job.kind === "emoji") return emojiStep(job.eager);
   return op(allCases.find(({ name }) => name === job.name)!, job.inputs, job.weights);
-}
-
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
 }
 
 async function replayTime(): Promise<{ milliseconds: number; dispatches: number }> {
