@@ -32,7 +32,6 @@ const say = (text: string) => console.log(text);
 async function save(path: string, value: unknown): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, `${JSON.stringify(value, null, 2)}\n`);
-  say(`Wrote ${path}`);
 }
 
 function line({ name, ours_ms, peers, ratio_best_peer, gflops, fraction_of_peak }: CaseResult): string {
@@ -65,6 +64,12 @@ async function bench(flags: Flags): Promise<boolean> {
       batch: flags.quick ? 20 : 50,
     };
     const cases: CaseResult[] = [];
+    const resultsOf = (measured: CaseResult[]): Results =>
+      resultsSchema.parse({
+        adapter,
+        cases: measured,
+        geomean_ratio: geomean(measured.map(({ ratio_best_peer }) => ratio_best_peer)),
+      });
     let failed = false;
     const chosen = subjects.filter(
       ({ name, quick }) =>
@@ -80,6 +85,8 @@ async function bench(flags: Flags): Promise<boolean> {
         const result = await measure(subject, plan);
         cases.push(result);
         say(line(result));
+        // Whoever stops a long run keeps what it has measured.
+        if (flags.json) await save(flags.json, resultsOf(cases));
       } catch (error) {
         failed = true;
         console.error(error instanceof MismatchError ? `WRONG: ${error.message}` : error);
@@ -102,14 +109,13 @@ async function bench(flags: Flags): Promise<boolean> {
       single(`host time of a replay, a dispatch of ${dispatches} of the ViT step`, milliseconds);
       single("cold start, from process start to emoji-tiny's first step", await coldStart());
     }
-    const results: Results = resultsSchema.parse({
-      adapter,
-      cases,
-      geomean_ratio: geomean(cases.map(({ ratio_best_peer }) => ratio_best_peer)),
-    });
+    const results = resultsOf(cases);
     if (results.geomean_ratio !== null)
       say(`Geometric mean of (best WebGPU peer / ours): ${results.geomean_ratio.toFixed(2)}`);
-    if (flags.json) await save(flags.json, results);
+    if (flags.json) {
+      await save(flags.json, results);
+      say(`Wrote ${flags.json}`);
+    }
     if (flags.record) await save(join(resultsFolder, `${slug(adapter)}.json`), results);
     if (flags.growth) {
       const growth = await measureGrowth(adapter, ours, say);

@@ -68,19 +68,20 @@ function compute(peer: PeerOp, x: Array[]): Array {
   }
 }
 
-/** Runs of something that returns fresh arrays, of which the last ones are waited for. */
+/** Runs of something that returns fresh arrays. All are kept and waited for: one that goes early is never computed. */
 function subjectOf(once: () => Array[], held: Array[]): Subject {
-  let last: Array[] = [];
+  let results: Array[] = [];
   return {
     run() {
-      for (const array of last) array.dispose();
-      last = once();
+      results.push(...once());
     },
     async wait() {
-      for (const array of last) await waitFor(array.blockUntilReady());
+      for (const array of results) await waitFor(array.blockUntilReady());
+      for (const array of results) array.dispose();
+      results = [];
     },
     dispose() {
-      for (const array of [...last, ...held]) array.dispose();
+      for (const array of held) array.dispose();
     },
   };
 }
