@@ -23,6 +23,9 @@ interface WebGpuBackend {
   submitQueue(): void;
 }
 
+/** The first error of the device, which the library only logs. */
+let failure: string | null = null;
+
 const backend = () => tf.backend() as unknown as WebGpuBackend;
 
 async function wait(): Promise<void> {
@@ -31,6 +34,9 @@ async function wait(): Promise<void> {
     backend().submitQueue();
   }
   await waitFor(backend().device.queue.onSubmittedWorkDone());
+  const error = failure;
+  failure = null;
+  if (error) throw new Error(error);
 }
 
 const gelu = (x: tf.Tensor) => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1));
@@ -181,7 +187,8 @@ async function vitStep(): Promise<{ subject: Subject; outputs: Outputs }> {
     count++;
     const [value, norm, next] = tf.tidy(() => {
       const { value, grads } = lossAndGradients(state.map(([p]) => p!));
-      const norm = tf.sqrt(tf.addN(grads.map((g) => tf.sum(tf.square(g)))));
+      // Not tf.addN: it binds all of its inputs at once, whatever the adapter's limit.
+      const norm = tf.sqrt(tf.sum(tf.stack(grads.map((g) => tf.sum(tf.square(g))))));
       const scale = tf.minimum(tf.div(adamw.maxNorm, tf.add(norm, 1e-6)), 1);
       const next = state.map(([p, m, v], i) =>
         update(p!, m!, v!, tf.mul(grads[i]!, scale), count, specs[i]!.decays),
@@ -217,6 +224,9 @@ serve(
     async () => {
       if (!(await tf.setBackend("webgpu"))) throw new Error("tfjs found no WebGPU.");
       await tf.ready();
+      backend().device.addEventListener("uncapturederror", ({ error }) => {
+        failure ??= error.message;
+      });
       return backend().device.adapterInfo?.description || null;
     },
     async (job) => {
