@@ -1,6 +1,6 @@
 // What the bench measures: the op table's bench sizes, forward and where they say so backward too, the optimiser, and
 // whole training steps.
-import { drawInputs, type OpCase } from "./cases/case.ts";
+import { drawInputs, type OpCase, toleranceOf } from "./cases/case.ts";
 import { relativeError, sampleIndices } from "./cases/compare.ts";
 import { allCases } from "./cases/table.ts";
 import type { Job, Outputs } from "./protocol.ts";
@@ -38,10 +38,6 @@ const quickNames = [
 
 const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 const bytesOf = { f32: 4, u32: 4, i32: 4, f16: 2 };
-
-/** Our own tolerance against float64, as in the tests. */
-const isHalf = (opCase: OpCase) => opCase.inputs.some(({ dtype }) => dtype === "f16");
-export const toleranceOf = (opCase: OpCase) => opCase.tolerance ?? (isHalf(opCase) ? 5e-3 : 1e-5);
 
 function checkForward(opCase: OpCase, values: Float64Array[], result: Float32Array): number {
   // A sample could miss a single one.

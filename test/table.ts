@@ -5,7 +5,7 @@
 // Gradients are taken in the middle of a graph, z = w · op(x / 2) with 1.75 as the gradient of z: a rule that forgets
 // its incoming gradient, or the graph around it, gives other numbers. Both factors are exact in f16.
 
-import { drawInputs, type Input, type OpCase, roundToHalf } from "../bench/cases/case.ts";
+import { drawInputs, type Input, type OpCase, roundToHalf, toleranceOf } from "../bench/cases/case.ts";
 import { relativeError, sampleIndices, sampleSize } from "../bench/cases/compare.ts";
 import { allCases } from "../bench/cases/table.ts";
 import { defineKernel, type Engine, normal, propagate, type Scalar, Tensor } from "../engine/index.ts";
@@ -147,7 +147,7 @@ export async function runCase(engine: Engine, opCase: OpCase): Promise<CaseResul
   const usedBefore = engine.stats().usedBytes;
   const expected = expect(opCase);
   result.failures.push(...expected.failures);
-  const tolerance = opCase.tolerance ?? (inputs.some((input) => input.dtype === "f16") ? 5e-3 : 1e-5);
+  const tolerance = toleranceOf(opCase);
   const compare = (label: string, got: ArrayLike<number>, wanted: Float64Array) => {
     const error = relativeError(got, wanted);
     result.errors[label] = Math.max(result.errors[label] ?? 0, error);

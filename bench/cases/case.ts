@@ -43,7 +43,7 @@ export interface OpCase {
   reference(values: Float64Array[]): Float64Array;
   /** Gradients in float64 of sum(weights · result) for each input, null where there is none. */
   gradients?(values: Float64Array[], weights: Float64Array): (Float64Array | null)[];
-  /** Allowed relative error; 1e-5 for f32 and 5e-3 for f16 unless a case says why not. */
+  /** Allowed relative error, where it is not that of `toleranceOf`. */
   tolerance?: number;
   /** Whether it needs f16; so it does where an input is f16. */
   half?: boolean;
@@ -95,6 +95,11 @@ function drawValues(input: Input, seed: number): Float64Array {
     if (draw === "positive") return Math.fround(0.1 + uniform(key, i));
     return Math.fround(uniform(key, i));
   });
+}
+
+/** The relative error that a case allows: 1e-5 for f32 and 5e-3 for f16 unless it says otherwise. */
+export function toleranceOf({ inputs, tolerance }: OpCase): number {
+  return tolerance ?? (inputs.some(({ dtype }) => dtype === "f16") ? 5e-3 : 1e-5);
 }
 
 /** The nearest number that f16 has, for numbers of ordinary size, where f16 has 11 significant bits. */
