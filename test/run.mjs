@@ -32,11 +32,11 @@ function runNode(args) {
       timedOut = true;
       stop();
     }, TIME_LIMIT_MS);
-    const onInterrupt = () => {
+    const onSignal = (signal) => {
       stop();
-      process.exit(130);
+      process.exit(signal === "SIGINT" ? 130 : 143);
     };
-    process.once("SIGINT", onInterrupt);
+    for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, onSignal);
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (chunk) => {
         text += chunk;
@@ -44,7 +44,7 @@ function runNode(args) {
     }
     child.on("close", (code, signal) => {
       clearTimeout(timer);
-      process.removeListener("SIGINT", onInterrupt);
+      for (const signal of ["SIGINT", "SIGTERM"]) process.removeListener(signal, onSignal);
       const ending = timedOut
         ? `stopped after ${TIME_LIMIT_MS / 60_000} minutes`
         : `ended with ${signal ?? `exit status ${code}`}`;
