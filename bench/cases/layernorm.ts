@@ -93,6 +93,8 @@ export const layernormCases: OpCase[] = [
   layernormCase({ shape: [3, 1030] }),
   layernormCase({ shape: [700, 16] }),
   layernormCase({ shape: [4200, 8] }),
+  layernormCase({ shape: [515, 12] }),
+  layernormCase({ shape: [517, 9], residual: true }),
   besideItself(layernormCase({ shape: [19, 20] })),
   besideItself(layernormCase({ shape: [5, 7], dtype: "f16" })),
   layernormCase({ shape: [21, 40], residual: true, dropout }),

@@ -62,6 +62,8 @@ export interface LayernormOptions {
   dropout?: { probability: number; key: RandomKey } | null;
 }
 
+/** Rows that one workgroup of the forward kernel takes, where there are rows enough to keep a GPU busy all the same. */
+const forwardRows = 2;
 /** Rows that one workgroup of the backward kernel takes, at most. */
 const mostRows = 16;
 
@@ -95,12 +97,16 @@ export function layernorm(x: Tensor, gamma: Tensor, beta: Tensor, options: Layer
   // Without a residual nothing is written there.
   const h = engine.empty(residual ? x.shape : [4], dtype);
   const moments = engine.empty([rows, 2]);
+  const together = rows >= 512 ? forwardRows : 1;
   engine.run(forwardKernel.of(length), {
     bind: [x, residual ?? x, gamma, beta, h, y, moments],
     params: { ...shared, eps },
-    grid: rows,
+    grid: Math.ceil(rows / together),
     dtype,
-    constants: { HAS_RESIDUAL: residual !== null, DROPOUT: drops, GROUPS: rowGroups(engine, items) },
+    constants: {
+      ...{ ROWS: together, HAS_RESIDUAL: residual !== null, DROPOUT: drops },
+      GROUPS: rowGroups(engine, items),
+    },
   });
   if (!residual || !inputs.some(tracked)) h.dispose();
   return engine.record("layernorm", y, inputs, (dy, needs, earlierOf) => {

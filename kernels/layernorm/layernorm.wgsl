@@ -1,7 +1,8 @@
 // y = gamma (h - mean) / sqrt(variance + eps) + beta along each row, h = dropout(x) + residual (Ba, Kiros and Hinton,
 // "Layer normalization", 2016). Mean and variance come from one read by Welford's running update in every lane, joined
-// after Chan et al. (1979), which does not cancel as a difference of squares would. One workgroup of WORKERS invocations a
-// row. Host side: layernorm.ts. Constants: HAS_RESIDUAL, without which h is x and not written; DROPOUT.
+// after Chan et al. (1979), which does not cancel as a difference of squares would. One workgroup of WORKERS invocations
+// takes ROWS rows: their moments one after the other, then all of them column by column, so that gamma and beta are
+// loaded once. Host side: layernorm.ts. Constants: ROWS; HAS_RESIDUAL, without which h is x and not written; DROPOUT.
 
 struct Params {
   rows: u32,
@@ -28,10 +29,34 @@ struct Params {
 @compute @workgroup_size(WORKERS)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   lane = id;
-  let row = wg.y * GRID_X + wg.x;
-  if (row >= params.rows) {
+  let first = (wg.y * GRID_X + wg.x) * ROWS;
+  if (first >= params.rows) {
     return;
   }
+  // Past the end the last row is taken again, to the same result.
+  let last = params.rows - 1u;
+  var rowMoments: array<vec2f, ROWS>;
+  for (var r = 0u; r < ROWS; r++) {
+    rowMoments[r] = momentsOf(min(first + r, last), id);
+  }
+  for (var i = id; i < params.length; i += WORKERS) {
+    let scale = Wide(gamma[i]);
+    let shift = Wide(beta[i]);
+    for (var r = 0u; r < ROWS; r++) {
+      let at = min(first + r, last) * params.length + i;
+      var value: Wide;
+      if (HAS_RESIDUAL) {
+        value = Wide(h[at]);
+      } else {
+        value = Wide(x[at]);
+      }
+      y[at] = Out((value - rowMoments[r].x) * rowMoments[r].y * scale + shift);
+    }
+  }
+}
+
+// Mean and 1 / sqrt(variance + eps) of a row, which every lane gets; writes h.
+fn momentsOf(row: u32, id: u32) -> vec2f {
   let base = row * params.length;
   var means = Wide(0.0);
   var squares = Wide(0.0);
@@ -60,13 +85,5 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   if (id == 0u) {
     moments[row] = vec2f(mean, deviation);
   }
-  for (var i = id; i < params.length; i += WORKERS) {
-    var value: Wide;
-    if (HAS_RESIDUAL) {
-      value = Wide(h[base + i]);
-    } else {
-      value = Wide(x[base + i]);
-    }
-    y[base + i] = Out((value - mean) * deviation * Wide(gamma[i]) + Wide(beta[i]));
-  }
+  return vec2f(mean, deviation);
 }
