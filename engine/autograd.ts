@@ -82,8 +82,8 @@ function walk(
         `backward: input ${lost} of ${node.name} was disposed, and the graph behind it is gone.`,
       );
     }
+    const { inputs } = node;
     if (typeof node.backward !== "function") {
-      const { inputs } = node;
       node.backward.again((repeated) => {
         grads.set(repeated, incoming);
         walk(repeated, new Set(inputs), grads, accumulator);
@@ -91,8 +91,7 @@ function walk(
       });
       continue;
     }
-    const needs = node.inputs.map(tracked);
-    const { inputs } = node;
+    const needs = inputs.map(tracked);
     const added = new Set<number>();
     const results = node.backward(incoming, needs, (i) => {
       const earlier = grads.get(inputs[i]!);
@@ -101,7 +100,7 @@ function walk(
       added.add(i);
       return earlier;
     });
-    node.inputs.forEach((input, i) => {
+    inputs.forEach((input, i) => {
       const result = results[i];
       if (!needs[i] || !result) return;
       if (result.size !== input.size) {

@@ -2,6 +2,7 @@
 // begin and end the device stamps; the overhead makes the sum larger than an ordinary run, the shares stay telling.
 
 import { mapModeRead, usage } from "./flags.ts";
+import { waitFor } from "./wait.ts";
 
 /** When a dispatch ran, in milliseconds of the device's clock since the first of them began. */
 export interface DispatchTime {
@@ -48,7 +49,7 @@ export class Profiler {
       encoder.resolveQuerySet(set, 0, 2 * part.length, resolved, 0);
       encoder.copyBufferToBuffer(resolved, 0, staging, 0, size);
       device.queue.submit([encoder.finish()]);
-      await staging.mapAsync(mapModeRead);
+      await waitFor(staging.mapAsync(mapModeRead));
       const stamps = new BigUint64Array(staging.getMappedRange());
       start ??= stamps[0]!;
       const since = (stamp: bigint) => Number(stamp - start!) / 1e6;

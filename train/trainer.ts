@@ -44,7 +44,6 @@ export function makeModel(
 /** What a step measured, before the host has read it. */
 interface Measurement {
   step: number;
-  learningRate: number;
   /** f32 [stride per batch of losses ..., temperature, norm squared or the scaler's state], see `measure`. */
   values: Promise<ArrayLike<number>>;
 }
@@ -109,7 +108,6 @@ export class Trainer {
   private async step(): Promise<Measurement> {
     const { engine, config, optimizer } = this;
     const step = optimizer.step;
-    const rate = learningRate(config.training, step);
     let values: Promise<ArrayLike<number>>;
     if (config.training.capture) {
       const { program, values: batch } = await this.prepare();
@@ -121,7 +119,7 @@ export class Trainer {
     }
     // Whoever takes the measurement awaits it; until then a failure must not count as unhandled.
     values.catch(() => {});
-    return { step: step + 1, learningRate: rate, values };
+    return { step: step + 1, values };
   }
 
   /** Turns to the next step, with its batches, which what is run next takes. */
@@ -235,7 +233,7 @@ export class Trainer {
   }
 
   private async oldest(): Promise<StepRecord> {
-    const { step, learningRate: rate, values: reading } = this.waiting.shift()!;
+    const { step, values: reading } = this.waiting.shift()!;
     const values = await reading;
     const { training } = this.config;
     const { triplets, accumulation, reverse } = training;
@@ -270,7 +268,7 @@ export class Trainer {
       forward,
       reverse: this.queries > triplets ? back : null,
       temperature: values[tail]!,
-      learning_rate: rate,
+      learning_rate: learningRate(training, step - 1),
       gradient_norm: norm,
       samples_per_second: (triplets * accumulation) / elapsed,
       seconds: this.seconds,
