@@ -1,5 +1,7 @@
 // casement's side of the bench: a process that runs cases of the op table, AdamW, and whole steps, eager or replayed.
 import { fileURLToPath } from "node:url";
+import type { OpCase } from "../cases/case.ts";
+import { allCases } from "../cases/table.ts";
 import { Engine, type Program, type Tensor } from "../engine/index.ts";
 import { backward, clearGrad } from "../kernels/backward.ts";
 import { mul, sub } from "../kernels/elementwise/binary.ts";
@@ -13,8 +15,6 @@ import { vit, vitSpecs } from "../model/vit.ts";
 import { loadConfig } from "../train/config.ts";
 import { makeTokenizer, openDataset } from "../train/run.ts";
 import { Trainer } from "../train/trainer.ts";
-import type { OpCase } from "./cases/case.ts";
-import { allCases } from "./cases/table.ts";
 import type { Job, Outputs, Side, Subject, Values } from "./protocol.ts";
 import { serve, sideOf } from "./protocol.ts";
 import { median } from "./results.ts";

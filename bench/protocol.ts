@@ -3,8 +3,8 @@
 // pays the same for being asked. A question costs about 0.2 ms, so that an engine is asked for a batch of runs at a time.
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import type { PeerOp } from "../cases/case.ts";
 import type { DType } from "../engine/index.ts";
-import type { PeerOp } from "./cases/case.ts";
 
 /** A tensor as it travels. */
 export interface Values {

@@ -3,8 +3,8 @@
 // alike. A batch lasts at least a few times what a question to another process costs. benny times the batches; the
 // median over the rounds counts.
 import benny from "benny";
+import { relativeError } from "../cases/compare.ts";
 import type { Peak } from "../kernels/peak/peak.ts";
-import { relativeError } from "./cases/compare.ts";
 import type { Outputs, Side } from "./protocol.ts";
 import { type CaseResult, median, ratioOf } from "./results.ts";
 import type { Measured } from "./subjects.ts";

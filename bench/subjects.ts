@@ -1,8 +1,8 @@
 // What the bench measures: the op table's bench sizes, forward and where they say so backward too, the optimiser, and
 // whole training steps.
-import { drawInputs, type OpCase, toleranceOf } from "./cases/case.ts";
-import { relativeError, sampleIndices } from "./cases/compare.ts";
-import { allCases } from "./cases/table.ts";
+import { drawInputs, type OpCase, toleranceOf } from "../cases/case.ts";
+import { relativeError, sampleIndices } from "../cases/compare.ts";
+import { allCases } from "../cases/table.ts";
 import type { Job, Outputs } from "./protocol.ts";
 import { benchVit, numbers, vitConfig, vitFlops } from "./steps.ts";
 

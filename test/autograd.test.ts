@@ -1,10 +1,10 @@
 // The engine's differentiation over the graph, apart from the kernels' own rules: those have the op table.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { addTensors, multiply } from "../cases/check.ts";
 import { type Backward, Engine, propagate, Tensor, TensorError } from "../engine/index.ts";
 import { backward, clearGrad } from "../kernels/backward.ts";
 import { matmul } from "../kernels/matmul/matmul.ts";
-import { addTensors, multiply } from "./table.ts";
 
 const engine = await Engine.create({ poison: true });
 

@@ -8,12 +8,12 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { allCases } from "../bench/cases/table.ts";
 import { growthSchema } from "../bench/growth.ts";
 import { type Outputs, type Side, sideOf } from "../bench/protocol.ts";
 import { geomean, ratioOf, resultsSchema } from "../bench/results.ts";
 import { MismatchError, measure } from "../bench/run.ts";
 import { type Measured, ofCase, subjects } from "../bench/subjects.ts";
+import { allCases } from "../cases/table.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const folder = await mkdtemp(join(tmpdir(), "casement-bench-"));

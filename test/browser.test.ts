@@ -1,11 +1,11 @@
 // The op table in headless Chromium: each case right against float64 there, and equal to Node within 1e-5.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { relativeError } from "../bench/cases/compare.ts";
+import { runCase, testedCases, thinOut } from "../cases/check.ts";
+import { relativeError } from "../cases/compare.ts";
 import { Engine } from "../engine/index.ts";
 import { openPage } from "./browser/harness.ts";
 import type { OpsPage } from "./browser/ops.ts";
-import { runCase, testedCases, thinOut } from "./table.ts";
 
 declare const opsPage: OpsPage;
 

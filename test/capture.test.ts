@@ -1,6 +1,7 @@
 // Captured steps: the same bits as the same step run eagerly, nothing made while replaying, and clear errors.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { multiply } from "../cases/check.ts";
 import { Engine, normal, RandomStreams, Scalar, type Tensor } from "../engine/index.ts";
 import { type Lifetime, planMemory } from "../engine/planner.ts";
 import { backward } from "../kernels/backward.ts";
@@ -12,7 +13,6 @@ import { linear, matmul } from "../kernels/matmul/matmul.ts";
 import { AdamW } from "../kernels/optimizer/adamw.ts";
 import { mean } from "../kernels/reduce/reduce.ts";
 import { Parameters } from "../model/parameters.ts";
-import { multiply } from "./table.ts";
 
 const [rows, width] = [12, 20];
 

@@ -1,6 +1,7 @@
 // Gradient checkpointing: the bits of a run that keeps everything, in less memory, and clear errors.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { multiply } from "../cases/check.ts";
 import { Engine, normal, RandomStreams, type Tensor, TensorError } from "../engine/index.ts";
 import { backward } from "../kernels/backward.ts";
 import { dropout } from "../kernels/dropout/dropout.ts";
@@ -10,7 +11,6 @@ import { linear } from "../kernels/matmul/matmul.ts";
 import { AdamW } from "../kernels/optimizer/adamw.ts";
 import { mean } from "../kernels/reduce/reduce.ts";
 import { linearSpecs, normSpecs, Parameters } from "../model/parameters.ts";
-import { multiply } from "./table.ts";
 
 const engine = await Engine.create({ poison: true });
 

@@ -2,13 +2,13 @@
 // that clears, adds and copies everything.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { addTensors } from "../cases/check.ts";
 import { Engine, normal, type Program, type Tensor } from "../engine/index.ts";
 import { backward } from "../kernels/backward.ts";
 import { scale } from "../kernels/elementwise/unary.ts";
 import { layernorm } from "../kernels/layernorm/layernorm.ts";
 import { linear } from "../kernels/matmul/matmul.ts";
 import { linearSpecs, normSpecs, Parameters } from "../model/parameters.ts";
-import { addTensors } from "./table.ts";
 
 const engine = await Engine.create({ poison: true });
 

@@ -1,6 +1,7 @@
 // The engine apart from kernels and gradients: memory, order of work, errors, the passage of numbers, random numbers.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { addTensors, multiply } from "../cases/check.ts";
 import { fromBytes, fromHalfBits, toBytes, toHalfBits } from "../engine/dtype.ts";
 import {
   DeviceError,
@@ -18,7 +19,6 @@ import {
 } from "../engine/index.ts";
 import { sizeClass } from "../engine/pool.ts";
 import randomSource from "../engine/random.wgsl?raw";
-import { addTensors, multiply } from "./table.ts";
 
 const engine = await Engine.create();
 

@@ -6,11 +6,11 @@ import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ResourceType, WgslReflect } from "wgsl_reflect/wgsl_reflect.module.js";
-import { allCases } from "../bench/cases/table.ts";
+import { recordCase } from "../cases/check.ts";
+import { allCases } from "../cases/table.ts";
 import { composeWgsl, type DType, Engine, type Kernel } from "../engine/index.ts";
 import type { Constants, Lanes } from "../engine/kernel.ts";
 import { allKernels } from "../kernels/index.ts";
-import { recordCase } from "./table.ts";
 
 const folder = fileURLToPath(new URL("../kernels/", import.meta.url));
 const files = readdirSync(folder, { recursive: true, encoding: "utf8" });

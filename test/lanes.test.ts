@@ -2,9 +2,9 @@
 // test machines is like that, but Dawn's null backend is (4 to 128 lanes); it compiles, and runs nothing.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { allCases } from "../bench/cases/table.ts";
+import { recordCase } from "../cases/check.ts";
+import { allCases } from "../cases/table.ts";
 import { Engine } from "../engine/index.ts";
-import { recordCase } from "./table.ts";
 
 test("all pipelines compile where subgroups have several sizes", async () => {
   const engine = await Engine.create({ dawnFlags: ["backend=null"] });

@@ -2,10 +2,10 @@
 // also with several subgroups a row, which only adapters of wide subgroups choose by themselves.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { OpCase } from "../bench/cases/case.ts";
-import { allCases } from "../bench/cases/table.ts";
+import type { OpCase } from "../cases/case.ts";
+import { recordCase, runCase, testedCases } from "../cases/check.ts";
+import { allCases } from "../cases/table.ts";
 import { Engine } from "../engine/index.ts";
-import { recordCase, runCase, testedCases } from "./table.ts";
 
 const engines: [string, Engine, readonly OpCase[]][] = [];
 const engine = await Engine.create({ poison: true });

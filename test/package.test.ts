@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { gelu } from "../bench/cases/reference.ts";
+import { gelu } from "../cases/reference.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const app = await mkdtemp(join(tmpdir(), "casement-app-"));

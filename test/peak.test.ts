@@ -1,7 +1,7 @@
 // The peak's kernels do the work that their figures count.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { relativeError } from "../bench/cases/compare.ts";
+import { relativeError } from "../cases/compare.ts";
 import { Engine } from "../engine/index.ts";
 import { measurePeak, runCopy, runFma } from "../kernels/peak/peak.ts";
 

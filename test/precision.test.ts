@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { relativeError } from "../bench/cases/compare.ts";
+import { relativeError } from "../cases/compare.ts";
 import { Engine, findAdapter, normal, uniform } from "../engine/index.ts";
 import { accumulateInto } from "../kernels/elementwise/accumulate.ts";
 import { castInto } from "../kernels/elementwise/cast.ts";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { relativeError } from "../bench/cases/compare.ts";
+import { relativeError } from "../cases/compare.ts";
 import { type ChoiceStore, Engine, type Kernel, normal } from "../engine/index.ts";
 import { crossAttention } from "../kernels/attention/attention.ts";
 import { backward } from "../kernels/backward.ts";

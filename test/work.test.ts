@@ -1,7 +1,8 @@
 // What the kernels say of their work is what the formulas of the field say, on launches as the ops make them.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { allCases } from "../bench/cases/table.ts";
+import { recordCase } from "../cases/check.ts";
+import { allCases } from "../cases/table.ts";
 import { Engine, type LaunchWork, sizeOf, type Tensor } from "../engine/index.ts";
 import { crossAttention, selfAttention } from "../kernels/attention/attention.ts";
 import { backward } from "../kernels/backward.ts";
@@ -13,7 +14,6 @@ import { linear, matmul } from "../kernels/matmul/matmul.ts";
 import { AdamW } from "../kernels/optimizer/adamw.ts";
 import { mean } from "../kernels/reduce/reduce.ts";
 import { sliceRows } from "../kernels/shape/reshape.ts";
-import { recordCase } from "./table.ts";
 
 const engine = await Engine.create();
 

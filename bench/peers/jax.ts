@@ -11,8 +11,8 @@ import {
   valueAndGrad,
   vjp,
 } from "@jax-js/jax";
+import type { PeerOp } from "../../cases/case.ts";
 import { waitFor } from "../../engine/wait.ts";
-import type { PeerOp } from "../cases/case.ts";
 import { type Job, type Outputs, type Subject, serve, sideOf } from "../protocol.ts";
 import { adamw, benchVit, comparedSteps, numbers, vitConfig, vitData, vitParameters } from "../steps.ts";
 import { installWebGpu } from "./dawn.ts";

@@ -3,7 +3,7 @@
 // argument names the execution provider, webgpu or cpu.
 import ort from "onnxruntime-node";
 import protobuf from "protobufjs";
-import type { PeerOp } from "../cases/case.ts";
+import type { PeerOp } from "../../cases/case.ts";
 import { type Job, type Outputs, type Subject, serve, sideOf, type Values } from "../protocol.ts";
 
 process.env.XDG_RUNTIME_DIR ??= "/tmp";

@@ -1,7 +1,8 @@
 // Runs the op table in the browser, case by case as the test asks for them.
-import { allCases } from "../../bench/cases/table.ts";
+
+import { type CaseResult, recordCase, runCase, thinOut } from "../../cases/check.ts";
+import { allCases } from "../../cases/table.ts";
 import { Engine } from "../../engine/index.ts";
-import { type CaseResult, recordCase, runCase, thinOut } from "../table.ts";
 
 let engine: Engine;
 

@@ -1,6 +1,6 @@
 // Cases of sums, means and maxima: over everything, over each axis, and long enough for two stages and for three.
-import type { DType, Tensor } from "../../engine/index.ts";
-import { max, mean, sum, sumLeading } from "../../kernels/reduce/reduce.ts";
+import type { DType, Tensor } from "../engine/index.ts";
+import { max, mean, sum, sumLeading } from "../kernels/reduce/reduce.ts";
 import type { OpCase } from "./case.ts";
 import { sumRows } from "./reference.ts";
 

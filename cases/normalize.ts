@@ -1,6 +1,6 @@
 // Cases of normalize.
-import type { DType } from "../../engine/index.ts";
-import { normalize } from "../../kernels/normalize/normalize.ts";
+import type { DType } from "../engine/index.ts";
+import { normalize } from "../kernels/normalize/normalize.ts";
 import type { OpCase } from "./case.ts";
 
 function normalizeCase(shape: number[], dtype: DType = "f32", eps = 1e-12): OpCase {

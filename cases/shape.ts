@@ -1,13 +1,6 @@
 // Cases of the operations that only move elements: the reference is a list of where each element comes from.
-import type { DType, Tensor } from "../../engine/index.ts";
-import {
-  concatRows,
-  permute,
-  reshape,
-  sliceRows,
-  takeFirst,
-  transpose2d,
-} from "../../kernels/shape/reshape.ts";
+import type { DType, Tensor } from "../engine/index.ts";
+import { concatRows, permute, reshape, sliceRows, takeFirst, transpose2d } from "../kernels/shape/reshape.ts";
 import type { OpCase } from "./case.ts";
 
 /** `sources[i]` is the index into the inputs, laid end to end, of element i of the result. */

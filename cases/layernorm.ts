@@ -1,6 +1,6 @@
 // Cases of layernorm: with and without a residual, rows of any length, means far from 0.
-import { type DType, type RandomKey, uniform } from "../../engine/index.ts";
-import { layernorm } from "../../kernels/layernorm/layernorm.ts";
+import { type DType, type RandomKey, uniform } from "../engine/index.ts";
+import { layernorm } from "../kernels/layernorm/layernorm.ts";
 import { besideItself, type Input, type OpCase } from "./case.ts";
 import { sumRows } from "./reference.ts";
 

@@ -1,6 +1,6 @@
 // Cases of topk. The results compared are the indices, which must be exact also among ties, and the values.
-import type { DType } from "../../engine/index.ts";
-import { topk } from "../../kernels/topk/topk.ts";
+import type { DType } from "../engine/index.ts";
+import { topk } from "../kernels/topk/topk.ts";
 import type { OpCase } from "./case.ts";
 
 interface Spec {

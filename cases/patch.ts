@@ -1,6 +1,6 @@
 // Cases of the picture kernels.
-import type { DType } from "../../engine/index.ts";
-import { patchify, pixelsToFloat, prependToken } from "../../kernels/patch/patch.ts";
+import type { DType } from "../engine/index.ts";
+import { patchify, pixelsToFloat, prependToken } from "../kernels/patch/patch.ts";
 import type { OpCase } from "./case.ts";
 import { sumRows } from "./reference.ts";
 

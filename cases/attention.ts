@@ -1,7 +1,7 @@
 // Cases of self- and cross-attention: token counts on both sides of the tiles (8 rows, 4 columns for each lane), head
 // sizes on both sides of what the lanes own, masks, dropout, pictures shared by several texts, and one bench size.
-import { type DType, type RandomKey, uniform } from "../../engine/index.ts";
-import { crossAttention, selfAttention } from "../../kernels/attention/attention.ts";
+import { type DType, type RandomKey, uniform } from "../engine/index.ts";
+import { crossAttention, selfAttention } from "../kernels/attention/attention.ts";
 import type { Input, OpCase } from "./case.ts";
 
 interface AttentionSpec {

@@ -1,9 +1,9 @@
 // Cases of the elementwise operations: every function, and broadcasting on both sides of what the kernel branches on
 // (one long vector, groups of four, single elements, one to four dimensions).
-import type { DType, Engine, Tensor } from "../../engine/index.ts";
-import { add, div, mul, sub } from "../../kernels/elementwise/binary.ts";
-import { cast } from "../../kernels/elementwise/cast.ts";
-import * as functions from "../../kernels/elementwise/unary.ts";
+import type { DType, Engine, Tensor } from "../engine/index.ts";
+import { add, div, mul, sub } from "../kernels/elementwise/binary.ts";
+import { cast } from "../kernels/elementwise/cast.ts";
+import * as functions from "../kernels/elementwise/unary.ts";
 import type { Draw, OpCase } from "./case.ts";
 import { gelu, geluSlope } from "./reference.ts";
 

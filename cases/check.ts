@@ -5,10 +5,10 @@
 // Gradients are taken in the middle of a graph, z = w · op(x / 2) with 1.75 as the gradient of z: a rule that forgets
 // its incoming gradient, or the graph around it, gives other numbers. Both factors are exact in f16.
 
-import { drawInputs, type Input, type OpCase, roundToHalf, toleranceOf } from "../bench/cases/case.ts";
-import { relativeError, sampleIndices, sampleSize } from "../bench/cases/compare.ts";
-import { allCases } from "../bench/cases/table.ts";
 import { defineKernel, type Engine, normal, propagate, type Scalar, Tensor } from "../engine/index.ts";
+import { drawInputs, type Input, type OpCase, roundToHalf, toleranceOf } from "./case.ts";
+import { relativeError, sampleIndices, sampleSize } from "./compare.ts";
+import { allCases } from "./table.ts";
 
 /**
  * Beyond this many operations a case takes too long with the fallback kernels or in a page. The bench checks it, as it

@@ -1,9 +1,9 @@
 // Cases of matmul and linear: every transposition, batches, epilogues, and sizes on both sides of what the kernels
 // branch on (multiples of 4, tiles of 16 and 32 rows, short and long sums).
-import type { DType } from "../../engine/index.ts";
-import { feedForward, linear, matmul } from "../../kernels/matmul/matmul.ts";
-import { multiply } from "../../kernels/matmul/product.ts";
-import { runs, type VariantName, variantNames } from "../../kernels/matmul/variants.ts";
+import type { DType } from "../engine/index.ts";
+import { feedForward, linear, matmul } from "../kernels/matmul/matmul.ts";
+import { multiply } from "../kernels/matmul/product.ts";
+import { runs, type VariantName, variantNames } from "../kernels/matmul/variants.ts";
 import { besideItself, type Input, type OpCase, type PeerOp } from "./case.ts";
 import { gelu, geluSlope, type ProductSizes, product, productAt, sumRows } from "./reference.ts";
 

@@ -1,6 +1,6 @@
 // Cases of softmax and log-softmax: rows that start anywhere within a vec4, shorter and longer than a subgroup.
-import type { DType } from "../../engine/index.ts";
-import { logSoftmax, softmax } from "../../kernels/softmax/softmax.ts";
+import type { DType } from "../engine/index.ts";
+import { logSoftmax, softmax } from "../kernels/softmax/softmax.ts";
 import type { OpCase } from "./case.ts";
 
 function softmaxRows(x: Float64Array, length: number, log: boolean): Float64Array {

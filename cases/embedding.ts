@@ -1,6 +1,6 @@
 // Cases of embedding and addPositions: few and many ids, equal neighbours, tables larger than the classes of ids.
-import type { DType } from "../../engine/index.ts";
-import { addPositions, embedding } from "../../kernels/embedding/embedding.ts";
+import type { DType } from "../engine/index.ts";
+import { addPositions, embedding } from "../kernels/embedding/embedding.ts";
 import type { OpCase } from "./case.ts";
 import { sumRows } from "./reference.ts";
 
