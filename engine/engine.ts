@@ -1,14 +1,13 @@
 // The engine: one device with its buffers, pipelines and recorded work. It keeps no globals, so several engines live
 // in one process, and it takes the caller's GPUDevice as well as one of its own.
 
-import { type AdapterOptions, findAdapter } from "./adapter.ts";
-import { type Node, startsOf, tracked } from "./autograd.ts";
-import { Capture } from "./capture.ts";
-import { type Choice, type ChoiceStore, Choices, type Tuned, timeVariants } from "./choices.ts";
-import type { BoundRegion, Grid, Region, Sink } from "./commands.ts";
-import { bytesPerElement, type DType, fromBytes, type HostArray, toBytes } from "./dtype.ts";
-import { DeviceError, DeviceLostError, KernelError, TensorError } from "./errors.ts";
-import { mapModeRead, usage } from "./flags.ts";
+import { bytesPerElement, type DType, fromBytes, type HostArray, toBytes } from "./base/dtype.ts";
+import { DeviceError, DeviceLostError, KernelError, TensorError } from "./base/errors.ts";
+import { noteStreams, type RandomKey, repeatStreams } from "./base/random.ts";
+import { type Shape, sizeOf } from "./base/shape.ts";
+import { type AdapterOptions, findAdapter } from "./gpu/adapter.ts";
+import type { BoundRegion, Grid, Region, Sink } from "./gpu/commands.ts";
+import { mapModeRead, usage } from "./gpu/flags.ts";
 import {
   type Constants,
   gridX,
@@ -16,18 +15,20 @@ import {
   type Lanes,
   type ParamTypes,
   type ParamValues,
-} from "./kernel.ts";
-import { PipelineCache } from "./pipelines.ts";
-import { BufferPool, type PoolStatistics } from "./pool.ts";
-import { type DispatchTime, Profiler } from "./profiler.ts";
-import { Program } from "./program.ts";
-import { noteStreams, type RandomKey, repeatStreams } from "./random.ts";
-import { Recorder } from "./recorder.ts";
-import { Scopes } from "./scopes.ts";
-import type { Memory } from "./storage.ts";
-import { type Shape, sizeOf, Tensor } from "./tensor.ts";
-import { waitFor } from "./wait.ts";
-import { Warmer, warmUp } from "./warm.ts";
+} from "./gpu/kernel.ts";
+import { PipelineCache } from "./gpu/pipelines.ts";
+import { BufferPool, type PoolStatistics } from "./gpu/pool.ts";
+import { type DispatchTime, Profiler } from "./gpu/profiler.ts";
+import type { Memory } from "./gpu/storage.ts";
+import { waitFor } from "./gpu/wait.ts";
+import { Warmer, warmUp } from "./gpu/warm.ts";
+import { Capture } from "./run/capture.ts";
+import { Program } from "./run/program.ts";
+import { Recorder } from "./run/recorder.ts";
+import { type Node, startsOf, tracked } from "./tensor/autograd.ts";
+import { Scopes } from "./tensor/scopes.ts";
+import { Tensor } from "./tensor/tensor.ts";
+import { type Choice, type ChoiceStore, Choices, type Tuned, timeVariants } from "./tune/choices.ts";
 
 export interface EngineOptions extends AdapterOptions {
   /** Use this device; the engine then never destroys it. */
@@ -94,7 +95,7 @@ export class Engine {
     readonly device: GPUDevice,
     readonly adapterInfo: GPUAdapterInfo,
     private readonly options: EngineOptions,
-    /** Held so that Dawn's instance outlives the device (see engine/adapter.ts). */
+    /** Held so that Dawn's instance outlives the device (see engine/gpu/adapter.ts). */
     readonly instance: GPU | null,
   ) {
     this.lanes = chooseLanes(device, adapterInfo, options);

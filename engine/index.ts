@@ -1,15 +1,17 @@
 // What the engine offers to kernels and to those who embed it.
-export { findAdapter } from "./adapter.ts";
-export { type Backward, type Earlier, propagate, tracked } from "./autograd.ts";
-export { choiceDatabase } from "./choice-database.ts";
-export type { Choice, ChoiceStore, Tuned } from "./choices.ts";
-export { bytesPerElement, type DType, type HostArray } from "./dtype.ts";
+
+export { bytesPerElement, type DType, type HostArray } from "./base/dtype.ts";
+export { DeviceError, DeviceLostError, KernelError, TensorError } from "./base/errors.ts";
+export { normal, type RandomKey, RandomStreams, randomBits, uniform } from "./base/random.ts";
+export { Scalar } from "./base/scalar.ts";
+export { type Shape, sizeOf } from "./base/shape.ts";
 export { Engine, type EngineOptions } from "./engine.ts";
-export { DeviceError, DeviceLostError, KernelError, TensorError } from "./errors.ts";
-export { composeWgsl, defineKernel, gridX, type Kernel } from "./kernel.ts";
-export type { DispatchTime } from "./profiler.ts";
-export { type InputValues, Program, type ProgramMemory } from "./program.ts";
-export { normal, type RandomKey, RandomStreams, randomBits, uniform } from "./random.ts";
-export { Scalar } from "./scalar.ts";
-export { type Shape, sizeOf, Tensor } from "./tensor.ts";
-export { type Bound, boundBytes, type Launch, type LaunchWork } from "./work.ts";
+export { findAdapter } from "./gpu/adapter.ts";
+export { composeWgsl, defineKernel, gridX, type Kernel } from "./gpu/kernel.ts";
+export type { DispatchTime } from "./gpu/profiler.ts";
+export { type Bound, boundBytes, type Launch, type LaunchWork } from "./gpu/work.ts";
+export { type InputValues, Program, type ProgramMemory } from "./run/program.ts";
+export { type Backward, type Earlier, propagate, tracked } from "./tensor/autograd.ts";
+export { Tensor } from "./tensor/tensor.ts";
+export { choiceDatabase } from "./tune/choice-database.ts";
+export type { Choice, ChoiceStore, Tuned } from "./tune/choices.ts";

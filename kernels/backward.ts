@@ -1,4 +1,4 @@
-// `backward`: from a loss to `grad` of every parameter that it depends on, through engine/autograd.ts.
+// `backward`: from a loss to `grad` of every parameter that it depends on, through engine/tensor/autograd.ts.
 import { propagate, type Tensor, TensorError } from "../engine/index.ts";
 import { accumulateInto } from "./elementwise/accumulate.ts";
 import { castInto } from "./elementwise/cast.ts";

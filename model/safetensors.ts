@@ -1,6 +1,6 @@
 // The safetensors container: eight bytes of header length, a JSON header, then the tensors' bytes without a gap.
 // Written byte for byte as the safetensors library of Hugging Face writes it, and read as untrusted input.
-import { fromHalfBits } from "../engine/dtype.ts";
+import { fromHalfBits } from "../engine/base/dtype.ts";
 
 /** Bytes per element, in the library's order of alignment: a file holds the last of these first. */
 export const elementBytes = {

@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { multiply } from "../cases/check.ts";
 import { Engine, normal, RandomStreams, Scalar, type Tensor } from "../engine/index.ts";
-import { type Lifetime, planMemory } from "../engine/planner.ts";
+import { type Lifetime, planMemory } from "../engine/run/planner.ts";
 import { backward } from "../kernels/backward.ts";
 import { dropout } from "../kernels/dropout/dropout.ts";
 import { add } from "../kernels/elementwise/binary.ts";

@@ -1,7 +1,7 @@
 // Makers of checkpoint files, right and wrong ones: zip files whose every field can be set, pickles from opcodes, and
 // BLIP-like tensors whose values both this file and reference/parity.py compute from their names.
 import { deflateRawSync } from "node:zlib";
-import { randomBits } from "../engine/random.ts";
+import { randomBits } from "../engine/base/random.ts";
 import type { Checkpoint } from "../model/checkpoint/tensor.ts";
 
 type Bytes = Uint8Array | readonly number[];

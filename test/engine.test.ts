@@ -2,7 +2,9 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { addTensors, multiply } from "../cases/check.ts";
-import { fromBytes, fromHalfBits, toBytes, toHalfBits } from "../engine/dtype.ts";
+import { fromBytes, fromHalfBits, toBytes, toHalfBits } from "../engine/base/dtype.ts";
+import randomSource from "../engine/base/random.wgsl?raw";
+import { sizeClass } from "../engine/gpu/pool.ts";
 import {
   DeviceError,
   DeviceLostError,
@@ -17,8 +19,6 @@ import {
   TensorError,
   uniform,
 } from "../engine/index.ts";
-import { sizeClass } from "../engine/pool.ts";
-import randomSource from "../engine/random.wgsl?raw";
 
 const engine = await Engine.create();
 

@@ -2,8 +2,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { WgslReflect } from "wgsl_reflect/wgsl_reflect.module.js";
-import { throughOutput } from "../engine/in-place.ts";
 import { composeWgsl, Engine, normal, type Tensor } from "../engine/index.ts";
+import { throughOutput } from "../engine/run/in-place.ts";
 import { dropout } from "../kernels/dropout/dropout.ts";
 import { exp, gelu, multiplyBySlope, scale, tanh } from "../kernels/elementwise/unary.ts";
 import { allKernels } from "../kernels/index.ts";

@@ -8,8 +8,8 @@ import * as assert from "uvu/assert";
 import { ResourceType, WgslReflect } from "wgsl_reflect/wgsl_reflect.module.js";
 import { recordCase } from "../cases/check.ts";
 import { allCases } from "../cases/table.ts";
+import type { Constants, Lanes } from "../engine/gpu/kernel.ts";
 import { composeWgsl, type DType, Engine, type Kernel } from "../engine/index.ts";
-import type { Constants, Lanes } from "../engine/kernel.ts";
 import { allKernels } from "../kernels/index.ts";
 
 const folder = fileURLToPath(new URL("../kernels/", import.meta.url));

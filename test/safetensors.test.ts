@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { randomBits } from "../engine/random.ts";
+import { randomBits } from "../engine/base/random.ts";
 import {
   CheckpointError,
   readSafetensors,

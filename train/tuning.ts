@@ -1,4 +1,4 @@
-// The cache file of measured kernel choices (engine/choices.ts), for runs with `tuning: true`.
+// The cache file of measured kernel choices (engine/tune/choices.ts), for runs with `tuning: true`.
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { ChoiceStore } from "../engine/index.ts";

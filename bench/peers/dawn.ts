@@ -1,5 +1,5 @@
 // Gives libraries that were written for browsers the WebGPU of Node: the same package, and so the same Dawn, that our
-// engine runs on. They also wait as our engine does (engine/wait.ts): left to Dawn's polling they would lose a core, which
+// engine runs on. They also wait as our engine does (engine/gpu/wait.ts): left to Dawn's polling they would lose a core, which
 // on a software adapter is a good part of the machine, and kernels are what is compared.
 import { createRequire } from "node:module";
 // Iterator helpers, which browsers and Node 22 have, and jax-js uses.

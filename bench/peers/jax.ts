@@ -12,7 +12,7 @@ import {
   vjp,
 } from "@jax-js/jax";
 import type { PeerOp } from "../../cases/case.ts";
-import { waitFor } from "../../engine/wait.ts";
+import { waitFor } from "../../engine/gpu/wait.ts";
 import { type Job, type Outputs, type Subject, serve, sideOf } from "../protocol.ts";
 import { adamw, benchVit, comparedSteps, numbers, vitConfig, vitData, vitParameters } from "../steps.ts";
 import { installWebGpu } from "./dawn.ts";

@@ -2,6 +2,8 @@
 // in registers, the forward pass saves one log-sum-exp per query, and the backward pass computes the probabilities
 // again from it, without atomics, so that gradients are the same in every run. Projections are read, and their
 // gradients written, in place: a head is a range of columns.
+
+import randomSource from "../../engine/base/random.wgsl?raw";
 import {
   defineKernel,
   type Engine,
@@ -11,7 +13,6 @@ import {
   TensorError,
   tracked,
 } from "../../engine/index.ts";
-import randomSource from "../../engine/random.wgsl?raw";
 import { elements, writesPart } from "../lib/work.ts";
 import keyGradientSource from "./attention-dkv.wgsl?raw";
 import queryGradientSource from "./attention-dq.wgsl?raw";

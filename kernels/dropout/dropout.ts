@@ -1,8 +1,9 @@
 // Inverted dropout (Srivastava et al., JMLR 15, 2014) whose mask is a pure function of a random key and the element's
 // index: nothing is stored for backward, and a resumed run drops the same elements. Where a residual sum and a norm follow,
 // `layernorm` has it built in.
+
+import randomSource from "../../engine/base/random.wgsl?raw";
 import { defineKernel, type RandomKey, type Tensor, TensorError } from "../../engine/index.ts";
-import randomSource from "../../engine/random.wgsl?raw";
 import { blocks, requireFloat, vectors } from "../lib/items.ts";
 import { perElement } from "../lib/work.ts";
 import source from "./dropout.wgsl?raw";
@@ -33,7 +34,7 @@ function run(x: Tensor, probability: number, { key, stream }: RandomKey): Tensor
 
 /**
  * Zeroes each element with `probability` and divides the rest by 1 - probability. f32 or f16. Element i is dropped where
- * `uniform(key, i)` of engine/random.ts lies below `probability`. Throws TensorError outside of [0, 1).
+ * `uniform(key, i)` of engine/base/random.ts lies below `probability`. Throws TensorError outside of [0, 1).
  */
 export function dropout(x: Tensor, probability: number, key: RandomKey): Tensor {
   requireFloat("dropout", x);

@@ -1,5 +1,5 @@
 // y = x / (1 - p) where the random number of the element is at least p, else 0. The numbers come
-// from their index alone (engine/random.wgsl), so backward makes the same mask anew. Host side: dropout.ts.
+// from their index alone (engine/base/random.wgsl), so backward makes the same mask anew. Host side: dropout.ts.
 
 struct Params {
   // vec4s of x.

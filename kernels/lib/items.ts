@@ -1,8 +1,9 @@
 // How kernels walk over tensors: aliases that make one WGSL text work on scalars or vec4s and on either storage type,
 // and the grid of the elementwise kernels. A vec4 load costs a driver half as much per float as scalar loads
 // (measured on llvmpipe: a copy of 16 MB takes 6.6 ms instead of 12), and the last vec4 may reach into a buffer's padding.
+
+import randomSource from "../../engine/base/random.wgsl?raw";
 import { type Tensor, TensorError } from "../../engine/index.ts";
-import randomSource from "../../engine/random.wgsl?raw";
 
 /** A type in WGSL: the tensor's own, or f32 for partial results. */
 export type Stored = "Scalar" | "f32";
@@ -24,7 +25,7 @@ fn largest(value: Wide) -> f32 { return ${width === 4 ? "max(max(value.x, value.
 }
 
 /**
- * WGSL for dropout on items: `kept(at)` says which elements of item `at` stay, as `uniform` of engine/random.ts draws
+ * WGSL for dropout on items: `kept(at)` says which elements of item `at` stay, as `uniform` of engine/base/random.ts draws
  * them. The kernel's parameters have `key`, `stream` and `probability`.
  */
 export function randomItems(width: 1 | 4): string[] {

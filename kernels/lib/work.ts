@@ -1,4 +1,4 @@
-// How kernels count their work (engine/work.ts says what counts): most do a few operations for each element of one
+// How kernels count their work (engine/gpu/work.ts says what counts): most do a few operations for each element of one
 // binding, and some read what they write, or only a part of what is bound.
 import { boundBytes, type Launch, sizeOf } from "../../engine/index.ts";
 

@@ -1,6 +1,6 @@
 // The way back: CASE's parameters as a checkpoint that Hugging Face's BlipForImageTextRetrieval loads, with the names of
 // names.ts, query, key and value apart, and a config.json. What BLIP has no place for stands in its "casement" part.
-import { sizeOf } from "../../engine/tensor.ts";
+import { sizeOf } from "../../engine/base/shape.ts";
 import { caseSpecs } from "../case.ts";
 import type { ModelConfig } from "../config.ts";
 import { CheckpointError } from "../safetensors.ts";

@@ -1,7 +1,7 @@
 // From somebody else's checkpoint to CASE's parameters: which naming it is, how large the model is, where each
 // parameter comes from, and what is missing, mis-shaped, left out on purpose or unknown. Nothing is read before the
 // plan is whole; then each parameter is read by itself.
-import { sizeOf } from "../../engine/tensor.ts";
+import { sizeOf } from "../../engine/base/shape.ts";
 import { caseSpecs } from "../case.ts";
 import { type ModelConfig, modelSchema } from "../config.ts";
 import { type Initial, initialValues, type ParameterSpec } from "../parameters.ts";

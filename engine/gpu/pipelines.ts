@@ -2,8 +2,8 @@
 // pipeline costs tenths of a second on a software driver. A WGSL error is shown with the kernel's name and the
 // numbered source lines around it.
 
-import type { DType } from "./dtype.ts";
-import { KernelError } from "./errors.ts";
+import type { DType } from "../base/dtype.ts";
+import { KernelError } from "../base/errors.ts";
 import { computeStage } from "./flags.ts";
 import { type Constants, composeWgsl, type Kernel, type Lanes } from "./kernel.ts";
 

@@ -1,8 +1,8 @@
 // Copies that a captured step need not make: where the copy is the last use of a tensor that the step made, the tensor
 // can lie where it is copied to from its beginning. What a kernel made for a parameter's gradient is then written there.
 
-import type { Region } from "./commands.ts";
-import type { Storage } from "./storage.ts";
+import type { Region } from "../gpu/commands.ts";
+import type { Storage } from "../gpu/storage.ts";
 
 /** A command, seen by what it touches; `copy` is what it copies, where it is a copy. */
 export interface Touching {

@@ -1,6 +1,6 @@
 // Finds a WebGPU adapter: Dawn through the package `webgpu` in Node, `navigator.gpu` in a browser.
 // The package is imported lazily and only in Node, so a browser bundle never pulls it in.
-import { DeviceError } from "./errors.ts";
+import { DeviceError } from "../base/errors.ts";
 
 /** How to look for an adapter. */
 export interface AdapterOptions {

@@ -4,9 +4,9 @@
 // on the numbers of tensors: an addition, a product, a comparison and a call of exp are one each, a fused
 // multiply-add two, the arithmetic of indices none. Nothing here runs unless somebody asks.
 
-import type { DType } from "./dtype.ts";
+import type { DType } from "../base/dtype.ts";
+import type { Shape } from "../base/shape.ts";
 import type { Constants, ParamTypes } from "./kernel.ts";
-import type { Shape } from "./tensor.ts";
 
 /** A tensor as a dispatch sees it. */
 export interface Bound {

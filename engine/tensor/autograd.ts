@@ -10,7 +10,7 @@
 // Checkpointing (Chen et al., "Training deep nets with sublinear memory cost", arXiv 1604.06174) keeps of a part of the
 // graph only its inputs. When backward comes there, the part is run again and walked through as if it had been there:
 // in the same order, with the same sums, so that the gradients are the same bits.
-import { TensorError } from "./errors.ts";
+import { TensorError } from "../base/errors.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** A recorded operation. */

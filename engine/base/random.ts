@@ -1,6 +1,6 @@
 // Counter-based random numbers: the value at an index is a pure function of (key, index), so a run that resumes, a
 // backward pass that needs its dropout mask again, and a browser all see the same numbers. The function is
-// Philox-2x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011); engine/random.wgsl is the
+// Philox-2x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011); engine/base/random.wgsl is the
 // same function on the GPU.
 
 import { TensorError } from "./errors.ts";

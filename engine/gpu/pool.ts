@@ -1,7 +1,7 @@
 // GPU buffers are taken from free lists by size class and given back to them, so that a steady training step
 // allocates nothing. Classes are an eighth of a power of two apart: at most 12.5 % of a buffer is padding.
 
-import { DeviceError } from "./errors.ts";
+import { DeviceError } from "../base/errors.ts";
 import { usage } from "./flags.ts";
 import type { Memory, Storage } from "./storage.ts";
 

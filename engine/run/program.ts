@@ -2,7 +2,10 @@
 // It makes no buffer, bind group, pipeline or closure, writes the parameters that hold a Scalar in one piece, and is one
 // submit.
 
-import { type Capture, type Step, touches } from "./capture.ts";
+import { bytesPerElement, type DType } from "../base/dtype.ts";
+import { TensorError } from "../base/errors.ts";
+import { numberOf, Scalar } from "../base/scalar.ts";
+import { type Shape, sizeOf } from "../base/shape.ts";
 import {
   bindGroupKey,
   type Command,
@@ -11,16 +14,14 @@ import {
   paramBytes,
   type Region,
   writeParams,
-} from "./commands.ts";
-import { bytesPerElement, type DType } from "./dtype.ts";
-import { TensorError } from "./errors.ts";
-import { usage } from "./flags.ts";
-import type { Kernel, ParamTypes, ParamValues } from "./kernel.ts";
+} from "../gpu/commands.ts";
+import { usage } from "../gpu/flags.ts";
+import type { Kernel, ParamTypes, ParamValues } from "../gpu/kernel.ts";
+import { type Bound, boundBytes, type LaunchWork } from "../gpu/work.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { type Capture, type Step, touches } from "./capture.ts";
 import { leastBytes, planMemory } from "./planner.ts";
 import type { Recorder } from "./recorder.ts";
-import { numberOf, Scalar } from "./scalar.ts";
-import { type Shape, sizeOf, type Tensor } from "./tensor.ts";
-import { type Bound, boundBytes, type LaunchWork } from "./work.ts";
 
 /** Memory of a program in bytes. */
 export interface ProgramMemory {

@@ -1,20 +1,12 @@
 // A tensor is a contiguous, row-major piece of a pooled buffer, with the autograd node that made it. Reshapes and
 // slices of leading rows share the buffer; it goes back to the pool when the last tensor on it is disposed.
+
+import { bytesPerElement, type DType, type HostArray } from "../base/dtype.ts";
+import { TensorError } from "../base/errors.ts";
+import { type Shape, sizeOf } from "../base/shape.ts";
+import type { Engine } from "../engine.ts";
+import { release, retain, type Storage } from "../gpu/storage.ts";
 import type { Node } from "./autograd.ts";
-import { bytesPerElement, type DType, type HostArray } from "./dtype.ts";
-import type { Engine } from "./engine.ts";
-import { TensorError } from "./errors.ts";
-import { release, retain, type Storage } from "./storage.ts";
-
-/** Sizes of the dimensions, outermost first; an empty shape is a scalar. */
-export type Shape = readonly number[];
-
-/** Number of elements of a shape. */
-export function sizeOf(shape: Shape): number {
-  let size = 1;
-  for (const extent of shape) size *= extent;
-  return size;
-}
 
 export class Tensor {
   readonly size: number;

@@ -2,9 +2,10 @@
 // this device: then the fastest runs, eagerly and in captured steps alike. Variants add in different orders, so results
 // of two choices differ in the last bits; a store keeps the table, and a later run gets the same bits again.
 
-import type { DType } from "./dtype.ts";
-import type { Kernel } from "./kernel.ts";
-import type { Shape, Tensor } from "./tensor.ts";
+import type { DType } from "../base/dtype.ts";
+import type { Shape } from "../base/shape.ts";
+import type { Kernel } from "../gpu/kernel.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 
 /** What an op asks before it runs. */
 export interface Choice<V extends string = string> {

@@ -1,4 +1,4 @@
-// Philox-2x32-10, the same function as engine/random.ts: 32 random bits for (key, stream, index).
+// Philox-2x32-10, the same function as engine/base/random.ts: 32 random bits for (key, stream, index).
 
 fn mulHigh(a: u32, b: u32) -> u32 {
   let al = a & 0xffffu;

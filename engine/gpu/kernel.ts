@@ -1,8 +1,8 @@
 // What a kernel is: a WGSL text, the bindings and parameters that its host side declares, and the constants that
-// specialise it. Nothing here touches a device; engine/pipelines.ts compiles. That host and WGSL agree is checked
+// specialise it. Nothing here touches a device; engine/gpu/pipelines.ts compiles. That host and WGSL agree is checked
 // by test/kernels-reflect.test.ts through wgsl_reflect.
-import type { DType } from "./dtype.ts";
-import type { Scalar } from "./scalar.ts";
+import type { DType } from "../base/dtype.ts";
+import type { Scalar } from "../base/scalar.ts";
 import type { Launch } from "./work.ts";
 
 /** A storage binding in order: @group(0) @binding(0), (1), … with the name used in the WGSL. */
@@ -27,7 +27,7 @@ export interface Kernel<P extends ParamTypes = ParamTypes> {
   includes: readonly Include[];
   bindings: readonly Binding[];
   params: P;
-  /** Floating-point operations of a dispatch, as engine/work.ts counts them. */
+  /** Floating-point operations of a dispatch, as engine/gpu/work.ts counts them. */
   flops?(launch: Launch<P>): number;
   /** Bytes that a dispatch has to move, where that is not simply what its bindings hold. */
   bytes?(launch: Launch<P>): number;

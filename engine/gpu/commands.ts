@@ -1,14 +1,14 @@
 // Commands as data, and how a list of them becomes one encoder's work: dispatches share a compute pass until a copy or
 // a clear comes between. Used by what is sent at once (recorder.ts) and by what is replayed (program.ts).
 
-import type { DType } from "./dtype.ts";
-import { DeviceError } from "./errors.ts";
+import type { DType } from "../base/dtype.ts";
+import { DeviceError } from "../base/errors.ts";
+import { numberOf } from "../base/scalar.ts";
+import type { Shape } from "../base/shape.ts";
 import type { Kernel, ParamTypes, ParamValues } from "./kernel.ts";
 import type { CompiledKernel } from "./pipelines.ts";
 import type { Profiler } from "./profiler.ts";
-import { numberOf } from "./scalar.ts";
 import type { Storage } from "./storage.ts";
-import type { Shape } from "./tensor.ts";
 
 /** A piece of a buffer; offset and size in bytes. */
 export interface Region {

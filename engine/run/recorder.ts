@@ -13,12 +13,12 @@ import {
   type Region,
   type Sink,
   writeParams,
-} from "./commands.ts";
-import { usage } from "./flags.ts";
-import type { Kernel, ParamTypes, ParamValues } from "./kernel.ts";
-import type { CompiledKernel } from "./pipelines.ts";
-import type { Profiler } from "./profiler.ts";
-import type { Storage } from "./storage.ts";
+} from "../gpu/commands.ts";
+import { usage } from "../gpu/flags.ts";
+import type { Kernel, ParamTypes, ParamValues } from "../gpu/kernel.ts";
+import type { CompiledKernel } from "../gpu/pipelines.ts";
+import type { Profiler } from "../gpu/profiler.ts";
+import type { Storage } from "../gpu/storage.ts";
 
 /** Host bytes can't be part of an encoder's work: they end a submit. */
 type Recorded = Command | { kind: "write"; region: Region; bytes: Uint8Array<ArrayBuffer> };

@@ -3,9 +3,9 @@
 // the invocation that then writes it. But WebGPU refuses to bind a buffer for reading and for writing in one dispatch:
 // so the kernel runs in a second form, whose input is the output.
 
-import type { Region } from "./commands.ts";
-import type { Binding, Kernel } from "./kernel.ts";
-import type { Storage } from "./storage.ts";
+import type { Region } from "../gpu/commands.ts";
+import type { Binding, Kernel } from "../gpu/kernel.ts";
+import type { Storage } from "../gpu/storage.ts";
 
 const forms = new WeakMap<Kernel, Map<string, Kernel>>();
 

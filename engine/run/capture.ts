@@ -1,13 +1,13 @@
 // The capture of a step: its commands, taken down instead of sent, on memory that has no place yet; and what is done to
 // them before they get one, where it changes no result.
 
-import type { BoundRegion, Command, Grid, Region, Sink } from "./commands.ts";
+import { TensorError } from "../base/errors.ts";
+import type { BoundRegion, Command, Grid, Region, Sink } from "../gpu/commands.ts";
+import type { Kernel, ParamTypes, ParamValues } from "../gpu/kernel.ts";
+import type { CompiledKernel, PipelineCache } from "../gpu/pipelines.ts";
+import { type Memory, release, retain, type Storage } from "../gpu/storage.ts";
 import { elidableCopies } from "./elide.ts";
-import { TensorError } from "./errors.ts";
 import { replaceable, throughOutput } from "./in-place.ts";
-import type { Kernel, ParamTypes, ParamValues } from "./kernel.ts";
-import type { CompiledKernel, PipelineCache } from "./pipelines.ts";
-import { type Memory, release, retain, type Storage } from "./storage.ts";
 
 /** A command before its memory is known. */
 export type Step =
