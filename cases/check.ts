@@ -33,14 +33,9 @@ export interface CaseResult {
 /** z = values * factors, or values * factor where HAS_FACTORS is false. */
 const multiplyKernel = defineKernel({
   name: "test-multiply",
-  bindings: ["x", "w", "+y"],
+  bindings: ["x: Scalar", "w: Scalar", "+y: Scalar"],
   params: { size: "u32", factor: "f32" },
   source: `
-struct Params { size: u32, factor: f32 }
-@group(0) @binding(0) var<storage, read> x: array<Scalar>;
-@group(0) @binding(1) var<storage, read> w: array<Scalar>;
-@group(0) @binding(2) var<storage, read_write> y: array<Scalar>;
-@group(1) @binding(0) var<uniform> params: Params;
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   let i = (wg.y * GRID_X + wg.x) * 64u + id;
@@ -70,14 +65,9 @@ export function multiply(x: Tensor, by: number | Scalar | Tensor): Tensor {
 /** a + b, for `propagate`; a kernel of the test's own for the same reason. */
 const addKernel = defineKernel({
   name: "test-add",
-  bindings: ["a", "b", "+y"],
+  bindings: ["a: Scalar", "b: Scalar", "+y: Scalar"],
   params: { size: "u32" },
   source: `
-struct Params { size: u32 }
-@group(0) @binding(0) var<storage, read> a: array<Scalar>;
-@group(0) @binding(1) var<storage, read> b: array<Scalar>;
-@group(0) @binding(2) var<storage, read_write> y: array<Scalar>;
-@group(1) @binding(0) var<uniform> params: Params;
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   let i = (wg.y * GRID_X + wg.x) * 64u + id;

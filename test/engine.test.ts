@@ -264,7 +264,7 @@ test("a disposed tensor can't be read, written, copied, cleared, viewed or slice
 });
 
 test("a wrong number of bindings is a TensorError", () => {
-  const kernel = defineKernel({ name: "lonely", source: "", bindings: ["x", "+y"] });
+  const kernel = defineKernel({ name: "lonely", source: "", bindings: ["x: f32", "+y: f32"] });
   assert.throws(
     () => engine.run(kernel, { bind: [engine.zeros([1])], params: {}, grid: 1 }),
     says(TensorError, /lonely: 1 tensors for 2/),
@@ -275,9 +275,8 @@ test("a WGSL error shows the kernel's name and the numbered line", async () => {
   const broken = await Engine.create();
   const kernel = defineKernel({
     name: "crooked",
-    bindings: ["+y"],
-    source: `@group(0) @binding(0) var<storage, read_write> y: array<f32>;
-@compute @workgroup_size(1)
+    bindings: ["+y: f32"],
+    source: `@compute @workgroup_size(1)
 fn main() {
   y[0] = undeclared;
 }`,
@@ -286,7 +285,7 @@ fn main() {
   broken.run(kernel, { bind: [y], params: {}, grid: 1 });
   await rejects(
     y.read(),
-    says(KernelError, /"crooked"[\s\S]*line 8[\s\S]*undeclared[\s\S]*> +8 \| {3}y\[0\] = undeclared;/),
+    says(KernelError, /"crooked"[\s\S]*line 3[\s\S]*undeclared[\s\S]*> +3 \| {3}y\[0\] = undeclared;/),
   );
   assert.throws(() => broken.zeros([1]), says(KernelError, /crooked/));
   broken.dispose();
@@ -296,9 +295,8 @@ test("what the device refuses comes out at the next read", async () => {
   const refused = await Engine.create();
   const kernel = defineKernel({
     name: "wide",
-    bindings: ["+y"],
-    source: `@group(0) @binding(0) var<storage, read_write> y: array<f32>;
-@compute @workgroup_size(1) fn main() { y[0] = 1.0; }`,
+    bindings: ["+y: f32"],
+    source: "@compute @workgroup_size(1) fn main() { y[0] = 1.0; }",
   });
   const y = refused.zeros([1]);
   refused.run(kernel, {
@@ -479,13 +477,9 @@ test("the GPU draws the same bits as the host", async () => {
   const kernel = defineKernel({
     name: "test-random",
     includes: [randomSource],
-    bindings: ["+bits", "+numbers"],
+    bindings: ["+bits: u32", "+numbers: f32"],
     params: { key: "u32", stream: "u32", start: "u32" },
     source: `
-struct Params { key: u32, stream: u32, start: u32 }
-@group(0) @binding(0) var<storage, read_write> bits: array<u32>;
-@group(0) @binding(1) var<storage, read_write> numbers: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   bits[id.x] = randomBits(params.key, params.stream, params.start + id.x);

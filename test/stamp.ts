@@ -4,12 +4,9 @@ import { defineKernel, type Engine, type Tensor } from "../engine/index.ts";
 
 const stampKernel = defineKernel({
   name: "test-stamp",
-  bindings: ["+y"],
+  bindings: ["+y: f32"],
   params: { mark: "f32", rounds: "u32" },
   source: `
-struct Params { mark: f32, rounds: u32 }
-@group(0) @binding(0) var<storage, read_write> y: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   var x = f32(id);

@@ -1,20 +1,18 @@
 // What a kernel is: a WGSL text, the bindings and parameters that its host side declares, and the constants that
-// specialise it. Nothing here touches a device; engine/gpu/pipelines.ts compiles. That host and WGSL agree is checked
-// by test/kernels-reflect.test.ts through wgsl_reflect.
+// specialise it. What the host declares the text does not repeat: its bindings and `params` are written in front of it.
+// Nothing here touches a device; engine/gpu/pipelines.ts compiles.
 import type { DType } from "../base/dtype.ts";
 import type { Scalar } from "../base/scalar.ts";
 import type { Launch } from "./work.ts";
 
-/** A storage binding in order: @group(0) @binding(0), (1), … with the name used in the WGSL. */
+/** A tensor as the WGSL has it: the variable `name`, an array of `type`. */
 export interface Binding {
   name: string;
+  type: string;
   access: "read" | "read_write";
 }
 
-/**
- * Scalar fields of the uniform block `params`, in order; four bytes each. The WGSL declares it at @group(1) @binding(0);
- * `composeWgsl` puts it behind the tensors.
- */
+/** Scalar fields of the uniform block `params`, in order; four bytes each. */
 export type ParamTypes = Readonly<Record<string, "u32" | "i32" | "f32">>;
 
 /** WGSL that is put in front of a kernel; the second form has one text with subgroups and one without. */
@@ -43,11 +41,14 @@ export type ParamValues<P extends ParamTypes> = { [K in keyof P]: number | Scala
 /** Constants written into the WGSL in front of the kernel; a number becomes u32, a boolean bool. */
 export type Constants = Readonly<Record<string, number | boolean>>;
 
-/** Declares a kernel. `bindings` reads like the WGSL: "x" is read, "+y" is read and written. */
+/**
+ * Declares a kernel. Of its bindings, "x: Vec" is read and "+y: f32" is read and written; the WGSL finds variables of these
+ * names, arrays of these types, and the parameters in `params`.
+ */
 export function defineKernel<const P extends ParamTypes>(spec: {
   name: string;
   source: string;
-  bindings: readonly string[];
+  bindings: readonly `${string}: ${string}`[];
   params?: P;
   inPlace?: readonly string[];
   includes?: readonly Include[];
@@ -59,11 +60,10 @@ export function defineKernel<const P extends ParamTypes>(spec: {
     name: spec.name,
     source: spec.source,
     includes: spec.includes ?? [],
-    bindings: spec.bindings.map((binding) =>
-      binding.startsWith("+")
-        ? { name: binding.slice(1), access: "read_write" }
-        : { name: binding, access: "read" },
-    ),
+    bindings: spec.bindings.map((binding) => {
+      const [, written, name, type] = /^(\+?)(\w+): (.+)$/.exec(binding)!;
+      return { name: name!, type: type!, access: written ? "read_write" : "read" };
+    }),
     params: spec.params ?? ({} as P),
     ...(spec.flops && { flops: spec.flops }),
     ...(spec.bytes && { bytes: spec.bytes }),
@@ -81,11 +81,16 @@ export interface Lanes {
   sized?: boolean;
 }
 
-/**
- * The full WGSL of a kernel: enables, aliases (`Scalar`, `Vec` of the tensor's dtype), LANES, the constants, the
- * includes, then the kernel.
- */
+/** The full WGSL of a kernel. */
 export function composeWgsl(kernel: Kernel, dtype: DType, constants: Constants, lanes: Lanes): string {
+  return wgslParts(kernel, dtype, constants, lanes).join("\n");
+}
+
+/**
+ * The texts that a kernel's WGSL is put together from: what is derived (enables, aliases `Scalar` and `Vec` of the
+ * tensor's dtype, LANES, the constants, parameters and bindings), then the includes, and the kernel's own text last.
+ */
+export function wgslParts(kernel: Kernel, dtype: DType, constants: Constants, lanes: Lanes): string[] {
   const usesLanes = kernel.includes.some((include) => typeof include !== "string");
   const lines: string[] = kernel.enables.map((name) => `enable ${name};`);
   if (dtype === "f16") lines.push("enable f16;");
@@ -103,14 +108,29 @@ export function composeWgsl(kernel: Kernel, dtype: DType, constants: Constants, 
       typeof value === "boolean" ? `const ${name}: bool = ${value};` : `const ${name}: u32 = ${value}u;`,
     );
   }
-  for (const include of kernel.includes) {
-    lines.push(typeof include === "string" ? include : lanes.subgroups ? include.subgroups : include.shared);
-  }
+  lines.push(...declarations(kernel));
+  const includes = kernel.includes.map((include) =>
+    typeof include === "string" ? include : lanes.subgroups ? include.subgroups : include.shared,
+  );
   const { source } = kernel;
-  lines.push(sized ? source.replace("@compute", "@compute @subgroup_size(LANES)") : source);
-  // One group binds all that a dispatch needs: two take a third longer to encode.
-  const params = `@group(0) @binding(${kernel.bindings.length})`;
-  return lines.join("\n").replace("@group(1) @binding(0)", params);
+  const own = sized ? source.replace("@compute", "@compute @subgroup_size(LANES)") : source;
+  return [lines.join("\n"), ...includes, own];
+}
+
+/** Bindings and parameters, in one group: two take a third longer to encode. */
+function declarations({ bindings, params }: Kernel): string[] {
+  const lines = bindings.map(
+    ({ name, access, type }, i) =>
+      `@group(0) @binding(${i}) var<storage, ${access}> ${name}: array<${type}>;`,
+  );
+  const fields = Object.entries(params).map(([name, type]) => `${name}: ${type}`);
+  if (fields.length > 0) {
+    lines.push(
+      `struct Params { ${fields.join(", ")} }`,
+      `@group(0) @binding(${bindings.length}) var<uniform> params: Params;`,
+    );
+  }
+  return lines;
 }
 
 /** Workgroups in x of a linear grid; kernels compute `wg.y * GRID_X + wg.x`. */

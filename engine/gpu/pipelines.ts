@@ -5,7 +5,7 @@
 import type { DType } from "../base/dtype.ts";
 import { KernelError } from "../base/errors.ts";
 import { computeStage } from "./flags.ts";
-import { type Constants, composeWgsl, type Kernel, type Lanes } from "./kernel.ts";
+import { type Constants, type Kernel, type Lanes, wgslParts } from "./kernel.ts";
 
 /** One specialisation of a kernel. `pipeline` is null until `ready` resolves. */
 export interface CompiledKernel {
@@ -50,7 +50,7 @@ export class PipelineCache {
   }
 
   private compile(kernel: Kernel, dtype: DType, constants: Constants): CompiledKernel {
-    const code = composeWgsl(kernel, dtype, constants, this.lanes);
+    const parts = wgslParts(kernel, dtype, constants, this.lanes);
     const layout = this.layout(kernel);
     const entry: CompiledKernel = {
       id: ++this.created,
@@ -62,7 +62,7 @@ export class PipelineCache {
     };
     // The scope keeps the module's own error from being reported a second time as an uncaptured one.
     this.device.pushErrorScope("validation");
-    const module = this.device.createShaderModule({ code, label: kernel.name });
+    const module = this.device.createShaderModule({ code: parts.join("\n"), label: kernel.name });
     const moduleError = this.device.popErrorScope();
     entry.ready = this.device
       .createComputePipelineAsync({ label: kernel.name, layout: layout.pipeline, compute: { module } })
@@ -71,7 +71,7 @@ export class PipelineCache {
           entry.pipeline = pipeline;
         },
         async (cause: Error) => {
-          throw new KernelError(await explain(kernel.name, code, module, (await moduleError) ?? cause), {
+          throw new KernelError(await explain(kernel.name, parts, module, (await moduleError) ?? cause), {
             cause,
           });
         },
@@ -102,26 +102,27 @@ export class PipelineCache {
   }
 }
 
-/** The compiler's messages with numbered source lines. */
+/** The compiler's messages with source lines, numbered as in the text that they stand in. */
 async function explain(
   name: string,
-  code: string,
+  texts: readonly string[],
   module: GPUShaderModule,
   cause: { message: string },
 ): Promise<string> {
-  const lines = code.split("\n");
   const { messages } = await module.getCompilationInfo();
   const parts = messages
     .filter((message) => message.type === "error")
     .map((message) => {
-      const from = Math.max(0, message.lineNum - 3);
-      const excerpt = lines
-        .slice(from, message.lineNum + 2)
-        .map(
-          (line, i) =>
-            `${from + i + 1 === message.lineNum ? ">" : " "} ${String(from + i + 1).padStart(4)} | ${line}`,
-        );
-      return `line ${message.lineNum}: ${message.message}\n${excerpt.join("\n")}`;
+      let { lineNum } = message;
+      const files = texts.map((text) => text.split("\n"));
+      let at = 0;
+      while (at < texts.length - 1 && lineNum > files[at]!.length) lineNum -= files[at++]!.length;
+      const place = at === 0 ? " of what is derived" : at < texts.length - 1 ? ` of include ${at}` : "";
+      const from = Math.max(0, lineNum - 3);
+      const excerpt = files[at]!.slice(from, lineNum + 2).map(
+        (line, i) => `${from + i + 1 === lineNum ? ">" : " "} ${String(from + i + 1).padStart(4)} | ${line}`,
+      );
+      return `line ${lineNum}${place}: ${message.message}\n${excerpt.join("\n")}`;
     });
   return `Kernel "${name}" does not compile. ${parts.length > 0 ? parts.join("\n") : cause.message}`;
 }

@@ -19,22 +19,13 @@ export function throughOutput(kernel: Kernel, inputs: readonly string[]): Kernel
   return form;
 }
 
-/** The declaration of one storage binding in a kernel's text. */
-const declaration = /@group\(0\) @binding\(\d+\) var<storage, (read|read_write)> (\w+): /g;
-
 function rewrite(kernel: Kernel, inputs: readonly string[]): Kernel {
   const output = outputOf(kernel)!.name;
   const bindings = kernel.bindings.filter(({ name }) => !inputs.includes(name));
   let source = kernel.source;
   for (const input of inputs) {
-    source = source
-      .replace(new RegExp(`^@group\\(0\\) @binding\\(\\d+\\) var<storage, read> ${input}: .*\n`, "m"), "")
-      .replace(new RegExp(`(?<![.\\w])${input}\\[`, "g"), `${output}[`);
+    source = source.replace(new RegExp(`(?<![.\\w])${input}\\[`, "g"), `${output}[`);
   }
-  source = source.replace(declaration, (_, access: string, name: string) => {
-    const at = bindings.findIndex((binding) => binding.name === name);
-    return `@group(0) @binding(${at}) var<storage, ${access}> ${name}: `;
-  });
   return { ...kernel, source, bindings, inPlace: [] };
 }
 

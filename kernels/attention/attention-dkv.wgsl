@@ -3,47 +3,6 @@
 // rows that attend to this row of `kv`. The result has the layout of `kv`. Host side: attention.ts.
 // Constants: HEAD, WORKERS, OWN, BLOCK, DROPOUT.
 
-struct Params {
-  batch: u32,
-  heads: u32,
-  queries: u32,
-  keys: u32,
-  // Tiles (workgroups) of one head, and of all.
-  tiles: u32,
-  allTiles: u32,
-  // QUADS.
-  quads: u32,
-  // In quads: from one token to the next, and where K and V start in a token of `kv`.
-  qStride: u32,
-  kvStride: u32,
-  kOffset: u32,
-  vOffset: u32,
-  // Scale of the scores times log2(e).
-  scale: f32,
-  key: u32,
-  stream: u32,
-  probability: f32,
-  keptScale: f32,
-  // Flags. They are no constants, because pipelines of this size take long to compile.
-  hasMask: u32,
-  hasSource: u32,
-  // Rows of `kv`.
-  kvRows: u32,
-  // Scale of the scores.
-  gradientScale: f32,
-}
-
-@group(0) @binding(0) var<storage, read> q: array<Vec>;
-@group(0) @binding(1) var<storage, read> kv: array<Vec>;
-@group(0) @binding(2) var<storage, read> dy: array<Vec>;
-@group(0) @binding(3) var<storage, read> mask: array<u32>;
-// For each batch row its row of kv; then, for each row of kv, where its batch rows start in the list that follows.
-@group(0) @binding(4) var<storage, read> source: array<u32>;
-// Log-sum-exp and delta of each query.
-@group(0) @binding(5) var<storage, read> statistics: array<vec2f>;
-@group(0) @binding(6) var<storage, read_write> gradient: array<Vec>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 const QUERIES = 0u;
 const OUTPUTS = 1u;
 const KEYS_AND_VALUES = 2u;

@@ -3,42 +3,6 @@
 // OWN queries of one head; keys pass in blocks, whose scores stay in registers until the block's maximum is known.
 // Host side: attention.ts. Constants: HEAD, WORKERS, OWN, BLOCK, DROPOUT.
 
-struct Params {
-  batch: u32,
-  heads: u32,
-  queries: u32,
-  keys: u32,
-  // Tiles (workgroups) of one head, and of all.
-  tiles: u32,
-  allTiles: u32,
-  // QUADS.
-  quads: u32,
-  // In quads: from one token to the next, and where K and V start in a token of `kv`.
-  qStride: u32,
-  kvStride: u32,
-  kOffset: u32,
-  vOffset: u32,
-  // Scale of the scores times log2(e), as the softmax is computed with exp2.
-  scale: f32,
-  key: u32,
-  stream: u32,
-  probability: f32,
-  keptScale: f32,
-  // Flags. They are no constants, because pipelines of this size take long to compile.
-  hasMask: u32,
-  hasSource: u32,
-  save: u32,
-}
-
-@group(0) @binding(0) var<storage, read> q: array<Vec>;
-@group(0) @binding(1) var<storage, read> kv: array<Vec>;
-@group(0) @binding(2) var<storage, read> mask: array<u32>;
-@group(0) @binding(3) var<storage, read> source: array<u32>;
-// For each batch row, head and query the log-sum-exp of its scores, base 2; the second half is for the backward pass.
-@group(0) @binding(4) var<storage, read_write> statistics: array<vec2f>;
-@group(0) @binding(5) var<storage, read_write> y: array<Vec>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 const KEYS = 0u;
 const VALUES = 1u;
 const QUERIES = 2u;

@@ -31,22 +31,26 @@ const suffixes = { subgroup: "", shared: "-shared" };
 
 /** Parameters that all kernels begin with. */
 const commonTypes = {
-  batch: "u32",
   heads: "u32",
   queries: "u32",
   keys: "u32",
+  // Tiles (workgroups) of one head, and of all.
   tiles: "u32",
   allTiles: "u32",
+  /** QUADS of the WGSL. */
   quads: "u32",
+  // In quads: from one token to the next, and where K and V start in a token of `kv`.
   qStride: "u32",
   kvStride: "u32",
   kOffset: "u32",
   vOffset: "u32",
+  /** Scale of the scores times log2(e), as the softmax is computed with exp2. */
   scale: "f32",
   key: "u32",
   stream: "u32",
   probability: "f32",
   keptScale: "f32",
+  // Flags. They are no constants, because pipelines of this size take long to compile.
   hasMask: "u32",
   hasSource: "u32",
 } as const;
@@ -57,8 +61,14 @@ const commonTypes = {
  */
 const products =
   (products: number) =>
-  ({ params, constants }: Launch<typeof commonTypes>) =>
-    products * 2 * params.batch * params.heads * params.queries * params.keys * Number(constants.HEAD);
+  ({ params, constants, bindings }: Launch<typeof commonTypes>) =>
+    products *
+    2 *
+    bindings[0]!.shape[0]! *
+    params.heads *
+    params.queries *
+    params.keys *
+    Number(constants.HEAD);
 
 /** The three kernels in one variant. */
 const kernelsOf = (variant: Variant) => ({
@@ -67,7 +77,15 @@ const kernelsOf = (variant: Variant) => ({
     name: `attention${suffixes[variant]}`,
     source: forwardSource,
     includes: includesOf(variant),
-    bindings: ["q", "kv", "mask", "source", "+statistics", "+y"],
+    bindings: [
+      "q: Vec",
+      "kv: Vec",
+      "mask: u32",
+      "source: u32",
+      // For each batch row, head and query the log-sum-exp of its scores, base 2; the second half is for the backward pass.
+      "+statistics: vec2f",
+      "+y: Vec",
+    ],
     params: { ...commonTypes, save: "u32" },
     flops: products(2),
   }),
@@ -76,8 +94,22 @@ const kernelsOf = (variant: Variant) => ({
     name: `attention-dq${suffixes[variant]}`,
     source: queryGradientSource,
     includes: includesOf(variant),
-    bindings: ["q", "kv", "y", "dy", "mask", "source", "+statistics", "+gradient"],
-    params: { ...commonTypes, gradientScale: "f32" },
+    bindings: [
+      "q: Vec",
+      "kv: Vec",
+      "y: Vec",
+      "dy: Vec",
+      "mask: u32",
+      "source: u32",
+      // Log-sum-exp, from forward, and delta.
+      "+statistics: vec2f",
+      "+gradient: Vec",
+    ],
+    params: {
+      ...commonTypes,
+      // Scale of the scores.
+      gradientScale: "f32",
+    },
     flops: (launch) => products(3)(launch) + 2 * elements(launch, "dy"),
     bytes: writesPart("gradient", (launch) => elements(launch, "dy")),
   }),
@@ -85,8 +117,25 @@ const kernelsOf = (variant: Variant) => ({
     name: `attention-dkv${suffixes[variant]}`,
     source: keyGradientSource,
     includes: includesOf(variant),
-    bindings: ["q", "kv", "dy", "mask", "source", "statistics", "+gradient"],
-    params: { ...commonTypes, kvRows: "u32", gradientScale: "f32" },
+    bindings: [
+      "q: Vec",
+      "kv: Vec",
+      "dy: Vec",
+      "mask: u32",
+      // For each batch row its row of kv; then, for each row of kv, where its batch rows start in the list that follows.
+      "source: u32",
+      // Log-sum-exp and delta of each query.
+      "statistics: vec2f",
+      "+gradient: Vec",
+    ],
+    params: {
+      ...commonTypes,
+      batch: "u32",
+      // Rows of `kv`.
+      kvRows: "u32",
+      // Scale of the scores.
+      gradientScale: "f32",
+    },
     flops: products(4),
     bytes: writesPart(
       "gradient",

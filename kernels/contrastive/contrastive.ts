@@ -13,7 +13,16 @@ export const contrastive = defineKernel({
   name: "contrastive",
   source: contrastiveSource,
   includes,
-  bindings: ["s", "temperature", "goal", "ignored", "dy", "+extra", "+y", "+dTemperature"],
+  bindings: [
+    "s: f32",
+    "temperature: f32",
+    "goal: u32",
+    "ignored: u32",
+    "dy: f32",
+    "+extra: f32",
+    "+y: f32",
+    "+dTemperature: f32",
+  ],
   params: { rows: "u32", columns: "u32", hasIgnore: "u32" },
   flops: perElement("s", 6, { BACKWARD: 2 }),
 });
@@ -22,7 +31,7 @@ export const recall = defineKernel({
   name: "recall-surrogate",
   source: recallSource,
   includes,
-  bindings: ["s", "goal", "ignored", "dy", "+extra", "+y"],
+  bindings: ["s: f32", "goal: u32", "ignored: u32", "dy: f32", "+extra: f32", "+y: f32"],
   params: { rows: "u32", columns: "u32", hasIgnore: "u32", rankTemperature: "f32", recallTemperature: "f32" },
   flops: perElement("s", 8, { BACKWARD: 3 }),
 });

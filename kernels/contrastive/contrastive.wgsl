@@ -3,22 +3,6 @@
 // Backward: ds_j = g (p_j - [j = target]) / t, and this row's part of dt = -sum_j ds_j s_j / t.
 // Constant: BACKWARD. `extra` is the log-sum-exp [rows]; `y` is losses [rows] or ds [rows, columns].
 
-struct Params {
-  rows: u32,
-  columns: u32,
-  hasIgnore: u32,
-}
-
-@group(0) @binding(0) var<storage, read> s: array<f32>;
-@group(0) @binding(1) var<storage, read> temperature: array<f32>;
-@group(0) @binding(2) var<storage, read> goal: array<u32>;
-@group(0) @binding(3) var<storage, read> ignored: array<u32>;
-@group(0) @binding(4) var<storage, read> dy: array<f32>;
-@group(0) @binding(5) var<storage, read_write> extra: array<f32>;
-@group(0) @binding(6) var<storage, read_write> y: array<f32>;
-@group(0) @binding(7) var<storage, read_write> dTemperature: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 fn counts(at: u32) -> bool {
   return params.hasIgnore == 0u || ignored[at] == 0u;
 }

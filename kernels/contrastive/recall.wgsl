@@ -4,22 +4,6 @@
 // +-50. One workgroup of WORKERS invocations a row. Constant: BACKWARD. `extra` is the rank [rows]; `y` is losses [rows]
 // or ds [rows, columns].
 
-struct Params {
-  rows: u32,
-  columns: u32,
-  hasIgnore: u32,
-  rankTemperature: f32,
-  recallTemperature: f32,
-}
-
-@group(0) @binding(0) var<storage, read> s: array<f32>;
-@group(0) @binding(1) var<storage, read> goal: array<u32>;
-@group(0) @binding(2) var<storage, read> ignored: array<u32>;
-@group(0) @binding(3) var<storage, read> dy: array<f32>;
-@group(0) @binding(4) var<storage, read_write> extra: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 fn step(value: f32) -> f32 {
   return 1.0 / (1.0 + exp(-clamp(value, -50.0, 50.0)));
 }

@@ -12,9 +12,16 @@ const kernel = defineKernel({
   name: "dropout",
   source,
   includes: [randomSource],
-  bindings: ["x", "+y"],
+  bindings: ["x: Vec", "+y: Vec"],
   inPlace: ["x"],
-  params: { count: "u32", key: "u32", stream: "u32", probability: "f32", factor: "f32" },
+  params: {
+    // vec4s of x.
+    count: "u32",
+    key: "u32",
+    stream: "u32",
+    probability: "f32",
+    factor: "f32",
+  },
   flops: perElement("y", 2),
 });
 

@@ -1,19 +1,6 @@
 // y = x / (1 - p) where the random number of the element is at least p, else 0. The numbers come
 // from their index alone (engine/base/random.wgsl), so backward makes the same mask anew. Host side: dropout.ts.
 
-struct Params {
-  // vec4s of x.
-  count: u32,
-  key: u32,
-  stream: u32,
-  probability: f32,
-  factor: f32,
-}
-
-@group(0) @binding(0) var<storage, read> x: array<Vec>;
-@group(0) @binding(1) var<storage, read_write> y: array<Vec>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   let first = (wg.y * GRID_X + wg.x) * 256u + id;

@@ -9,7 +9,7 @@ const make = (name: string, goal: Stored) =>
     name,
     source,
     includes: [items(4, "Scalar", goal)],
-    bindings: ["value", "+goal"],
+    bindings: ["value: In", "+goal: Out"],
     params: { size: "u32" },
     flops: perElement("value", 1),
     bytes: alsoReads("goal"),

@@ -1,14 +1,6 @@
 // goal += value in place. The last vec4 is finished element by element: what follows a goal that is a part of a
 // larger buffer stays as it is. Host side: accumulate.ts.
 
-struct Params {
-  size: u32,
-}
-
-@group(0) @binding(0) var<storage, read> value: array<In>;
-@group(0) @binding(1) var<storage, read_write> goal: array<Out>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   let first = (wg.y * GRID_X + wg.x) * 256u + id;

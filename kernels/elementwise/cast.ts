@@ -8,7 +8,7 @@ const make = (name: string, from: Stored, to: Stored) =>
     name,
     source,
     includes: [items(4, from, to)],
-    bindings: ["x", "+y"],
+    bindings: ["x: In", "+y: Out"],
     params: { size: "u32" },
     flops: () => 0,
   });

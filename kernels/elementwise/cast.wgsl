@@ -1,14 +1,6 @@
 // y = x in another floating-point type, one vec4 an invocation and step. The last vec4 is finished element by element:
 // what follows a y that is a part of a larger buffer stays as it is. Host side: cast.ts.
 
-struct Params {
-  size: u32,
-}
-
-@group(0) @binding(0) var<storage, read> x: array<In>;
-@group(0) @binding(1) var<storage, read_write> y: array<Out>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   let first = (wg.y * GRID_X + wg.x) * 256u + id;

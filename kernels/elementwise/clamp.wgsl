@@ -1,15 +1,6 @@
 // x = clamp(x, low, high) in place. Elements one by one: x may be a part of a larger buffer whose next elements are
 // live, so a vec4 must not reach past the end. Host side: unary.ts.
 
-struct Params {
-  size: u32,
-  low: f32,
-  high: f32,
-}
-
-@group(0) @binding(0) var<storage, read_write> x: array<Scalar>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   let first = (wg.y * GRID_X + wg.x) * 1024u + id;

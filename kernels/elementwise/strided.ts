@@ -9,12 +9,22 @@ import source from "./strided.wgsl?raw";
 const stridedKernel = defineKernel({
   name: "strided",
   source,
-  bindings: ["a", "b", "singlesA", "singlesB", "+y"],
+  bindings: [
+    "a: Vec",
+    "b: Vec",
+    // The same two again, for single elements.
+    "singlesA: Scalar",
+    "singlesB: Scalar",
+    "+y: Vec",
+  ],
   params: {
+    // vec4s of y.
     count: "u32",
+    // Extents of y but the outermost, the innermost last.
     size1: "u32",
     size2: "u32",
     size3: "u32",
+    // Elements between neighbours along each dimension.
     strideA0: "u32",
     strideA1: "u32",
     strideA2: "u32",

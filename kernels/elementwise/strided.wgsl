@@ -2,32 +2,6 @@
 // y is contiguous. Four vec4s of y an invocation. VECTOR: both operands are contiguous in groups of four along y, or
 // constant there (SPLAT_A, SPLAT_B). Host side: strided.ts. Constants: OP, DIMS, VECTOR, SPLAT_A, SPLAT_B.
 
-struct Params {
-  // vec4s of y.
-  count: u32,
-  // Extents of y but the outermost, the innermost last.
-  size1: u32,
-  size2: u32,
-  size3: u32,
-  // Elements between neighbours along each dimension.
-  strideA0: u32,
-  strideA1: u32,
-  strideA2: u32,
-  strideA3: u32,
-  strideB0: u32,
-  strideB1: u32,
-  strideB2: u32,
-  strideB3: u32,
-}
-
-@group(0) @binding(0) var<storage, read> a: array<Vec>;
-@group(0) @binding(1) var<storage, read> b: array<Vec>;
-// The same two again, for single elements.
-@group(0) @binding(2) var<storage, read> singlesA: array<Scalar>;
-@group(0) @binding(3) var<storage, read> singlesB: array<Scalar>;
-@group(0) @binding(4) var<storage, read_write> y: array<Vec>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 const ADD = 0u;
 const SUB = 1u;
 const MUL = 2u;

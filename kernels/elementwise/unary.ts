@@ -10,9 +10,14 @@ const unary = defineKernel({
   name: "unary",
   source,
   includes: [geluSource],
-  bindings: ["x", "dy", "+y"],
+  bindings: ["x: Vec", "dy: Vec", "+y: Vec"],
   inPlace: ["dy", "x"],
-  params: { count: "u32", operand: "f32" },
+  params: {
+    // vec4s of x.
+    count: "u32",
+    // The factor of SCALE, the summand of ADD.
+    operand: "f32",
+  },
   flops: (launch) => {
     const { OP, BACKWARD } = launch.constants;
     const [value, slope] = work[opNames[Number(OP)]!];
@@ -23,7 +28,7 @@ const unary = defineKernel({
 const clampKernel = defineKernel({
   name: "clamp",
   source: clampSource,
-  bindings: ["+x"],
+  bindings: ["+x: Scalar"],
   params: { size: "u32", low: "f32", high: "f32" },
   flops: perElement("x", 2),
   bytes: alsoReads("x"),

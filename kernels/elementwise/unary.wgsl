@@ -2,18 +2,6 @@
 // in terms of the result (exp, sqrt, sigmoid, tanh, reciprocal), `x` is that result in BACKWARD. Host side: unary.ts.
 // Constants: OP, BACKWARD.
 
-struct Params {
-  // vec4s of x.
-  count: u32,
-  // The factor of SCALE, the summand of ADD.
-  operand: f32,
-}
-
-@group(0) @binding(0) var<storage, read> x: array<Vec>;
-@group(0) @binding(1) var<storage, read> dy: array<Vec>;
-@group(0) @binding(2) var<storage, read_write> y: array<Vec>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 const EXP = 0u;
 const LOG = 1u;
 const SQRT = 2u;

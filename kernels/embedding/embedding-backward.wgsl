@@ -4,20 +4,6 @@
 // lanes then add the matching tokens' channels. Equal neighbours, such as padding, are summed in a register first.
 // The table starts as zeros. Host side: embedding.ts.
 
-struct Params {
-  tokens: u32,
-  // Items (of WIDTH elements) of a row.
-  length: u32,
-  rows: u32,
-  // Residue classes, a power of two; one workgroup each.
-  classes: u32,
-}
-
-@group(0) @binding(0) var<storage, read> dy: array<In>;
-@group(0) @binding(1) var<storage, read> ids: array<u32>;
-@group(0) @binding(2) var<storage, read_write> dTable: array<Wide>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 const TILE = min(LANES, 32u);
 
 @compute @workgroup_size(LANES)

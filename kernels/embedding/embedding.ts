@@ -15,8 +15,14 @@ const forwardKernel = byWidth((suffix, include) =>
     name: `embedding${suffix}`,
     source: forwardSource,
     includes: [include],
-    bindings: ["table", "ids", "+y"],
-    params: { count: "u32", length: "u32", rows: "u32" },
+    bindings: ["table: In", "ids: u32", "+y: Out"],
+    params: {
+      // Items (of WIDTH elements) of y.
+      count: "u32",
+      // Items of a row.
+      length: "u32",
+      rows: "u32",
+    },
     flops: () => 0,
     bytes: partOf("y"),
   }),
@@ -26,8 +32,15 @@ const backwardKernel = byWidth((suffix, include) =>
     name: `embedding-backward${suffix}`,
     source: backwardSource,
     includes: [include, rowLanes],
-    bindings: ["dy", "ids", "+dTable"],
-    params: { tokens: "u32", length: "u32", rows: "u32", classes: "u32" },
+    bindings: ["dy: In", "ids: u32", "+dTable: Wide"],
+    params: {
+      tokens: "u32",
+      // Items (of WIDTH elements) of a row.
+      length: "u32",
+      rows: "u32",
+      // Residue classes, a power of two; one workgroup each.
+      classes: "u32",
+    },
     flops: perElement("dy", 1),
     bytes: partOf("dy"),
   }),

@@ -1,18 +1,5 @@
 // y[n] = table[ids[n]], row by row; zeros for ids beyond the table. Host side: embedding.ts.
 
-struct Params {
-  // Items (of WIDTH elements) of y.
-  count: u32,
-  // Items of a row.
-  length: u32,
-  rows: u32,
-}
-
-@group(0) @binding(0) var<storage, read> table: array<In>;
-@group(0) @binding(1) var<storage, read> ids: array<u32>;
-@group(0) @binding(2) var<storage, read_write> y: array<Out>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   let first = (wg.y * GRID_X + wg.x) * 256u + id;

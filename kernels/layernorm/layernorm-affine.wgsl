@@ -1,17 +1,6 @@
 // Adds up the partial sums of layernorm-backward.wgsl: the gradients of gamma and beta. One workgroup of LANES invocations
 // an item, first those of gamma, then those of beta. Host side: layernorm.ts.
 
-struct Params {
-  // Items (of WIDTH elements) of a row.
-  length: u32,
-  blocks: u32,
-}
-
-@group(0) @binding(0) var<storage, read> parts: array<Wide>;
-@group(0) @binding(1) var<storage, read_write> dGamma: array<Out>;
-@group(0) @binding(2) var<storage, read_write> dBeta: array<Out>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   lane = id;

@@ -4,34 +4,6 @@
 // A workgroup first finds the means of its rows; then each lane walks down its columns, with the partial sums in
 // registers. Host side: layernorm.ts. Constants: BLOCK, DROPOUT.
 
-struct Params {
-  rows: u32,
-  // Items (of WIDTH elements) of a row.
-  length: u32,
-  // Rows of a workgroup, BLOCK at most.
-  blockRows: u32,
-  // Flags. They are no constants, as each pipeline takes its time to compile.
-  hasEarlier: u32,
-  affine: u32,
-  key: u32,
-  stream: u32,
-  probability: f32,
-  // 1 / (1 - probability)
-  keptScale: f32,
-}
-
-@group(0) @binding(0) var<storage, read> h: array<In>;
-@group(0) @binding(1) var<storage, read> gamma: array<In>;
-@group(0) @binding(2) var<storage, read> moments: array<vec2f>;
-@group(0) @binding(3) var<storage, read> dy: array<In>;
-// A gradient that h has already, to be added.
-@group(0) @binding(4) var<storage, read> earlier: array<In>;
-@group(0) @binding(5) var<storage, read_write> dh: array<Out>;
-@group(0) @binding(6) var<storage, read_write> dx: array<Out>;
-// For each workgroup a row of sums for gamma, then one for beta.
-@group(0) @binding(7) var<storage, read_write> parts: array<Wide>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 // Of each row mean, 1 / deviation, mean(g) and mean(g n); every lane has a copy of its own, which spares a barrier.
 var<workgroup> terms: array<vec4f, BLOCK * LANES>;
 

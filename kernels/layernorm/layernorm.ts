@@ -8,15 +8,36 @@ import forwardSource from "./layernorm.wgsl?raw";
 import affineSource from "./layernorm-affine.wgsl?raw";
 import backwardSource from "./layernorm-backward.wgsl?raw";
 
-const dropoutTypes = { key: "u32", stream: "u32", probability: "f32", keptScale: "f32" } as const;
+const dropoutTypes = {
+  key: "u32",
+  stream: "u32",
+  probability: "f32",
+  /** 1 / (1 - probability) */
+  keptScale: "f32",
+} as const;
 
 const forwardKernel = byWidth((suffix, include, width) =>
   defineKernel({
     name: `layernorm${suffix}`,
     source: forwardSource,
     includes: [include, ...randomItems(width), rowLanes],
-    bindings: ["x", "residual", "gamma", "beta", "+h", "+y", "+moments"],
-    params: { rows: "u32", length: "u32", eps: "f32", ...dropoutTypes },
+    bindings: [
+      "x: In",
+      "residual: In",
+      "gamma: In",
+      "beta: In",
+      "+h: Out",
+      "+y: Out",
+      // Mean and 1 / sqrt(variance + eps) of each row.
+      "+moments: vec2f",
+    ],
+    params: {
+      rows: "u32",
+      // Items (of WIDTH elements) of a row.
+      length: "u32",
+      eps: "f32",
+      ...dropoutTypes,
+    },
     flops: perElement("x", 10, { HAS_RESIDUAL: 1, DROPOUT: 1 }),
   }),
 );
@@ -25,11 +46,25 @@ const backwardKernel = byWidth((suffix, include, width) =>
     name: `layernorm-backward${suffix}`,
     source: backwardSource,
     includes: [include, ...randomItems(width), rowLanes],
-    bindings: ["h", "gamma", "moments", "dy", "earlier", "+dh", "+dx", "+parts"],
+    bindings: [
+      "h: In",
+      "gamma: In",
+      "moments: vec2f",
+      "dy: In",
+      // A gradient that h has already, to be added.
+      "earlier: In",
+      "+dh: Out",
+      "+dx: Out",
+      // For each workgroup a row of sums for gamma, then one for beta.
+      "+parts: Wide",
+    ],
     params: {
       rows: "u32",
+      // Items (of WIDTH elements) of a row.
       length: "u32",
+      // Rows of a workgroup, BLOCK at most.
       blockRows: "u32",
+      // Flags. They are no constants, as each pipeline takes its time to compile.
       hasEarlier: "u32",
       affine: "u32",
       ...dropoutTypes,
@@ -45,8 +80,12 @@ const affineKernel = byWidth((suffix, include, width) =>
     name: `layernorm-affine${suffix}`,
     source: affineSource,
     includes: [include, rowLanes, laneSums(width)],
-    bindings: ["parts", "+dGamma", "+dBeta"],
-    params: { length: "u32", blocks: "u32" },
+    bindings: ["parts: Wide", "+dGamma: Out", "+dBeta: Out"],
+    params: {
+      // Items (of WIDTH elements) of a row.
+      length: "u32",
+      blocks: "u32",
+    },
     flops: (launch) => elements(launch, "parts"),
   }),
 );

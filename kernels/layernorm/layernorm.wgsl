@@ -4,28 +4,6 @@
 // takes ROWS rows: their moments one after the other, then all of them column by column, so that gamma and beta are
 // loaded once. Host side: layernorm.ts. Constants: ROWS; HAS_RESIDUAL, without which h is x and not written; DROPOUT.
 
-struct Params {
-  rows: u32,
-  // Items (of WIDTH elements) of a row.
-  length: u32,
-  eps: f32,
-  key: u32,
-  stream: u32,
-  probability: f32,
-  // 1 / (1 - probability)
-  keptScale: f32,
-}
-
-@group(0) @binding(0) var<storage, read> x: array<In>;
-@group(0) @binding(1) var<storage, read> residual: array<In>;
-@group(0) @binding(2) var<storage, read> gamma: array<In>;
-@group(0) @binding(3) var<storage, read> beta: array<In>;
-@group(0) @binding(4) var<storage, read_write> h: array<Out>;
-@group(0) @binding(5) var<storage, read_write> y: array<Out>;
-// Mean and 1 / sqrt(variance + eps) of each row.
-@group(0) @binding(6) var<storage, read_write> moments: array<vec2f>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(WORKERS)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   lane = id;

@@ -3,29 +3,6 @@
 // TRANS_B. A quad is four neighbours in memory; quads-even.wgsl and quads-odd.wgsl load and store them.
 // Constants: TRANS_A, TRANS_B, HAS_BIAS, HAS_RESIDUAL, GELU, SLOPE; HAS_SUMS comes with sums.wgsl or without.
 
-struct Params {
-  m: u32,
-  n: u32,
-  k: u32,
-  // Elements between the matrices of a batch; 0 shares one matrix.
-  strideA: u32,
-  strideB: u32,
-  // The sums along k may be split: split s covers `depth` terms, a multiple of 4, and writes its part of all results at
-  // s splitStride; product.ts has the parts added.
-  splits: u32,
-  depth: u32,
-  splitStride: u32,
-  // Where the values before GELU go, in elements from y; 0: nowhere.
-  preOffset: u32,
-  // Elements between the splits' parts of the sums of the rows of op(a); a multiple of 4.
-  sumsStride: u32,
-  tilesN: u32,
-  tiles: u32,
-  scale: f32,
-}
-
-@group(1) @binding(0) var<uniform> params: Params;
-
 // A workgroup's part of the work.
 struct Tile {
   row: u32,

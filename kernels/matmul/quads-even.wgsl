@@ -1,11 +1,5 @@
 // Quads of a matrix product whose contiguous extents are multiples of 4: whole vec4s.
 
-@group(0) @binding(0) var<storage, read> a: array<Vec>;
-@group(0) @binding(1) var<storage, read> b: array<Vec>;
-@group(0) @binding(2) var<storage, read> bias: array<Vec>;
-@group(0) @binding(3) var<storage, read> residual: array<Vec>;
-@group(0) @binding(4) var<storage, read_write> y: array<vec4<Out>>;
-
 // The quad that starts at element `at`; `left`, the elements to the end of its row, matters only to quads-odd.wgsl.
 fn loadA(at: u32, left: u32) -> vec4f {
   return vec4f(a[at / 4u]);

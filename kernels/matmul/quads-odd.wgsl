@@ -1,11 +1,5 @@
 // Quads of a matrix product of any sizes: four scalars, zeros where fewer are `left` in the row.
 
-@group(0) @binding(0) var<storage, read> a: array<Scalar>;
-@group(0) @binding(1) var<storage, read> b: array<Scalar>;
-@group(0) @binding(2) var<storage, read> bias: array<Scalar>;
-@group(0) @binding(3) var<storage, read> residual: array<Scalar>;
-@group(0) @binding(4) var<storage, read_write> y: array<Out>;
-
 // Which of the four are there; the others are looked up at element 0 and don't count.
 fn inside(left: u32) -> vec4<bool> {
   return vec4u(0u, 1u, 2u, 3u) < vec4u(left);

@@ -1,8 +1,6 @@
 // Where a matrix product puts the sums of the rows of op(a): a tensor of their own, in whole quads.
 const HAS_SUMS = true;
 
-@group(0) @binding(5) var<storage, read_write> rowSums: array<vec4<Out>>;
-
 fn storeSums(at: u32, value: vec4f) {
   rowSums[at / 4u] = vec4<Out>(value);
 }

@@ -14,12 +14,17 @@ const productParams = {
   m: "u32",
   n: "u32",
   k: "u32",
+  // Elements between the matrices of a batch; 0 shares one matrix.
   strideA: "u32",
   strideB: "u32",
+  // The sums along k may be split: split s covers `depth` terms, a multiple of 4, and writes its part of all results at
+  // s splitStride; product.ts has the parts added.
   splits: "u32",
   depth: "u32",
   splitStride: "u32",
+  /** Where the values before GELU go, in elements from y; 0: nowhere. */
   preOffset: "u32",
+  /** Elements between the splits' parts of the sums of the rows of op(a); a multiple of 4. */
   sumsStride: "u32",
   tilesN: "u32",
   tiles: "u32",
@@ -60,8 +65,9 @@ fn storeSums(at: u32, value: vec4f) {}`;
  * without the sums of op(a)'s rows.
  */
 function kernels(name: string, source: string, more: Kernel["includes"] = [], enables: string[] = []) {
-  const make = (odd: boolean, parts: boolean, sums: boolean): ProductKernel =>
-    defineKernel({
+  const make = (odd: boolean, parts: boolean, sums: boolean): ProductKernel => {
+    const [operand, result] = odd ? ["Scalar", "Out"] : ["Vec", "vec4<Out>"];
+    return defineKernel({
       name: `matmul-${name}${odd ? "-odd" : ""}${parts ? "-parts" : ""}${sums ? "-sums" : ""}`,
       source,
       includes: [
@@ -72,12 +78,20 @@ function kernels(name: string, source: string, more: Kernel["includes"] = [], en
         productSource,
         ...more,
       ],
-      bindings: ["a", "b", "bias", "residual", "+y", ...(sums ? ["+rowSums"] : [])],
+      bindings: [
+        `a: ${operand}`,
+        `b: ${operand}`,
+        `bias: ${operand}`,
+        `residual: ${operand}`,
+        `+y: ${result}`,
+        ...(sums ? ["+rowSums: vec4<Out>" as const] : []),
+      ],
       params: productParams,
       enables,
       // Of the product itself. The epilogue is not counted, as nobody else counts it.
       flops: ({ params: { m, n, k, splits }, grid }) => (2 * m * n * k * grid[2]) / splits,
     });
+  };
   const each = [false, true];
   const all = each.flatMap((odd) => each.flatMap((parts) => each.map((sums) => make(odd, parts, sums))));
   const at = (odd: boolean, parts: boolean, sums: boolean) =>

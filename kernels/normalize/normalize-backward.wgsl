@@ -1,19 +1,6 @@
 // The gradient of x / max(|x|, eps) along each row: (dy - u (u . dy)) / |x| with u = x / |x|, or dy / eps where the
 // norm is below eps and counts as a constant. One workgroup of WORKERS invocations a row. Host side: normalize.ts.
 
-struct Params {
-  rows: u32,
-  // Items (of WIDTH elements) of a row.
-  length: u32,
-  eps: f32,
-}
-
-@group(0) @binding(0) var<storage, read> x: array<In>;
-@group(0) @binding(1) var<storage, read> norms: array<f32>;
-@group(0) @binding(2) var<storage, read> dy: array<In>;
-@group(0) @binding(3) var<storage, read_write> dx: array<Out>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(WORKERS)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   lane = id;

@@ -6,14 +6,24 @@ import { perElement } from "../lib/work.ts";
 import forwardSource from "./normalize.wgsl?raw";
 import backwardSource from "./normalize-backward.wgsl?raw";
 
-const params = { rows: "u32", length: "u32", eps: "f32" } as const;
+const params = {
+  rows: "u32",
+  /** Items (of WIDTH elements) of a row. */
+  length: "u32",
+  eps: "f32",
+} as const;
 
 const forwardKernel = byWidth((suffix, include) =>
   defineKernel({
     name: `normalize${suffix}`,
     source: forwardSource,
     includes: [include, rowLanes],
-    bindings: ["x", "+y", "+norms"],
+    bindings: [
+      "x: In",
+      "+y: Out",
+      // The norm of each row.
+      "+norms: f32",
+    ],
     params,
     flops: perElement("x", 3),
   }),
@@ -23,7 +33,7 @@ const backwardKernel = byWidth((suffix, include) =>
     name: `normalize-backward${suffix}`,
     source: backwardSource,
     includes: [include, rowLanes],
-    bindings: ["x", "norms", "dy", "+dx"],
+    bindings: ["x: In", "norms: f32", "dy: In", "+dx: Out"],
     params,
     flops: perElement("x", 7),
   }),

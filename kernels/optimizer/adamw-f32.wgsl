@@ -1,22 +1,5 @@
 // AdamW where all is f32: each invocation works the gradient's factor out of the norm, and the host counts the steps.
 
-struct Params {
-  count: u32,
-  decayEnd: u32,
-  learningRate: f32,
-  beta1: f32,
-  beta2: f32,
-  epsilon: f32,
-  weightDecay: f32,
-  correction1: f32,
-  correction2: f32,
-  gradientScale: f32,
-  // 0: no clipping
-  maxNorm: f32,
-}
-
-@group(0) @binding(1) var<storage, read> normSquared: array<f32>;
-
 fn gradientFactor() -> f32 {
   let norm = sqrt(normSquared[0]) * params.gradientScale;
   // False for NaN as well.

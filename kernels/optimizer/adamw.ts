@@ -12,7 +12,7 @@ import squareSumSource from "./square-sum.wgsl?raw";
 export const squareSum = defineKernel({
   name: "square-sum",
   source: squareSumSource,
-  bindings: ["x", "+y"],
+  bindings: ["x: vec4f", "+y: f32"],
   params: { count: "u32", groups: "u32" },
   // Most of them keep the rounding error of the sum.
   flops: perElement("x", 4, { SQUARE: 1 }),
@@ -27,6 +27,7 @@ const commonParams = {
   epsilon: "f32",
   weightDecay: "f32",
 } as const;
+const updated = ["+parameters: vec4f", "+firstMoment: vec4f", "+secondMoment: vec4f"] as const;
 const work = {
   flops: perElement("gradient", 15),
   bytes: alsoReads("parameters", "firstMoment", "secondMoment"),
@@ -36,12 +37,13 @@ export const adamw = defineKernel({
   name: "adamw",
   source: adamwSource,
   includes: [plainSource],
-  bindings: ["gradient", "normSquared", "+parameters", "+firstMoment", "+secondMoment"],
+  bindings: ["gradient: vec4f", "normSquared: f32", ...updated],
   params: {
     ...commonParams,
     correction1: "f32",
     correction2: "f32",
     gradientScale: "f32",
+    /** 0: no clipping */
     maxNorm: "f32",
   },
   ...work,
@@ -51,7 +53,7 @@ export const adamwMixed = defineKernel({
   name: "adamw-mixed",
   source: adamwSource,
   includes: [stateIndices, mixedSource],
-  bindings: ["gradient", "state", "+parameters", "+firstMoment", "+secondMoment", "+copy"],
+  bindings: ["gradient: vec4f", "state: f32", ...updated, "+copy: Vec"],
   params: commonParams,
   ...work,
 });

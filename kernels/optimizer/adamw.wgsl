@@ -3,12 +3,6 @@
 // it was, so that the last good parameters survive. Elements from `decayEnd` on get no weight decay. In front of this
 // text stands adamw-f32.wgsl or adamw-mixed.wgsl. Host side: adamw.ts.
 
-@group(0) @binding(0) var<storage, read> gradient: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> parameters: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> firstMoment: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> secondMoment: array<vec4f>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   let scale = gradientFactor();

@@ -38,13 +38,16 @@ const kernel = defineKernel({
   name: "loss-scale",
   source,
   includes: [stateIndices],
-  bindings: ["normSquared", "+state"],
+  bindings: ["normSquared: f32", "+state: f32"],
   params: {
     gradientScale: "f32",
+    // 0: no clipping
     maxNorm: "f32",
     growth: "f32",
     backoff: "f32",
+    // Updates in a row before the scale grows.
     interval: "f32",
+    // 1 - beta1 and 1 - beta2
     rest1: "f32",
     rest2: "f32",
   },

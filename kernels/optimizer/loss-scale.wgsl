@@ -2,23 +2,6 @@
 // by the loss's scale, to the factor that the optimiser multiplies it with (0 where it is not finite), the next scale,
 // and AdamW's bias corrections, which advance with updates only. Host side: loss-scale.ts.
 
-struct Params {
-  gradientScale: f32,
-  // 0: no clipping
-  maxNorm: f32,
-  growth: f32,
-  backoff: f32,
-  // Updates in a row before the scale grows.
-  interval: f32,
-  // 1 - beta1 and 1 - beta2
-  rest1: f32,
-  rest2: f32,
-}
-
-@group(0) @binding(0) var<storage, read> normSquared: array<f32>;
-@group(0) @binding(1) var<storage, read_write> state: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(1)
 fn main() {
   let scale = state[SCALE];

@@ -3,15 +3,6 @@
 // SQUARE false and adds to what `y` holds from other buffers.
 // Constants: SQUARE, ACCUMULATE.
 
-struct Params {
-  count: u32,
-  groups: u32,
-}
-
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 var<workgroup> parts: array<f32, 64>;
 
 @compute @workgroup_size(64)

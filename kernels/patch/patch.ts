@@ -14,10 +14,12 @@ const patchifyKernel = byWidth((suffix, include) =>
     name: `patchify${suffix}`,
     source: patchifySource,
     includes: [include],
-    bindings: ["x", "+y"],
+    bindings: ["x: In", "+y: Out"],
     params: {
+      // Items (of WIDTH elements).
       count: "u32",
       channels: "u32",
+      // Rows of a patch, and its items in x.
       size: "u32",
       sizeX: "u32",
       gridHeight: "u32",
@@ -30,9 +32,11 @@ const patchifyKernel = byWidth((suffix, include) =>
 const pixelsKernel = defineKernel({
   name: "pixels",
   source: pixelsSource,
-  bindings: ["words", "+y"],
+  bindings: ["words: u32", "+y: vec4f"],
   params: {
+    // vec4s of the result.
     count: "u32",
+    // Pixels of a picture.
     pixels: "u32",
     mean0: "f32",
     mean1: "f32",
@@ -49,8 +53,15 @@ const prependKernel = byWidth((suffix, include) =>
     name: `prepend-token${suffix}`,
     source: prependSource,
     includes: [include],
-    bindings: ["x", "token", "positions", "+y"],
-    params: { count: "u32", tokens: "u32", width: "u32" },
+    bindings: ["x: In", "token: In", "positions: In", "+y: Out"],
+    params: {
+      // Items (of WIDTH elements) of y.
+      count: "u32",
+      // Tokens of a sequence of y.
+      tokens: "u32",
+      // Items of a token.
+      width: "u32",
+    },
     flops: perElement("y", 1),
   }),
 );

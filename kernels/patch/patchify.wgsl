@@ -1,21 +1,6 @@
 // Cuts pictures [B, C, H, W] into patches [B, gridHeight gridWidth, C P P], elements in the order of a convolution's
 // weight (c, y, x); BACKWARD goes from patches to pictures. Host side: patch.ts. Constants: BACKWARD.
 
-struct Params {
-  // Items (of WIDTH elements).
-  count: u32,
-  channels: u32,
-  // Rows of a patch, and its items in x.
-  size: u32,
-  sizeX: u32,
-  gridHeight: u32,
-  gridWidth: u32,
-}
-
-@group(0) @binding(0) var<storage, read> x: array<In>;
-@group(0) @binding(1) var<storage, read_write> y: array<Out>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 // Where the patch item `index` lies in its picture.
 fn pictureItem(index: u32) -> u32 {
   var rest = index / params.sizeX;

@@ -1,23 +1,6 @@
 // Bytes [B, H, W, 3], four to a word, to normalised planes [B, 3, H, W]: (byte / 255 - mean) / std. One vec4 of the
 // result an invocation and step. Host side: patch.ts.
 
-struct Params {
-  // vec4s of the result.
-  count: u32,
-  // Pixels of a picture.
-  pixels: u32,
-  mean0: f32,
-  mean1: f32,
-  mean2: f32,
-  std0: f32,
-  std1: f32,
-  std2: f32,
-}
-
-@group(0) @binding(0) var<storage, read> words: array<u32>;
-@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 fn elementAt(index: u32) -> f32 {
   let pixel = index % params.pixels;
   let channel = index / params.pixels % 3u;

@@ -1,21 +1,6 @@
 // y[b] = [token, x[b]] + positions: the class token goes in front of every sequence, then position embeddings are
 // added (Dosovitskiy et al., arXiv 2010.11929). Host side: patch.ts.
 
-struct Params {
-  // Items (of WIDTH elements) of y.
-  count: u32,
-  // Tokens of a sequence of y.
-  tokens: u32,
-  // Items of a token.
-  width: u32,
-}
-
-@group(0) @binding(0) var<storage, read> x: array<In>;
-@group(0) @binding(1) var<storage, read> token: array<In>;
-@group(0) @binding(2) var<storage, read> positions: array<In>;
-@group(0) @binding(3) var<storage, read_write> y: array<Out>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   let first = (wg.y * GRID_X + wg.x) * 256u + id;

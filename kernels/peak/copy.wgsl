@@ -1,13 +1,5 @@
 // Memory traffic and nothing else: y = x, 16 vec4 an invocation, so that starting one costs little. Host side: peak.ts.
 
-struct Params {
-  quads: u32,
-}
-
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   let first = (wg.y * GRID_X + wg.x) * 1024u + id;

@@ -1,15 +1,6 @@
 // Arithmetic and nothing else: every invocation runs `steps` times 8 rounds over independent chains x = x m + a, few
 // enough to stay in registers on a CPU, enough to hide the latency of one. Host side: peak.ts.
 
-struct Params {
-  steps: u32,
-  m: f32,
-  a: f32,
-}
-
-@group(0) @binding(0) var<storage, read_write> y: array<vec4f>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   let index = (wg.y * GRID_X + wg.x) * 64u + id;

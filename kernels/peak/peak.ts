@@ -8,14 +8,14 @@ import fmaSource from "./fma.wgsl?raw";
 const fmaKernel = defineKernel({
   name: "peak-fma",
   source: fmaSource,
-  bindings: ["+y"],
+  bindings: ["+y: vec4f"],
   params: { steps: "u32", m: "f32", a: "f32" },
   flops: ({ params, bindings }) => operations(sizeOf(bindings[0]!.shape) / 4, params.steps),
 });
 const copyKernel = defineKernel({
   name: "peak-copy",
   source: copySource,
-  bindings: ["x", "+y"],
+  bindings: ["x: vec4f", "+y: vec4f"],
   params: { quads: "u32" },
   flops: () => 0,
 });

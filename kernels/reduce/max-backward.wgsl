@@ -1,18 +1,6 @@
 // The gradient of a maximum over the middle of [outer, extent, inner]: all of it to the first element that equals the
 // maximum, zero to the rest. One invocation per maximum. Host side: reduce.ts.
 
-struct Params {
-  outer: u32,
-  extent: u32,
-  inner: u32,
-}
-
-@group(0) @binding(0) var<storage, read> x: array<Scalar>;
-@group(0) @binding(1) var<storage, read> y: array<Scalar>;
-@group(0) @binding(2) var<storage, read> dy: array<Scalar>;
-@group(0) @binding(3) var<storage, read_write> dx: array<Scalar>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   let index = (wg.y * GRID_X + wg.x) * 64u + id;

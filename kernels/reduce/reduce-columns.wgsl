@@ -2,21 +2,6 @@
 // neighbouring addresses. With several parts, each part of the r's has its own result in y[o, part, i], and a second
 // run over those parts finishes: a pairwise sum in two stages. Host side: reduce.ts. Constants: MAX.
 
-struct Params {
-  outer: u32,
-  extent: u32,
-  // Items (of WIDTH elements) of the inner extent.
-  inner: u32,
-  parts: u32,
-  // r's in one part.
-  partSize: u32,
-  scale: f32,
-}
-
-@group(0) @binding(0) var<storage, read> x: array<In>;
-@group(0) @binding(1) var<storage, read_write> y: array<Out>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   let index = (wg.y * GRID_X + wg.x) * 32u + id;

@@ -1,22 +1,6 @@
 // y[row, part] = sum or maximum over one part of a contiguous row, by one workgroup of WORKERS invocations. A row in
 // several parts is finished by a second run over its parts. Host side: reduce.ts. Constants: MAX.
 
-struct Params {
-  // Workgroups: rows times parts.
-  count: u32,
-  // Items (of WIDTH elements) of a row.
-  extent: u32,
-  parts: u32,
-  // Items of one part.
-  partSize: u32,
-  scale: f32,
-}
-
-@group(0) @binding(0) var<storage, read> x: array<In>;
-// One element per workgroup, whatever WIDTH is.
-@group(0) @binding(1) var<storage, read_write> y: array<Result>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(WORKERS)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   lane = id;

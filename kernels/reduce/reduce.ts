@@ -38,8 +38,17 @@ const columnsKernel = variants((name, include) =>
     name: `reduce-columns-${name}`,
     source: columnsSource,
     includes: [include],
-    bindings: ["x", "+y"],
-    params: { outer: "u32", extent: "u32", inner: "u32", parts: "u32", partSize: "u32", scale: "f32" },
+    bindings: ["x: In", "+y: Out"],
+    params: {
+      outer: "u32",
+      extent: "u32",
+      // Items (of WIDTH elements) of the inner extent.
+      inner: "u32",
+      parts: "u32",
+      // r's in one part.
+      partSize: "u32",
+      scale: "f32",
+    },
     flops: perElement("x", 1),
   }),
 );
@@ -49,8 +58,21 @@ const rowsKernel = variants((name, include) =>
     name: `reduce-rows-${name}`,
     source: rowsSource,
     includes: [include, rowLanes],
-    bindings: ["x", "+y"],
-    params: { count: "u32", extent: "u32", parts: "u32", partSize: "u32", scale: "f32" },
+    bindings: [
+      "x: In",
+      // One element per workgroup, whatever WIDTH is.
+      "+y: Result",
+    ],
+    params: {
+      // Workgroups: rows times parts.
+      count: "u32",
+      // Items (of WIDTH elements) of a row.
+      extent: "u32",
+      parts: "u32",
+      // Items of one part.
+      partSize: "u32",
+      scale: "f32",
+    },
     flops: perElement("x", 1),
   }),
 );
@@ -58,7 +80,7 @@ const rowsKernel = variants((name, include) =>
 const maxBackward = defineKernel({
   name: "max-backward",
   source: maxSource,
-  bindings: ["x", "y", "dy", "+dx"],
+  bindings: ["x: Scalar", "y: Scalar", "dy: Scalar", "+dx: Scalar"],
   params: { outer: "u32", extent: "u32", inner: "u32" },
   flops: perElement("x", 1),
 });

@@ -11,8 +11,21 @@ const windowKernel = byWidth((suffix, include) =>
     name: `window${suffix}`,
     source: windowSource,
     includes: [include],
-    bindings: ["x", "next", "+y"],
-    params: { count: "u32", extent: "u32", extentX: "u32", inner: "u32", offset: "i32" },
+    bindings: [
+      "x: In",
+      // What follows x; as long as y is beyond x.
+      "next: In",
+      "+y: Out",
+    ],
+    params: {
+      // Items (of WIDTH elements) of y.
+      count: "u32",
+      extent: "u32",
+      extentX: "u32",
+      // Items of the inner extent.
+      inner: "u32",
+      offset: "i32",
+    },
     flops: () => 0,
     bytes: partOf("y"),
   }),

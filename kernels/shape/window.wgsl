@@ -1,22 +1,6 @@
 // y = x along the middle of [outer, extent, inner], shifted by `offset`: a slice of x, or x with zeros or a second
 // tensor around it. Host side: reshape.ts. Constants: HAS_NEXT.
 
-struct Params {
-  // Items (of WIDTH elements) of y.
-  count: u32,
-  extent: u32,
-  extentX: u32,
-  // Items of the inner extent.
-  inner: u32,
-  offset: i32,
-}
-
-@group(0) @binding(0) var<storage, read> x: array<In>;
-// What follows x; as long as y is beyond x.
-@group(0) @binding(1) var<storage, read> next: array<In>;
-@group(0) @binding(2) var<storage, read_write> y: array<Out>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   let first = (wg.y * GRID_X + wg.x) * 256u + id;

@@ -2,16 +2,6 @@
 // the gradient is written to `y`. One workgroup of WORKERS invocations a row. Host side: softmax.ts.
 // Constants: ALIGNED, LOG.
 
-struct Params {
-  rows: u32,
-  length: u32,
-}
-
-@group(0) @binding(0) var<storage, read> s: array<Vec>;
-@group(0) @binding(1) var<storage, read> dy: array<Vec>;
-@group(0) @binding(2) var<storage, read_write> y: array<Vec>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(WORKERS)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   lane = id;

@@ -14,7 +14,7 @@ const forwardKernel = defineKernel({
   name: "softmax",
   source: forwardSource,
   includes,
-  bindings: ["x", "+y"],
+  bindings: ["x: Vec", "+y: Vec"],
   params,
   flops: perElement("x", 7, { LOG: -2 }),
 });
@@ -22,7 +22,7 @@ const backwardKernel = defineKernel({
   name: "softmax-backward",
   source: backwardSource,
   includes,
-  bindings: ["s", "dy", "+y"],
+  bindings: ["s: Vec", "dy: Vec", "+y: Vec"],
   params,
   flops: perElement("s", 4),
 });

@@ -2,15 +2,6 @@
 // whenever the maximum grows (Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018). One workgroup
 // of WORKERS invocations a row. Host side: softmax.ts. Constants: ALIGNED, LOG.
 
-struct Params {
-  rows: u32,
-  length: u32,
-}
-
-@group(0) @binding(0) var<storage, read> x: array<Vec>;
-@group(0) @binding(1) var<storage, read_write> y: array<Vec>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 // Finite, so that the difference of two maxima is never infinity minus infinity where elements are -infinity.
 const LOWEST = -3.4028234e38;
 

@@ -7,8 +7,24 @@ import source from "./topk.wgsl?raw";
 const kernel = defineKernel({
   name: "topk",
   source,
-  bindings: ["x", "indicesIn", "+values", "+indices"],
-  params: { count: "u32", extent: "u32", parts: "u32", partSize: "u32", k: "u32", limit: "u32" },
+  bindings: [
+    "x: Scalar",
+    // With PARTS_IN, the index of each entry; NOTHING marks an empty one.
+    "indicesIn: u32",
+    "+values: f32",
+    "+indices: u32",
+  ],
+  params: {
+    // Workgroups: rows times parts.
+    count: "u32",
+    // Entries of a row.
+    extent: "u32",
+    parts: "u32",
+    partSize: "u32",
+    k: "u32",
+    // The buffer is cut where it holds more than this after a tile: from k to CAPACITY - TILE.
+    limit: "u32",
+  },
   // At the least: how often a score gets into the list depends on the scores.
   flops: perElement("x", 1),
 });

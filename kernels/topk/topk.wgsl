@@ -3,25 +3,6 @@
 // Johnson et al., arXiv 1702.08734). Entries are ordered by value, then by lower index, a total order: the result does
 // not depend on who comes first into the buffer. Host side: topk.ts. Constants: PARTS_IN.
 
-struct Params {
-  // Workgroups: rows times parts.
-  count: u32,
-  // Entries of a row.
-  extent: u32,
-  parts: u32,
-  partSize: u32,
-  k: u32,
-  // The buffer is cut where it holds more than this after a tile: from k to CAPACITY - TILE.
-  limit: u32,
-}
-
-@group(0) @binding(0) var<storage, read> x: array<Scalar>;
-// With PARTS_IN, the index of each entry; NOTHING marks an empty one.
-@group(0) @binding(1) var<storage, read> indicesIn: array<u32>;
-@group(0) @binding(2) var<storage, read_write> values: array<f32>;
-@group(0) @binding(3) var<storage, read_write> indices: array<u32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 const NOTHING = 0xffffffffu;
 const TILE = 128u;
 const CAPACITY = 512u;
