@@ -1,4 +1,6 @@
-// `casement doctor`: what this machine offers casement, and what to do where it offers no adapter.
+// `casement doctor`: what this machine offers casement, what to do where it offers no adapter, and whether its driver
+// computes right.
+import type { Verdict } from "../cases/driver.ts";
 import {
   type AdapterReport,
   adapterPlan,
@@ -8,6 +10,7 @@ import {
   planLines,
   probeAdapter,
 } from "./advice.mjs";
+import { checkDriver } from "./driver.ts";
 
 const BYTES = ["bytes", "KiB", "MiB", "GiB"];
 
@@ -117,17 +120,32 @@ async function sharpVersion(): Promise<string | undefined> {
   }
 }
 
+/** One line for each case of the check, more where the driver gets it wrong. */
+export function verdictLines({ name, failures, skipped, error }: Verdict): string[] {
+  if (skipped) return [`  ${name.padEnd(52)}skipped: ${skipped}`];
+  if (failures.length === 0) return [`  ${name.padEnd(52)}right, error ${error.toExponential(1)}`];
+  return [
+    `  ${name.padEnd(52)}WRONG`,
+    ...failures.flatMap((failure) => `${failure}`.split("\n")).map(indent),
+  ];
+}
+
+const indent = (line: string) => `    ${line}`;
+
 /**
- * Prints what this machine offers: Node, the adapter with its features and limits, Chromium and sharp.
- * @returns the exit code: 0 with an adapter, 1 without one.
+ * Prints what this machine offers: Node, the adapter with its features and limits, Chromium and sharp; with `check` also
+ * whether the driver computes ops right, forward and backward, against float64.
+ * @returns the exit code: 0 with an adapter, and one that computes right where that was checked; 1 otherwise
  */
-export async function doctor(options: { json?: boolean }): Promise<number> {
+export async function doctor(options: { json?: boolean; check?: boolean }): Promise<number> {
   const { adapter, log } = probeAdapter();
   const chromium = findChromium();
   const sharp = await sharpVersion();
   const remedy = adapter
     ? undefined
     : { reason: explainMissingAdapter(), commands: planLines(adapterPlan()) };
+  const checks = adapter !== undefined && options.check === true;
+  const right = (verdicts: Verdict[]) => verdicts.every(({ failures }) => failures.length === 0);
   if (options.json) {
     const { version: node, platform, arch } = process;
     const report = {
@@ -138,8 +156,10 @@ export async function doctor(options: { json?: boolean }): Promise<number> {
       chromium: chromium ?? null,
       sharp: sharp ?? null,
     };
-    console.log(JSON.stringify({ ...report, ...(remedy && { remedy }) }, null, 2));
-    return adapter ? 0 : 1;
+    const verdicts = checks ? await checkDriver() : [];
+    const check = checks && { check: { right: right(verdicts), cases: verdicts } };
+    console.log(JSON.stringify({ ...report, ...(remedy && { remedy }), ...check }, null, 2));
+    return adapter && right(verdicts) ? 0 : 1;
   }
 
   const install = planLines(browserPlan()).join(" && ");
@@ -159,5 +179,17 @@ export async function doctor(options: { json?: boolean }): Promise<number> {
     lines.push("", "to get one", ...remedy.commands);
   }
   console.log(lines.join("\n"));
-  return adapter ? 0 : 1;
+  if (!checks) return adapter ? 0 : 1;
+
+  console.log("\nops on this driver, forward and backward, against float64");
+  const verdicts = await checkDriver((verdict) => console.log(verdictLines(verdict).join("\n")));
+  const wrong = verdicts.filter(({ failures }) => failures.length > 0);
+  const skipped = verdicts.filter((verdict) => verdict.skipped !== null).length;
+  const count = verdicts.length - skipped;
+  console.log(
+    wrong.length === 0
+      ? `\n${count} cases are right, ${skipped} could not run here.`
+      : `\n${wrong.length} of ${count} cases are WRONG on this driver: ${wrong.map(({ name }) => name).join("; ")}.\nUpdate the driver, or take another adapter; results of these ops can't be trusted here.`,
+  );
+  return right(verdicts) ? 0 : 1;
 }

@@ -20,8 +20,9 @@ const cli = cac("casement");
 
 cli
   .command("doctor", "Shows adapter, features and limits, and what to do where no adapter is found")
+  .option("--check", "Check the driver too: a cut of the op table against float64, in about a minute")
   .option("--json", "Print JSON")
-  .action(async (options: { json?: boolean }) => {
+  .action(async (options: { json?: boolean; check?: boolean }) => {
     process.exitCode = await doctor(options);
   });
 

@@ -39,6 +39,19 @@ for (const opCase of testedCases) {
   });
 }
 
+test("the driver's check in a page", async () => {
+  if ("skipped" in opened) {
+    console.log(`\nskipped: the driver's check in a page (${opened.skipped})`);
+    return;
+  }
+  const names = ["softmax 7x577 f32", "topk drawn indices 3x1000 k 10 f32"];
+  const verdicts = await opened.page.evaluate((names) => opsPage.checkOps(names), names);
+  assert.equal(
+    verdicts.map(({ name, failures, skipped }) => ({ name, failures, skipped })),
+    names.map((name) => ({ name, failures: [], skipped: null })),
+  );
+});
+
 test.after(async () => {
   engine.dispose();
   if ("page" in opened) await opened.close();

@@ -12,14 +12,15 @@ export interface Result {
   err: string;
 }
 
-/** Runs the command line in `dir`; `onOutput` sees standard output as it grows. */
+/** Runs the command line in `dir`; `onOutput` sees standard output as it grows, `env` goes on top of this process's. */
 export function runCommand(
   dir: string,
   args: string[],
   onOutput: (text: string, kill: () => void) => void = () => {},
+  env: Record<string, string> = {},
 ): Promise<Result> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [script, ...args], { cwd: dir });
+    const child = spawn(process.execPath, [script, ...args], { cwd: dir, env: { ...process.env, ...env } });
     let [out, err] = ["", ""];
     child.stdout.on("data", (data) => {
       out += data;

@@ -1,12 +1,21 @@
-// What the doctor says of an adapter that lacks features, and that the engine does so.
+// What the doctor says of an adapter that lacks features, and that the engine does so; what its check says of drivers
+// that compute wrong, refuse a kernel, crash or hang.
+import { tmpdir } from "node:os";
+import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { OpCase } from "../cases/case.ts";
+import { recordCase } from "../cases/check.ts";
+import { driverCases, type Verdict } from "../cases/driver.ts";
+import { allCases } from "../cases/table.ts";
 import type { AdapterReport } from "../cli/advice.mjs";
 import { adapterLines } from "../cli/doctor.ts";
-import { Engine, findAdapter } from "../engine/index.ts";
+import { checkDriver } from "../cli/driver.ts";
+import { Engine, findAdapter, type Kernel } from "../engine/index.ts";
 import { backward } from "../kernels/backward.ts";
 import { linear } from "../kernels/matmul/matmul.ts";
 import { mean } from "../kernels/reduce/reduce.ts";
+import { runCommand } from "./command.ts";
 
 const report = (features: string[]): AdapterReport => ({
   vendor: "made up",
@@ -56,6 +65,90 @@ test("the engine takes these fallbacks on a device without the features", async 
   engine.dispose();
   device.destroy();
   assert.ok(instance);
+});
+
+/** The kernels, with their dtypes, that an engine would run for these cases. */
+function kernelsOf(engine: Engine, cases: readonly OpCase[]): Set<string> {
+  const seen = new Set<string>();
+  engine.run = ({ name }: Kernel, { dtype = "f32" }) => {
+    if (!name.startsWith("test-")) seen.add(`${name} ${dtype}`);
+  };
+  for (const opCase of cases) recordCase(engine, opCase);
+  return seen;
+}
+
+test("the check runs every kernel of the op table in every dtype", async () => {
+  for (const withoutSubgroups of [false, true]) {
+    const engine = await Engine.create({ withoutSubgroups });
+    // Sizes of the bench may choose what is compiled for no other.
+    const wanted = kernelsOf(
+      engine,
+      allCases.filter(({ bench }) => !bench),
+    );
+    const checked = kernelsOf(engine, driverCases);
+    assert.equal(
+      [...wanted].filter((name) => !checked.has(name)),
+      [],
+    );
+    engine.dispose();
+  }
+});
+
+/** Node's options that break a driver, see test/broken-driver.mjs. */
+const broken = (faults: string) => ({
+  NODE_OPTIONS: `--import ${fileURLToPath(new URL("broken-driver.mjs", import.meta.url))}`,
+  BROKEN_DRIVER: faults,
+});
+const doctorJson = async (env: Record<string, string> = {}) => {
+  const { code, out } = await runCommand(tmpdir(), ["doctor", "--check", "--json"], undefined, env);
+  return { code, check: JSON.parse(out).check as { right: boolean; cases: Verdict[] } };
+};
+
+test("the check finds nothing wrong here", async () => {
+  const { code, check } = await doctorJson();
+  assert.equal(
+    check.cases.filter(({ failures }) => failures.length > 0),
+    [],
+  );
+  assert.equal(
+    check.cases.map(({ name }) => name),
+    driverCases.map(({ name }) => name),
+  );
+  assert.ok(check.cases.filter(({ skipped }) => !skipped).length > 40);
+  assert.ok(check.right);
+  assert.is(code, 0);
+});
+
+test("the check names the ops that a driver computes wrong, refuses or dies of", async () => {
+  const { code, check } = await doctorJson(
+    broken("softmax=miscompile,normalize-odd=refuse,patchify-odd=crash"),
+  );
+  const wrong = check.cases.filter(({ failures }) => failures.length > 0);
+  const failures = (name: RegExp) =>
+    wrong.filter((verdict) => name.test(verdict.name)).map(({ failures }) => failures.join());
+  assert.is(failures(/softmax/i).length, 4);
+  for (const failure of failures(/softmax/i)) assert.match(failure, /relative error/);
+  assert.is(failures(/normalize/).length, 2);
+  for (const failure of failures(/normalize/)) assert.match(failure, /normalize-odd.*does not compile/s);
+  assert.is(failures(/patchify/).length, 2);
+  for (const failure of failures(/patchify/)) assert.match(failure, /ended with SIGKILL/);
+  assert.is(wrong.length, 8, "and no others");
+  assert.is(check.cases.length, driverCases.length, "the rest is checked all the same");
+  assert.not(check.right);
+  assert.is(code, 1);
+});
+
+test("a driver that never answers is found too", async () => {
+  Object.assign(process.env, broken("topk=hang"));
+  const names = ["topk drawn indices 3x1000 k 10 f32", "clampInPlace 13x7 f32"];
+  const verdicts = await checkDriver(undefined, { names, limit: 6000 });
+  for (const name of Object.keys(broken(""))) delete process.env[name];
+  assert.equal(
+    verdicts.map(({ name }) => name),
+    names,
+  );
+  assert.match(verdicts[0]!.failures.join(), /no answer within 6 s/);
+  assert.equal(verdicts[1]!.failures, []);
 });
 
 test.run();

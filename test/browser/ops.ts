@@ -1,6 +1,7 @@
 // Runs the op table in the browser, case by case as the test asks for them.
 
 import { type CaseResult, recordCase, runCase, thinOut } from "../../cases/check.ts";
+import { checkDriver, driverCases, type Verdict } from "../../cases/driver.ts";
 import { allCases } from "../../cases/table.ts";
 import { Engine } from "../../engine/index.ts";
 
@@ -19,7 +20,15 @@ async function run(name: string): Promise<CaseResult> {
   return thinOut(await runCase(engine, allCases.find((opCase) => opCase.name === name)!));
 }
 
+/** A part of the driver's check, as an app's page would call it. */
+async function checkOps(names: string[]): Promise<Verdict[]> {
+  const cases = driverCases.filter(({ name }) => names.includes(name));
+  const verdicts: Verdict[] = [];
+  for await (const verdict of checkDriver(() => Engine.create(), { cases })) verdicts.push(verdict);
+  return verdicts;
+}
+
 /** What the test calls from outside through `page.evaluate`. */
-const opsPage = { open, run };
+const opsPage = { open, run, checkOps };
 export type OpsPage = typeof opsPage;
 Object.assign(globalThis, { opsPage });

@@ -1,0 +1,158 @@
+// What a driver gets wrong: a cut of the op table small enough for a user to wait for, forward and backward, against
+// float64. No Node here, so a page can ask its browser the same. A test holds the cut to the table: every kernel that
+// the table runs, in every dtype, is in it.
+import type { Engine } from "../engine/index.ts";
+import type { OpCase } from "./case.ts";
+import { recordCase, runCase } from "./check.ts";
+import { allCases } from "./table.ts";
+
+const names = [
+  "matmul half nn 36x40x20 f16",
+  "matmul long nt 20x12x1000 f32",
+  "matmul odd-batch nt 3x5x3x7 f32",
+  "matmul odd-half tt 9x7x5 f16",
+  "matmul odd-tiles tn 67x45x33 f32",
+  "matmul tiles nn 68x100x36 f32",
+  "product subgroup-4 y nn 2x132x136x44 f32",
+  "product subgroup-4 y tt 1x37x131x19 f32",
+  "product subgroup-4/split y nn 1x8x12x1028 f16",
+  "product subgroup-4/split y tn 1x8x12x1030 f16",
+  "product subgroup-16/split y nn 1x8x12x1028 f16",
+  "product subgroup-16/split y tn 1x8x12x1030 f16",
+  "product subgroup-32 y nn 1x37x131x19 f32",
+  "product subgroup-32 y tt 1x37x131x19 f32",
+  "product subgroup-32/split y nn 1x8x12x1028 f16",
+  "product subgroup-32/split y tn 1x8x12x1030 f16",
+  "product block-32 y nn 2x132x136x44 f32",
+  "product block-32 y nn 1x37x131x19 f32",
+  "product block-32 y tn 1x37x131x19 f32",
+  "product block-32/split y nn 1x8x12x1028 f16",
+  "product block-32/split y tn 1x8x12x1030 f16",
+  "product block-128 y nt 2x132x136x44 f32",
+  "product matrix y nn 2x132x136x44 f16",
+  "product matrix y tt 1x37x131x19 f16",
+  "product matrix/split y nn 1x8x12x1028 f16",
+  "product matrix/split y tn 1x8x12x1030 f16",
+  "linear bias+gelu+residual 70x72x40 f32",
+  "linear bias+gelu+residual 5x7x11 f32",
+  "linear bias+gelu 6x8x12 f16",
+  "beside itself, linear bias 7x5x5 f16",
+  "feedForward+residual 70x40x100 f32",
+  "selfAttention holes 2x2x45x45x32 f32",
+  "selfAttention half 2x2x21x21x32 f16",
+  "crossAttention dropout 2x3x12x35x32 f32",
+  "crossAttention half 2x2x12x65x32 f16",
+  "contrastive 7x13 masked f32",
+  "recall surrogate 0.25 7x13 masked f32",
+  "dropout 0.5 3x5x100 f32",
+  "dropout 0.25 9x11 f16",
+  "exp 3x2x700 f32",
+  "log 3x2x700 f32",
+  "tanh 3x2x700 f32",
+  "gelu 3x2x700 f32",
+  "gelu 5x9 f16",
+  "add 2x3x4x5,3x1x5 f32",
+  "add 3x7,3x1 f16",
+  "div 5x8,5x1 f32",
+  "cast 3x400 to f16 f32",
+  "cast 3x400 to f32 f16",
+  "clampInPlace 13x7 f32",
+  "embedding 40x36 ids 130 f32",
+  "embedding 7x5 ids 9 f32",
+  "embedding 20x8 ids 6x5 f16",
+  "embedding 5x3 ids 40 f16",
+  "beside itself, layernorm 19x20 f32",
+  "beside itself, layernorm 5x7 f16",
+  "layernorm residual 33x100 f32",
+  "layernorm residual 517x9 f32",
+  "layernorm dropout residual 18x36 f16",
+  "normalize 64x256 f32",
+  "normalize 5x7 f32",
+  "normalize 6x20 f16",
+  "normalize 6x9 f16",
+  "patchify 2x3x8x12 by 4 f32",
+  "patchify 1x3x6x9 by 3 f32",
+  "patchify 2x2x4x4 by 2 f16",
+  "patchify 1x3x16x8 by 8 f16",
+  "pixelsToFloat 3x5x7",
+  "prependToken 3x4x8 f32",
+  "prependToken 2x5x3 f32",
+  "prependToken 1x1x12 f16",
+  "prependToken 4x2x5 f16",
+  "sum 300x1001 f32",
+  "sum 100x100 f16",
+  "sum 70x12 axis 0 f16",
+  "mean 3x2000x8 axis 1 f32",
+  "max 9x577 axis -1 f32",
+  "permute 3120 2x3x4x5 f16",
+  "softmax 7x577 f32",
+  "softmax 6x11 f16",
+  "logSoftmax 33x64 f32",
+  "softmax masked 3x41 f32",
+  "topk drawn indices 3x1000 k 10 f32",
+  "topk drawn indices 3x300 k 20 f16",
+];
+
+const byName = new Map(allCases.map((opCase) => [opCase.name, opCase]));
+
+/** The cut, in the order in which it is checked. */
+export const driverCases: readonly OpCase[] = names.map((name) => {
+  const opCase = byName.get(name);
+  if (!opCase) throw new Error(`The op table has no case "${name}".`);
+  return opCase;
+});
+
+/** What a driver makes of one case. */
+export interface Verdict {
+  /** The op with its sizes and dtype. */
+  name: string;
+  /** What is wrong, a line each; empty where the op is right. */
+  failures: string[];
+  /** Why the case could not run, null where it did. */
+  skipped: string | null;
+  /** The largest relative error of result and gradients, 0 where none came. */
+  error: number;
+}
+
+/**
+ * Runs the cut, case by case. What a case breaks (a shader that does not compile, a lost device) is what is wrong with
+ * that case: the next one gets an engine of its own.
+ * @param open an engine on the adapter in question, best one with `poison`; disposed here
+ * @param options.cases part of the cut
+ * @param options.batch how many cases' pipelines are compiled together; 1 where the driver does not outlive some case
+ */
+export async function* checkDriver(
+  open: () => Promise<Engine>,
+  { cases = driverCases, batch = 8 }: { cases?: readonly OpCase[]; batch?: number } = {},
+): AsyncGenerator<Verdict> {
+  let engine: Engine | null = null;
+  const giveUp = () => {
+    engine?.dispose();
+    engine = null;
+  };
+  try {
+    for (const [at, opCase] of cases.entries()) {
+      if (batch > 1 && at % batch === 0) {
+        engine ??= await open();
+        try {
+          for (const next of cases.slice(at, at + batch)) recordCase(engine, next);
+          await engine.idle();
+        } catch {
+          // Which case it was shows when each is run by itself.
+          giveUp();
+        }
+      }
+      engine ??= await open();
+      const { name } = opCase;
+      try {
+        const { failures, skipped, errors } = await runCase(engine, opCase);
+        yield { name, failures, skipped, error: Math.max(0, ...Object.values(errors)) };
+      } catch (error) {
+        giveUp();
+        yield { name, failures: [(error as Error).message], skipped: null, error: 0 };
+      }
+    }
+  } finally {
+    giveUp();
+  }
+}
