@@ -36,10 +36,10 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
     turns = source[params.batch + kvRow + 1u];
   }
 
-  var key: array<Row, OWN>;
-  var value: array<Row, OWN>;
-  var keySums: array<Row, OWN>;
-  var valueSums: array<Row, OWN>;
+  var key = Rows();
+  var value = Rows();
+  var keySums = Rows();
+  var valueSums = Rows();
   for (var i = 0u; i < OWN; i++) {
     let at = tokenAt(tokens0, row0 + i * WORKERS);
     key[i] = ownRow(KEYS_AND_VALUES, at + params.kOffset, params.scale);
@@ -53,7 +53,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
     let group = b * params.heads + head;
     let queries = Operand(b * params.queries * params.qStride + head * QUADS, params.qStride, params.queries);
     let outputs = Operand(b * params.queries * yStride + head * QUADS, yStride, params.queries);
-    var visible: array<bool, OWN>;
+    var visible = array<bool, OWN>();
     for (var i = 0u; i < OWN; i++) {
       visible[i] = attended(b, row0 + i * WORKERS);
     }
@@ -65,11 +65,11 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
         var incoming = passingRow(OUTPUTS, outputs, query0, j, lane);
         let statistic = statistics[group * params.queries + query0 + j];
         for (var i = 0u; i < OWN; i++) {
-          let p = select(0.0, exp2(product(&key[i], &query) - statistic.x), visible[i]);
+          let p = select(0.0, exp2(product(&key, i, &query) - statistic.x), visible[i]);
           let factor = dropoutFactor((group * params.queries + query0 + j) * params.keys + row0 + i * WORKERS);
-          let ds = p * (product(&value[i], &incoming) * factor - statistic.y);
-          addScaled(&keySums[i], ds, &query);
-          addScaled(&valueSums[i], p * factor, &incoming);
+          let ds = p * (product(&value, i, &incoming) * factor - statistic.y);
+          addScaled(&keySums, i, ds, &query);
+          addScaled(&valueSums, i, p * factor, &incoming);
         }
       }
     }
@@ -80,8 +80,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
     if (row < params.keys) {
       let at = tokenAt(tokens0, row);
       for (var d = 0u; d < params.quads; d++) {
-        gradient[at + params.kOffset + d] = Vec(params.gradientScale * quadOf(&keySums[i], d));
-        gradient[at + params.vOffset + d] = Vec(quadOf(&valueSums[i], d));
+        gradient[at + params.kOffset + d] = Vec(params.gradientScale * quadOf(&keySums, i, d));
+        gradient[at + params.vOffset + d] = Vec(quadOf(&valueSums, i, d));
       }
     }
   }

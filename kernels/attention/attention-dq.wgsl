@@ -41,18 +41,18 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
   let keys = Operand(kvBase + params.kOffset, params.kvStride, params.keys);
   let values = Operand(kvBase + params.vOffset, params.kvStride, params.keys);
 
-  var query: array<Row, OWN>;
-  var incoming: array<Row, OWN>;
-  var sums: array<Row, OWN>;
-  var lse: array<f32, OWN>;
-  var delta: array<f32, OWN>;
+  var query = Rows();
+  var incoming = Rows();
+  var sums = Rows();
+  var lse = array<f32, OWN>();
+  var delta = array<f32, OWN>();
   for (var i = 0u; i < OWN; i++) {
     let row = min(row0 + i * WORKERS, params.queries - 1u);
     query[i] = ownRow(QUERIES, tokenAt(queries, row), params.scale);
     let at = tokenAt(outputs, row);
     incoming[i] = ownRow(OUTPUTS, at, 1.0);
     for (var d = 0u; d < params.quads; d++) {
-      delta[i] += dot(quadOf(&incoming[i], d), vec4f(y[at + d]));
+      delta[i] += dot(quadOf(&incoming, i, d), vec4f(y[at + d]));
     }
     lse[i] = statistics[group * params.queries + row].x;
   }
@@ -64,10 +64,10 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
       var value = passingRow(VALUES, values, key0, j, lane);
       let visible = attended(b, key0 + j);
       for (var i = 0u; i < OWN; i++) {
-        let p = select(0.0, exp2(product(&query[i], &key) - lse[i]), visible);
+        let p = select(0.0, exp2(product(&query, i, &key) - lse[i]), visible);
         let at = (group * params.queries + row0 + i * WORKERS) * params.keys + key0 + j;
-        let ds = p * (product(&incoming[i], &value) * dropoutFactor(at) - delta[i]);
-        addScaled(&sums[i], ds, &key);
+        let ds = p * (product(&incoming, i, &value) * dropoutFactor(at) - delta[i]);
+        addScaled(&sums, i, ds, &key);
       }
     }
   }
@@ -77,7 +77,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
     if (row < params.queries) {
       let at = tokenAt(queries, row);
       for (var d = 0u; d < params.quads; d++) {
-        gradient[at + d] = Vec(params.gradientScale * quadOf(&sums[i], d));
+        gradient[at + d] = Vec(params.gradientScale * quadOf(&sums, i, d));
       }
       statistics[group * params.queries + row].y = delta[i];
     }

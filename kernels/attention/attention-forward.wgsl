@@ -34,10 +34,10 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
   let keys = Operand(kvBase + params.kOffset, params.kvStride, params.keys);
   let values = Operand(kvBase + params.vOffset, params.kvStride, params.keys);
 
-  var query: array<Row, OWN>;
-  var sums: array<Row, OWN>;
-  var top: array<f32, OWN>;
-  var total: array<f32, OWN>;
+  var query = Rows();
+  var sums = Rows();
+  var top = array<f32, OWN>();
+  var total = array<f32, OWN>();
   for (var i = 0u; i < OWN; i++) {
     query[i] = ownRow(QUERIES, tokenAt(queries, row0 + i * WORKERS), params.scale);
     top[i] = LOWEST;
@@ -46,12 +46,12 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
     let count = min(BLOCK, params.keys - key0);
     stage(KEYS, keys, key0, lane);
     stage(VALUES, values, key0, lane);
-    var scores: array<array<f32, BLOCK>, OWN>;
+    var scores = array<array<f32, BLOCK>, OWN>();
     for (var j = 0u; j < count; j++) {
       var key = passingRow(KEYS, keys, key0, j, lane);
       let visible = attended(b, key0 + j);
       for (var i = 0u; i < OWN; i++) {
-        let score = select(LOWEST, product(&query[i], &key), visible);
+        let score = select(LOWEST, product(&query, i, &key), visible);
         for (var e = 0u; e < BLOCK; e++) {
           scores[i][e] = select(scores[i][e], score, j == e);
         }
@@ -80,7 +80,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
         let p = select(0.0, exp2(score - top[i]), score > LOWEST);
         total[i] += p;
         let at = (group * params.queries + row0 + i * WORKERS) * params.keys + key0 + j;
-        addScaled(&sums[i], p * dropoutFactor(at), &value);
+        addScaled(&sums, i, p * dropoutFactor(at), &value);
       }
     }
   }
@@ -92,7 +92,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
       let inverse = select(0.0, 1.0 / total[i], total[i] > 0.0);
       let at = ((b * params.queries + row) * params.heads + head) * QUADS;
       for (var d = 0u; d < params.quads; d++) {
-        y[at + d] = Vec(inverse * quadOf(&sums[i], d));
+        y[at + d] = Vec(inverse * quadOf(&sums, i, d));
       }
       if (params.save != 0u) {
         // Without a visible key it is so high that every probability comes out as zero again.

@@ -19,7 +19,7 @@ fn stage(which: u32, operand: Operand, first: u32, lane: u32) {
 
 fn passingRow(which: u32, operand: Operand, first: u32, j: u32, lane: u32) -> Row {
   let start = (which % 2u * BLOCK + j) * QUADS;
-  var row: Row;
+  var row = Row();
   for (var d = 0u; d < QUADS; d++) {
     row[d] = tokens[start + d];
   }

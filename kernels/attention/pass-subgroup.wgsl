@@ -13,11 +13,11 @@ fn stage(which: u32, operand: Operand, first: u32, lane: u32) {}
 // The whole row of token first + j, in every lane.
 fn passingRow(which: u32, operand: Operand, first: u32, j: u32, lane: u32) -> Row {
   let at = tokenAt(operand, first + j);
-  var staged: array<vec4f, STAGED>;
+  var staged = array<vec4f, STAGED>();
   for (var i = 0u; i < STAGED; i++) {
     staged[i] = load(which, at + min(i * LANES + lane, QUADS - 1u));
   }
-  var row: Row;
+  var row = Row();
   for (var d = 0u; d < QUADS; d++) {
     row[d] = subgroupShuffle(staged[d / LANES], d % LANES);
   }

@@ -9,6 +9,9 @@ const QUADS = HEAD / 4u;
 const LOWEST = -1e30f;
 
 alias Row = array<vec4f, QUADS>;
+// The rows that an invocation owns. Functions take them whole with an index: naga, which compiles for Firefox and Deno,
+// takes no pointers to elements.
+alias Rows = array<Row, OWN>;
 
 // One head of a row-major tensor: the index of its first quad, quads from one token to the next, and tokens.
 struct Operand {
@@ -24,7 +27,7 @@ fn tokenAt(operand: Operand, token: u32) -> u32 {
 // factor * a lane's own row. One load in a loop whose bound is a parameter, and QUADS selections in its body: QUADS
 // loads in a row are what software drivers compile slowest.
 fn ownRow(which: u32, at: u32, factor: f32) -> Row {
-  var row: Row;
+  var row = Row();
   for (var d = 0u; d < params.quads; d++) {
     let value = factor * load(which, at + d);
     for (var e = 0u; e < QUADS; e++) {
@@ -34,25 +37,25 @@ fn ownRow(which: u32, at: u32, factor: f32) -> Row {
   return row;
 }
 
-fn quadOf(row: ptr<function, Row>, d: u32) -> vec4f {
-  var value = (*row)[0];
+fn quadOf(rows: ptr<function, Rows>, i: u32, d: u32) -> vec4f {
+  var value = (*rows)[i][0];
   for (var e = 1u; e < QUADS; e++) {
-    value = select(value, (*row)[e], d == e);
+    value = select(value, (*rows)[i][e], d == e);
   }
   return value;
 }
 
-fn product(a: ptr<function, Row>, b: ptr<function, Row>) -> f32 {
+fn product(rows: ptr<function, Rows>, i: u32, row: ptr<function, Row>) -> f32 {
   var sum = vec4f(0.0);
   for (var d = 0u; d < QUADS; d++) {
-    sum = fma((*a)[d], (*b)[d], sum);
+    sum = fma((*rows)[i][d], (*row)[d], sum);
   }
   return dot(sum, vec4f(1.0));
 }
 
-fn addScaled(sum: ptr<function, Row>, factor: f32, row: ptr<function, Row>) {
+fn addScaled(sums: ptr<function, Rows>, i: u32, factor: f32, row: ptr<function, Row>) {
   for (var d = 0u; d < QUADS; d++) {
-    (*sum)[d] = fma(vec4f(factor), (*row)[d], (*sum)[d]);
+    (*sums)[i][d] = fma(vec4f(factor), (*row)[d], (*sums)[i][d]);
   }
 }
 

@@ -9,7 +9,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     if (i >= params.count) {
       return;
     }
-    var numbers: vec4f;
+    var numbers = vec4f();
     numbers.x = uniformAt(params.key, params.stream, i * 4u);
     numbers.y = uniformAt(params.key, params.stream, i * 4u + 1u);
     numbers.z = uniformAt(params.key, params.stream, i * 4u + 2u);

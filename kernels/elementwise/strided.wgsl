@@ -48,8 +48,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     if (i >= params.count) {
       return;
     }
-    var left: vec4f;
-    var right: vec4f;
+    var left = vec4f();
+    var right = vec4f();
     if (VECTOR) {
       let at = offsets(i * 4u);
       if (SPLAT_A) {

@@ -13,7 +13,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   }
   // Past the end the last row is taken again, to the same result.
   let last = params.rows - 1u;
-  var rowMoments: array<vec2f, ROWS>;
+  var rowMoments = array<vec2f, ROWS>();
   for (var r = 0u; r < ROWS; r++) {
     rowMoments[r] = momentsOf(min(first + r, last), id);
   }
@@ -22,7 +22,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     let shift = Wide(beta[i]);
     for (var r = 0u; r < ROWS; r++) {
       let at = min(first + r, last) * params.length + i;
-      var value: Wide;
+      var value = Wide();
       if (HAS_RESIDUAL) {
         value = Wide(h[at]);
       } else {

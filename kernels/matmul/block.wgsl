@@ -31,11 +31,11 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   let ty = id / SIDE;
   let tx = id % SIDE;
   var block = fetch(tile, bringsA, at, tile.begin);
-  var sums: vec4f;
-  var topLeft: array<vec4f, 4>;
-  var topRight: array<vec4f, 4>;
-  var bottomLeft: array<vec4f, 4>;
-  var bottomRight: array<vec4f, 4>;
+  var sums = vec4f();
+  var topLeft = array<vec4f, 4>();
+  var topRight = array<vec4f, 4>();
+  var bottomLeft = array<vec4f, 4>();
+  var bottomRight = array<vec4f, 4>();
   for (var k = tile.begin; k < tile.end; k += DEPTH) {
     let to = at.y * STRIDE + at.x / 4u;
     if (bringsA) {

@@ -39,22 +39,22 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   // Where this subgroup's matrices start within the tile.
   let row = subgroup / 4u * 4u * MATRIX_M;
   let column = subgroup % 4u * 2u * MATRIX_N;
-  var c00: Result;
-  var c01: Result;
-  var c10: Result;
-  var c11: Result;
-  var c20: Result;
-  var c21: Result;
-  var c30: Result;
-  var c31: Result;
-  var sums: vec4f;
+  var c00 = Result();
+  var c01 = Result();
+  var c10 = Result();
+  var c11 = Result();
+  var c20 = Result();
+  var c21 = Result();
+  var c30 = Result();
+  var c31 = Result();
+  var sums = vec4f();
   let quadA = id % (ROWS / 4u) * 4u;
   let termA = id / (ROWS / 4u) * 4u;
   let quadB = id % (COLUMNS / 4u) * 4u;
   let termB = id / (COLUMNS / 4u) * 4u;
   for (var k = tile.begin; k < tile.end; k += DEPTH) {
     if (id < BLOCKS_A) {
-      var block: array<vec4f, 4>;
+      var block = array<vec4f, 4>();
       if (k + termA < tile.end) {
         block = blockOfA(tile, tile.row + quadA, k + termA);
       }
@@ -67,7 +67,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
       }
     }
     if (id < BLOCKS_B) {
-      var block: array<vec4f, 4>;
+      var block = array<vec4f, 4>();
       if (k + termB < tile.end) {
         block = blockOfB(tile, tile.column + quadB, k + termB);
       }
@@ -132,7 +132,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     }
     workgroupBarrier();
     if (id < ROWS / 4u) {
-      var whole: vec4f;
+      var whole = vec4f();
       for (var d = 0u; d < DEPTH / 4u; d++) {
         let at = d * ROWS + 4u * id;
         whole += vec4f(results[at], results[at + 1u], results[at + 2u], results[at + 3u]);

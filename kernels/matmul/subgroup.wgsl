@@ -15,9 +15,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(subgroup_invocation_id) lane:
     return;
   }
   let column = tile.column + 4u * lane;
-  var acc: array<vec4f, ROWS>;
-  var staged: array<vec4f, SLOTS>;
-  var sums: array<vec4f, SLOTS>;
+  var acc = array<vec4f, ROWS>();
+  var staged = array<vec4f, SLOTS>();
+  var sums = array<vec4f, SLOTS>();
   for (var k = tile.begin; k < tile.end; k += 4u) {
     if (TRANS_A) {
       for (var s = 0u; s < SLOTS; s += 4u) {

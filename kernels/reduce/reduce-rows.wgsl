@@ -22,7 +22,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
       result += next;
     }
   }
-  var whole: f32;
+  var whole = f32();
   if (MAX) {
     whole = laneMax(largest(result));
   } else {
