@@ -19,6 +19,8 @@ interface AttentionSpec {
   dropout?: { probability: number; key: RandomKey };
   scale?: number;
   dtype?: DType;
+  /** Lets a query's scores lie about this far below zero, or above it for every other one. */
+  far?: number;
   bench?: boolean;
 }
 
@@ -164,12 +166,22 @@ function attendAt(layout: Layout, q: Float64Array, kv: Float64Array, index: numb
 }
 
 function attentionCase(label: string, spec: AttentionSpec): OpCase {
-  const { headSize, queries, dropout, source, dtype = "f32", bench } = spec;
+  const { headSize, queries, dropout, source, far, dtype = "f32", bench } = spec;
   const layout = layoutOf(spec);
   const { batch, heads, keys, qWidth, kvWidth, scale } = layout;
   const self = spec.keys === undefined;
   const inputs: Input[] = [{ name: self ? "qkv" : "q", shape: [batch, queries, qWidth], dtype }];
   if (!self) inputs.push({ name: "kv", shape: [spec.kvRows ?? batch, keys, kvWidth], dtype });
+  if (far) {
+    // The first element of every head is the same in all keys, and large in every query.
+    const side = Math.sqrt(far / scale);
+    const isQuery = (i: number, { shape }: Input) => i % shape[2]! < heads * headSize;
+    for (const [n, input] of inputs.entries()) {
+      const sign = (i: number) => (Math.floor(i / input.shape[2]!) % 2 === 0 ? -1 : 1);
+      const first = (i: number) => (n === 0 && isQuery(i, input) ? sign(i) * side : side);
+      input.draw = { at: (i, drawn) => (i % headSize === 0 ? first(i) : drawn) };
+    }
+  }
   const kvOf = (values: Float64Array[]) => values[self ? 0 : 1]!;
   return {
     name: `${self ? "selfAttention" : "crossAttention"} ${label} ${batch}x${heads}x${queries}x${keys}x${headSize} ${dtype}`,
@@ -194,6 +206,8 @@ function attentionCase(label: string, spec: AttentionSpec): OpCase {
       attendGradients(layout, values[0]!, kvOf(values), dy, results[0]!, kvOf(results));
       return results;
     },
+    // Scores of thousands have their last digit in the fourth place behind the point.
+    ...(far && { tolerance: 1e-2 }),
     flops: 4 * batch * heads * queries * keys * headSize,
     ...(bench
       ? {
@@ -250,6 +264,8 @@ export const attentionCases: OpCase[] = [
     attends: holes,
   }),
   attentionCase("dropout shared", { ...shared, heads: 2, queries: 5, keys: 18, headSize: 32, dropout }),
+  attentionCase("far", { batch: 2, heads: 2, queries: 11, headSize: 32, attends: holes, far: 2048 }),
+  attentionCase("far", { batch: 2, queries: 6, keys: 40, headSize: 32, attends: lengths, far: 2048 }),
   attentionCase("half", { batch: 2, heads: 2, queries: 21, headSize: 32, dtype: "f16" }),
   attentionCase("half", { batch: 2, heads: 2, queries: 12, keys: 65, headSize: 32, dtype: "f16" }),
   attentionCase("half lengths", {

@@ -3,8 +3,16 @@
 import { type DType, type Engine, normal, randomBits, type Tensor, uniform } from "../engine/index.ts";
 import { add } from "../kernels/elementwise/binary.ts";
 
-/** How the values of an input are drawn. Ids are whole numbers below `below`; lengths are whole numbers from 1. */
-export type Draw = "normal" | "positive" | "probability" | { below: number };
+/**
+ * How the values of an input are drawn. Ids are whole numbers below `below`, which also gives ties; `at` makes the value
+ * at an index from a normal number.
+ */
+export type Draw =
+  | "normal"
+  | "positive"
+  | "probability"
+  | { below: number }
+  | { at(index: number, normal: number): number };
 
 export interface Input {
   name: string;
@@ -45,6 +53,10 @@ export interface OpCase {
   gradients?(values: Float64Array[], weights: Float64Array): (Float64Array | null)[];
   /** Allowed relative error, where it is not that of `toleranceOf`. */
   tolerance?: number;
+  /** Errors are relative to each element by itself: for ops of single elements, whose results may be of any size. */
+  each?: boolean;
+  /** False where central differences can't hold the gradients: at ties and kinks, and by inputs smaller than a step. */
+  differences?: boolean;
   /** Whether it needs f16; so it does where an input is f16. */
   half?: boolean;
   /** Why an engine can't run the case, null where it can; absent for what every engine with its dtypes can. */
@@ -90,8 +102,9 @@ function drawValues(input: Input, seed: number): Float64Array {
   const key = { key: seed, stream: 0 };
   const draw = input.draw ?? "normal";
   return Float64Array.from({ length: size }, (_, i) => {
-    if (typeof draw === "object") return randomBits(key, i) % draw.below;
     if (draw === "normal") return Math.fround(normal(key, i));
+    if (typeof draw === "object")
+      return "below" in draw ? randomBits(key, i) % draw.below : Math.fround(draw.at(i, normal(key, i)));
     if (draw === "positive") return Math.fround(0.1 + uniform(key, i));
     return Math.fround(uniform(key, i));
   });

@@ -3,12 +3,15 @@
 /** About how many elements of a large result are looked at where each takes long to compute. */
 export const sampleSize = 2000;
 
-/** The largest |a - b| / (|b| + rms(b)); infinite where `a` is not finite or has another length. */
-export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): number {
+/**
+ * The largest |a - b| / (|b| + rms(b)), or with `each` |a - b| / |b|, which sees errors of elements much smaller than
+ * the rest; infinite where `a` is not finite or has another length.
+ */
+export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>, each = false): number {
   if (a.length !== b.length) return Number.POSITIVE_INFINITY;
   let squares = 0;
   for (let i = 0; i < b.length; i++) squares += b[i]! * b[i]!;
-  const rms = Math.sqrt(squares / b.length);
+  const rms = each ? 0 : Math.sqrt(squares / b.length);
   let worst = 0;
   for (let i = 0; i < b.length; i++) {
     if (!Number.isFinite(a[i]!)) return Number.POSITIVE_INFINITY;

@@ -242,6 +242,9 @@ function variantCases(): OpCase[] {
       return [
         variantCase({ ...even, want: "y" }),
         variantCase({ ...even, want: "pre" }),
+        ...(transposeA === transposeB
+          ? [variantCase({ variant: `${name}/split`, dtype, m: 9, n: 12, k: 516, batch: 3, ...way })]
+          : []),
         // Parts in f32, the result in f16; the last step of four terms is not whole where none is stored along them.
         ...(transposeB
           ? []

@@ -52,6 +52,17 @@ function sumLeadingCase(rows: number, columns: number, dtype: DType = "f32", ben
   };
 }
 
+/** Few different values, so that most maxima are there several times. */
+function tiedMaxCase(shape: number[], axis: number): OpCase {
+  const opCase = reduceCase("max", shape, axis);
+  return {
+    ...opCase,
+    name: `${opCase.name} ties`,
+    inputs: [{ name: "x", shape, draw: { below: 3 } }],
+    differences: false,
+  };
+}
+
 export const reduceCases: OpCase[] = [
   ...(["sum", "mean"] as const).flatMap((op) => [
     reduceCase(op, [1]),
@@ -74,6 +85,9 @@ export const reduceCases: OpCase[] = [
   reduceCase("max", [9, 577], -1),
   reduceCase("max", [2, 9001], 1),
   reduceCase("max", [2500, 4], 0),
+  tiedMaxCase([5, 6, 7], 0),
+  tiedMaxCase([20, 9, 8], 1),
+  tiedMaxCase([6, 33], -1),
   sumLeadingCase(1, 8),
   sumLeadingCase(65, 7),
   sumLeadingCase(4096, 12),

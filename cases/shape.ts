@@ -80,6 +80,8 @@ export const shapeCases: OpCase[] = [
   permuteCase([2, 3, 4, 5], [0, 2, 1, 3]),
   permuteCase([2, 3, 4, 5], [3, 1, 2, 0], "f16"),
   sliceCase([9, 5], 2, 3),
+  sliceCase([90, 40], 20, 60),
+  sliceCase([90, 11], 20, 60),
   sliceCase([9, 8], 0, 4),
   sliceCase([9, 8], 5, 4, "f16"),
   sliceCase([11], 3, 7),

@@ -68,6 +68,8 @@ export const softmaxCases: OpCase[] = [
     softmaxCase([6, 11], log, "f16"),
     softmaxCase([3, 40], log, "f16"),
   ]),
+  // More rows than a grid has workgroups in x.
+  softmaxCase([40_000, 3], false),
   maskedCase,
   softmaxCase([6924, 577], false, "f32", true),
 ];

@@ -7,8 +7,8 @@ interface Spec {
   rows: number;
   n: number;
   k: number;
-  /** Made on the host instead of drawn: each larger than all before, few different ones, or NaN in between. */
-  scores?: "ascending" | "ties" | "holes";
+  /** Made on the host instead of drawn: each larger than all before, few different ones, zeros of both signs, or NaN in between. */
+  scores?: "ascending" | "ties" | "zeros" | "holes";
   /** What is compared; the indices unless told. */
   compare?: "values" | "indices";
   dtype?: DType;
@@ -18,6 +18,7 @@ interface Spec {
 const made = {
   ascending: (i: number, n: number) => (i % n) - n / 2,
   ties: (i: number) => ((i * 40503) >>> 5) % 5,
+  zeros: (i: number) => [0, -0, 1, -0, -1, 0][((i * 40503) >>> 5) % 6]!,
   holes: (i: number) => (i % 3 === 0 ? Number.NaN : -((i * 7919) % 64)),
 };
 
@@ -56,6 +57,7 @@ export const topkCases: OpCase[] = [
   topkCase({ rows: 3, n: 1000, k: 10, compare: "values" }),
   topkCase({ rows: 2, n: 2000, k: 128, scores: "ascending" }),
   topkCase({ rows: 2, n: 1500, k: 50, scores: "ties" }),
+  topkCase({ rows: 3, n: 90, k: 70, scores: "zeros" }),
   topkCase({ rows: 4, n: 60, k: 60, scores: "holes" }),
   topkCase({ rows: 2, n: 50_001, k: 128 }),
   topkCase({ rows: 1, n: 40_000, k: 100, scores: "ties" }),

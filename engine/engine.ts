@@ -39,6 +39,10 @@ export interface EngineOptions extends AdapterOptions {
   withoutSubgroups?: boolean;
   /** Let several narrow subgroups share a row, as wide ones do. For tests and comparisons. */
   wideRows?: boolean;
+  /** Lanes of the shared-memory variants, a power of two; 32 unless told. For tests: it stands for subgroups of 64. */
+  sharedLanes?: number;
+  /** Workgroups in x of a linear grid, for tests: small grids then fold as large ones do. */
+  gridX?: number;
   /** Bytes of the largest buffer behind a captured step; the device's limit, unless told. */
   maxArenaBytes?: number;
   /** Keeps what `tune` measures between runs; without one it counts for this engine only. */
@@ -99,6 +103,7 @@ export class Engine {
     readonly instance: GPU | null,
   ) {
     this.lanes = chooseLanes(device, adapterInfo, options);
+    if (options.gridX) this.lanes.gridX = options.gridX;
     const { maxComputeInvocationsPerWorkgroup } = device.limits;
     const together =
       this.lanes.count > 8 || options.wideRows ? Math.min(256, maxComputeInvocationsPerWorkgroup) : 0;
@@ -248,14 +253,19 @@ export class Engine {
     }
     if (this.sink === nowhere) return;
     const compiled = this.pipelines.get(kernel, run.dtype ?? "f32", run.constants ?? {});
-    const grid: Grid =
-      typeof run.grid === "number" ? [Math.min(run.grid, gridX), Math.ceil(run.grid / gridX), 1] : run.grid;
+    const grid: Grid = typeof run.grid === "number" ? [...this.fold(run.grid), 1] : run.grid;
     const regions = run.bind.map((tensor, i) => {
       if (tensor.disposed)
         throw new TensorError(`${kernel.name}: "${kernel.bindings[i]!.name}" was disposed.`);
       return boundRegion(tensor);
     });
     this.sink.dispatch(kernel, compiled, regions, run.params, grid);
+  }
+
+  /** A linear count of workgroups as x and y of a grid, which kernels read as `wg.y * GRID_X + wg.x`. */
+  fold(workgroups: number): [number, number] {
+    const width = this.lanes.gridX ?? gridX;
+    return [Math.min(workgroups, width), Math.ceil(workgroups / width)];
   }
 
   /** Gives `output` a place in the graph, where any input needs a gradient. Returns `output`. */
@@ -580,5 +590,5 @@ function chooseLanes(device: GPUDevice, info: GPUAdapterInfo, options: EngineOpt
   ) {
     return { subgroups: true, count: Math.min(max, Math.max(min, usualLanes)), sized };
   }
-  return { subgroups: false, count: usualLanes };
+  return { subgroups: false, count: options.sharedLanes ?? usualLanes };
 }

@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import { addTensors, multiply } from "../cases/check.ts";
 import { fromBytes, fromHalfBits, toBytes, toHalfBits } from "../engine/base/dtype.ts";
 import randomSource from "../engine/base/random.wgsl?raw";
-import { sizeClass } from "../engine/gpu/pool.ts";
+import { BufferPool, sizeClass } from "../engine/gpu/pool.ts";
 import {
   DeviceError,
   DeviceLostError,
@@ -61,6 +61,22 @@ test("a size class pads by an eighth at most and keeps whole vec4s", () => {
     assert.ok(size <= Math.max(bytes * 1.125 + 256, 256), `${bytes} became ${size}`);
     assert.is(sizeClass(size), size);
   }
+});
+
+test("no buffer is larger than the device allows, where that is no size class", () => {
+  const made: number[] = [];
+  const limits = { maxBufferSize: 1_000_000, maxStorageBufferBindingSize: 999_424 };
+  const createBuffer = ({ size }: { size: number }) => {
+    made.push(size);
+    return {} as GPUBuffer;
+  };
+  const pool = new BufferPool({ limits, createBuffer } as unknown as GPUDevice);
+  assert.ok(sizeClass(990_000) > limits.maxStorageBufferBindingSize);
+  const largest = pool.take(990_000, "the largest");
+  assert.equal(made, [largest.size]);
+  assert.is(largest.size, limits.maxStorageBufferBindingSize);
+  pool.give(largest);
+  assert.is(pool.take(985_000, "as large"), largest);
 });
 
 test("a buffer is used again, for any shape of its size class", () => {

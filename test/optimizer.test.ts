@@ -3,10 +3,11 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Engine, normal } from "../engine/index.ts";
-import { AdamW, normSquared } from "../kernels/optimizer/adamw.ts";
+import { AdamW, normSquared, squareSum } from "../kernels/optimizer/adamw.ts";
 import { readState } from "../kernels/optimizer/loss-scale.ts";
 
-const engine = await Engine.create({ poison: true });
+// Grids fold as those of large parameters do.
+const engine = await Engine.create({ poison: true, gridX: 2 });
 const size = 5000;
 const decayEnd = 1024;
 const draw = (stream: number) => Float32Array.from({ length: size }, (_, i) => normal({ key: 5, stream }, i));
@@ -133,6 +134,22 @@ test("the norm adds up over several buffers", async () => {
   });
   const actual = (await normSquared(engine, gradients).read())[0]!;
   assert.ok(Math.abs(actual - expected) < 1e-5 * expected, `${actual} instead of ${expected}`);
+});
+
+test("a sum of squares keeps what is small beside it", async () => {
+  // One workgroup's lanes have 400 terms each: 2^24, then ones, which f32 can't add to it one by one.
+  const count = 64 * 4 * 400;
+  const values = Float32Array.from({ length: count }, (_, i) => (i < 256 ? 4096 : 1));
+  const total = engine.empty([1]);
+  engine.run(squareSum, {
+    bind: [engine.tensor(values, [count]), total],
+    params: { count, groups: 1 },
+    grid: [1, 1, 1],
+    constants: { SQUARE: true, ACCUMULATE: false },
+  });
+  const expected = 256 * 2 ** 24 + (count - 256);
+  const found = await total.item();
+  assert.ok(Math.abs(found / expected - 1) < 5e-6, `${found} instead of ${expected}`);
 });
 
 test.after(() => engine.dispose());

@@ -5,7 +5,7 @@ import { relativeError } from "../cases/compare.ts";
 import { Engine } from "../engine/index.ts";
 import { measurePeak, runCopy, runFma } from "../kernels/peak/peak.ts";
 
-const engine = await Engine.create({ poison: true });
+const engine = await Engine.create({ poison: true, gridX: 2 });
 
 test("multiply-adds: every step is 8 rounds of x = 0.75 x + 0.25 in all four chains", async () => {
   const y = engine.zeros([4 * 64 * 3]);

@@ -79,6 +79,8 @@ export interface Lanes {
   count: number;
   /** The adapter has subgroups of several sizes: kernels ask for `count`. */
   sized?: boolean;
+  /** Workgroups in x of a linear grid; `gridX` unless told. */
+  gridX?: number;
 }
 
 /** The full WGSL of a kernel. */
@@ -101,7 +103,7 @@ export function wgslParts(kernel: Kernel, dtype: DType, constants: Constants, la
     `alias Scalar = ${dtype};`,
     `alias Vec = vec4<${dtype}>;`,
     `const LANES: u32 = ${lanes.count}u;`,
-    `const GRID_X: u32 = ${gridX}u;`,
+    `const GRID_X: u32 = ${lanes.gridX ?? gridX}u;`,
   );
   for (const [name, value] of Object.entries(constants)) {
     lines.push(

@@ -76,7 +76,7 @@ export function embedding(table: Tensor, ids: Tensor): Tensor {
     engine.run(backwardKernel.of(length), {
       bind: [dy, ids, dTable],
       params: { tokens: ids.size, length: items, rows, classes },
-      grid: classes,
+      grid: [classes, 1, 1],
       dtype,
       constants: { GROUPS: 1 },
     });

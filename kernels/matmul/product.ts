@@ -68,7 +68,7 @@ export function multiply(engine: Engine, a: Tensor, b: Tensor, product: Product)
       sumsStride: strides[1] ?? 0,
       scale: product.scale ?? 1,
     },
-    grid: [Math.min(tiles, 32768), Math.ceil(tiles / 32768), batch * splits],
+    grid: [...engine.fold(tiles), batch * splits],
     dtype: a.dtype,
     constants: {
       ...{ TRANS_A: transposeA, TRANS_B: transposeB, HAS_BIAS: !!bias, HAS_RESIDUAL: !!residual },

@@ -14,8 +14,7 @@ export const squareSum = defineKernel({
   source: squareSumSource,
   bindings: ["x: vec4f", "+y: f32"],
   params: { count: "u32", groups: "u32" },
-  // Most of them keep the rounding error of the sum.
-  flops: perElement("x", 4, { SQUARE: 1 }),
+  flops: perElement("x", 1, { SQUARE: 1 }),
 });
 
 const commonParams = {
