@@ -53,15 +53,15 @@ function batchOf(step: number): Batch {
   };
 }
 
-/** A trainer on the fixture's weights and batches. */
-async function prepare(training: Record<string, unknown>) {
+/** A trainer on the fixture's weights and batches, or on one of those again and again. */
+async function prepare(training: Record<string, unknown>, { dropout = 0, always = -1 } = {}) {
   const plan = await planImport(namedCheckpoint(fixture.shapes, fixture.scale), {
     config: fixture.config,
     tokens: fixture.tokens,
   });
   requireWhole(plan);
   assert.equal(plan.fresh, []);
-  const text = { ...plan.model.text, dropout: 0 };
+  const text = { ...plan.model.text, dropout };
   const config = parseConfig(
     {
       name: "parity",
@@ -79,7 +79,7 @@ async function prepare(training: Record<string, unknown>) {
       ...{ count: fixture.pictures, size, names: [] },
       pixels: Uint8Array.from(values, (value) => Math.floor((value + 1) * 128)),
     },
-    ...{ texts: () => [], splits: {}, sampleBatch: ({ step }) => batchOf(step) },
+    ...{ texts: () => [], splits: {}, sampleBatch: ({ step }) => batchOf(always < 0 ? step : always) },
   };
   const model = new Case(engine, config.model, tokenizer.size);
   await model.parameters.stream(new Map(plan.parameters.map((parameter) => [parameter.name, parameter])));
@@ -156,6 +156,54 @@ test("20 steps of AdamW have PyTorch's losses, norms and temperatures", async ()
   console.log(`20 steps: ${JSON.stringify(apart)}`);
   trainer.dispose();
   model.dispose();
+});
+
+/** Hardly learns, so that all that changes from step to step is what is drawn or set. */
+const still = { learningRate: 1e-12, finalLearningRate: 1e-12, warmup: 0, decay: "constant" };
+
+test("dropout draws another mask at each step, the same ones captured and eager", async () => {
+  const runs: number[][] = [];
+  for (const capture of [true, false]) {
+    const { model, trainer } = await prepare({ ...still, capture }, { dropout: 0.3, always: 0 });
+    const losses: number[] = [];
+    await trainer.run(4, ({ loss }) => {
+      losses.push(loss);
+    });
+    trainer.dispose();
+    model.dispose();
+    runs.push(losses);
+  }
+  assert.equal(runs[0], runs[1]);
+  assert.is(new Set(runs[0]).size, 4, `${runs[0]}`);
+  const without = await prepare(still, { always: 0 });
+  const losses = new Set<number>();
+  await without.trainer.run(2, ({ loss }) => {
+    losses.add(loss);
+  });
+  assert.is(losses.size, 1, "what differs is the mask");
+  without.trainer.dispose();
+  without.model.dispose();
+});
+
+test("the temperature is brought into its range before each step", async () => {
+  for (const capture of [true, false]) {
+    const { model, trainer } = await prepare({ ...still, capture });
+    const { low, high } = model.config.temperature;
+    for (const [from, to] of [
+      [10 * high, high],
+      [low / 10, low],
+      [(low + high) / 2, (low + high) / 2],
+    ] as const) {
+      engine.write(model.temperature, [from]);
+      let found = 0;
+      await trainer.run(trainer.optimizer.step + 1, ({ temperature }) => {
+        found = temperature;
+      });
+      assert.ok(Math.abs(found / to - 1) < 1e-6, `${from} became ${found}, not ${to}`);
+    }
+    trainer.dispose();
+    model.dispose();
+  }
 });
 
 test.after(() => engine.dispose());

@@ -81,7 +81,7 @@ async function scoreRows(
 }
 
 /** A ranked query. */
-interface Ranked {
+export interface Ranked {
   /** Rank of the best right answer among the gallery without the reference, from 1; ties count against it. */
   rank: number;
   /** Places in the gallery of the best answers. */
@@ -89,7 +89,7 @@ interface Ranked {
 }
 
 /** Ranks the right answers of queries. `rows` and `gallery` are row-major with `width` columns. */
-async function rankAll(
+export async function rankAll(
   engine: Engine,
   split: Split,
   rows: Float32Array,
