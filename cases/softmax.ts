@@ -56,6 +56,18 @@ function maskedScores(): Float64Array {
   );
 }
 
+/** Scores far from zero beside their differences, which are what counts. */
+const farCase: OpCase = {
+  name: "logSoftmax far from zero 5x39 f32",
+  inputs: [{ name: "x", shape: [5, 39], grad: false }],
+  run: ([x], engine) => logSoftmax(engine.tensor(farScores(), x!.shape)),
+  reference: () => softmaxRows(farScores(), 39, true),
+};
+
+function farScores(): Float64Array {
+  return Float64Array.from({ length: 5 * 39 }, (_, i) => 1e4 + (i % 39) / 4);
+}
+
 export const softmaxCases: OpCase[] = [
   ...[false, true].flatMap((log) => [
     softmaxCase([1, 1], log),
@@ -71,5 +83,6 @@ export const softmaxCases: OpCase[] = [
   // More rows than a grid has workgroups in x.
   softmaxCase([40_000, 3], false),
   maskedCase,
+  farCase,
   softmaxCase([6924, 577], false, "f32", true),
 ];

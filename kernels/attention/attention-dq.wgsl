@@ -54,7 +54,10 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
     for (var d = 0u; d < params.quads; d++) {
       delta[i] += dot(quadOf(&incoming, i, d), vec4f(y[at + d]));
     }
-    lse[i] = statistics[group * params.queries + row].x;
+    // Not beyond the last row, which another invocation writes.
+    if (row0 + i * WORKERS < params.queries) {
+      lse[i] = statistics[group * params.queries + row].x;
+    }
   }
   for (var key0 = 0u; key0 < params.keys; key0 += BLOCK) {
     stage(KEYS, keys, key0, lane);
@@ -79,7 +82,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
       for (var d = 0u; d < params.quads; d++) {
         gradient[at + d] = Vec(params.gradientScale * quadOf(&sums, i, d));
       }
-      statistics[group * params.queries + row].y = delta[i];
+      statistics[group * params.queries + row] = vec2f(lse[i], delta[i]);
     }
   }
 }

@@ -96,7 +96,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
       }
       if (params.save != 0u) {
         // Without a visible key it is so high that every probability comes out as zero again.
-        statistics[group * params.queries + row].x = select(-LOWEST, top[i] + log2(total[i]), total[i] > 0.0);
+        let lse = select(-LOWEST, top[i] + log2(total[i]), total[i] > 0.0);
+        statistics[group * params.queries + row] = vec2f(lse, 0.0);
       }
     }
   }
