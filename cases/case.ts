@@ -1,7 +1,7 @@
 // One table of op cases feeds the tests and the bench (the idea is ggml's test-backend-ops): each case says its inputs,
 // how to run the op here, and what float64 on the CPU says of values and gradients.
 import { type DType, type Engine, normal, randomBits, type Tensor, uniform } from "../engine/index.ts";
-import { add } from "../kernels/elementwise/binary.ts";
+import { add } from "../kernels/elementwise/arithmetic.ts";
 
 /**
  * How the values of an input are drawn. Ids are whole numbers below `below`, which also gives ties; `at` makes the value

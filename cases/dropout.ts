@@ -1,6 +1,6 @@
 // Cases of dropout against the same random numbers on the host.
 import { type DType, uniform } from "../engine/index.ts";
-import { dropout } from "../kernels/dropout/dropout.ts";
+import { dropout } from "../kernels/elementwise/dropout.ts";
 import type { OpCase } from "./case.ts";
 
 const key = { key: 0x9e3779b1, stream: 7 };

@@ -1,8 +1,8 @@
 // Cases of the elementwise operations: every function, and broadcasting on both sides of what the kernel branches on
 // (one long vector, groups of four, single elements, one to four dimensions).
 import type { DType, Engine, Tensor } from "../engine/index.ts";
-import { accumulateInto } from "../kernels/elementwise/accumulate.ts";
-import { add, div, mul, sub } from "../kernels/elementwise/binary.ts";
+import { accumulateInto, clampInPlace } from "../kernels/elementwise/accumulate.ts";
+import { add, div, mul, sub } from "../kernels/elementwise/arithmetic.ts";
 import { cast } from "../kernels/elementwise/cast.ts";
 import * as functions from "../kernels/elementwise/unary.ts";
 import type { Draw, OpCase } from "./case.ts";
@@ -214,7 +214,7 @@ function clampCase(size: number, part: number): OpCase {
     run: ([x], engine: Engine) => {
       const copy = engine.empty(x!.shape);
       engine.copy(x!, copy);
-      functions.clampInPlace(engine.slice(copy, 0, [part]), -0.5, 0.25);
+      clampInPlace(engine.slice(copy, 0, [part]), -0.5, 0.25);
       return copy;
     },
     reference: ([x]) => x!.map((value, i) => (i < part ? Math.min(Math.max(value, -0.5), 0.25) : value)),

@@ -7,7 +7,7 @@ export { Scalar } from "./base/scalar.ts";
 export { type Shape, sizeOf } from "./base/shape.ts";
 export { Engine, type EngineOptions } from "./engine.ts";
 export { findAdapter } from "./gpu/adapter.ts";
-export { composeWgsl, defineKernel, gridX, type Kernel } from "./gpu/kernel.ts";
+export { composeWgsl, defineKernel, gridX, type Kernel, type ParamTypes } from "./gpu/kernel.ts";
 export type { DispatchTime } from "./gpu/profiler.ts";
 export { type Bound, boundBytes, type Launch, type LaunchWork } from "./gpu/work.ts";
 export { type InputValues, Program, type ProgramMemory } from "./run/program.ts";

@@ -1,8 +1,8 @@
 // `backward`: from a loss to `grad` of every parameter that it depends on, through engine/tensor/autograd.ts.
 import { propagate, type Tensor, TensorError } from "../engine/index.ts";
 import { accumulateInto } from "./elementwise/accumulate.ts";
+import { binary, broadcastStrides } from "./elementwise/binary.ts";
 import { castInto } from "./elementwise/cast.ts";
-import { broadcastStrides, strided } from "./elementwise/strided.ts";
 
 /**
  * Computes d loss / d parameter for every leaf with `requiresGrad` and adds it to `parameter.grad`: as in PyTorch,
@@ -25,7 +25,7 @@ export function backward(loss: Tensor, options: { grad?: Tensor } = {}): void {
     propagate(loss, seed, {
       add: (a, b) => {
         const strides = broadcastStrides([a.size], [a.size]);
-        return engine.view(strided("add", [a.size], a, strides, b, strides), a.shape);
+        return engine.view(binary("add", [a.size], a, strides, b, strides), a.shape);
       },
       leaf: (parameter, grad) => {
         const { grad: sum, gradIsOld } = parameter;

@@ -3,7 +3,7 @@
 // pooler, no causal mask.
 import type { RandomStreams, Tensor } from "../engine/index.ts";
 import { crossAttention, selfAttention } from "../kernels/attention/attention.ts";
-import { dropout } from "../kernels/dropout/dropout.ts";
+import { dropout } from "../kernels/elementwise/dropout.ts";
 import { addPositions, embedding } from "../kernels/embedding/embedding.ts";
 import { type LayernormOptions, layernorm } from "../kernels/layernorm/layernorm.ts";
 import { feedForward, linear } from "../kernels/matmul/matmul.ts";

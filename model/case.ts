@@ -2,9 +2,9 @@
 // layers attend to the reference picture's tokens for queries, and two projections into one space. The reverse query
 // carries the learnt token [REV] behind its first token. Rivals for comparison are values of `fusion`.
 import type { Engine, RandomStreams, Tensor } from "../engine/index.ts";
-import { add } from "../kernels/elementwise/binary.ts";
+import { clampInPlace } from "../kernels/elementwise/accumulate.ts";
+import { add } from "../kernels/elementwise/arithmetic.ts";
 import { cast } from "../kernels/elementwise/cast.ts";
-import { clampInPlace } from "../kernels/elementwise/unary.ts";
 import { embedding } from "../kernels/embedding/embedding.ts";
 import { linear } from "../kernels/matmul/matmul.ts";
 import { normalize } from "../kernels/normalize/normalize.ts";

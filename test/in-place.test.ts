@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { composeWgsl, Engine, normal, type Tensor } from "../engine/index.ts";
 import { throughOutput } from "../engine/run/in-place.ts";
-import { dropout } from "../kernels/dropout/dropout.ts";
+import { dropout } from "../kernels/elementwise/dropout.ts";
 import { exp, gelu, multiplyBySlope, scale, tanh } from "../kernels/elementwise/unary.ts";
 import { allKernels } from "../kernels/index.ts";
 

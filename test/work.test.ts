@@ -6,7 +6,7 @@ import { allCases } from "../cases/table.ts";
 import { Engine, type LaunchWork, sizeOf, type Tensor } from "../engine/index.ts";
 import { crossAttention, selfAttention } from "../kernels/attention/attention.ts";
 import { backward } from "../kernels/backward.ts";
-import { add, mul } from "../kernels/elementwise/binary.ts";
+import { add, mul } from "../kernels/elementwise/arithmetic.ts";
 import { gelu } from "../kernels/elementwise/unary.ts";
 import { embedding } from "../kernels/embedding/embedding.ts";
 import { allKernels } from "../kernels/index.ts";

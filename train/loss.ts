@@ -3,8 +3,8 @@
 // loss itself is the same commands for every batch of one shape.
 import type { RandomKey, RandomStreams, Tensor } from "../engine/index.ts";
 import { packSource } from "../kernels/attention/attention.ts";
-import { contrastiveLoss, recallLoss } from "../kernels/contrastive/contrastive.ts";
-import { mul } from "../kernels/elementwise/binary.ts";
+import { mul } from "../kernels/elementwise/arithmetic.ts";
+import { contrastiveLoss, recallLoss } from "../kernels/losses/losses.ts";
 import { matmul } from "../kernels/matmul/matmul.ts";
 import { sum } from "../kernels/reduce/reduce.ts";
 import type { Case } from "../model/case.ts";

@@ -1,23 +1,23 @@
-// Adding into an existing tensor, outside of the graph: how gradients add up, in f32 also where they come in f16.
-import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
-import { blocks, items, requireFloat, type Stored, vectors } from "../lib/items.ts";
-import { alsoReads, perElement } from "../lib/work.ts";
-import source from "./accumulate.wgsl?raw";
+// Updates of existing tensors, outside of the graph: adding into one, which is how gradients add up, in f32 also where
+// they come in f16, and clamping.
+import { type Tensor, TensorError } from "../../engine/index.ts";
+import { requireFloat } from "../lib/items.ts";
+import { defineMap, runMap } from "./map.ts";
 
-const make = (name: string, goal: Stored) =>
-  defineKernel({
-    name,
-    source,
-    includes: [items(4, "Scalar", goal)],
-    bindings: ["value: In", "+goal: Out"],
-    params: { size: "u32" },
-    flops: perElement("value", 1),
-    bytes: alsoReads("goal"),
-  });
-const accumulate = make("accumulate", "Scalar");
-const accumulateHalves = make("accumulate-f16-to-f32", "f32");
+const sum = { operands: ["x"], value: "result + x", flops: 1, partial: true };
+const accumulate = defineMap({ name: "accumulate", ...sum });
+const accumulateHalves = defineMap({ name: "accumulate-f16-to-f32", ...sum, to: "vec4f" });
 
-export const accumulateKernels = [accumulate, accumulateHalves];
+const clamp = defineMap({
+  name: "clamp",
+  operands: [],
+  value: "clamp(result, vec4f(params.low), vec4f(params.high))",
+  params: { low: "f32", high: "f32" },
+  flops: 2,
+  partial: true,
+});
+
+export const accumulateKernels = [accumulate, accumulateHalves, clamp];
 
 /**
  * target += value in place, not recorded. Same size; both f32, both f16, or an f16 value into an f32 target. The two must
@@ -29,10 +29,12 @@ export function accumulateInto(target: Tensor, value: Tensor): void {
   if (target.size !== value.size) throw new TensorError(`accumulateInto: ${value} does not fit ${target}.`);
   if (target.storage === value.storage)
     throw new TensorError("accumulateInto: target and value share a buffer.");
-  target.engine.run(halves ? accumulateHalves : accumulate, {
-    bind: [value, target],
-    params: { size: target.size },
-    grid: blocks(vectors(target)),
-    dtype: value.dtype,
-  });
+  runMap(halves ? accumulateHalves : accumulate, [value], target, {}, value.dtype);
+}
+
+/** Limits the elements of `x` to [low, high] in place, outside of the graph: for parameters after an update. */
+export function clampInPlace(x: Tensor, low: number, high: number): void {
+  requireFloat("clampInPlace", x);
+  if (!(low <= high)) throw new TensorError(`clampInPlace: [${low}, ${high}] is no interval.`);
+  runMap(clamp, [], x, { low, high });
 }

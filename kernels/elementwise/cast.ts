@@ -1,19 +1,11 @@
 // Between f32 and f16: where a network computes in f16, its weights' masters, its embeddings and its loss do not.
-import { type DType, defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
-import { blocks, items, requireFloat, type Stored, vectors } from "../lib/items.ts";
-import source from "./cast.wgsl?raw";
+import { type DType, type Tensor, TensorError } from "../../engine/index.ts";
+import { requireFloat } from "../lib/items.ts";
+import { defineMap, runMap } from "./map.ts";
 
-const make = (name: string, from: Stored, to: Stored) =>
-  defineKernel({
-    name,
-    source,
-    includes: [items(4, from, to)],
-    bindings: ["x: In", "+y: Out"],
-    params: { size: "u32" },
-    flops: () => 0,
-  });
-const narrow = make("cast-f16", "f32", "Scalar");
-const widen = make("cast-f32", "Scalar", "f32");
+const copy = { operands: ["x"], value: "x", flops: 0, partial: true };
+const narrow = defineMap({ name: "cast-f16", ...copy, from: "vec4f" });
+const widen = defineMap({ name: "cast-f32", ...copy, to: "vec4f" });
 
 export const castKernels = [narrow, widen];
 
@@ -26,12 +18,7 @@ export function castInto(from: Tensor, to: Tensor): void {
   requireFloat("cast", to);
   if (from.dtype === to.dtype || from.size !== to.size)
     throw new TensorError(`cast: ${from} does not fit ${to}.`);
-  from.engine.run(to.dtype === "f16" ? narrow : widen, {
-    bind: [from, to],
-    params: { size: from.size },
-    grid: blocks(vectors(from)),
-    dtype: "f16",
-  });
+  runMap(to.dtype === "f16" ? narrow : widen, [from], to, {}, "f16");
 }
 
 /** `x` as f32 or f16; `x` itself where it is that already. Throws TensorError on other dtypes. */

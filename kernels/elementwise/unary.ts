@@ -1,105 +1,86 @@
-// Functions of one tensor, element by element: one kernel for values and slopes, specialised by a constant.
-import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
-import geluSource from "../lib/gelu.wgsl?raw";
-import { blocks, requireFloat, vectors } from "../lib/items.ts";
-import { alsoReads, elements, perElement } from "../lib/work.ts";
-import clampSource from "./clamp.wgsl?raw";
-import source from "./unary.wgsl?raw";
+// Functions of one tensor, element by element: one table of what they are in WGSL, with their slopes.
+import { type ParamTypes, type Tensor, TensorError } from "../../engine/index.ts";
+import functionsSource from "../lib/functions.wgsl?raw";
+import { requireFloat } from "../lib/items.ts";
+import { defineMap, runMap } from "./map.ts";
 
-const unary = defineKernel({
-  name: "unary",
-  source,
-  includes: [geluSource],
-  bindings: ["x: Vec", "dy: Vec", "+y: Vec"],
-  inPlace: ["dy", "x"],
-  params: {
-    // vec4s of x.
-    count: "u32",
-    // The factor of SCALE, the summand of ADD.
-    operand: "f32",
-  },
-  flops: (launch) => {
-    const { OP, BACKWARD } = launch.constants;
-    const [value, slope] = work[opNames[Number(OP)]!];
-    return (BACKWARD ? slope + 1 : value) * elements(launch, "y");
-  },
-});
+interface Definition {
+  /** From `x`, a vec4f. */
+  value: string;
+  /** Of `x`, or of the result `y` where that is simpler: backward keeps whichever is named. */
+  slope: string;
+  /** Floating-point operations of a value and of a slope; GELU's are mostly those of erf, 25. */
+  work: readonly [value: number, slope: number];
+}
 
-const clampKernel = defineKernel({
-  name: "clamp",
-  source: clampSource,
-  bindings: ["+x: Scalar"],
-  params: { size: "u32", low: "f32", high: "f32" },
-  flops: perElement("x", 2),
-  bytes: alsoReads("x"),
-});
-
-export const unaryKernels = [unary, clampKernel];
-
-/** The numbers of the constants in unary.wgsl. */
+/** `params.operand` is the number that an operation goes with. */
 const ops = {
-  exp: 0,
-  log: 1,
-  sqrt: 2,
-  sigmoid: 3,
-  tanh: 4,
-  relu: 5,
-  gelu: 6,
-  square: 7,
-  reciprocal: 8,
-  scale: 9,
-  add: 10,
-} as const;
+  exp: { value: "exp(x)", slope: "y", work: [1, 0] },
+  log: { value: "log(x)", slope: "1.0 / x", work: [1, 1] },
+  sqrt: { value: "sqrt(x)", slope: "0.5 / y", work: [1, 1] },
+  sigmoid: { value: "sigmoid(x)", slope: "y * (1.0 - y)", work: [3, 2] },
+  tanh: { value: "accurateTanh(x)", slope: "1.0 - y * y", work: [5, 2] },
+  relu: {
+    value: "max(x, vec4f(0.0))",
+    slope: "select(vec4f(0.0), vec4f(1.0), x > vec4f(0.0))",
+    work: [1, 1],
+  },
+  gelu: { value: "gelu(x)", slope: "geluSlope(x)", work: [29, 34] },
+  square: { value: "x * x", slope: "2.0 * x", work: [1, 1] },
+  reciprocal: { value: "1.0 / x", slope: "-y * y", work: [1, 2] },
+  scale: { value: "x * params.operand", slope: "params.operand", work: [1, 0] },
+  addScalar: { value: "x + params.operand", slope: "1.0", work: [1, 0] },
+} as const satisfies Record<string, Definition>;
 
 type Op = keyof typeof ops;
 
-const opNames = Object.keys(ops) as Op[];
+const mentions = (wgsl: string, name: string) => new RegExp(`\\b${name}\\b`).test(wgsl);
 
-/** Operations of unary.wgsl for a value and for a slope; GELU's are mostly those of erf in lib/gelu.wgsl, 25. */
-const work: Record<Op, readonly [value: number, slope: number]> = {
-  exp: [1, 0],
-  log: [1, 1],
-  sqrt: [1, 1],
-  sigmoid: [3, 2],
-  tanh: [5, 2],
-  relu: [1, 1],
-  gelu: [29, 34],
-  square: [1, 1],
-  reciprocal: [1, 2],
-  scale: [1, 0],
-  add: [1, 0],
-};
+function kernelsOf(name: string, { value, slope, work }: Definition) {
+  const define = (name: string, operands: string[], value: string, flops: number) => {
+    const params: ParamTypes = mentions(value, "operand") ? { operand: "f32" } : {};
+    return defineMap({ name, operands, value, params, includes: [functionsSource], flops });
+  };
+  const saved = ["x", "y"].find((name) => mentions(slope, name)) ?? null;
+  return {
+    value: define(name, ["x"], value, work[0]),
+    slope: define(`${name}-slope`, ["dy", ...(saved ? [saved] : [])], `dy * (${slope})`, work[1] + 1),
+    saved,
+  };
+}
 
-/** Ops whose slope is a function of the result; the rest save their input. */
-const savesResult: ReadonlySet<Op> = new Set<Op>(["exp", "sqrt", "sigmoid", "tanh", "reciprocal"]);
+const kernels = Object.fromEntries(
+  Object.entries(ops).map(([op, definition]) => [op, kernelsOf(op, definition)]),
+) as Record<Op, ReturnType<typeof kernelsOf>>;
 
-function run(op: Op, x: Tensor, dy: Tensor | null, operand: number): Tensor {
-  const { engine } = x;
-  const y = engine.empty(x.shape, x.dtype);
-  engine.run(unary, {
-    bind: [x, dy ?? x, y],
-    params: { count: vectors(x), operand },
-    grid: blocks(vectors(x)),
-    dtype: x.dtype,
-    constants: { OP: ops[op], BACKWARD: dy !== null },
-  });
-  return y;
+export const unaryKernels = Object.values(kernels).flatMap(({ value, slope }) => [value, slope]);
+
+function evaluate(op: Op, x: Tensor, operand = 0): Tensor {
+  requireFloat(op, x);
+  return runMap(kernels[op].value, [x], x.engine.empty(x.shape, x.dtype), { operand });
 }
 
 function apply(op: Op, x: Tensor, operand = 0): Tensor {
-  requireFloat(op, x);
-  const y = run(op, x, null, operand);
+  const y = evaluate(op, x, operand);
   return x.engine.record(op, y, [x], (dy) => [
-    op === "add" ? dy : multiplyBySlope(op, dy, savesResult.has(op) ? y : x, operand),
+    ops[op].slope === "1.0" ? dy : multiplyBySlope(op, dy, kernels[op].saved === "y" ? y : x, operand),
   ]);
 }
 
-/** dy · f'(saved), not recorded; `saved` is f's result or input as the head of unary.wgsl says. */
+/**
+ * dy · f'(saved), of the shape of `saved`, not recorded; `saved` is f's result where the table has the slope by `y`, else
+ * its input. Throws TensorError where the sizes differ.
+ */
 export function multiplyBySlope(op: Op, dy: Tensor, saved: Tensor, operand = 0): Tensor {
   requireFloat(op, saved, dy);
   if (dy.size !== saved.size) throw new TensorError(`${op}: gradient ${dy} does not fit ${saved}.`);
-  return run(op, saved, dy, operand);
+  const { slope, saved: name } = kernels[op];
+  const result = saved.engine.empty(saved.shape, saved.dtype);
+  return runMap(slope, name ? [dy, saved] : [dy], result, { operand });
 }
+
+/** factor · x, not recorded. */
+export const scaled = (x: Tensor, factor: number): Tensor => evaluate("scale", x, factor);
 
 // Every function below takes f32 or f16 of any shape, gives the same shape and dtype and computes in f32.
 
@@ -126,16 +107,4 @@ export const reciprocal = (x: Tensor): Tensor => apply("reciprocal", x);
 /** factor · x */
 export const scale = (x: Tensor, factor: number): Tensor => apply("scale", x, factor);
 /** x + value */
-export const addScalar = (x: Tensor, value: number): Tensor => apply("add", x, value);
-
-/** Limits the elements of `x` to [low, high] in place, outside of the graph: for parameters after an update. */
-export function clampInPlace(x: Tensor, low: number, high: number): void {
-  requireFloat("clampInPlace", x);
-  if (!(low <= high)) throw new TensorError(`clampInPlace: [${low}, ${high}] is no interval.`);
-  x.engine.run(clampKernel, {
-    bind: [x],
-    params: { size: x.size, low, high },
-    grid: blocks(vectors(x)),
-    dtype: x.dtype,
-  });
-}
+export const addScalar = (x: Tensor, value: number): Tensor => apply("addScalar", x, value);

@@ -1,12 +1,12 @@
 // Rows of a table by id, and position embeddings.
 import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
+import { binary, contiguousStrides } from "../elementwise/binary.ts";
 import { cast } from "../elementwise/cast.ts";
-import { contiguousStrides, strided } from "../elementwise/strided.ts";
 import { blocks, byWidth, requireFloat } from "../lib/items.ts";
 import { rowLanes } from "../lib/rows.ts";
 import { partOf, perElement } from "../lib/work.ts";
 import { sumLeading } from "../reduce/reduce.ts";
-import { windowOf } from "../shape/reshape.ts";
+import { slicePadded } from "../shape/reshape.ts";
 import forwardSource from "./embedding.wgsl?raw";
 import backwardSource from "./embedding-backward.wgsl?raw";
 
@@ -93,11 +93,11 @@ export function addPositions(x: Tensor, table: Tensor): Tensor {
   const [places = 0, channels] = table.shape;
   if (x.shape.length !== 3 || table.shape.length !== 2 || channels !== width || places < length)
     throw new TensorError(`addPositions: table [${table.shape}] does not fit [${x.shape}].`);
-  const y = strided("add", x.shape, x, contiguousStrides(x.shape), table, [0, width, 1]);
+  const y = binary("add", x.shape, x, contiguousStrides(x.shape), table, [0, width, 1]);
   return x.engine.record("addPositions", y, [x, table], (dy, needs) => [
     dy,
     needs[1]
-      ? windowOf(
+      ? slicePadded(
           sumLeading(dy, length * width),
           { outer: 1, extent: length, inner: width },
           places,

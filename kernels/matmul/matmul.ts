@@ -1,7 +1,7 @@
 // Matrix products: plain, batched and transposed, and the linear layer with bias, GELU and residual in its epilogue.
 // Gradients are matrix products again, so the four transpose variants serve forward and backward alike.
 import { sizeOf, type Tensor, TensorError, tracked } from "../../engine/index.ts";
-import { multiplyByGeluSlope } from "../elementwise/gelu.ts";
+import { multiplyBySlope } from "../elementwise/unary.ts";
 import { sumLeading } from "../reduce/reduce.ts";
 import { multiply, type ProductResult } from "./product.ts";
 
@@ -93,7 +93,7 @@ export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): 
   const keepPre = gelu && inputs.some(tracked);
   const { y, pre } = layer(x, { weight, bias }, { gelu, residual, keepPre });
   return x.engine.record("linear", y, inputs, (dy, needs, earlier) => {
-    const dPre = pre ? multiplyByGeluSlope(dy, pre) : dy;
+    const dPre = pre ? multiplyBySlope("gelu", dy, pre) : dy;
     const wanted = { x: needs[0]!, weight: needs[1]!, bias: bias !== null && needs[2]! };
     const grads = layerGradients(dPre, x, weight, wanted, { earlier: earlier(0) });
     return [grads.x, grads.weight, ...(bias ? [grads.bias] : []), ...(residual ? [dy] : [])];

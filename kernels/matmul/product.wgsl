@@ -121,12 +121,11 @@ fn finish(tile: Tile, row: u32, column: u32, sum: vec4f) {
     if (params.preOffset > 0u) {
       store(params.preOffset + at, left, value);
     }
-    value = vec4f(gelu(value.x), gelu(value.y), gelu(value.z), gelu(value.w));
+    value = gelu(value);
   }
   if (SLOPE) {
     // The binding has the values at which GELU's slope is taken.
-    let x = loadResidual(at, left);
-    value *= vec4f(geluSlope(x.x), geluSlope(x.y), geluSlope(x.z), geluSlope(x.w));
+    value *= geluSlope(loadResidual(at, left));
   }
   if (HAS_RESIDUAL) {
     value += loadResidual(at, left);

@@ -4,7 +4,7 @@ import { defineKernel, type Shape, sizeOf, type Tensor, TensorError } from "../.
 import { blocks, byWidth, requireFloat, vectors } from "../lib/items.ts";
 import { perElement } from "../lib/work.ts";
 import { sumLeading } from "../reduce/reduce.ts";
-import { windowOf } from "../shape/reshape.ts";
+import { slicePadded } from "../shape/reshape.ts";
 import patchifySource from "./patchify.wgsl?raw";
 import pixelsSource from "./pixels.wgsl?raw";
 import prependSource from "./prepend-token.wgsl?raw";
@@ -164,8 +164,10 @@ export function prependToken(x: Tensor, token: Tensor, positions: Tensor): Tenso
   });
   const whole = { outer: batch, extent: tokens, inner: width };
   return engine.record("prependToken", y, [x, token, positions], (dy, needs) => [
-    needs[0] ? windowOf(dy, whole, length, 1, x.shape) : null,
-    needs[1] ? engine.view(sumLeading(windowOf(dy, whole, 1, 0, [batch, width]), width), token.shape) : null,
+    needs[0] ? slicePadded(dy, whole, length, 1, x.shape) : null,
+    needs[1]
+      ? engine.view(sumLeading(slicePadded(dy, whole, 1, 0, [batch, width]), width), token.shape)
+      : null,
     needs[2] ? engine.view(sumLeading(dy, tokens * width), positions.shape) : null,
   ]);
 }

@@ -9,8 +9,8 @@ import {
   type Tensor,
   TensorError,
 } from "../../engine/index.ts";
-import { expand } from "../elementwise/strided.ts";
-import { multiplyBySlope } from "../elementwise/unary.ts";
+import { expand } from "../elementwise/binary.ts";
+import { scaled } from "../elementwise/unary.ts";
 import { items, requireFloat, type Stored } from "../lib/items.ts";
 import { rowGroups, rowLanes } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
@@ -183,7 +183,7 @@ export function sumTo(x: Tensor, shape: Shape, scale = 1): Tensor {
     current = reduce(current, view, sizes, { scale: factor });
     factor = 1;
   }
-  if (current === x) return factor === 1 ? x : multiplyBySlope("scale", x, x, factor);
+  if (current === x) return factor === 1 ? x : scaled(x, factor);
   return x.engine.view(current, shape);
 }
 
@@ -218,8 +218,8 @@ function scaledSum(
   const scale = scaleOf(view.extent);
   const y = reduce(x, view, shape, { scale });
   return x.engine.record(name, y, [x], (dy) => {
-    const scaled = scale === 1 ? dy : multiplyBySlope("scale", dy, dy, scale);
-    return [expand(x.engine.view(scaled, kept), x.shape)];
+    const each = scale === 1 ? dy : scaled(dy, scale);
+    return [expand(x.engine.view(each, kept), x.shape)];
   });
 }
 

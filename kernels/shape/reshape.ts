@@ -1,15 +1,15 @@
 // Operations that move elements without computing: views, permutations, slices and concatenations. A view shares its
 // tensor's memory; everything else copies.
 import { defineKernel, type Shape, sizeOf, type Tensor, TensorError } from "../../engine/index.ts";
-import { contiguousStrides, strided } from "../elementwise/strided.ts";
+import { contiguousStrides, copyStrided } from "../elementwise/binary.ts";
 import { blocks, byWidth, requireFloat } from "../lib/items.ts";
 import { partOf } from "../lib/work.ts";
-import windowSource from "./window.wgsl?raw";
+import sliceSource from "./slice.wgsl?raw";
 
-const windowKernel = byWidth((suffix, include) =>
+const sliceKernel = byWidth((suffix, include) =>
   defineKernel({
-    name: `window${suffix}`,
-    source: windowSource,
+    name: `slice${suffix}`,
+    source: sliceSource,
     includes: [include],
     bindings: [
       "x: In",
@@ -31,7 +31,7 @@ const windowKernel = byWidth((suffix, include) =>
   }),
 );
 
-export const shapeKernels = windowKernel.all;
+export const shapeKernels = sliceKernel.all;
 
 /** A tensor seen as [outer, extent, inner]. */
 export interface Block {
@@ -44,7 +44,7 @@ export interface Block {
  * y[o, j, i] = x[o, j + offset, i] for `extent` values of j, with zeros where that lies outside of x, or with the
  * elements of `next` behind x. Of `shape`; not recorded.
  */
-export function windowOf(
+export function slicePadded(
   x: Tensor,
   block: Block,
   extent: number,
@@ -57,7 +57,7 @@ export function windowOf(
   const items = inner % 4 === 0 ? inner / 4 : inner;
   const count = outer * extent * items;
   const y = engine.empty(shape, x.dtype);
-  engine.run(windowKernel.of(inner), {
+  engine.run(sliceKernel.of(inner), {
     bind: [x, next ?? x, y],
     params: { count, extent, extentX: block.extent, inner: items, offset },
     grid: blocks(count),
@@ -90,10 +90,9 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
 
 function permuted(x: Tensor, axes: readonly number[]): Tensor {
   const strides = contiguousStrides(x.shape);
-  return strided(
-    "first",
-    axes.map((axis) => x.shape[axis]!),
+  return copyStrided(
     x,
+    axes.map((axis) => x.shape[axis]!),
     axes.map((axis) => strides[axis]!),
   );
 }
@@ -110,9 +109,9 @@ export function sliceRows(x: Tensor, start: number, count: number): Tensor {
   if (!Number.isInteger(start) || !Number.isInteger(count) || start < 0 || count < 1 || start + count > rows)
     throw new TensorError(`sliceRows: [${x.shape}] has no rows ${start} to ${start + count - 1}.`);
   const inner = sizeOf(rest);
-  const y = windowOf(x, { outer: 1, extent: rows, inner }, count, start, [count, ...rest]);
+  const y = slicePadded(x, { outer: 1, extent: rows, inner }, count, start, [count, ...rest]);
   return x.engine.record("sliceRows", y, [x], (dy) => [
-    windowOf(dy, { outer: 1, extent: count, inner }, rows, -start, x.shape),
+    slicePadded(dy, { outer: 1, extent: count, inner }, rows, -start, x.shape),
   ]);
 }
 
@@ -121,9 +120,9 @@ export function takeFirst(x: Tensor): Tensor {
   requireFloat("takeFirst", x);
   const [outer, extent, inner] = x.shape as [number, number, number];
   if (x.shape.length !== 3) throw new TensorError(`takeFirst: needs [B, T, C], not [${x.shape}].`);
-  const y = windowOf(x, { outer, extent, inner }, 1, 0, [outer, inner]);
+  const y = slicePadded(x, { outer, extent, inner }, 1, 0, [outer, inner]);
   return x.engine.record("takeFirst", y, [x], (dy) => [
-    windowOf(dy, { outer, extent: 1, inner }, extent, 0, x.shape),
+    slicePadded(dy, { outer, extent: 1, inner }, extent, 0, x.shape),
   ]);
 }
 
@@ -134,10 +133,10 @@ export function concatRows(a: Tensor, b: Tensor): Tensor {
   const k = b.shape[0]!;
   if (a.shape.length !== 2 || b.shape.length !== 2 || b.shape[1] !== n)
     throw new TensorError(`concatRows: [${a.shape}] and [${b.shape}] do not fit.`);
-  const y = windowOf(a, { outer: 1, extent: m, inner: n }, m + k, 0, [m + k, n], b);
+  const y = slicePadded(a, { outer: 1, extent: m, inner: n }, m + k, 0, [m + k, n], b);
   const all = { outer: 1, extent: m + k, inner: n };
   return a.engine.record("concatRows", y, [a, b], (dy, needs) => [
-    needs[0] ? windowOf(dy, all, m, 0, a.shape) : null,
-    needs[1] ? windowOf(dy, all, k, m, b.shape) : null,
+    needs[0] ? slicePadded(dy, all, m, 0, a.shape) : null,
+    needs[1] ? slicePadded(dy, all, k, m, b.shape) : null,
   ]);
 }

@@ -1,42 +1,24 @@
 // Inverted dropout (Srivastava et al., JMLR 15, 2014) whose mask is a pure function of a random key and the element's
 // index: nothing is stored for backward, and a resumed run drops the same elements. Where a residual sum and a norm follow,
 // `layernorm` has it built in.
+import { type RandomKey, type Tensor, TensorError } from "../../engine/index.ts";
+import { randomItems, requireFloat } from "../lib/items.ts";
+import { defineMap, runMap } from "./map.ts";
 
-import randomSource from "../../engine/base/random.wgsl?raw";
-import { defineKernel, type RandomKey, type Tensor, TensorError } from "../../engine/index.ts";
-import { blocks, requireFloat, vectors } from "../lib/items.ts";
-import { perElement } from "../lib/work.ts";
-import source from "./dropout.wgsl?raw";
-
-const kernel = defineKernel({
+const kernel = defineMap({
   name: "dropout",
-  source,
-  includes: [randomSource],
-  bindings: ["x: Vec", "+y: Vec"],
-  inPlace: ["x"],
-  params: {
-    // vec4s of x.
-    count: "u32",
-    key: "u32",
-    stream: "u32",
-    probability: "f32",
-    factor: "f32",
-  },
-  flops: perElement("y", 2),
+  operands: ["x"],
+  value: "select(vec4f(0.0), x * params.factor, kept(i))",
+  params: { key: "u32", stream: "u32", probability: "f32", factor: "f32" },
+  includes: randomItems(4),
+  flops: 2,
 });
 
 export const dropoutKernels = [kernel];
 
 function run(x: Tensor, probability: number, { key, stream }: RandomKey): Tensor {
-  const { engine } = x;
-  const y = engine.empty(x.shape, x.dtype);
-  engine.run(kernel, {
-    bind: [x, y],
-    params: { count: vectors(x), key, stream, probability, factor: 1 / (1 - probability) },
-    grid: blocks(vectors(x)),
-    dtype: x.dtype,
-  });
-  return y;
+  const params = { key, stream, probability, factor: 1 / (1 - probability) };
+  return runMap(kernel, [x], x.engine.empty(x.shape, x.dtype), params);
 }
 
 /**

@@ -1,25 +1,7 @@
 // y = f(a, b) where a and b are read through strides, so that broadcasting (stride 0) and permuting need no copies;
 // y is contiguous. Four vec4s of y an invocation. VECTOR: both operands are contiguous in groups of four along y, or
-// constant there (SPLAT_A, SPLAT_B). Host side: strided.ts. Constants: OP, DIMS, VECTOR, SPLAT_A, SPLAT_B.
-
-const ADD = 0u;
-const SUB = 1u;
-const MUL = 2u;
-const DIV = 3u;
-// -a b, for the gradient of a quotient's divisor.
-const NEGATIVE_MUL = 4u;
-const FIRST = 5u;
-
-fn combine(a: vec4f, b: vec4f) -> vec4f {
-  switch (OP) {
-    case ADD: { return a + b; }
-    case SUB: { return a - b; }
-    case MUL: { return a * b; }
-    case DIV: { return a / b; }
-    case NEGATIVE_MUL: { return -a * b; }
-    default: { return a; }
-  }
-}
+// constant there (SPLAT_A, SPLAT_B). Behind this text stands `combine`, f on two vec4f, from the table in binary.ts.
+// Constants: DIMS, VECTOR, SPLAT_A, SPLAT_B.
 
 // Offsets into a and b of the element of y at `index`.
 fn offsets(index: u32) -> vec2u {

@@ -36,7 +36,7 @@ export const recall = defineKernel({
   flops: perElement("s", 8, { BACKWARD: 3 }),
 });
 
-export const contrastiveKernels = [contrastive, recall];
+export const lossKernels = [contrastive, recall];
 
 function checkShapes(
   name: string,
