@@ -1,11 +1,14 @@
-// The errors that the engine raises, so that callers can tell a user's mistake from a lost device.
+// The errors that the engine raises, so that callers can tell their own mistake from a lost device. Only the end of the
+// device or of the engine is fatal. All others leave the engine as it was: a mistake is thrown at once and nothing is
+// recorded; what the device refuses later, or has no memory for, is the fate of the tensors that it should have filled.
+// Reading one of them throws the error, and so does the next `idle()`; all other tensors are what they were.
 
-/** A tensor of the wrong shape or type, or one that was given back already. */
+/** A tensor of the wrong shape or type, of another engine, or one that was given back already. Thrown at once. */
 export class TensorError extends Error {
   override name = "TensorError";
 }
 
-/** No adapter, a missing feature, or a request beyond the device's limits. */
+/** No adapter, a missing feature, a request beyond the device's limits, no memory left, or an engine that was disposed. */
 export class DeviceError extends Error {
   override name = "DeviceError";
 }
@@ -15,7 +18,7 @@ export class KernelError extends Error {
   override name = "KernelError";
 }
 
-/** The device is gone (driver reset, removed adapter, `destroy()`); only a new engine helps. */
+/** The device is gone (driver reset, removed adapter, `destroy()`): fatal, only a new engine helps. */
 export class DeviceLostError extends Error {
   override name = "DeviceLostError";
 }

@@ -94,6 +94,11 @@ export function noteStreams<T>(drawn: RandomKey[], work: () => T): T {
   }, work);
 }
 
+/** Runs `work`, whose numbers nobody needs, without drawing from any RandomStreams. */
+export function withBlankStreams<T>(work: () => T): T {
+  return drawingBy(() => ({ key: 0, stream: 0 }), work);
+}
+
 /** Runs `work` with the streams that were noted, in order. Throws TensorError where it draws more or fewer. */
 export function repeatStreams<T>(drawn: readonly RandomKey[], work: () => T): T {
   let count = 0;

@@ -2,7 +2,6 @@
 // a clear comes between. Used by what is sent at once (recorder.ts) and by what is replayed (program.ts).
 
 import type { DType } from "../base/dtype.ts";
-import { DeviceError } from "../base/errors.ts";
 import { numberOf } from "../base/scalar.ts";
 import type { Shape } from "../base/shape.ts";
 import type { Kernel, ParamTypes, ParamValues } from "./kernel.ts";
@@ -10,9 +9,10 @@ import type { CompiledKernel } from "./pipelines.ts";
 import type { Profiler } from "./profiler.ts";
 import type { Storage } from "./storage.ts";
 
-/** A piece of a buffer; offset and size in bytes. */
+/** A piece of a storage as one of its tenants has it; offset and size in bytes. */
 export interface Region {
   storage: Storage;
+  tenure: number;
   offset: number;
   size: number;
 }
@@ -29,6 +29,7 @@ export type Grid = readonly [number, number, number];
 export interface Dispatch {
   kind: "dispatch";
   kernel: CompiledKernel;
+  regions: readonly Region[];
   bindGroup: GPUBindGroup;
   /** Byte offset of its parameters. */
   params: number;
@@ -39,7 +40,35 @@ export type Command =
   | Dispatch
   | { kind: "copy"; from: Region; to: Region }
   | { kind: "clear"; region: Region }
-  | { kind: "download"; from: Region; to: GPUBuffer };
+  | Download;
+
+/** A copy to where the host can read it. */
+export interface Download {
+  kind: "download";
+  from: Region;
+  to: GPUBuffer;
+  /** Why what came can't be trusted. */
+  fault: Error | null;
+}
+
+/** Which regions a command reads and writes. */
+export function touched(command: Command | { kind: "write"; region: Region }): {
+  reads: readonly Region[];
+  writes: readonly Region[];
+} {
+  if (command.kind === "dispatch") return touchedBy(command.kernel.kernel, command.regions);
+  if (command.kind === "copy") return { reads: [command.from], writes: [command.to] };
+  if (command.kind === "download") return { reads: [command.from], writes: [] };
+  return { reads: [], writes: [command.region] };
+}
+
+/** Which of the regions that are bound to a kernel it reads and writes. */
+export function touchedBy({ bindings }: Kernel, regions: readonly Region[]) {
+  return {
+    reads: regions.filter((_, i) => bindings[i]!.access === "read"),
+    writes: regions.filter((_, i) => bindings[i]!.access === "read_write"),
+  };
+}
 
 /** What the engine's operations are told to: the recorder, or a capture. */
 export interface Sink {
@@ -71,9 +100,9 @@ export function writeParams<P extends ParamTypes>(view: DataView, types: P, valu
   }
 }
 
-/** A buffer of `slots` parameter blocks. */
-export function makeParamBuffer(device: GPUDevice, slots: number, usage: GPUBufferUsageFlags): GPUBuffer {
-  return device.createBuffer({ size: slots * paramBytes, usage, label: "params" });
+/** What a buffer of `slots` parameter blocks is made by. */
+export function paramBuffer(slots: number, usage: GPUBufferUsageFlags): GPUBufferDescriptor {
+  return { size: slots * paramBytes, usage, label: "the parameters of kernels" };
 }
 
 /** The group that binds regions in the order of a kernel's bindings, and any slot of a buffer of parameters. */
@@ -100,7 +129,7 @@ export function bindGroupKey(compiled: CompiledKernel, regions: readonly Region[
   return key;
 }
 
-/** Encodes commands in order. With a profiler each dispatch gets a pass of its own, with timestamps. */
+/** Encodes commands in order, without what did not compile. With a profiler each dispatch gets a pass of its own, with timestamps. */
 export function encodeCommands(
   encoder: GPUCommandEncoder,
   commands: readonly Command[],
@@ -117,7 +146,7 @@ export function encodeCommands(
   for (const command of commands) {
     if (command.kind === "dispatch") {
       const { kernel, grid } = command;
-      if (!kernel.pipeline) throw new DeviceError(`Kernel "${kernel.name}" has no pipeline.`);
+      if (!kernel.pipeline) continue;
       const current: GPUComputePassEncoder = pass ?? encoder.beginComputePass(profiler?.passFor(kernel.name));
       pass = current;
       if (pipeline !== kernel.pipeline) current.setPipeline(kernel.pipeline);

@@ -3,7 +3,7 @@
 // Nothing here touches a device; engine/gpu/pipelines.ts compiles.
 import type { DType } from "../base/dtype.ts";
 import type { Scalar } from "../base/scalar.ts";
-import type { Launch } from "./work.ts";
+import type { Shape } from "../base/shape.ts";
 
 /** A tensor as the WGSL has it: the variable `name`, an array of `type`. */
 export interface Binding {
@@ -40,6 +40,26 @@ export type ParamValues<P extends ParamTypes> = { [K in keyof P]: number | Scala
 
 /** Constants written into the WGSL in front of the kernel; a number becomes u32, a boolean bool. */
 export type Constants = Readonly<Record<string, number | boolean>>;
+
+/** A tensor as a dispatch sees it. */
+export interface Bound {
+  name: string;
+  shape: Shape;
+  dtype: DType;
+  /** Of its elements. */
+  bytes: number;
+  /** Whether an earlier binding of the dispatch is the same memory, which then counts once. */
+  repeated: boolean;
+}
+
+/** One dispatch, as a kernel's own count of its work gets it. */
+export interface Launch<P extends ParamTypes = ParamTypes> {
+  params: { readonly [K in keyof P]: number };
+  constants: Constants;
+  /** Workgroups in x, y and z. */
+  grid: readonly [number, number, number];
+  bindings: readonly Bound[];
+}
 
 /**
  * Declares a kernel. Of its bindings, "x: Vec" is read and "+y: f32" is read and written; the WGSL finds variables of these

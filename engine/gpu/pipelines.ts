@@ -6,6 +6,7 @@ import type { DType } from "../base/dtype.ts";
 import { KernelError } from "../base/errors.ts";
 import { computeStage } from "./flags.ts";
 import { type Constants, type Kernel, type Lanes, wgslParts } from "./kernel.ts";
+import type { Session } from "./session.ts";
 
 /** One specialisation of a kernel. `pipeline` is null until `ready` resolves. */
 export interface CompiledKernel {
@@ -15,6 +16,9 @@ export interface CompiledKernel {
   constants: Constants;
   name: string;
   pipeline: GPUComputePipeline | null;
+  /** Why it does not compile. */
+  failure: KernelError | null;
+  /** Rejects with `failure`. */
   ready: Promise<void>;
   layout: GPUBindGroupLayout;
 }
@@ -28,7 +32,7 @@ export class PipelineCache {
   private readonly layouts = new Map<string, { bind: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
 
   constructor(
-    private readonly device: GPUDevice,
+    private readonly session: Session,
     private readonly lanes: Lanes,
   ) {}
 
@@ -40,7 +44,7 @@ export class PipelineCache {
       this.compiled.set(kernel, variants);
     }
     let key: string = dtype;
-    for (const name in constants) key += `,${constants[name]}`;
+    for (const name in constants) key += `,${name}=${constants[name]}`;
     let entry = variants.get(key);
     if (!entry) {
       entry = this.compile(kernel, dtype, constants);
@@ -57,25 +61,27 @@ export class PipelineCache {
       ...{ kernel, dtype, constants },
       name: kernel.name,
       pipeline: null,
+      failure: null,
       ready: Promise.resolve(),
       layout: layout.bind,
     };
     // The scope keeps the module's own error from being reported a second time as an uncaptured one.
-    this.device.pushErrorScope("validation");
-    const module = this.device.createShaderModule({ code: parts.join("\n"), label: kernel.name });
-    const moduleError = this.device.popErrorScope();
-    entry.ready = this.device
-      .createComputePipelineAsync({ label: kernel.name, layout: layout.pipeline, compute: { module } })
-      .then(
-        (pipeline) => {
-          entry.pipeline = pipeline;
-        },
-        async (cause: Error) => {
-          throw new KernelError(await explain(kernel.name, parts, module, (await moduleError) ?? cause), {
-            cause,
-          });
-        },
-      );
+    const { device } = this.session;
+    device.pushErrorScope("validation");
+    const module = device.createShaderModule({ code: parts.join("\n"), label: kernel.name });
+    const moduleError = device.popErrorScope().catch(() => null);
+    const descriptor = { label: kernel.name, layout: layout.pipeline, compute: { module } };
+    entry.ready = this.session.settle(device.createComputePipelineAsync(descriptor)).then(
+      (pipeline) => {
+        entry.pipeline = pipeline;
+      },
+      async (cause: Error) => {
+        if (this.session.ended) throw this.session.ended;
+        const message = await explain(kernel.name, parts, module, (await moduleError) ?? cause);
+        entry.failure = new KernelError(message, { cause });
+        throw entry.failure;
+      },
+    );
     // Whoever flushes awaits `ready`; this keeps an early failure from counting as unhandled meanwhile.
     entry.ready.catch(() => {});
     return entry;
@@ -90,11 +96,11 @@ export class PipelineCache {
         ...kernel.bindings.map(({ access }) => ({ type: storageTypes[access] })),
         { type: "uniform", hasDynamicOffset: true },
       ];
-      const bind = this.device.createBindGroupLayout({
+      const bind = this.session.device.createBindGroupLayout({
         label: key,
         entries: buffers.map((buffer, binding) => ({ binding, visibility: computeStage, buffer })),
       });
-      const pipeline = this.device.createPipelineLayout({ bindGroupLayouts: [bind] });
+      const pipeline = this.session.device.createPipelineLayout({ bindGroupLayouts: [bind] });
       layout = { bind, pipeline };
       this.layouts.set(key, layout);
     }

@@ -3,7 +3,8 @@
 
 import { DeviceError } from "../base/errors.ts";
 import { usage } from "./flags.ts";
-import type { Memory, Storage } from "./storage.ts";
+import { mebibytes, type Session } from "./session.ts";
+import { largestStorage, type Memory, Storage } from "./storage.ts";
 
 /** Bytes held by the pool: handed out and waiting. */
 export interface PoolStatistics {
@@ -22,67 +23,59 @@ export function sizeClass(bytes: number): number {
 }
 
 export class BufferPool implements Memory {
-  private readonly all = new Set<GPUBuffer>();
   private readonly free = new Map<number, Storage[]>();
-  private nextId = 1;
+  /** Storages whose buffer the device had no memory for; nobody gets them again. */
+  private readonly broken = new WeakSet<Storage>();
   private readonly statistics: PoolStatistics = { usedBytes: 0, freeBytes: 0, buffers: 0, peakBytes: 0 };
 
-  constructor(private readonly device: GPUDevice) {}
+  constructor(private readonly session: Session) {}
 
   /** A buffer of at least `bytes`. Throws DeviceError beyond the device's limits, naming what was asked for. */
   take(bytes: number, what: string): Storage {
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
-    const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize);
-    if (bytes > limit) {
-      throw new DeviceError(
-        `${what} needs ${mebibytes(bytes)} in one buffer, this device binds at most ${mebibytes(limit)}: use a smaller batch.`,
-      );
-    }
+    const limit = requireFit(bytes, what, this.session.device.limits);
     const size = Math.min(sizeClass(bytes), limit);
     const waiting = this.free.get(size)?.pop();
     this.statistics.usedBytes += size;
     this.statistics.peakBytes = Math.max(this.statistics.peakBytes, this.statistics.usedBytes);
     if (waiting) {
       this.statistics.freeBytes -= size;
+      waiting.bytes = bytes;
+      waiting.tenure++;
+      waiting.fault = null;
       return waiting;
     }
     this.statistics.buffers++;
-    const buffer = this.device.createBuffer({
-      size,
-      usage: usage.storage | usage.copySource | usage.copyTarget,
-      label: what,
+    const storage = new Storage(size, bytes, this);
+    const flags = usage.storage | usage.copySource | usage.copyTarget;
+    storage.buffer = this.session.makeBuffer({ size, usage: flags, label: what }, (error) => {
+      this.broken.add(storage);
+      storage.fault ??= error;
+      this.session.report(error);
     });
-    this.all.add(buffer);
-    return { id: this.nextId++, buffer, base: 0, size, lastUse: 0, references: 0, owner: this };
+    return storage;
   }
 
   /** Takes a buffer back. Work that was recorded before may still use it; later work is ordered behind. */
   give(storage: Storage): void {
+    this.statistics.usedBytes -= storage.size;
+    if (this.broken.has(storage)) {
+      this.statistics.buffers--;
+      this.session.destroyBuffer(storage.buffer);
+      return;
+    }
     const waiting = this.free.get(storage.size);
     if (waiting) waiting.push(storage);
     else this.free.set(storage.size, [storage]);
-    this.statistics.usedBytes -= storage.size;
     this.statistics.freeBytes += storage.size;
   }
 
-  /** Destroys every waiting buffer; the device must have no recorded work that uses them. */
-  trim(): void {
-    for (const waiting of this.free.values()) {
-      for (const { buffer } of waiting) {
-        buffer.destroy();
-        this.all.delete(buffer);
-      }
-      this.statistics.buffers -= waiting.length;
-    }
+  /** Lets go of what waits and returns its buffers, to be destroyed once work that was recorded before is sent. */
+  trim(): GPUBuffer[] {
+    const waiting = [...this.free.values()].flat();
     this.free.clear();
+    this.statistics.buffers -= waiting.length;
     this.statistics.freeBytes = 0;
-  }
-
-  /** Destroys every buffer, also those in use: the end of the engine. */
-  destroy(): void {
-    for (const buffer of this.all) buffer.destroy();
-    this.all.clear();
-    this.free.clear();
+    return waiting.map(({ buffer }) => buffer);
   }
 
   /** A copy of the counters, in bytes. */
@@ -91,6 +84,11 @@ export class BufferPool implements Memory {
   }
 }
 
-function mebibytes(bytes: number): string {
-  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+/** Throws DeviceError where one storage can't have so many bytes; returns how many it can. */
+export function requireFit(bytes: number, what: string, limits: GPUSupportedLimits): number {
+  const limit = largestStorage(limits);
+  if (bytes <= limit) return limit;
+  throw new DeviceError(
+    `${what} needs ${mebibytes(bytes)} in one buffer, this device binds at most ${mebibytes(limit)}: use a smaller batch.`,
+  );
 }

@@ -2,7 +2,7 @@
 // begin and end the device stamps; the overhead makes the sum larger than an ordinary run, the shares stay telling.
 
 import { mapModeRead, usage } from "./flags.ts";
-import { waitFor } from "./wait.ts";
+import type { Session } from "./session.ts";
 
 /** When a dispatch ran, in milliseconds of the device's clock since the first of them began. */
 export interface DispatchTime {
@@ -19,13 +19,14 @@ export class Profiler {
   private readonly names: string[] = [];
 
   /** The device needs the feature timestamp-query. */
-  constructor(private readonly device: GPUDevice) {}
+  constructor(private readonly session: Session) {}
 
   /** The pass that stamps one dispatch of the kernel `name`. */
   passFor(name: string): GPUComputePassDescriptor {
     const index = this.names.push(name) - 1;
     const place = index % capacity;
-    if (place === 0) this.sets.push(this.device.createQuerySet({ type: "timestamp", count: 2 * capacity }));
+    if (place === 0)
+      this.sets.push(this.session.device.createQuerySet({ type: "timestamp", count: 2 * capacity }));
     return {
       timestampWrites: {
         querySet: this.sets.at(-1)!,
@@ -37,27 +38,33 @@ export class Profiler {
 
   /** Reads the stamps, in the order of the dispatches, and frees the queries. */
   async finish(): Promise<DispatchTime[]> {
-    const { device, names, sets } = this;
+    const { session, names, sets } = this;
+    const { device } = session;
+    const refused = (error: Error) => session.report(error);
     const times: DispatchTime[] = [];
     let start: bigint | null = null;
     for (const [i, set] of sets.entries()) {
       const part = names.slice(i * capacity, (i + 1) * capacity);
       const size = part.length * 16;
-      const resolved = device.createBuffer({ size, usage: usage.queryResolve | usage.copySource });
-      const staging = device.createBuffer({ size, usage: usage.mapRead | usage.copyTarget });
+      const label = "timestamps";
+      const resolved = session.makeBuffer(
+        { size, usage: usage.queryResolve | usage.copySource, label },
+        refused,
+      );
+      const staging = session.makeBuffer({ size, usage: usage.mapRead | usage.copyTarget, label }, refused);
       const encoder = device.createCommandEncoder();
       encoder.resolveQuerySet(set, 0, 2 * part.length, resolved, 0);
       encoder.copyBufferToBuffer(resolved, 0, staging, 0, size);
       device.queue.submit([encoder.finish()]);
-      await waitFor(staging.mapAsync(mapModeRead));
+      await session.wait(staging.mapAsync(mapModeRead));
       const stamps = new BigUint64Array(staging.getMappedRange());
       start ??= stamps[0]!;
       const since = (stamp: bigint) => Number(stamp - start!) / 1e6;
       part.forEach((name, j) => {
         times.push({ name, begin: since(stamps[2 * j]!), end: since(stamps[2 * j + 1]!) });
       });
-      staging.destroy();
-      resolved.destroy();
+      session.destroyBuffer(staging);
+      session.destroyBuffer(resolved);
       set.destroy();
     }
     return times;

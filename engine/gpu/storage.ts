@@ -1,19 +1,34 @@
 // What a tensor's elements lie in: a buffer of the pool, or a place in the arenas of a captured step. It is given back
 // when the last who uses it lets go.
 
-export interface Storage {
-  /** Names it in bind-group keys. */
-  id: number;
-  buffer: GPUBuffer;
+/** Numbers of one process: a number that is unique in one engine or one capture only would be no key for a cache. */
+let nextId = 1;
+
+export class Storage {
+  /** Names it in bind-group keys; no other storage ever has it. */
+  readonly id = nextId++;
   /** Byte offset of its first element in the buffer. */
-  base: number;
-  /** Bytes, padding included. */
-  size: number;
+  base = 0;
   /** The last recorded work that touches it. */
-  lastUse: number;
+  lastUse = 0;
   /** Tensors and programs that use it. */
-  references: number;
-  owner: Memory;
+  references = 0;
+  /** Counts those who had it one after the other, so that an error finds who had it then. */
+  tenure = 0;
+  /** Why nothing is in it any more, as the end of a sentence about its tensor; null as long as there is. */
+  ended: string | null = null;
+  /** Why what is in it can't be trusted: its memory, or work that should have written it, was refused. */
+  fault: Error | null = null;
+
+  constructor(
+    /** Bytes, padding included. */
+    readonly size: number,
+    /** Bytes that were asked for. */
+    public bytes: number,
+    readonly owner: Memory,
+    /** In a captured step it comes with the plan. */
+    public buffer: GPUBuffer = undefined as unknown as GPUBuffer,
+  ) {}
 }
 
 /** Hands storage out and takes it back. */
@@ -31,4 +46,9 @@ export function retain(storage: Storage): void {
 /** Counts one user less; the last gives the storage back. */
 export function release(storage: Storage): void {
   if (--storage.references === 0) storage.owner.give(storage);
+}
+
+/** Bytes that one storage can have: whole vec4s of what the device binds, as kernels see a tensor in vec4s. */
+export function largestStorage({ maxBufferSize, maxStorageBufferBindingSize }: GPUSupportedLimits): number {
+  return Math.floor(Math.min(maxBufferSize, maxStorageBufferBindingSize) / 256) * 256;
 }

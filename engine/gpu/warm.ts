@@ -2,10 +2,10 @@
 // each pipeline is sent there early, with nothing to do: a dispatch whose number of workgroups, read from a buffer, is 0.
 // Several devices of one adapter compile at the same time; what one has compiled the others find in the driver's cache.
 
-import { makeParamBuffer, paramBytes } from "./commands.ts";
+import { paramBuffer, paramBytes } from "./commands.ts";
 import { usage } from "./flags.ts";
 import type { CompiledKernel, PipelineCache } from "./pipelines.ts";
-import { waitFor } from "./wait.ts";
+import type { Session } from "./session.ts";
 
 /** Bytes behind each binding; nothing reads or writes them. */
 const scratchBytes = 256;
@@ -17,20 +17,21 @@ export class Warmer {
   private readonly scratch: GPUBuffer[] = [];
 
   constructor(
-    private readonly device: GPUDevice,
+    private readonly session: Session,
     private readonly pipelines: PipelineCache,
   ) {
-    this.params = makeParamBuffer(device, 1, usage.uniform);
-    this.nothing = device.createBuffer({ size: 12, usage: usage.indirect });
+    this.params = this.makeBuffer(paramBuffer(1, usage.uniform));
+    this.nothing = this.makeBuffer({ size: 12, usage: usage.indirect, label: "an empty grid" });
   }
 
   /** Sends the pipeline for a kernel that any device compiled. Throws KernelError. */
   async send({ kernel, dtype, constants }: CompiledKernel): Promise<void> {
-    const { device, scratch } = this;
+    const { session, scratch } = this;
+    const { device } = session;
     const compiled = this.pipelines.get(kernel, dtype, constants);
-    await compiled.ready;
+    await session.settle(compiled.ready);
     while (scratch.length < kernel.bindings.length)
-      scratch.push(device.createBuffer({ size: scratchBytes, usage: usage.storage }));
+      scratch.push(this.makeBuffer({ size: scratchBytes, usage: usage.storage, label: "scratch" }));
     const resources: GPUBufferBinding[] = kernel.bindings.map((_, i) => ({ buffer: scratch[i]! }));
     resources.push({ buffer: this.params, size: paramBytes });
     const entries = resources.map((resource, binding) => ({ binding, resource }));
@@ -45,11 +46,15 @@ export class Warmer {
 
   /** Resolves when the device has all that was sent. */
   async done(): Promise<void> {
-    await waitFor(this.device.queue.onSubmittedWorkDone());
+    await this.session.wait(this.session.device.queue.onSubmittedWorkDone());
+  }
+
+  private makeBuffer(descriptor: GPUBufferDescriptor): GPUBuffer {
+    return this.session.makeBuffer(descriptor, (error) => this.session.report(error));
   }
 
   destroy(): void {
-    for (const buffer of [this.params, this.nothing, ...this.scratch]) buffer.destroy();
+    for (const buffer of [this.params, this.nothing, ...this.scratch]) this.session.destroyBuffer(buffer);
   }
 }
 

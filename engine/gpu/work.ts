@@ -4,28 +4,20 @@
 // on the numbers of tensors: an addition, a product, a comparison and a call of exp are one each, a fused
 // multiply-add two, the arithmetic of indices none. Nothing here runs unless somebody asks.
 
-import type { DType } from "../base/dtype.ts";
-import type { Shape } from "../base/shape.ts";
-import type { Constants, ParamTypes } from "./kernel.ts";
+import { bytesPerElement } from "../base/dtype.ts";
+import { numberOf } from "../base/scalar.ts";
+import { sizeOf } from "../base/shape.ts";
+import type { BoundRegion, Grid } from "./commands.ts";
+import type { Bound, Kernel, Launch, ParamTypes, ParamValues } from "./kernel.ts";
+import type { CompiledKernel } from "./pipelines.ts";
 
-/** A tensor as a dispatch sees it. */
-export interface Bound {
-  name: string;
-  shape: Shape;
-  dtype: DType;
-  /** Of its elements. */
-  bytes: number;
-  /** Whether an earlier binding of the dispatch is the same memory, which then counts once. */
-  repeated: boolean;
-}
-
-/** One dispatch, as a kernel's own count of its work gets it. */
-export interface Launch<P extends ParamTypes = ParamTypes> {
-  params: { readonly [K in keyof P]: number };
-  constants: Constants;
-  /** Workgroups in x, y and z. */
-  grid: readonly [number, number, number];
-  bindings: readonly Bound[];
+/** What is known of a dispatch before its memory is. */
+export interface Dispatchable {
+  kernel: Kernel;
+  compiled: CompiledKernel;
+  params: ParamValues<ParamTypes>;
+  regions: readonly BoundRegion[];
+  grid: Grid;
 }
 
 /** A dispatch of a captured step with its work. */
@@ -40,4 +32,22 @@ export interface LaunchWork extends Launch {
 /** Bytes of all bindings, memory that is bound twice counted once. */
 export function boundBytes({ bindings }: Pick<Launch, "bindings">): number {
   return bindings.reduce((sum, { bytes, repeated }) => sum + (repeated ? 0 : bytes), 0);
+}
+
+/** The work of a dispatch on these regions; scalars count as they are now. */
+export function workOf({ kernel, compiled, regions, grid, params }: Dispatchable): LaunchWork {
+  const bindings = regions.map(({ storage, offset, shape, dtype }, i): Bound => {
+    const same = (other: BoundRegion) => other.storage === storage && other.offset === offset;
+    return {
+      name: kernel.bindings[i]!.name,
+      shape,
+      dtype,
+      bytes: sizeOf(shape) * bytesPerElement[dtype],
+      repeated: regions.findIndex(same) < i,
+    };
+  });
+  const values = Object.fromEntries(Object.entries(params).map(([name, value]) => [name, numberOf(value)]));
+  const launch = { params: values, constants: compiled.constants, grid, bindings };
+  const bytes = kernel.bytes?.(launch) ?? boundBytes(launch);
+  return { kernel: kernel.name, ...launch, flops: kernel.flops?.(launch) ?? null, bytes };
 }

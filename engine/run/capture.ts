@@ -2,63 +2,62 @@
 // them before they get one, where it changes no result.
 
 import { TensorError } from "../base/errors.ts";
-import type { BoundRegion, Command, Grid, Region, Sink } from "../gpu/commands.ts";
+import {
+  type BoundRegion,
+  type Command,
+  type Grid,
+  type Region,
+  type Sink,
+  touched,
+  touchedBy,
+} from "../gpu/commands.ts";
 import type { Kernel, ParamTypes, ParamValues } from "../gpu/kernel.ts";
 import type { CompiledKernel, PipelineCache } from "../gpu/pipelines.ts";
-import { type Memory, release, retain, type Storage } from "../gpu/storage.ts";
+import { requireFit } from "../gpu/pool.ts";
+import { type Memory, release, retain, Storage } from "../gpu/storage.ts";
+import type { Dispatchable } from "../gpu/work.ts";
 import { elidableCopies } from "./elide.ts";
 import { replaceable, throughOutput } from "./in-place.ts";
 
 /** A command before its memory is known. */
 export type Step =
-  | {
+  | (Dispatchable & {
       kind: "dispatch";
-      compiled: CompiledKernel;
-      kernel: Kernel;
-      params: ParamValues<ParamTypes>;
-      regions: readonly BoundRegion[];
-      grid: Grid;
       /** The form that runs where the result takes an input's place. */
       inPlace: { compiled: CompiledKernel; regions: readonly Region[] } | null;
-    }
+    })
   | Extract<Command, { kind: "copy" | "clear" }>;
 
-/** Memory that a captured step asked for. */
-interface Asked {
+/** What is known of memory that a captured step asked for. */
+interface Claim {
   /** Whether the step gave it back; what it kept must outlive every replay. */
   returned: boolean;
   /** What the host wrote there, the same for every replay. */
   constant: Uint8Array<ArrayBuffer> | null;
   /** The memory whose place it takes, or a part of which: it is used up then, or not needed before. */
-  within: { storage: Storage; offset: number } | null;
+  host: { storage: Storage; offset: number } | null;
 }
 
 /** Takes commands down instead of sending them, and hands out memory that has no place yet. */
 export class Capture implements Sink, Memory {
   readonly steps: Step[] = [];
-  readonly asked = new Map<Storage, Asked>();
-  /** Storage from outside of the step; held so that nobody else gets it while the program lives. */
-  readonly held = new Set<Storage>();
-  private nextId = -1;
+  readonly claims = new Map<Storage, Claim>();
+  /** Storage from outside of the step; kept from the pool, so that nobody else gets it while the program lives. */
+  readonly externals = new Set<Storage>();
   private open = true;
 
-  /** Memory for a tensor of the step. */
-  take(bytes: number): Storage {
-    const storage: Storage = {
-      id: this.nextId--,
-      buffer: undefined as unknown as GPUBuffer, // comes with the plan
-      base: 0,
-      size: Math.ceil(bytes / 256) * 256,
-      lastUse: 0,
-      references: 0,
-      owner: this,
-    };
-    this.asked.set(storage, { returned: false, constant: null, within: null });
+  constructor(private readonly limits: GPUSupportedLimits) {}
+
+  /** Memory for a tensor of the step. Throws DeviceError beyond the device's limits. */
+  take(bytes: number, what: string): Storage {
+    requireFit(bytes, what, this.limits);
+    const storage = new Storage(Math.ceil(bytes / 256) * 256, bytes, this);
+    this.claims.set(storage, { returned: false, constant: null, host: null });
     return storage;
   }
 
   give(storage: Storage): void {
-    if (this.open) this.asked.get(storage)!.returned = true;
+    if (this.open) this.claims.get(storage)!.returned = true;
   }
 
   /** Ends the step: what it has not given back by now stays. */
@@ -77,8 +76,8 @@ export class Capture implements Sink, Memory {
 
   /** Whether commands of the step alone make and use a storage, which has a place of its own so far. */
   private isTemporary(storage: Storage): boolean {
-    const asked = this.asked.get(storage);
-    return asked?.returned === true && asked.constant === null && asked.within === null;
+    const claim = this.claims.get(storage);
+    return claim?.returned === true && claim.constant === null && claim.host === null;
   }
 
   /** Lets tensors lie from their beginning where they are copied to at their end. */
@@ -89,7 +88,7 @@ export class Capture implements Sink, Memory {
     }));
     const elided = elidableCopies(touching, (storage) => this.isTemporary(storage));
     for (const { storage, place } of elided.values()) {
-      this.asked.get(storage)!.within = { storage: place.storage, offset: place.offset };
+      this.claims.get(storage)!.host = { storage: place.storage, offset: place.offset };
     }
     const kept = this.steps.filter((_, time) => !elided.has(time));
     this.steps.length = 0;
@@ -99,8 +98,8 @@ export class Capture implements Sink, Memory {
   /** Lets results take the place of inputs that are used for the last time, where the kernels allow it. */
   private placeInPlace(pipelines: PipelineCache): void {
     // What others lie within is touched by what touches those, so it is left out.
-    const hosts = new Set([...this.asked.values()].map(({ within }) => within?.storage));
-    const elided = new Set([...this.asked.keys()].filter((storage) => this.asked.get(storage)!.within));
+    const hosts = new Set([...this.claims.values()].map(({ host }) => host?.storage));
+    const elided = new Set([...this.claims.keys()].filter((storage) => this.claims.get(storage)!.host));
     const first = new Map<Storage, number>();
     const last = new Map<Storage, number>();
     this.steps.forEach((step, time) => {
@@ -113,12 +112,12 @@ export class Capture implements Sink, Memory {
       if (step.kind !== "dispatch") return;
       const { kernel, compiled, regions } = step;
       const changeable = (storage: Storage) =>
-        this.asked.get(storage)?.constant === null && !hosts.has(storage) && !elided.has(storage);
+        this.claims.get(storage)?.constant === null && !hosts.has(storage) && !elided.has(storage);
       const found = replaceable({
         ...{ kernel, regions },
         begins: (storage) => changeable(storage) && first.get(storage) === time,
         ends: (storage) =>
-          changeable(storage) && this.asked.get(storage)!.returned && last.get(storage) === time,
+          changeable(storage) && this.claims.get(storage)!.returned && last.get(storage) === time,
       });
       if (!found) return;
       const { storage, inputs } = found;
@@ -127,7 +126,7 @@ export class Capture implements Sink, Memory {
         regions: regions.filter((_, i) => !inputs.includes(kernel.bindings[i]!.name)),
       };
       const output = regions[kernel.bindings.findIndex(({ access }) => access === "read_write")]!;
-      this.asked.get(output.storage)!.within = { storage, offset: 0 };
+      this.claims.get(output.storage)!.host = { storage, offset: 0 };
     });
   }
 
@@ -136,10 +135,12 @@ export class Capture implements Sink, Memory {
     await Promise.all(this.kernels.map(({ ready }) => ready));
   }
 
-  /** Lets go of what was held. */
-  release(): void {
-    for (const storage of this.held) release(storage);
-    this.held.clear();
+  /** The step's memory is no more, or never was: its tensors say why. Lets go of what is from outside. */
+  end(reason: string): void {
+    this.open = false;
+    for (const storage of this.claims.keys()) storage.ended = reason;
+    for (const storage of this.externals) release(storage);
+    this.externals.clear();
   }
 
   dispatch<P extends ParamTypes>(
@@ -165,30 +166,30 @@ export class Capture implements Sink, Memory {
   }
 
   write({ storage, offset }: Region, bytes: Uint8Array<ArrayBuffer>): void {
-    const asked = this.asked.get(storage);
-    if (!asked) {
+    const claim = this.claims.get(storage);
+    if (!claim) {
       throw new TensorError(
         "capture: the step writes host values to a tensor from outside; make it one of the step's inputs.",
       );
     }
-    if (offset !== 0 || asked.constant) {
+    if (offset !== 0 || claim.constant) {
       throw new TensorError("capture: a constant of the step is written more than once.");
     }
-    asked.constant = bytes;
+    claim.constant = bytes;
   }
 
   /** The memory that a storage lies in at last, the step's own or from outside, and from which byte on. */
   rootOf(storage: Storage): { storage: Storage; offset: number } {
     let at = { storage, offset: 0 };
-    for (let next = this.asked.get(storage)?.within; next; next = this.asked.get(at.storage)?.within)
+    for (let next = this.claims.get(storage)?.host; next; next = this.claims.get(at.storage)?.host)
       at = { storage: next.storage, offset: at.offset + next.offset };
     return at;
   }
 
   private hold(regions: readonly Region[]): void {
     for (const { storage } of regions) {
-      if (this.asked.has(storage) || this.held.has(storage)) continue;
-      this.held.add(storage);
+      if (this.claims.has(storage) || this.externals.has(storage)) continue;
+      this.externals.add(storage);
       retain(storage);
     }
   }
@@ -199,14 +200,9 @@ function regionsOf(step: Step): readonly Region[] {
   return step.kind === "copy" ? [step.from, step.to] : [step.region];
 }
 
-/** Which regions a command reads and writes. */
-export function touches(step: Step): { reads: Region[]; writes: Region[] } {
-  if (step.kind === "copy") return { reads: [step.from], writes: [step.to] };
-  if (step.kind === "clear") return { reads: [], writes: [step.region] };
+/** Which regions a step reads and writes. */
+export function touches(step: Step): { reads: readonly Region[]; writes: readonly Region[] } {
+  if (step.kind !== "dispatch") return touched(step);
   const { compiled, regions } = step.inPlace ?? step;
-  const { bindings } = compiled.kernel;
-  return {
-    reads: regions.filter((_, i) => bindings[i]!.access === "read"),
-    writes: regions.filter((_, i) => bindings[i]!.access === "read_write"),
-  };
+  return touchedBy(compiled.kernel, regions);
 }

@@ -5,26 +5,28 @@
 import {
   bindGroupKey,
   type Command,
+  type Download,
   encodeCommands,
   type Grid,
   makeBindGroup,
-  makeParamBuffer,
+  paramBuffer,
   paramBytes,
   type Region,
   type Sink,
+  touchedBy,
   writeParams,
 } from "../gpu/commands.ts";
 import { usage } from "../gpu/flags.ts";
 import type { Kernel, ParamTypes, ParamValues } from "../gpu/kernel.ts";
 import type { CompiledKernel } from "../gpu/pipelines.ts";
 import type { Profiler } from "../gpu/profiler.ts";
+import type { Session } from "../gpu/session.ts";
 import type { Storage } from "../gpu/storage.ts";
-
-/** Host bytes can't be part of an encoder's work: they end a submit. */
-type Recorded = Command | { kind: "write"; region: Region; bytes: Uint8Array<ArrayBuffer> };
+import { Faults, type Recorded, type Unjudged } from "./faults.ts";
 
 interface Batch {
   commands: Recorded[];
+  unjudged: Unjudged;
   /** One slot of `paramBytes` per dispatch. */
   params: ArrayBuffer;
   dispatches: number;
@@ -38,25 +40,27 @@ const maxBindGroups = 16384;
 export class Recorder implements Sink {
   /** Counters for tests, the bench and `profile`. */
   readonly counters = { dispatches: 0, submits: 0, bindGroups: 0 };
+  /** When set, every dispatch gets a pass of its own with timestamps. */
+  profiler: Profiler | null = null;
   private readonly params: GPUBuffer;
-  private readonly bindGroups = new Map<string, GPUBindGroup>();
-  private batch: Batch = newBatch();
-  private spare: Batch | null = null;
+  private readonly bindGroups = new Map<string, { group: GPUBindGroup; regions: readonly Region[] }>();
+  private readonly faults: Faults;
+  private batch: Batch;
+  /** A batch's parameters, to be used again. */
+  private spare: ArrayBuffer | null = null;
   private backlog: Promise<void> | null = null;
   private serial = 1;
   private submitted = 0;
 
-  constructor(
-    private readonly device: GPUDevice,
-    private readonly onError: (error: Error) => void,
-  ) {
-    this.params = makeParamBuffer(device, slots, usage.uniform | usage.copyTarget);
+  constructor(private readonly session: Session) {
+    this.faults = new Faults(session);
+    this.params = session.makeBuffer(paramBuffer(slots, usage.uniform | usage.copyTarget), (error) =>
+      session.end(error),
+    );
+    this.batch = this.newBatch();
   }
 
-  /** When set, every dispatch gets a pass of its own with timestamps. */
-  profiler: Profiler | null = null;
-
-  /** Records one dispatch. `grid` counts workgroups; a plain number is a linear count, split over x and y. */
+  /** Records one dispatch. */
   dispatch<P extends ParamTypes>(
     kernel: Kernel<P>,
     compiled: CompiledKernel,
@@ -69,7 +73,7 @@ export class Recorder implements Sink {
     writeParams(new DataView(this.batch.params, slot, paramBytes), kernel.params, params);
     for (const { storage } of regions) this.touch(storage);
     const bindGroup = this.bindGroup(compiled, regions);
-    this.batch.commands.push({ kind: "dispatch", kernel: compiled, bindGroup, params: slot, grid });
+    this.add({ kind: "dispatch", kernel: compiled, regions, bindGroup, params: slot, grid });
     this.counters.dispatches++;
   }
 
@@ -77,37 +81,39 @@ export class Recorder implements Sink {
   copy(from: Region, to: Region): void {
     this.touch(from.storage);
     this.touch(to.storage);
-    this.batch.commands.push({ kind: "copy", from, to });
+    this.add({ kind: "copy", from, to });
   }
 
   /** Records filling a region with zero bytes. */
   clear(region: Region): void {
     this.touch(region.storage);
-    this.batch.commands.push({ kind: "clear", region });
+    this.add({ kind: "clear", region });
   }
 
   /** Writes host bytes; at once where no unsent work uses the buffer, in order otherwise. */
   write(region: Region, bytes: Uint8Array<ArrayBuffer>): void {
     if (region.storage.lastUse <= this.submitted) {
+      this.faults.overwritten(region);
       this.writeNow(region, bytes);
       return;
     }
     this.touch(region.storage);
-    this.batch.commands.push({ kind: "write", region, bytes });
+    this.add({ kind: "write", region, bytes });
   }
 
   /** Records a copy into a mappable buffer; `settled()` tells when it was sent. */
-  download(from: Region, to: GPUBuffer): void {
+  download(from: Region, to: GPUBuffer): Download {
     this.touch(from.storage);
-    this.batch.commands.push({ kind: "download", from, to });
+    const command: Download = { kind: "download", from, to, fault: null };
+    this.add(command);
+    return command;
   }
 
   /** Sends everything recorded, or queues it behind pipelines that are still being compiled. */
   flush(): void {
     const batch = this.batch;
     if (batch.commands.length === 0) return;
-    this.batch = this.spare ?? newBatch();
-    this.spare = null;
+    this.batch = this.newBatch();
     const missing = new Set<Promise<void>>();
     for (const command of batch.commands) {
       if (command.kind === "dispatch" && !command.kernel.pipeline) missing.add(command.kernel.ready);
@@ -123,40 +129,61 @@ export class Recorder implements Sink {
     this.flush();
     for (const storage of held) this.touch(storage);
     const values = this.backlog ? head.slice(0) : head;
+    // What goes wrong before has to find what these commands make of it.
+    const unjudged = this.faults.open(commands);
     this.send(noneMissing, () => {
-      if (values.byteLength > 0) this.device.queue.writeBuffer(params, 0, values);
-      this.submit(commands);
+      if (values.byteLength > 0) this.session.device.queue.writeBuffer(params, 0, values);
+      this.submit(commands, unjudged);
     });
   }
 
-  /** Flushes and resolves when all of it was sent to the device's queue. */
+  /** Flushes and resolves when all of it was sent to the device's queue. Throws the error of the end. */
   async settled(): Promise<void> {
     this.flush();
-    while (this.backlog) await this.backlog;
+    while (this.backlog) await this.session.settle(this.backlog);
+    this.session.check();
   }
 
-  /** Forgets bind groups, before their buffers are destroyed. */
-  forgetBindGroups(): void {
-    this.bindGroups.clear();
+  /** Runs `job` once all that was recorded before is sent: at once, where nothing has to wait. */
+  afterSent(job: () => void): void {
+    this.flush();
+    this.send(noneMissing, job);
   }
 
-  destroy(): void {
-    this.params.destroy();
-    this.bindGroups.clear();
+  /** Forgets the bind groups of these storages, whose buffers are to be destroyed; of all, unless told. */
+  forgetBindGroups(storages?: ReadonlySet<Storage>): void {
+    if (!storages) this.bindGroups.clear();
+    else {
+      for (const [key, { regions }] of this.bindGroups)
+        if (regions.some(({ storage }) => storages.has(storage))) this.bindGroups.delete(key);
+    }
+  }
+
+  private add(command: Recorded): void {
+    this.batch.commands.push(command);
+    this.faults.follow(command);
   }
 
   private touch(storage: Storage): void {
     storage.lastUse = this.serial;
   }
 
-  private writeNow({ storage, offset }: Region, bytes: Uint8Array<ArrayBuffer>): void {
-    this.device.queue.writeBuffer(storage.buffer, storage.base + offset, bytes);
+  private writeNow(region: Region, bytes: Uint8Array<ArrayBuffer>): void {
+    const { storage, offset } = region;
+    this.session.guard(
+      "validation",
+      () => this.session.device.queue.writeBuffer(storage.buffer, storage.base + offset, bytes),
+      (error) => {
+        if (error) this.faults.refusedWrite(region, error);
+      },
+    );
   }
 
-  /** Runs `job` now, or once `missing` and all jobs before are done. */
+  /** Runs `job` now, or once `missing` have settled and all jobs before are done; not after the end. */
   private send(missing: ReadonlySet<Promise<void>>, job: () => void): void {
     const serial = this.serial++;
     const run = () => {
+      if (this.session.ended) return;
       job();
       this.submitted = serial;
     };
@@ -165,9 +192,10 @@ export class Recorder implements Sink {
       return;
     }
     const mine = (this.backlog ?? Promise.resolve())
-      .then(() => Promise.all(missing))
+      .then(() => this.session.settle(Promise.allSettled(missing)))
       .then(run)
-      .catch((error: Error) => this.onError(error))
+      // The end of the session is told by every call.
+      .catch((error: Error) => this.session.end(error))
       .finally(() => {
         if (this.backlog === mine) this.backlog = null;
       });
@@ -176,44 +204,61 @@ export class Recorder implements Sink {
 
   private bindGroup(compiled: CompiledKernel, regions: readonly Region[]): GPUBindGroup {
     const key = bindGroupKey(compiled, regions);
-    let group = this.bindGroups.get(key);
-    if (!group) {
-      if (this.bindGroups.size >= maxBindGroups) this.bindGroups.clear();
-      group = makeBindGroup(this.device, compiled, regions, this.params);
-      this.bindGroups.set(key, group);
-      this.counters.bindGroups++;
-    }
+    const known = this.bindGroups.get(key);
+    if (known) return known.group;
+    if (this.bindGroups.size >= maxBindGroups) this.bindGroups.clear();
+    const group = this.session.guard(
+      "validation",
+      () => makeBindGroup(this.session.device, compiled, regions, this.params),
+      (error) => {
+        if (!error) return;
+        this.bindGroups.delete(key);
+        this.faults.refusedBinding(compiled.name, touchedBy(compiled.kernel, regions), error);
+      },
+    );
+    this.bindGroups.set(key, { group, regions });
+    this.counters.bindGroups++;
     return group;
   }
 
   private encode(batch: Batch): void {
-    const { commands, dispatches } = batch;
+    const { commands, dispatches, params } = batch;
+    this.faults.uncompiled(commands);
     if (dispatches > 0)
-      this.device.queue.writeBuffer(this.params, 0, batch.params, 0, dispatches * paramBytes);
+      this.session.device.queue.writeBuffer(this.params, 0, params, 0, dispatches * paramBytes);
     let part: Command[] = [];
     for (const command of commands) {
       if (command.kind !== "write") {
         part.push(command);
         continue;
       }
-      if (part.length > 0) this.submit(part);
+      if (part.length > 0) this.submit(part, this.faults.open(part));
       part = [];
       this.writeNow(command.region, command.bytes);
     }
-    if (part.length > 0) this.submit(part);
-    commands.length = 0;
-    batch.dispatches = 0;
-    this.spare = batch;
+    if (part.length > 0) this.submit(part, this.faults.open(part));
+    this.faults.close(batch.unjudged);
+    this.spare = params;
   }
 
-  private submit(commands: readonly Command[]): void {
-    const encoder = this.device.createCommandEncoder();
-    encodeCommands(encoder, commands, this.profiler);
-    this.device.queue.submit([encoder.finish()]);
+  private submit(commands: readonly Command[], unjudged: Unjudged): void {
+    const { device } = this.session;
+    this.session.guard(
+      "validation",
+      () => {
+        const encoder = device.createCommandEncoder();
+        encodeCommands(encoder, commands, this.profiler);
+        device.queue.submit([encoder.finish()]);
+      },
+      (error) => this.faults.judge(unjudged, error),
+    );
     this.counters.submits++;
   }
-}
 
-function newBatch(): Batch {
-  return { commands: [], params: new ArrayBuffer(slots * paramBytes), dispatches: 0 };
+  private newBatch(): Batch {
+    const params = this.spare ?? new ArrayBuffer(slots * paramBytes);
+    this.spare = null;
+    const commands: Recorded[] = [];
+    return { commands, unjudged: this.faults.open(commands), params, dispatches: 0 };
+  }
 }

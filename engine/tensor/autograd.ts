@@ -6,38 +6,8 @@
 //   - it may ask `earlier` for what an input has from other nodes, and return the sum, which saves a pass over memory.
 // Nodes run in reverse order of creation, which is a topological order because inputs exist before outputs. A leaf gets
 // its gradient as soon as the last node that uses it has run, so that few gradients wait at a time.
-//
-// Checkpointing (Chen et al., "Training deep nets with sublinear memory cost", arXiv 1604.06174) keeps of a part of the
-// graph only its inputs. When backward comes there, the part is run again and walked through as if it had been there:
-// in the same order, with the same sums, so that the gradients are the same bits.
 import { TensorError } from "../base/errors.ts";
 import type { Tensor } from "./tensor.ts";
-
-/** A recorded operation. */
-export interface Node {
-  id: number;
-  name: string;
-  inputs: readonly Tensor[];
-  /** Which inputs a gradient had to reach when this was recorded; a disposed tensor no longer tells. */
-  tracked: readonly boolean[];
-  backward: Backward | Checkpoint;
-}
-
-/** A rule as the head of this file says. */
-export type Backward = (
-  grad: Tensor,
-  needs: readonly boolean[],
-  earlier: Earlier,
-) => readonly (Tensor | null)[];
-
-/** The gradient that input `i` has from other nodes, or null. A rule that asks must add it to what it returns. */
-export type Earlier = (i: number) => Tensor | null;
-
-/** Instead of a rule: a part of the graph that was not kept. */
-export interface Checkpoint {
-  /** Runs the part again and calls `walk` with its output, whose graph ends at the node's inputs. */
-  again(walk: (output: Tensor) => readonly Tensor[]): void;
-}
 
 /** What `backward` needs from the kernels, which this folder does not know. */
 export interface Accumulator {

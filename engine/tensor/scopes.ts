@@ -1,5 +1,6 @@
 // Scopes give memory back without the garbage collector: tensors made inside a scope are disposed at its end, except
 // those that it returns.
+import { TensorError } from "../base/errors.ts";
 import { Tensor } from "./tensor.ts";
 
 export class Scopes {
@@ -22,6 +23,7 @@ export class Scopes {
     let returned: Tensor[] = [];
     try {
       const result = work();
+      refusePromise("scope", result);
       returned = tensorsIn(result);
       return result;
     } finally {
@@ -33,8 +35,16 @@ export class Scopes {
 }
 
 /** The tensors in a value: itself, or one level of array or plain object. */
-function tensorsIn(value: unknown): Tensor[] {
+export function tensorsIn(value: unknown): Tensor[] {
   if (value instanceof Tensor) return [value];
   if (value === null || typeof value !== "object") return [];
   return Object.values(value).flatMap((item) => (item instanceof Tensor ? [item] : []));
+}
+
+/** Throws TensorError where a function that must not be async was. */
+export function refusePromise(name: string, value: unknown): void {
+  if (!(value instanceof Promise)) return;
+  // Its own failure, such as a read that was refused, is part of this one.
+  value.catch(() => {});
+  throw new TensorError(`${name}: the function must not be async.`);
 }

@@ -2,24 +2,8 @@
 // this device: then the fastest runs, eagerly and in captured steps alike. Variants add in different orders, so results
 // of two choices differ in the last bits; a store keeps the table, and a later run gets the same bits again.
 
-import type { DType } from "../base/dtype.ts";
-import type { Shape } from "../base/shape.ts";
 import type { Kernel } from "../gpu/kernel.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-
-/** What an op asks before it runs. */
-export interface Choice<V extends string = string> {
-  /** The op and all that its speed depends on, such as "matmul nt f32 512x512x1024". */
-  key: string;
-  /** The kernels behind the variants: once one of them is rewritten, what was measured before no longer counts. */
-  kernels: readonly Kernel[];
-  /** What can run here. The first is the rule's: it runs as long as nothing was measured, and when in doubt. */
-  variants: readonly V[];
-  /** The inputs of a trial, which `tune` fills with zeros. */
-  inputs: readonly { shape: Shape; dtype: DType }[];
-  /** Runs the op once by one variant. */
-  run(variant: V, inputs: readonly Tensor[]): void;
-}
+import type { Choice } from "../tensor/tensor.ts";
 
 /** Where the table stays between runs: a file, IndexedDB, whatever an app has. Neither method may throw. */
 export interface ChoiceStore {

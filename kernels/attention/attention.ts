@@ -5,8 +5,8 @@
 
 import randomSource from "../../engine/base/random.wgsl?raw";
 import {
+  type Backend,
   defineKernel,
-  type Engine,
   type Launch,
   type RandomKey,
   type Tensor,
@@ -259,7 +259,7 @@ export function packSource(source: ArrayLike<number>, kvRows: number): Uint32Arr
 }
 
 function sourceTensor(
-  engine: Engine,
+  engine: Backend,
   source: Uint32Array | Tensor | null,
   batch: number,
   kvRows: number,
@@ -352,7 +352,7 @@ const block = 8;
  * a workgroup or where two would not fit in registers.
  */
 function cover(
-  engine: Engine,
+  engine: Backend,
   { variant, headSize }: Problem,
   rows: number,
 ): { workers: number; own: number } {
@@ -362,7 +362,7 @@ function cover(
 }
 
 /** What all kernels are told; they count in quads of four elements. */
-function commonRun(engine: Engine, problem: Problem, rows: number, groups: number) {
+function commonRun(engine: Backend, problem: Problem, rows: number, groups: number) {
   const { batch, heads, headSize, queries, keys, dropout } = problem;
   const { workers, own } = cover(engine, problem, rows);
   const tiles = Math.ceil(rows / (workers * own));
@@ -391,7 +391,7 @@ function commonRun(engine: Engine, problem: Problem, rows: number, groups: numbe
 }
 
 /** The result and, with `save`, the queries' statistics f32 [B, H, Tq, 2]: see attention-forward.wgsl. */
-function forward(engine: Engine, problem: Problem, save: boolean): [Tensor, Tensor | null] {
+function forward(engine: Backend, problem: Problem, save: boolean): [Tensor, Tensor | null] {
   const { q, kv, mask, source, batch, queries, heads, headSize, variant } = problem;
   const y = engine.empty([batch, queries, heads * headSize], q.dtype);
   const statistics = engine.empty(save ? [batch, heads, queries, 2] : [2]);
@@ -417,7 +417,7 @@ interface BackwardTensors {
 }
 
 /** Fills `dq` and `dkv`. */
-function backward(engine: Engine, problem: Problem, tensors: BackwardTensors): void {
+function backward(engine: Backend, problem: Problem, tensors: BackwardTensors): void {
   const { q, kv, mask, source, batch, kvRows, queries, keys, scale, variant } = problem;
   const { y, dy, statistics, dq, dkv } = tensors;
   const queryRun = commonRun(engine, problem, queries, batch);

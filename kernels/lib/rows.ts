@@ -1,6 +1,6 @@
 // How row kernels run: the WORKERS invocations of a workgroup, GROUPS times LANES, work on one row, and sum over it through
 // `laneSum` and `laneMax`, on subgroups or on shared memory.
-import type { Engine } from "../../engine/index.ts";
+import type { Backend } from "../../engine/index.ts";
 import shared from "./rows-shared.wgsl?raw";
 import subgroups from "./rows-subgroup.wgsl?raw";
 
@@ -11,7 +11,7 @@ export const rowLanes = { subgroups, shared };
  * GROUPS for rows of so many items: as many as have work for two rounds, a power of two, within what the engine lets a
  * workgroup have. A row too narrow for a second group has one subgroup by itself.
  */
-export function rowGroups({ lanes, rowGroups: most }: Engine, items: number): number {
+export function rowGroups({ lanes, rowGroups: most }: Backend, items: number): number {
   const busy = Math.max(1, Math.floor(items / (2 * lanes.count)));
   return Math.min(most, 2 ** Math.floor(Math.log2(busy)));
 }

@@ -1,6 +1,6 @@
 // Runs one matrix product by one of its variants: the sizes and the epilogue come in, kernel, grid and memory are
 // decided here. Everything that is a matrix product, forward or backward, goes through `multiply`.
-import { type Engine, type Shape, sizeOf, type Tensor, TensorError } from "../../engine/index.ts";
+import { type Backend, type Shape, sizeOf, type Tensor, TensorError } from "../../engine/index.ts";
 import { sumLeading } from "../reduce/reduce.ts";
 import { candidates, choiceKey, matmulKernels, plan, type Sizes, type VariantName } from "./variants.ts";
 
@@ -39,7 +39,7 @@ export interface ProductResult {
 }
 
 /** Runs one product; f32 or f16, sums in f32, not recorded. Throws TensorError where `a` and `b` differ in dtype. */
-export function multiply(engine: Engine, a: Tensor, b: Tensor, product: Product): ProductResult {
+export function multiply(engine: Backend, a: Tensor, b: Tensor, product: Product): ProductResult {
   const { m, n, k, batch, transposeA = false, transposeB = false, bias, residual, gelu = false } = product;
   const { keepPre = false, sums = false, slopeAt, shape } = product;
   if (a.dtype !== b.dtype) throw new TensorError(`matmul: ${a} and ${b} differ in dtype.`);
@@ -89,7 +89,7 @@ export function multiply(engine: Engine, a: Tensor, b: Tensor, product: Product)
 }
 
 /** The variant for a product. Parts of split sums leave out the epilogue, so only products without one are split. */
-function choose(engine: Engine, a: Tensor, b: Tensor, sizes: Sizes, splittable: boolean): VariantName {
+function choose(engine: Backend, a: Tensor, b: Tensor, sizes: Sizes, splittable: boolean): VariantName {
   return engine.choose({
     key: choiceKey(sizes, a.dtype, splittable),
     kernels: matmulKernels,

@@ -1,6 +1,6 @@
 // The variants of the matrix product, which of them can run a product, and the rule that chooses where nothing was
 // measured. Each exists for even sizes (contiguous extents are multiples of 4: whole vec4s) and for odd ones.
-import { type Choice, type DType, defineKernel, type Engine, type Kernel } from "../../engine/index.ts";
+import { type Backend, type Choice, type DType, defineKernel, type Kernel } from "../../engine/index.ts";
 import functionsSource from "../lib/functions.wgsl?raw";
 import blockSource from "./block.wgsl?raw";
 import matrixSource from "./matrix.wgsl?raw";
@@ -128,10 +128,10 @@ const matrixKernels = kernels(
 
 interface Variant {
   kernels: ReturnType<typeof kernels>;
-  constants(engine: Engine): Readonly<Record<string, number | boolean>>;
+  constants(engine: Backend): Readonly<Record<string, number | boolean>>;
   /** Rows and columns of a workgroup's tile. */
-  tile(engine: Engine): readonly [number, number];
-  runs(engine: Engine, dtype: DType): boolean;
+  tile(engine: Backend): readonly [number, number];
+  runs(engine: Backend, dtype: DType): boolean;
 }
 
 function subgroupVariant(rows: number): Variant {
@@ -168,7 +168,7 @@ export interface MatrixShape {
 }
 
 /** The matrix units with f16 operands and f32 results that matrix.wgsl can use; null where there are none. */
-function matrixShape({ device, adapterInfo }: Engine): MatrixShape | null {
+function matrixShape({ device, adapterInfo }: Backend): MatrixShape | null {
   if (!device.features.has("chromium-experimental-subgroup-matrix" as GPUFeatureName)) return null;
   const { subgroupMatrixConfigs } = adapterInfo as { subgroupMatrixConfigs?: Iterable<MatrixShape> };
   const fits = ({ componentType, resultComponentType, M, N, K }: MatrixShape) =>
@@ -214,7 +214,7 @@ const variants = {
 } satisfies Record<string, Variant>;
 
 /** Whether an engine can run a variant on tensors of this dtype. */
-export function runs(engine: Engine, name: VariantName, dtype: DType): boolean {
+export function runs(engine: Backend, name: VariantName, dtype: DType): boolean {
   return variants[baseOf(name)].runs(engine, dtype);
 }
 
@@ -239,7 +239,7 @@ const busy = 128;
 const shortest = 128;
 
 /** How a variant runs a product. `dtype` is that of the operands; `sums`: with the sums of op(a)'s rows. */
-export function plan(engine: Engine, name: VariantName, sizes: Sizes, dtype: DType, sums: boolean): Plan {
+export function plan(engine: Backend, name: VariantName, sizes: Sizes, dtype: DType, sums: boolean): Plan {
   const { k } = sizes;
   const base = baseOf(name);
   const variant: Variant = variants[base];
@@ -261,7 +261,7 @@ function isOdd({ m, n, k, transposeA, transposeB }: Sizes): boolean {
 }
 
 /** Into how many parts a variant splits the sums; 1 where it is busy enough without, or the sums are short. */
-function splitsOf(engine: Engine, variant: Variant, { m, n, k, batch }: Sizes): number {
+function splitsOf(engine: Backend, variant: Variant, { m, n, k, batch }: Sizes): number {
   const [rows, columns] = variant.tile(engine);
   const workgroups = Math.ceil(m / rows) * Math.ceil(n / columns) * batch;
   return Math.max(1, Math.min(Math.ceil(busy / workgroups), Math.floor(k / shortest)));
@@ -271,9 +271,9 @@ function splitsOf(engine: Engine, variant: Variant, { m, n, k, batch }: Sizes): 
  * The variants that can run a product, the rule's first. The rule has two sides. Where a subgroup is narrow (software
  * adapters: 4 or 8 lanes), one subgroup per tile without shared memory is fastest, with 32 rows where that leaves enough
  * tiles and the sizes are even, see docs/kernels-log.md. Elsewhere blocks go through shared memory, the largest that keep the adapter busy,
- * split where even the smallest don't; this side was never measured, `Engine.tune` finds out.
+ * split where even the smallest don't; this side was never measured, `Backend.tune` finds out.
  */
-export function candidates(engine: Engine, sizes: Sizes, dtype: DType, splittable: boolean): VariantName[] {
+export function candidates(engine: Backend, sizes: Sizes, dtype: DType, splittable: boolean): VariantName[] {
   const { m, n, batch } = sizes;
   const can = variantNames.filter((name) => variants[name].runs(engine, dtype));
   const workgroups = (name: Base) => {

@@ -1,7 +1,7 @@
 // The optimiser: AdamW over flat buffers, one dispatch each, with the global gradient norm computed and applied on the
 // GPU, so that a step needs no readback. Where parameters have an f16 copy, it works in mixed precision: loss-scale.ts
 // decides on each update, which writes masters and copy in one pass.
-import { defineKernel, type Engine, Scalar, type Tensor, TensorError } from "../../engine/index.ts";
+import { type Backend, defineKernel, Scalar, type Tensor, TensorError } from "../../engine/index.ts";
 import { alsoReads, perElement } from "../lib/work.ts";
 import adamwSource from "./adamw.wgsl?raw";
 import plainSource from "./adamw-f32.wgsl?raw";
@@ -84,7 +84,7 @@ const parts = 256;
  * Adds the sum of squares of f32 tensors into one number.
  * @returns f32 [1], the square of the global norm
  */
-export function normSquared(engine: Engine, gradients: readonly Tensor[]): Tensor {
+export function normSquared(engine: Backend, gradients: readonly Tensor[]): Tensor {
   const total = engine.empty([1]);
   gradients.forEach((gradient, i) => {
     const partial = engine.empty([parts]);
@@ -118,7 +118,7 @@ export class AdamW {
   private readonly correction2 = new Scalar(1);
 
   constructor(
-    private readonly engine: Engine,
+    private readonly engine: Backend,
     private readonly flats: readonly Flat[],
     { lossScale, ...options }: AdamWOptions = {},
   ) {

@@ -2,7 +2,7 @@
 // large number, so that small gradients are no zeros in f16. Where a gradient overflows, that update is left out and the
 // scale halved; after many good updates it is doubled. Rules and numbers are those of PyTorch's GradScaler. All of it
 // happens on the GPU, so a step needs no readback.
-import { defineKernel, type Engine, type Tensor } from "../../engine/index.ts";
+import { type Backend, defineKernel, type Tensor } from "../../engine/index.ts";
 import { alsoReads } from "../lib/work.ts";
 import source from "./loss-scale.wgsl?raw";
 
@@ -75,7 +75,7 @@ export class LossScaler {
 
   /** @param betas AdamW's, for its bias corrections */
   constructor(
-    private readonly engine: Engine,
+    private readonly engine: Backend,
     private readonly betas: readonly [number, number],
     options: LossScaleOptions = {},
   ) {

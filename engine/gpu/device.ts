@@ -1,0 +1,98 @@
+// The device that an engine computes on: the features and limits that it asks for, and how kernels run there.
+
+import { type AdapterOptions, findAdapter } from "./adapter.ts";
+import type { Lanes } from "./kernel.ts";
+
+/** An engine's device, and how it came to it. */
+export interface OpenDevice {
+  device: GPUDevice;
+  info: GPUAdapterInfo;
+  /** Held so that Dawn's instance outlives the device (adapter.ts); null where the caller holds it, and in browsers. */
+  instance: GPU | null;
+}
+
+export interface LaneOptions {
+  /** Run the shared-memory variants even where the adapter has subgroups. For tests and comparisons. */
+  withoutSubgroups?: boolean;
+  /** Let several narrow subgroups share a row, as wide ones do. For tests and comparisons. */
+  wideRows?: boolean;
+  /** Lanes of the shared-memory variants, a power of two; 32 unless told. For tests: it stands for subgroups of 64. */
+  sharedLanes?: number;
+  /** Workgroups in x of a linear grid, for tests: small grids then fold as large ones do. */
+  gridX?: number;
+}
+
+const wantedFeatures = [
+  "shader-f16",
+  "subgroups",
+  "timestamp-query",
+  // The rest is not yet among the features that @webgpu/types knows.
+  "subgroup-size-control" as GPUFeatureName,
+  // Behind Dawn's switch allow_unsafe_apis.
+  "chromium-experimental-subgroup-matrix" as GPUFeatureName,
+] as const;
+/** Lanes of the shared-memory fallback, and of subgroups where there is a choice. */
+const usualLanes = 32;
+
+/** The caller's device, or one of the best adapter with all its limits. Throws DeviceError where there is no adapter. */
+export async function openDevice(
+  options: AdapterOptions & { device?: GPUDevice },
+  dawn: GPU | null = null,
+): Promise<OpenDevice> {
+  const { device } = options;
+  if (device) return { device, info: device.adapterInfo, instance: null };
+  const { adapter, instance } = await findAdapter(options, dawn);
+  const { limits } = adapter;
+  return {
+    device: await adapter.requestDevice({
+      requiredFeatures: wantedFeatures.filter((feature) => adapter.features.has(feature)),
+      requiredLimits: {
+        maxBufferSize: limits.maxBufferSize,
+        maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+        maxStorageBuffersPerShaderStage: limits.maxStorageBuffersPerShaderStage,
+        maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
+        maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
+        maxComputeWorkgroupSizeX: limits.maxComputeWorkgroupSizeX,
+      },
+    }),
+    info: adapter.info,
+    instance,
+  };
+}
+
+/** One line that names the adapter. */
+export function nameOf({ description, device, vendor, architecture }: GPUAdapterInfo): string {
+  return description || device || `${vendor} ${architecture}`.trim() || "unknown adapter";
+}
+
+/** Whether the adapter is the processor itself. */
+export function isSoftware(info: GPUAdapterInfo): boolean {
+  return info.isFallbackAdapter || /llvmpipe|swiftshader/i.test(nameOf(info));
+}
+
+/**
+ * Subgroups where their size is one known power of two, or where kernels can ask for one; else shared memory. Of several
+ * sizes, `usualLanes` if it is among them.
+ */
+export function chooseLanes({ device, info }: OpenDevice, options: LaneOptions): Lanes {
+  const { subgroupMinSize: min, subgroupMaxSize: max } = info;
+  const { gridX } = options;
+  const sized = min !== max && device.features.has("subgroup-size-control" as GPUFeatureName);
+  if (
+    device.features.has("subgroups") &&
+    !options.withoutSubgroups &&
+    max !== undefined &&
+    min >= 4 &&
+    (min === max || sized)
+  ) {
+    return { subgroups: true, count: Math.min(max, Math.max(min, usualLanes)), sized, gridX };
+  }
+  return { subgroups: false, count: options.sharedLanes ?? usualLanes, gridX };
+}
+
+/** How many groups of lanes a workgroup may have for one row: one where lanes are few, as those are a CPU's vectors. */
+export function chooseRowGroups({ device }: OpenDevice, { count }: Lanes, options: LaneOptions): number {
+  const { maxComputeInvocationsPerWorkgroup } = device.limits;
+  const together = count > 8 || options.wideRows ? Math.min(256, maxComputeInvocationsPerWorkgroup) : 0;
+  return Math.max(1, Math.floor(together / count));
+}

@@ -1,0 +1,585 @@
+// What must not happen to those who use the engine as an app does: numbers of another program, tensors that outlive their
+// memory, one mistake or one refused call that ends the engine, waits that never settle.
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import {
+  DeviceError,
+  DeviceLostError,
+  defineKernel,
+  Engine,
+  findAdapter,
+  KernelError,
+  RandomStreams,
+  type Tensor,
+  TensorError,
+} from "../engine/index.ts";
+import { backward } from "../kernels/backward.ts";
+import { add, mul } from "../kernels/elementwise/arithmetic.ts";
+import { dropout } from "../kernels/elementwise/dropout.ts";
+import { neg, scale } from "../kernels/elementwise/unary.ts";
+import { sum } from "../kernels/reduce/reduce.ts";
+import { reshape } from "../kernels/shape/reshape.ts";
+
+const engine = await Engine.create({ poison: true });
+test.after(() => engine.dispose());
+
+const numbers = async (tensor: Tensor) => [...(await tensor.read())];
+
+/** The error that a promise or a call ends with. */
+async function errorOf(work: () => unknown): Promise<Error> {
+  try {
+    await work();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error("no error came");
+}
+
+async function fails(work: () => unknown, kind: new (message: string) => Error, message: RegExp) {
+  const error = await errorOf(work);
+  assert.instance(error, kind, `${error.stack}`);
+  assert.match(error.message, message);
+}
+
+/** The engine still computes, and has no error left to tell. */
+async function worksOn(e: Engine = engine) {
+  const [x, y] = [e.tensor([1, 2, 3], [3]), e.tensor([10, 20, 30], [3])];
+  const z = add(x, y);
+  assert.equal(await numbers(z), [11, 22, 33]);
+  for (const tensor of [x, y, z]) tensor.dispose();
+  await e.idle();
+}
+
+// Captured steps
+
+test("the same op on outputs of two programs reads each one's own memory", async () => {
+  const x = engine.tensor([1, 2, 3, 4], [4]);
+  const p1 = await engine.capture(() => mul(x, x), { x });
+  const p2 = await engine.capture(() => mul(scale(x, 10), scale(x, 10)), { x });
+  for (let round = 0; round < 2; round++) {
+    p1.run();
+    p2.run();
+    const y1 = neg(p1.outputs);
+    assert.equal(await numbers(y1), [-1, -4, -9, -16]);
+    y1.dispose();
+    const y2 = neg(p2.outputs);
+    assert.equal(await numbers(y2), [-100, -400, -900, -1600]);
+    y2.dispose();
+  }
+  p1.dispose();
+  const y2 = neg(p2.outputs);
+  assert.equal(await numbers(y2), [-100, -400, -900, -1600]);
+  await fails(() => neg(p1.outputs), TensorError, /f32\[4\]|"x" belongs to a program that was disposed/);
+  await fails(() => p1.outputs.read(), TensorError, /f32\[4\] belongs to a program that was disposed/);
+  await worksOn();
+  for (const tensor of [x, y2]) tensor.dispose();
+  p2.dispose();
+});
+
+test("captures of one shape, one after the other, never share what is cached", async () => {
+  const x = engine.tensor([1, 2, 3, 4], [4]);
+  const groups = engine.stats().bindGroups;
+  for (let i = 1; i <= 20; i++) {
+    const program = await engine.capture(() => scale(x, i), { x });
+    program.run();
+    const y = neg(program.outputs);
+    assert.equal(await numbers(y), [-i, -2 * i, -3 * i, -4 * i]);
+    y.dispose();
+    program.dispose();
+  }
+  assert.ok(engine.stats().bindGroups > groups);
+  x.dispose();
+  await worksOn();
+});
+
+test("what was recorded before a program is disposed still has its memory", async () => {
+  const fresh = await Engine.create({ poison: true });
+  const x = fresh.tensor([1, 2, 3, 4], [4]);
+  const program = await fresh.capture(() => scale(x, 3), { x });
+  program.run();
+  // Of a kernel that is not compiled yet, so that it waits; then of one that is.
+  const y = dropout(program.outputs, 0, { key: 1, stream: 1 });
+  const z = scale(program.outputs, 2);
+  program.run({ x: [5, 6, 7, 8] });
+  const late = scale(program.outputs, 2);
+  program.dispose();
+  program.dispose();
+  assert.equal(await numbers(z), [6, 12, 18, 24]);
+  assert.equal(await numbers(late), [30, 36, 42, 48]);
+  assert.equal(await numbers(y), [3, 6, 9, 12]);
+  await worksOn(fresh);
+  fresh.dispose();
+});
+
+test("results of a program that has not run are an error, not zeros", async () => {
+  const x = engine.tensor([1, 2], [2]);
+  const program = await engine.capture(() => scale(x, 3), { x });
+  const early = scale(program.outputs, 2);
+  await fails(() => program.outputs.read(), TensorError, /has not run yet/);
+  await fails(() => early.read(), TensorError, /has not run yet/);
+  program.run();
+  assert.equal(await numbers(program.outputs), [3, 6]);
+  await fails(() => early.read(), TensorError, /has not run yet/);
+  for (const tensor of [x, early]) tensor.dispose();
+  program.dispose();
+  await worksOn();
+});
+
+test("a program that uses another's memory says so once that is gone", async () => {
+  const x = engine.tensor([1, 2], [2]);
+  const first = await engine.capture(() => scale(x, 3), { x });
+  const second = await engine.capture(() => scale(first.outputs, 2));
+  first.run();
+  second.run();
+  assert.equal(await numbers(second.outputs), [6, 12]);
+  first.dispose();
+  await fails(() => second.run(), TensorError, /belongs to a program that was disposed.*capture it anew/);
+  assert.equal(await numbers(second.outputs), [6, 12]);
+  second.dispose();
+  x.dispose();
+  await worksOn();
+});
+
+// Gradients
+
+function learner(e: Engine) {
+  const w = e.tensor([2, 3], [2]);
+  w.requiresGrad = true;
+  return { w, step: () => backward(sum(mul(w, w))) };
+}
+
+test("what a rehearsal brings to leaves is taken back", async () => {
+  for (const rehearse of ["tune", "prepare"] as const) {
+    const { w, step } = learner(engine);
+    const streams = new RandomStreams(5);
+    const stepWithNoise = () => {
+      dropout(w, 0.5, streams.stream());
+      step();
+    };
+    await engine[rehearse](stepWithNoise);
+    assert.is(w.grad, null, rehearse);
+    assert.equal(streams.stream(), new RandomStreams(5).stream(), "no stream was drawn");
+    engine.scope(step);
+    assert.equal(await numbers(w.grad!), [4, 6]);
+    const grad = w.grad!;
+    await engine[rehearse](step);
+    assert.is(w.grad, grad);
+    assert.equal(await numbers(grad), [4, 6]);
+    engine.scope(step);
+    assert.equal(await numbers(w.grad!), [8, 12], "gradients add up as without a rehearsal");
+    grad.dispose();
+    w.dispose();
+  }
+  await worksOn();
+});
+
+test("a rehearsed tensor that got out holds nothing and says so", async () => {
+  let lost: Tensor | null = null;
+  const x = engine.tensor([1, 2], [2]);
+  for (const rehearse of ["tune", "prepare"] as const) {
+    await engine[rehearse](() => {
+      lost = engine.keep(scale(x, 2));
+    });
+    await fails(() => lost!.read(), TensorError, /f32\[2\] was made by a step that was only rehearsed/);
+    await fails(() => neg(lost!), TensorError, /only rehearsed/);
+  }
+  await errorOf(() =>
+    engine.capture(() => {
+      lost = engine.keep(scale(x, 2));
+      throw new Error("on purpose");
+    }),
+  );
+  await fails(() => lost!.read(), TensorError, /captured step that failed/);
+  x.dispose();
+  await worksOn();
+});
+
+test("a rehearsal leaves no memory behind, whatever its step returns or keeps", async () => {
+  const w = engine.tensor([1, 2, 3, 4], [2, 2]);
+  for (const rehearse of ["tune", "prepare"] as const) {
+    await engine[rehearse](() => [engine.keep(reshape(w, [4])), reshape(w, [4, 1])]);
+  }
+  const program = await engine.capture(() => [reshape(w, [4]), scale(w, 2)]);
+  program.run();
+  assert.equal(await numbers(program.outputs[0]!), [1, 2, 3, 4]);
+  program.dispose();
+  assert.ok(program.outputs.every(({ disposed }) => disposed));
+  const { usedBytes } = engine.stats();
+  w.dispose();
+  assert.is(engine.stats().usedBytes, usedBytes - 256);
+});
+
+test("a program can't run inside of another step, whose replay would not run it", async () => {
+  const w = engine.tensor([1, 2], [2]);
+  w.requiresGrad = true;
+  const program = await engine.capture(() => scale(w, 2));
+  const nested = () => {
+    program.run();
+    return scale(w, 3);
+  };
+  for (const work of [
+    () => engine.capture(nested),
+    () => engine.prepare(nested),
+    () => engine.tune(nested),
+    () => engine.checkpoint(nested),
+  ]) {
+    await fails(work, TensorError, /(can't|must not) run a program/);
+  }
+  await fails(() => program.outputs.read(), TensorError, /has not run yet/);
+  program.dispose();
+  w.dispose();
+  await worksOn();
+});
+
+test("a gradient that a program makes is a program's memory", async () => {
+  const { w, step } = learner(engine);
+  const program = await engine.capture(step);
+  const grad = w.grad!;
+  program.run();
+  assert.equal(await numbers(grad), [4, 6]);
+  program.dispose();
+  await fails(() => grad.read(), TensorError, /f32\[2\] belongs to a program that was disposed/);
+  await fails(() => w.grad!.read(), TensorError, /program that was disposed/);
+  engine.scope(step);
+  assert.equal(await numbers(w.grad!), [4, 6], "a gradient that is gone is none");
+  w.grad!.dispose();
+  engine.scope(step);
+  assert.equal(await numbers(w.grad!), [4, 6]);
+  w.grad!.dispose();
+  w.dispose();
+  await worksOn();
+});
+
+test("a captured step that fails leaves gradients as they were", async () => {
+  const { w, step } = learner(engine);
+  await fails(
+    () =>
+      engine.capture(() => {
+        step();
+        throw new Error("on purpose");
+      }),
+    Error,
+    /on purpose/,
+  );
+  assert.is(w.grad, null);
+  engine.scope(step);
+  assert.equal(await numbers(w.grad!), [4, 6]);
+  w.grad!.dispose();
+  w.dispose();
+});
+
+// What is refused
+
+const tooWide = defineKernel({
+  name: "too-wide",
+  bindings: ["x: f32", "+y: array<f32, 1000>"],
+  source: "@compute @workgroup_size(1) fn main() { y[0][0] = x[0]; }",
+});
+const crooked = defineKernel({
+  name: "crooked",
+  bindings: ["x: f32", "+y: f32"],
+  source: "@compute @workgroup_size(1) fn main() { y[0] = undeclared; }",
+});
+
+for (const [what, kernel, message] of [
+  ["a dispatch that the device refuses", tooWide, /"too-wide" was refused by the device.*bytes/s],
+  ["a kernel that does not compile", crooked, /"crooked" does not compile/],
+] as const) {
+  test(`${what} is the fate of its results, not of the engine`, async () => {
+    const x = engine.tensor([1, 2], [2]);
+    const before = scale(x, 2);
+    await engine.idle();
+    const y = engine.empty([2]);
+    engine.run(kernel, { bind: [x, y], params: {}, grid: 1 });
+    const made = scale(y, 2);
+    const copied = engine.empty([2]);
+    engine.copy(made, copied);
+    const reading = made.read();
+    await fails(() => reading, KernelError, message);
+    await fails(() => y.read(), KernelError, message);
+    await fails(() => copied.read(), KernelError, message);
+    const later = scale(copied, 2);
+    await fails(() => later.read(), KernelError, message);
+    assert.equal(await numbers(before), [2, 4]);
+    engine.write(y, [3, 4]);
+    assert.equal(await numbers(y), [3, 4], "what is written anew is whole again");
+    for (const tensor of [x, before, y, made, copied, later]) tensor.dispose();
+    const again = [0, 1, 2, 3, 4, 5].map(() => engine.zeros([2]));
+    for (const tensor of again)
+      assert.equal(await numbers(tensor), [0, 0], "its memory is clean for the next");
+    for (const tensor of again) tensor.dispose();
+    await worksOn();
+  });
+
+  test(`${what} is told by idle(), once`, async () => {
+    const [x, y] = [engine.tensor([1], [1]), engine.empty([1])];
+    engine.run(kernel, { bind: [x, y], params: {}, grid: 1 });
+    await fails(() => engine.idle(), KernelError, message);
+    await worksOn();
+    for (const tensor of [x, y]) tensor.dispose();
+  });
+}
+
+test("a program whose input is faulty has faulty results until that is written anew", async () => {
+  const x = engine.tensor([1, 2], [2]);
+  const program = await engine.capture(() => scale(x, 3), { x });
+  engine.run(crooked, { bind: [engine.scope(() => engine.zeros([1])), x], params: {}, grid: 1 });
+  program.run();
+  await fails(() => program.outputs.read(), KernelError, /crooked/);
+  program.run();
+  await fails(() => program.outputs.read(), KernelError, /crooked/);
+  program.run({ x: [5, 6] });
+  assert.equal(await numbers(program.outputs), [15, 18]);
+  program.dispose();
+  x.dispose();
+  await worksOn();
+});
+
+test("a grid beyond the device is an error that names the kernel, at once", async () => {
+  const y = engine.zeros([1]);
+  const grid = [1, 1, engine.device.limits.maxComputeWorkgroupsPerDimension + 1] as const;
+  await fails(
+    () => engine.run(tooWide, { bind: [y, y], params: {}, grid }),
+    KernelError,
+    /"too-wide" needs a grid of 1 x 1 x 65536/,
+  );
+  y.dispose();
+  await worksOn();
+});
+
+// The device
+
+/** A device of the caller's, that counts buffers and has no memory for those of `refuse` bytes. */
+async function callersDevice() {
+  const { adapter, instance } = await findAdapter();
+  const device = await adapter.requestDevice();
+  const state = { live: 0, made: 0, listeners: 0, refuse: -1, instance };
+  const { createBuffer, popErrorScope, addEventListener, removeEventListener } = device;
+  let refused = false;
+  device.createBuffer = (descriptor) => {
+    refused = descriptor.size === state.refuse;
+    const buffer = createBuffer.call(device, descriptor);
+    if (refused) buffer.destroy();
+    state.live++;
+    state.made++;
+    const destroy = buffer.destroy.bind(buffer);
+    let gone = false;
+    buffer.destroy = () => {
+      if (!gone) state.live--;
+      gone = true;
+      return destroy();
+    };
+    return buffer;
+  };
+  device.popErrorScope = () => {
+    const refusal = refused ? ({ message: "none is left" } as GPUError) : null;
+    refused = false;
+    return popErrorScope.call(device).then((error) => error ?? refusal);
+  };
+  device.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+    state.listeners++;
+    return addEventListener.apply(device, args);
+  };
+  device.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+    state.listeners--;
+    return removeEventListener.apply(device, args);
+  };
+  return { device, state };
+}
+
+test("memory that the device has not is the fate of the tensor, not of the engine", async () => {
+  const { device, state } = await callersDevice();
+  const guest = await Engine.create({ device });
+  await worksOn(guest);
+  state.refuse = 40960;
+  const big = guest.zeros([10240]);
+  state.refuse = -1;
+  const made = scale(big, 2);
+  await fails(() => made.read(), DeviceError, /no memory for f32\[10240\], 0\.0 MiB: none is left/);
+  await fails(() => big.read(), DeviceError, /no memory/);
+  for (const tensor of [big, made]) tensor.dispose();
+  await worksOn(guest);
+  const again = guest.zeros([10240]);
+  assert.equal(new Set(await again.read()), new Set([0]), "the refused buffer is not handed out again");
+  state.refuse = 3 * 40960;
+  const wide = guest.tensor(new Array(10240).fill(1), [10240]);
+  await fails(
+    () => guest.capture(() => [scale(wide, 2), scale(wide, 3), scale(wide, 4)]),
+    DeviceError,
+    /no memory for arena 0/,
+  );
+  state.refuse = -1;
+  await worksOn(guest);
+  guest.dispose();
+  assert.is(state.live, 0);
+  device.destroy();
+});
+
+test("errors of the host app are none of the engine's, and its own don't reach the host app", async () => {
+  const { device, state } = await callersDevice();
+  const seen: string[] = [];
+  device.addEventListener("uncapturederror", (event) => {
+    event.preventDefault();
+    seen.push(event.error.message);
+  });
+  const listeners = state.listeners;
+  const guest = await Engine.create({ device });
+  device.createBuffer({ size: 4, usage: 0x1 | 0x80 }); // mappable storage is not allowed
+  await device.queue.onSubmittedWorkDone();
+  await worksOn(guest);
+  const [x, y] = [guest.tensor([1], [1]), guest.empty([1])];
+  for (const kernel of [tooWide, crooked]) {
+    guest.run(kernel, { bind: [x, y], params: {}, grid: 1 });
+    await fails(() => y.read(), KernelError, /too-wide|crooked/);
+    await guest.idle().catch(() => {});
+    guest.write(y, [1]);
+  }
+  assert.is(seen.length, 1, seen.join("\n"));
+  guest.dispose();
+  assert.is(state.listeners, listeners);
+  device.destroy();
+});
+
+test("engines come and go on one device, also two at a time, and leave nothing", async () => {
+  const { device, state } = await callersDevice();
+  const neighbour = await Engine.create({ device });
+  const theirs = neighbour.tensor([7, 8], [2]);
+  await neighbour.idle();
+  const { live } = state;
+  for (let i = 0; i < 100; i++) {
+    const guest = await Engine.create({ device });
+    const x = guest.tensor([i, i + 1], [2]);
+    const program = await guest.capture(() => scale(x, 2), { x });
+    program.run();
+    if (i % 3 === 0) assert.equal(await numbers(program.outputs), [2 * i, 2 * i + 2]);
+    // Some go with work recorded, a read under way or a program alive.
+    if (i % 3 === 1) program.outputs.read().catch(() => {});
+    guest.dispose();
+    assert.is(state.live, live);
+  }
+  assert.equal(await numbers(scale(theirs, 2)), [14, 16]);
+  neighbour.dispose();
+  assert.is(state.live, 0);
+  device.destroy();
+});
+
+test("a tensor of another engine is refused", async () => {
+  const other = await Engine.create();
+  const [mine, theirs] = [engine.tensor([1], [1]), other.tensor([2], [1])];
+  await fails(() => add(mine, theirs), TensorError, /belongs to another engine/);
+  await fails(() => engine.copy(theirs, mine), TensorError, /belongs to another engine/);
+  await fails(() => engine.read(theirs), TensorError, /belongs to another engine/);
+  other.dispose();
+  mine.dispose();
+  await worksOn();
+});
+
+test("every wait settles when the engine is disposed", async () => {
+  const guest = await Engine.create();
+  const x = guest.tensor([1, 2], [2]);
+  const waits = [
+    () => scale(x, 2).read(),
+    () => guest.idle(),
+    () => guest.capture(() => neg(scale(x, 2))),
+    () => guest.prepare(() => sum(x)),
+    () => guest.tune(() => sum(x)),
+    () => guest.trim(),
+    () => guest.profile(() => void scale(x, 3)),
+  ].map((start) => errorOf(start));
+  guest.dispose();
+  for (const error of await Promise.all(waits)) {
+    assert.instance(error, DeviceError, `${error.stack}`);
+    assert.match(error.message, /disposed/);
+  }
+  await fails(() => x.read(), DeviceError, /disposed/);
+  await fails(() => guest.idle(), DeviceError, /disposed/);
+  await fails(() => guest.capture(() => scale(x, 2)), DeviceError, /disposed/);
+  guest.dispose();
+});
+
+test("every wait settles when the device is lost", async () => {
+  const { device } = await callersDevice();
+  const guest = await Engine.create({ device });
+  const x = guest.tensor([1, 2], [2]);
+  const waits = [
+    () => scale(x, 2).read(),
+    () => guest.idle(),
+    () => guest.capture(() => neg(scale(x, 2))),
+    () => guest.prepare(() => sum(x)),
+  ].map((start) => errorOf(start));
+  device.destroy();
+  for (const error of await Promise.all(waits)) assert.instance(error, DeviceLostError, `${error.stack}`);
+  await fails(() => x.read(), DeviceLostError, /lost/);
+  guest.dispose();
+});
+
+// Places in memory
+
+test("parts of one tensor are copied, also where they overlap", async () => {
+  const values = Array.from({ length: 256 }, (_, i) => i + 1);
+  const copyOf = async (from: number, to: number, captured: boolean) => {
+    const whole = engine.tensor(values, [256]);
+    const [a, b] = [engine.slice(whole, from, [130]), engine.slice(whole, to, [130])];
+    if (captured) {
+      const program = await engine.capture(() => engine.copy(a, b));
+      program.run();
+      program.dispose();
+    } else engine.copy(a, b);
+    const result = await numbers(whole);
+    for (const tensor of [whole, a, b]) tensor.dispose();
+    return result;
+  };
+  for (const [from, to] of [
+    [0, 64],
+    [64, 0],
+    [64, 64],
+  ] as const) {
+    const expected = [...values];
+    expected.splice(to, 130, ...values.slice(from, from + 130));
+    assert.equal(await copyOf(from, to, false), expected);
+    assert.equal(await copyOf(from, to, true), expected);
+  }
+  await worksOn();
+});
+
+test("slices and views outside of a tensor are errors", async () => {
+  const x = engine.zeros([256]);
+  await fails(() => engine.slice(x, -64, [64]), TensorError, /start.*-64/);
+  await fails(() => engine.slice(x, 0.5, [1]), TensorError, /start.*0\.5/);
+  await fails(() => engine.slice(x, Number.NaN, [1]), TensorError, /start.*NaN/);
+  await fails(() => engine.slice(x, 0, [-1, -4]), TensorError, /positive whole/);
+  await fails(() => engine.view(x, [-16, -16]), TensorError, /positive whole/);
+  await fails(() => engine.view(x, [512, 0.5]), TensorError, /positive whole/);
+  x.dispose();
+});
+
+test("a tensor as large as a binding is computed to its last element", async () => {
+  const { adapter, instance } = await findAdapter();
+  // A limit that is no multiple of a vec4, as many devices have it.
+  const real = await adapter.requestDevice();
+  const most = 65536 - 4;
+  const limits = new Proxy(real.limits, {
+    get: (target, name: keyof GPUSupportedLimits) =>
+      name === "maxStorageBufferBindingSize" ? most : target[name],
+  });
+  Object.defineProperty(real, "limits", { value: limits });
+  const guest = await Engine.create({ device: real, poison: true });
+  const largest = 65536 / 4 - 64;
+  const x = guest.tensor(
+    Float32Array.from({ length: largest }, (_, i) => i),
+    [largest],
+  );
+  const y = scale(x, 2);
+  assert.is((await y.read())[largest - 1], 2 * (largest - 1));
+  await fails(() => guest.zeros([most / 4]), DeviceError, /binds at most/);
+  await fails(() => guest.capture(() => guest.zeros([most / 4])), DeviceError, /binds at most/);
+  guest.dispose();
+  real.destroy();
+  assert.is.not(instance, undefined);
+});
+
+test("a scope whose work is async is refused", async () => {
+  await fails(() => engine.scope(async () => engine.zeros([1])), TensorError, /scope: .* must not be async/);
+});
+
+test.run();
