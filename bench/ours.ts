@@ -2,23 +2,19 @@
 import { fileURLToPath } from "node:url";
 import type { OpCase } from "../cases/case.ts";
 import { allCases } from "../cases/table.ts";
-import { Engine, type Program, type Tensor } from "../engine/index.ts";
-import { backward, clearGrad } from "../kernels/backward.ts";
-import { measurePeak, type Peak } from "../kernels/bench/peak.ts";
-import { mul, sub } from "../kernels/elementwise/arithmetic.ts";
+import { Engine, type Tensor } from "../engine/index.ts";
 import { AdamW, type Flat } from "../kernels/optimizer/adamw.ts";
-import { mean } from "../kernels/reduce/reduce.ts";
+import { measurePeak, type Peak } from "../kernels/bench/peak.ts";
 import { Case } from "../model/case.ts";
-import type { ModelConfig } from "../model/config.ts";
-import { Parameters } from "../model/parameters.ts";
-import { vit, vitSpecs } from "../model/vit.ts";
 import { loadConfig } from "../train/config.ts";
 import { makeTokenizer, openDataset } from "../train/run.ts";
 import { Trainer } from "../train/trainer.ts";
+import { caseRun } from "./case-run.ts";
 import type { Job, Outputs, Side, Subject, Values } from "./protocol.ts";
 import { serve, sideOf } from "./protocol.ts";
 import { median } from "./results.ts";
-import { adamw, benchVit, comparedSteps, numbers, type VisionSizes, vitConfig, vitData } from "./steps.ts";
+import { adamw, benchVit, comparedSteps, numbers, type VisionSizes, vitConfig } from "./steps.ts";
+import { VitStep } from "./vit-step.ts";
 
 /** Time and memory of a step. */
 export interface Cost {
@@ -60,26 +56,19 @@ async function op(opCase: OpCase, inputs: Values[], weights: Float32Array | null
   const { shape, dtype } = result;
   result.dispose();
   const held = [...tensors];
-  let run = () => {
-    engine.inference(() => {
-      opCase.run(tensors, engine);
-    });
-  };
+  let grad: Tensor | null = null;
   if (weights) {
-    const grad = engine.tensor(weights, shape, dtype);
+    grad = engine.tensor(weights, shape, dtype);
     held.push(grad);
-    for (const tensor of tensors) tensor.requiresGrad = true;
-    const both = () => engine.scope(() => backward(opCase.run(tensors, engine), { grad }));
-    await engine.tune(both);
-    clearGrad(tensors);
-    both();
+  }
+  const { record, clear, run } = caseRun(engine, opCase, tensors, grad);
+  if (grad) {
+    await engine.tune(record);
+    clear();
+    record();
     for (const [i, tensor] of tensors.entries())
       outputs[`gradient of ${inputs[i]!.name}`] = await read(tensor.grad!);
-    clearGrad(tensors);
-    run = () => {
-      both();
-      clearGrad(tensors);
-    };
+    clear();
   }
   const dispose = () => {
     for (const tensor of held) tensor.dispose();
@@ -110,76 +99,8 @@ async function adamwStep(size: number): Promise<Built> {
   return { subject: { run, wait: idle, dispose }, outputs };
 }
 
-/** A training step of a ViT on fixed data. */
-class VitStep implements Subject {
-  readonly parameters: Parameters;
-  private readonly optimizer: AdamW;
-  private readonly pixels: Tensor;
-  private readonly target: Tensor;
-  private program: Program<{ loss: Tensor; norm: Tensor }> | null = null;
-
-  constructor(
-    private readonly config: ModelConfig,
-    batch: number,
-  ) {
-    this.parameters = new Parameters(engine, vitSpecs(config));
-    this.parameters.initialize(1);
-    this.optimizer = new AdamW(engine, this.parameters.flats, adamw);
-    const { pixels, target } = vitData(config, batch);
-    this.pixels = engine.tensor(pixels.values, pixels.shape);
-    this.target = engine.tensor(target.values, target.shape);
-  }
-
-  /** Measures the choices of kernels for its shapes. */
-  async tune(): Promise<void> {
-    await engine.tune(() => this.record());
-  }
-
-  async capture(): Promise<Program<unknown>> {
-    this.program = await engine.capture(() => this.record());
-    return this.program;
-  }
-
-  run(): void {
-    this.optimizer.advance(adamw.learningRate);
-    if (this.program) this.program.run();
-    else
-      engine.scope(() => {
-        this.record();
-      });
-  }
-
-  /** Runs a step and reads its loss and the norm of its gradient. */
-  async measure(): Promise<[number, number]> {
-    this.optimizer.advance(adamw.learningRate);
-    this.program?.run();
-    const { loss, norm } = this.program?.outputs ?? engine.scope(() => this.record());
-    const values: [number, number] = [(await read(loss))[0]!, Math.sqrt((await read(norm))[0]!)];
-    if (!this.program) for (const tensor of [loss, norm]) tensor.dispose();
-    return values;
-  }
-
-  wait = idle;
-
-  dispose(): void {
-    this.program?.dispose();
-    this.optimizer.dispose();
-    this.parameters.dispose();
-    this.pixels.dispose();
-    this.target.dispose();
-  }
-
-  private record(): { loss: Tensor; norm: Tensor } {
-    this.parameters.clearGradients();
-    const error = sub(vit(this.parameters, this.config.vision, this.pixels), this.target);
-    const loss = mean(mul(error, error));
-    backward(loss);
-    return { loss, norm: this.optimizer.update({ maxNorm: adamw.maxNorm }) };
-  }
-}
-
 async function vitStep(eager: boolean): Promise<Built> {
-  const step = new VitStep(vitConfig(benchVit), 1);
+  const step = new VitStep(engine, vitConfig(benchVit), 1);
   await step.tune();
   if (!eager) await step.capture();
   const measured: [number, number][] = [];
@@ -223,7 +144,7 @@ async function build(job: Job): Promise<Built> {
 }
 
 async function replayTime(): Promise<{ milliseconds: number; dispatches: number }> {
-  const step = new VitStep(vitConfig(benchVit), 1);
+  const step = new VitStep(engine, vitConfig(benchVit), 1);
   const { dispatches } = await step.capture();
   const times: number[] = [];
   for (let i = 0; i < 20; i++) {
@@ -241,7 +162,7 @@ async function replayTime(): Promise<{ milliseconds: number; dispatches: number 
 async function cost(vision: VisionSizes, batch: number): Promise<Cost> {
   await engine.trim();
   const before = engine.stats().usedBytes;
-  const step = new VitStep(vitConfig(vision), batch);
+  const step = new VitStep(engine, vitConfig(vision), batch);
   const kept = engine.stats().usedBytes - before;
   await step.tune();
   const { planned, naive } = (await step.capture()).memory;

@@ -36,9 +36,22 @@ export function vitParameters(config: ModelConfig) {
   }));
 }
 
+/** Numbers that are drawn before they come again: a prime, so that they fall in step with no row. */
+const period = 65_537;
+
 /** Normally distributed numbers, other ones for each stream. */
 export function numbers(size: number, stream: number): Float32Array<ArrayBuffer> {
-  return Float32Array.from({ length: size }, (_, i) => normal({ key: 2, stream }, i));
+  return repeated(
+    Float32Array.from({ length: Math.min(size, period) }, (_, i) => normal({ key: 2, stream }, i)),
+    size,
+  );
+}
+
+/** `size` numbers: `drawn` over and over. */
+export function repeated(drawn: Float32Array, size: number): Float32Array<ArrayBuffer> {
+  const values = new Float32Array(size);
+  for (let at = 0; at < size; at += drawn.length) values.set(drawn.subarray(0, size - at), at);
+  return values;
 }
 
 /** Pictures f32 [batch, 3, size, size] and the target of the result f32 [batch, tokens, width]. */

@@ -53,7 +53,8 @@ function checkForward(opCase: OpCase, values: Float64Array[], result: Float32Arr
 /** A case of the table; `weighted` with its backward pass. */
 export function ofCase(opCase: OpCase, weighted = false): Measured {
   const { name, inputs, flops } = opCase;
-  const { peer = null, backward = 1 } = opCase.bench || {};
+  const { backward = 1, ...bench } = opCase.bench || {};
+  const peer = (inputs.every(({ dtype = "f32" }) => dtype === "f32") && bench.peer) || null;
   let values: Float64Array[] = [];
   // Read every input and write a result as large as the first.
   const bytes = [...inputs, inputs[0]!].reduce(

@@ -165,7 +165,7 @@ function attendAt(layout: Layout, q: Float64Array, kv: Float64Array, index: numb
   return sum;
 }
 
-function attentionCase(label: string, spec: AttentionSpec): OpCase {
+export function attentionCase(label: string, spec: AttentionSpec): OpCase {
   const { headSize, queries, dropout, source, far, dtype = "f32", bench } = spec;
   const layout = layoutOf(spec);
   const { batch, heads, keys, qWidth, kvWidth, scale } = layout;

@@ -33,10 +33,18 @@ export type PeerOp =
   /** Columns q | k | v of one tensor, or of q and k | v; scores scaled by 1 / sqrt(head size). */
   | { op: "attention"; heads: number };
 
+/** The same for PyTorch, which has more operations. */
+export type TorchOp =
+  | PeerOp
+  | { op: "add" | "mul" | "sum" | "sumLeading" | "embedding" }
+  | { op: "cast"; to: DType };
+
 /** How the bench runs a case. */
 export interface Bench {
-  /** None: there is nothing to compare with. */
+  /** None: there is nothing to compare with. Only PyTorch is asked for what has f16 in it. */
   peer?: PeerOp;
+  /** What only PyTorch is asked. */
+  torch?: TorchOp;
   /** Operations of forward and backward together over those of forward: the bench then times both. */
   backward?: number;
 }

@@ -81,7 +81,7 @@ const magnitudes = ([low, high]: [number, number], positive = false): Draw => ({
     (positive || drawn > 0 ? 1 : -1) * 2 ** (low + (high - low) * ((i * 0.6180339887498949) % 1)),
 });
 
-function unaryCase(op: string, shape: number[], dtype: DType = "f32", bench = false): OpCase {
+export function unaryCase(op: string, shape: number[], dtype: DType = "f32", bench = false): OpCase {
   const { run, value, slope, draw } = unaryOps[op]!;
   return {
     name: `${op} ${shape.join("x") || "scalar"} ${dtype}`,
@@ -91,7 +91,7 @@ function unaryCase(op: string, shape: number[], dtype: DType = "f32", bench = fa
     gradients: ([x], dy) => [x!.map((at, i) => dy[i]! * slope(at))],
     ...(bench
       ? {
-          bench: op === "gelu" && dtype === "f32" ? { peer: { op } } : {},
+          bench: op === "gelu" ? { peer: { op } } : {},
           referenceAt: ([x], index) => value(x![index]!),
         }
       : {}),
@@ -151,7 +151,13 @@ function pairs(a: number[], b: number[]): { size: number; at(index: number): [nu
   };
 }
 
-function binaryCase(op: string, a: number[], b: number[], dtype: DType = "f32", bench = false): OpCase {
+export function binaryCase(
+  op: string,
+  a: number[],
+  b: number[],
+  dtype: DType = "f32",
+  bench = false,
+): OpCase {
   const { run, value, slopes } = binaryOps[op]!;
   const { size, at } = pairs(a, b);
   const valueAt = ([x, y]: Float64Array[], index: number) => {
@@ -177,7 +183,7 @@ function binaryCase(op: string, a: number[], b: number[], dtype: DType = "f32", 
       });
       return [dx, dOther];
     },
-    ...(bench ? { bench: {}, referenceAt: valueAt } : {}),
+    ...(bench ? { bench: op === "add" || op === "mul" ? { torch: { op } } : {}, referenceAt: valueAt } : {}),
   };
 }
 
@@ -192,7 +198,7 @@ function binaryAtAllSizes(op: string): OpCase {
   };
 }
 
-function castCase(shape: number[], from: DType, to: DType, bench = false): OpCase {
+export function castCase(shape: number[], from: DType, to: DType, bench = false): OpCase {
   return {
     name: `cast ${shape.join("x")} to ${to} ${from}`,
     inputs: [{ name: "x", shape, dtype: from }],
@@ -202,7 +208,7 @@ function castCase(shape: number[], from: DType, to: DType, bench = false): OpCas
     gradients: (_, dy) => [dy],
     // One side or the other has the 11 bits of f16, gradient and weights as well.
     tolerance: 2e-3,
-    ...(bench ? { bench: {}, referenceAt: ([x], index) => x![index]! } : {}),
+    ...(bench ? { bench: { torch: { op: "cast", to } }, referenceAt: ([x], index) => x![index]! } : {}),
   };
 }
 

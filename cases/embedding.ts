@@ -4,7 +4,7 @@ import { addPositions, embedding } from "../kernels/embedding/embedding.ts";
 import type { OpCase } from "./case.ts";
 import { sumRows } from "./reference.ts";
 
-function embeddingCase(
+export function embeddingCase(
   rows: number,
   width: number,
   ids: number[],
@@ -31,7 +31,7 @@ function embeddingCase(
       });
       return [dTable, null];
     },
-    bench: bench && {},
+    bench: bench && { torch: { op: "embedding" } },
   };
 }
 

@@ -14,7 +14,7 @@ interface MatmulSpec extends ProductSizes {
   bench?: boolean;
 }
 
-function matmulCase(label: string, spec: MatmulSpec): OpCase {
+export function matmulCase(label: string, spec: MatmulSpec): OpCase {
   const { m, n, k, leading = [], sharedB, transposeA, transposeB, scale, dtype = "f32", bench } = spec;
   const batch = leading.reduce((a, b) => a * b, 1);
   const sizes = { m, n, k, batch, sharedB, transposeA, transposeB, scale };
@@ -31,7 +31,7 @@ function matmulCase(label: string, spec: MatmulSpec): OpCase {
     flops: 2 * batch * m * n * k,
     ...(bench
       ? {
-          bench: dtype === "f32" && !sharedB ? { peer: peerMatmul(spec) } : {},
+          bench: sharedB ? {} : { peer: peerMatmul(spec) },
           referenceAt: ([a, b], index) => productAt(a!, b!, sizes, index),
         }
       : {}),
@@ -97,7 +97,7 @@ interface LinearSpec {
   bench?: boolean;
 }
 
-function linearCase(spec: LinearSpec): OpCase {
+export function linearCase(spec: LinearSpec): OpCase {
   const { m, n, k, leading = [m], dtype = "f32", bench } = spec;
   const sizes = { m, n, k, transposeB: true };
   const inputs: Input[] = [
@@ -133,7 +133,7 @@ function linearCase(spec: LinearSpec): OpCase {
     flops: 2 * m * n * k,
     ...(bench
       ? {
-          bench: dtype === "f32" ? { peer: { op: "linear", gelu: spec.gelu ?? false } } : {},
+          bench: { peer: { op: "linear", gelu: spec.gelu ?? false } },
           referenceAt: at,
         }
       : {}),

@@ -38,17 +38,17 @@ function reduceCase(op: Op, shape: number[], axis?: number, dtype: DType = "f32"
       });
       return [dx];
     },
-    bench: bench && {},
+    bench: bench && (op === "sum" && axis === undefined ? { torch: { op } } : {}),
   };
 }
 
-function sumLeadingCase(rows: number, columns: number, dtype: DType = "f32", bench = false): OpCase {
+export function sumLeadingCase(rows: number, columns: number, dtype: DType = "f32", bench = false): OpCase {
   return {
     name: `sumLeading ${rows}x${columns} ${dtype}`,
     inputs: [{ name: "x", shape: [rows, columns], dtype, grad: false }],
     run: ([x]) => sumLeading(x!, columns),
     reference: ([x]) => sumRows(x!, columns),
-    bench: bench && {},
+    bench: bench && { torch: { op: "sumLeading" } },
   };
 }
 

@@ -17,7 +17,7 @@ function softmaxRows(x: Float64Array, length: number, log: boolean): Float64Arra
   return y;
 }
 
-function softmaxCase(shape: number[], log = false, dtype: DType = "f32", bench = false): OpCase {
+export function softmaxCase(shape: number[], log = false, dtype: DType = "f32", bench = false): OpCase {
   const length = shape.at(-1)!;
   return {
     name: `${log ? "logSoftmax" : "softmax"} ${shape.join("x")} ${dtype}`,

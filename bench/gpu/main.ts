@@ -1,0 +1,152 @@
+// The command line of the bench for GPUs, and what holds its parts together: each has its time, none can take another's,
+// and the file is whole after every one of them.
+import { execFile } from "node:child_process";
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { cac } from "cac";
+import { endings, reserve, totalSeconds } from "./budget.ts";
+import { cardFacts, cardState } from "./card.ts";
+import { type Adapter, parts, type TorchFacts } from "./parts.ts";
+import { type GpuResults, gpuResultsSchema } from "./results.ts";
+import { Side } from "./side.ts";
+import { Worker } from "./worker.ts";
+
+interface Flags {
+  out: string;
+  quick?: boolean;
+  only?: string;
+  list?: boolean;
+  python: string;
+}
+
+const path = (file: string) => fileURLToPath(new URL(file, import.meta.url));
+const root = path("../..");
+
+async function commit(): Promise<string | null> {
+  try {
+    const { stdout } = await promisify(execFile)("git", ["rev-parse", "HEAD"], { cwd: root, timeout: 2000 });
+    return stdout.trim();
+  } catch {
+    return null;
+  }
+}
+
+async function run({ out, quick = false, only, python }: Flags): Promise<void> {
+  // Since the start of the process: what loading took is part of the time.
+  const seconds = () => performance.now() / 1000;
+  const total = quick ? totalSeconds.quick : totalSeconds.full;
+  const results: GpuResults = {
+    ...{ kind: "gpu", date: new Date().toISOString(), quick, budget_seconds: total, seconds: 0 },
+    commit: await commit(),
+    machine: { node: process.version, cpu: cpus()[0]?.model ?? "", card: null, adapter: null, torch: null },
+    ...{ parts: [], peak: null, torch_copy_gbps: null, check: null, matrix: null, ops: null },
+    ...{ cases: [], steps: [], profiles: [] },
+  };
+  const save = () => {
+    results.seconds = Math.round(seconds() * 10) / 10;
+    // Through JSON and back: what is no number there becomes null, as it will be read.
+    const text = JSON.stringify(results, null, 1);
+    gpuResultsSchema.parse(JSON.parse(text));
+    mkdirSync(dirname(out), { recursive: true });
+    // Whoever ends this process at a bad moment finds the file before or the file after.
+    writeFileSync(`${out}.part`, `${text}\n`);
+    renameSync(`${out}.part`, out);
+  };
+  const node = [process.execPath, "--import", path("../../cli/register.mjs"), path("ours.ts")];
+  // Compiling in this process: workers of torch.compile would outlive a process that had to be ended.
+  const environment = { TORCHINDUCTOR_COMPILE_THREADS: "1" };
+  const workers = {
+    ours: new Worker("our side", node),
+    checking: new Worker("our side", node),
+    torch: new Worker("PyTorch", [python, path("pytorch.py")], environment),
+  };
+  const sides = {
+    ours: new Side<Adapter>(workers.ours, {}, 20),
+    checking: new Side<Adapter>(workers.checking, { poison: true }, 20),
+    torch: new Side<TorchFacts>(workers.torch, {}, 60, 4),
+  };
+  const end = () => {
+    for (const worker of Object.values(workers)) worker.end();
+  };
+  const stop = (code: number) => {
+    end();
+    save();
+    process.exit(code);
+  };
+  for (const [signal, code] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)
+    process.once(signal, () => stop(code));
+  // Whatever else goes wrong.
+  setTimeout(
+    () => {
+      console.error("The time is over.");
+      stop(1);
+    },
+    1000 * (total - reserve / 2 - seconds()),
+  ).unref();
+
+  results.machine.card = await cardFacts();
+  // All parts lean on the first.
+  const ends = endings(parts, quick, only ? [parts[0]!.name, ...`${only}`.split(",")] : []);
+  for (const part of parts) {
+    const until = ends.get(part.name);
+    if (until === undefined) continue;
+    const start = seconds();
+    const left = () => until - seconds();
+    const entry: GpuResults["parts"][number] = {
+      ...{ name: part.name, status: "done", seconds: 0, notes: [], card: null },
+    };
+    results.parts.push(entry);
+    console.log(`${part.name} (until ${Math.round(until)} s)`);
+    const note = (text: string) => {
+      entry.notes.push(text);
+      console.log(`  ${text}`);
+    };
+    try {
+      if (part !== parts[0] && !results.machine.adapter) throw new Error("left out: there is no adapter");
+      await part.run({
+        ...{ quick, results, ...sides, left, note, save },
+        say: (text) => console.log(text),
+        cut: () => {
+          entry.status = "cut";
+        },
+      });
+      if (entry.notes.some((text) => text.startsWith("left out"))) entry.status = "left out";
+    } catch (error) {
+      entry.status = left() < 1 ? "cut" : "failed";
+      note((error as Error).message.slice(0, 1500));
+    }
+    entry.card = await cardState();
+    entry.seconds = Math.round((seconds() - start) * 10) / 10;
+    save();
+  }
+  console.log(`Wrote ${out} after ${seconds().toFixed(0)} s`);
+  stop(0);
+}
+
+const cli = cac("npm run gpu --");
+cli
+  .command("", "Checks and measures this machine's GPU, PyTorch beside us, in at most 7 minutes")
+  .option("--out <file>", "Where the results go; written after each part", { default: "runs/gpu.json" })
+  .option("--quick", "At most 2 minutes")
+  .option("--only <parts>", "Only these parts, between commas")
+  .option("--python <program>", "The Python that has PyTorch", { default: "python3" })
+  .option("--list", "Only list the parts with their seconds")
+  .action(async (flags: Flags) => {
+    if (!flags.list) return run(flags);
+    for (const { name, full, quick } of parts) console.log(`${name}: ${full} s, ${quick} s with --quick`);
+  });
+cli.help();
+
+try {
+  cli.parse(process.argv, { run: false });
+  await cli.runMatchedCommand();
+} catch (error) {
+  console.error(error);
+  process.exit(1);
+}
