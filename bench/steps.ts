@@ -37,7 +37,7 @@ export function vitParameters(config: ModelConfig) {
 }
 
 /** Numbers that are drawn before they come again: a prime, so that they fall in step with no row. */
-const period = 65_537;
+export const period = 65_537;
 
 /** Normally distributed numbers, other ones for each stream. */
 export function numbers(size: number, stream: number): Float32Array<ArrayBuffer> {
@@ -48,9 +48,11 @@ export function numbers(size: number, stream: number): Float32Array<ArrayBuffer>
 }
 
 /** `size` numbers: `drawn` over and over. */
-export function repeated(drawn: Float32Array, size: number): Float32Array<ArrayBuffer> {
+export function repeated(drawn: ArrayLike<number>, size: number): Float32Array<ArrayBuffer> {
   const values = new Float32Array(size);
-  for (let at = 0; at < size; at += drawn.length) values.set(drawn.subarray(0, size - at), at);
+  values.set(drawn.length > size ? Array.from(drawn).slice(0, size) : drawn);
+  // What is there already doubles.
+  for (let at = drawn.length; at < size; at *= 2) values.copyWithin(at, 0, at);
   return values;
 }
 

@@ -100,22 +100,22 @@ export function besideItself(opCase: OpCase, run?: OpCase["run"]): OpCase {
 /** The values of a case's inputs: the same in every run and on every machine, rounded to what the dtypes hold. */
 export function drawInputs({ inputs }: OpCase): Float64Array[] {
   return inputs.map((input, i) => {
-    const drawn = drawValues(input, i + 1);
-    return input.dtype === "f16" ? drawn.map(roundToHalf) : drawn;
+    const size = input.shape.reduce((a, b) => a * b, 1);
+    return drawValues(input, i + 1, size);
   });
 }
 
-function drawValues(input: Input, seed: number): Float64Array {
-  const size = input.shape.reduce((a, b) => a * b, 1);
+/** The first `size` values of an input. */
+export function drawValues({ dtype, draw = "normal" }: Input, seed: number, size: number): Float64Array {
   const key = { key: seed, stream: 0 };
-  const draw = input.draw ?? "normal";
-  return Float64Array.from({ length: size }, (_, i) => {
+  const drawn = Float64Array.from({ length: size }, (_, i) => {
     if (draw === "normal") return Math.fround(normal(key, i));
     if (typeof draw === "object")
       return "below" in draw ? randomBits(key, i) % draw.below : Math.fround(draw.at(i, normal(key, i)));
     if (draw === "positive") return Math.fround(0.1 + uniform(key, i));
     return Math.fround(uniform(key, i));
   });
+  return dtype === "f16" ? drawn.map(roundToHalf) : drawn;
 }
 
 /** The relative error that a case allows: 1e-5 for f32 and 5e-3 for f16 unless it says otherwise. */

@@ -8,9 +8,10 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { cac } from "cac";
 import { endings, reserve, totalSeconds } from "./budget.ts";
-import { cardFacts, cardState } from "./card.ts";
+import { cardFacts } from "./card.ts";
 import { type Adapter, parts, type TorchFacts } from "./parts.ts";
 import { type GpuResults, gpuResultsSchema } from "./results.ts";
+import { runParts } from "./run.ts";
 import { Side } from "./side.ts";
 import { Worker } from "./worker.ts";
 
@@ -92,39 +93,10 @@ async function run({ out, quick = false, only, python }: Flags): Promise<void> {
 
   results.machine.card = await cardFacts();
   // All parts lean on the first.
-  const ends = endings(parts, quick, only ? [parts[0]!.name, ...`${only}`.split(",")] : []);
-  for (const part of parts) {
-    const until = ends.get(part.name);
-    if (until === undefined) continue;
-    const start = seconds();
-    const left = () => until - seconds();
-    const entry: GpuResults["parts"][number] = {
-      ...{ name: part.name, status: "done", seconds: 0, notes: [], card: null },
-    };
-    results.parts.push(entry);
-    console.log(`${part.name} (until ${Math.round(until)} s)`);
-    const note = (text: string) => {
-      entry.notes.push(text);
-      console.log(`  ${text}`);
-    };
-    try {
-      if (part !== parts[0] && !results.machine.adapter) throw new Error("left out: there is no adapter");
-      await part.run({
-        ...{ quick, results, ...sides, left, note, save },
-        say: (text) => console.log(text),
-        cut: () => {
-          entry.status = "cut";
-        },
-      });
-      if (entry.notes.some((text) => text.startsWith("left out"))) entry.status = "left out";
-    } catch (error) {
-      entry.status = left() < 1 ? "cut" : "failed";
-      note((error as Error).message.slice(0, 1500));
-    }
-    entry.card = await cardState();
-    entry.seconds = Math.round((seconds() - start) * 10) / 10;
-    save();
-  }
+  const chosen = only ? [parts[0]!.name, ...`${only}`.split(",")] : [];
+  const ends = endings(parts, quick, chosen);
+  const say = (text: string) => console.log(text);
+  await runParts(parts, { quick, results, ...sides, ends, clock: seconds, end, say, save });
   console.log(`Wrote ${out} after ${seconds().toFixed(0)} s`);
   stop(0);
 }

@@ -1,6 +1,6 @@
 // Our side of the bench for GPUs: a process that checks cases of the op table against float64, and times single ops and
 // whole training steps. Asked through worker.ts, one question at a time.
-import { type Input, type OpCase, toleranceOf } from "../../cases/case.ts";
+import { drawValues, type Input, type OpCase, toleranceOf } from "../../cases/case.ts";
 import { recordCase, runCase } from "../../cases/check.ts";
 import { relativeError, sampleIndices } from "../../cases/compare.ts";
 import { largeCases } from "../../cases/large.ts";
@@ -12,7 +12,7 @@ import type { Parameters } from "../../model/parameters.ts";
 import { kernelRows, measureStep, millisecondsOf, shapeRows } from "../../train/profile/measure.ts";
 import { caseRun } from "../case-run.ts";
 import { median } from "../results.ts";
-import { adamw, numbers, repeated } from "../steps.ts";
+import { adamw, numbers, period, repeated } from "../steps.ts";
 import { VitStep } from "../vit-step.ts";
 import { CaseStep } from "./case-step.ts";
 import type { Prepared, StepSpec, Subject, Timing } from "./protocol.ts";
@@ -95,11 +95,10 @@ async function peak() {
 const isSmall = (size: number) => size <= 1 << 22;
 const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 
-/** The values of an input, the first ones drawn and then repeated; of f16 inputs as f16 has them. */
-function fill({ shape, dtype, draw }: Input, stream: number): Float32Array {
-  const values = numbers(sizeOf(shape), stream);
-  if (typeof draw === "object") return values.map((value) => Math.floor(Math.abs(value) * 1e6) % draw.below);
-  return dtype === "f16" ? values.map((value) => Math.fround(Math.round(value * 256) / 256)) : values;
+/** The values of an input: as the table draws them, over and over where they are many. */
+function fill(input: Input, seed: number): Float32Array {
+  const size = sizeOf(input.shape);
+  return repeated(drawValues(input, seed, Math.min(size, period)), size);
 }
 
 /**
@@ -161,7 +160,7 @@ async function prepare({ name, weighted, size }: Subject): Promise<Prepared> {
   await release();
   if (size !== undefined) return prepareAdamW(size);
   const opCase = [...largeCases, ...allCases].find((opCase) => opCase.name === name)!;
-  const values = opCase.inputs.map((input, i) => fill(input, i));
+  const values = opCase.inputs.map((input, i) => fill(input, i + 1));
   const tensors = opCase.inputs.map(({ shape, dtype }, i) =>
     engine.keep(engine.tensor(values[i]!, shape, dtype)),
   );
@@ -176,7 +175,7 @@ async function prepare({ name, weighted, size }: Subject): Promise<Prepared> {
     if (weighted) {
       const { shape, dtype } = result;
       grad = engine.keep(
-        engine.tensor(fill({ name: "gradient", shape: [...shape], dtype }, 7), shape, dtype),
+        engine.tensor(fill({ name: "gradient", shape: [...shape], dtype }, 77), shape, dtype),
       );
       held.push(grad);
     }

@@ -140,7 +140,8 @@ export const gpuResultsSchema = z.object({
   peak: z.object({ gflops: number, gbps: number, copy_gbps: number, copy_bytes: number }).nullable(),
   /** PyTorch's copy of as many bytes, 1e9 read and written a second. */
   torch_copy_gbps: number.nullable(),
-  check: z.object({ passed: z.int(), failed: z.array(z.string()) }).nullable(),
+  /** What `casement doctor --check` says. */
+  check: z.object({ passed: z.int(), failed: z.array(z.string()), skipped: z.int() }).nullable(),
   matrix: opsSchema.nullable(),
   ops: opsSchema.nullable(),
   cases: z.array(caseSchema),

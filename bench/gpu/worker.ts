@@ -123,6 +123,50 @@ export class Worker {
   }
 }
 
+/**
+ * Runs a command to its end and tells each line of its output. Resolves to how it ended: "" where that was well, and
+ * where the exit status is 1 behind some output, by which commands tell that something is wrong. After `limit` seconds it is ended.
+ */
+export function runLines(
+  command: readonly string[],
+  cwd: string,
+  limit: number,
+  tell: (line: string) => void,
+): Promise<string> {
+  const [program, ...args] = command as [string, ...string[]];
+  return new Promise((resolve) => {
+    const child = spawn(program, args, { cwd, stdio: ["ignore", "pipe", "pipe"], detached: true });
+    let noise = "";
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      killTree(child.pid!);
+    }, limit * 1000);
+    let lines = 0;
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      lines++;
+      tell(line);
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      noise = (noise + text).slice(-1000);
+    });
+    child.on("error", (error) => {
+      clearTimeout(timer);
+      resolve(error.message);
+    });
+    child.on("close", (code, signal) => {
+      clearTimeout(timer);
+      if (late) resolve(`it took more than ${Math.round(limit)} s`);
+      else
+        resolve(
+          code === 0 || (code === 1 && lines > 0)
+            ? ""
+            : `it ended with ${signal ?? `exit status ${code}`}: ${noise}`,
+        );
+    });
+  });
+}
+
 /** Ends a process, its group, and all that descends from it, whatever groups those have made. */
 export function killTree(pid: number): void {
   for (const id of [...descendants(pid), pid]) {
