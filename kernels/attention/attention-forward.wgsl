@@ -76,8 +76,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
         for (var e = 1u; e < BLOCK; e++) {
           score = select(score, scores[i][e], j == e);
         }
-        // A key that nobody may see has the lowest score also where all have it.
-        let p = select(0.0, exp2(score - top[i]), score > LOWEST);
+        // A key that nobody may see has the lowest score also where all have it. Told by bits, so that NaN counts.
+        let p = select(exp2(score - top[i]), 0.0, bitcast<u32>(score) == bitcast<u32>(LOWEST));
         total[i] += p;
         let at = (group * params.queries + row0 + i * WORKERS) * params.keys + key0 + j;
         addScaled(&sums, i, p * dropoutFactor(at), &value);
@@ -88,15 +88,20 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
   for (var i = 0u; i < OWN; i++) {
     let row = row0 + i * WORKERS;
     if (row < params.queries) {
+      // A row of kv that isn't there.
+      if (kvRow >= params.kvRows) {
+        total[i] = nan();
+      }
       // Where no key is visible the result is zero.
-      let inverse = select(0.0, 1.0 / total[i], total[i] > 0.0);
+      let empty = bitcast<u32>(total[i]) == 0u;
+      let inverse = select(1.0 / total[i], 0.0, empty);
       let at = ((b * params.queries + row) * params.heads + head) * QUADS;
       for (var d = 0u; d < params.quads; d++) {
         y[at + d] = Vec(inverse * quadOf(&sums, i, d));
       }
       if (params.save != 0u) {
         // Without a visible key it is so high that every probability comes out as zero again.
-        let lse = select(-LOWEST, top[i] + log2(total[i]), total[i] > 0.0);
+        let lse = select(top[i] + log2(total[i]), -LOWEST, empty);
         statistics[group * params.queries + row] = vec2f(lse, 0.0);
       }
     }

@@ -13,6 +13,7 @@ import {
   TensorError,
   tracked,
 } from "../../engine/index.ts";
+import nanSource from "../lib/nan.wgsl?raw";
 import { elements, writesPart } from "../lib/work.ts";
 import keyGradientSource from "./attention-dkv.wgsl?raw";
 import queryGradientSource from "./attention-dq.wgsl?raw";
@@ -26,7 +27,7 @@ type Variant = "subgroup" | "shared";
 
 const passes = { subgroup: { subgroups: passSubgroup, shared: "" }, shared: passShared };
 
-const includesOf = (variant: Variant) => [randomSource, rowsSource, passes[variant]];
+const includesOf = (variant: Variant) => [randomSource, nanSource, rowsSource, passes[variant]];
 const suffixes = { subgroup: "", shared: "-shared" };
 
 /** Parameters that all kernels begin with. */
@@ -86,7 +87,7 @@ const kernelsOf = (variant: Variant) => ({
       "+statistics: vec2f",
       "+y: Vec",
     ],
-    params: { ...commonTypes, save: "u32" },
+    params: { ...commonTypes, kvRows: "u32", save: "u32" },
     flops: products(2),
   }),
   /** dQ, and the row sums of dY * Y that dK and dV need as well. */
@@ -162,7 +163,8 @@ export interface AttentionOptions {
 export interface CrossAttentionOptions extends AttentionOptions {
   /**
    * For each batch row, the row of `kv` that it attends to: a host array of B row numbers, or what `packSource` made
-   * of them in a u32 tensor, which a recorded step can be fed anew through `engine.write`.
+   * of them in a u32 tensor, which a recorded step can be fed anew through `engine.write`. A tensor's rows that `kv`
+   * has not give NaN.
    */
   source?: Uint32Array | Tensor | null;
 }
@@ -246,7 +248,7 @@ export function packSource(source: ArrayLike<number>, kvRows: number): Uint32Arr
   const list = packed.subarray(batch + kvRows + 1);
   for (let b = 0; b < batch; b++) {
     const row = source[b]!;
-    if (!(row >= 0 && row < kvRows)) {
+    if (!(Number.isInteger(row) && row >= 0 && row < kvRows)) {
       throw new TensorError(`crossAttention: source[${b}] is ${row}, kv has ${kvRows} rows.`);
     }
     packed[b] = row;
@@ -392,14 +394,14 @@ function commonRun(engine: Backend, problem: Problem, rows: number, groups: numb
 
 /** The result and, with `save`, the queries' statistics f32 [B, H, Tq, 2]: see attention-forward.wgsl. */
 function forward(engine: Backend, problem: Problem, save: boolean): [Tensor, Tensor | null] {
-  const { q, kv, mask, source, batch, queries, heads, headSize, variant } = problem;
+  const { q, kv, mask, source, batch, kvRows, queries, heads, headSize, variant } = problem;
   const y = engine.empty([batch, queries, heads * headSize], q.dtype);
   const statistics = engine.empty(save ? [batch, heads, queries, 2] : [2]);
   const run = commonRun(engine, problem, queries, batch);
   engine.run(families[variant].forward, {
     ...run,
     bind: [q, kv, mask ?? q, source ?? q, statistics, y],
-    params: { ...run.params, save: save ? 1 : 0 },
+    params: { ...run.params, kvRows, save: save ? 1 : 0 },
   });
   if (save) return [y, statistics];
   statistics.dispose();

@@ -2,6 +2,7 @@
 // they come in f16, and clamping.
 import { type Tensor, TensorError } from "../../engine/index.ts";
 import { requireFloat } from "../lib/items.ts";
+import nanSource from "../lib/nan.wgsl?raw";
 import { defineMap, runMap } from "./map.ts";
 
 const sum = { operands: ["x"], value: "result + x", flops: 1, partial: true };
@@ -11,8 +12,10 @@ const accumulateHalves = defineMap({ name: "accumulate-f16-to-f32", ...sum, to: 
 const clamp = defineMap({
   name: "clamp",
   operands: [],
-  value: "clamp(result, vec4f(params.low), vec4f(params.high))",
+  // clamp() may make a bound of NaN.
+  value: "select(clamp(result, vec4f(params.low), vec4f(params.high)), result, areNan(result))",
   params: { low: "f32", high: "f32" },
+  includes: [nanSource],
   flops: 2,
   partial: true,
 });
@@ -32,7 +35,9 @@ export function accumulateInto(target: Tensor, value: Tensor): void {
   runMap(halves ? accumulateHalves : accumulate, [value], target, {}, value.dtype);
 }
 
-/** Limits the elements of `x` to [low, high] in place, outside of the graph: for parameters after an update. */
+/**
+ * Limits the elements of `x` to [low, high] in place, but for NaN, outside of the graph: for parameters after an update.
+ */
 export function clampInPlace(x: Tensor, low: number, high: number): void {
   requireFloat("clampInPlace", x);
   if (!(low <= high)) throw new TensorError(`clampInPlace: [${low}, ${high}] is no interval.`);

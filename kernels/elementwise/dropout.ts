@@ -8,7 +8,7 @@ import { defineMap, runMap } from "./map.ts";
 const kernel = defineMap({
   name: "dropout",
   operands: ["x"],
-  value: "select(vec4f(0.0), x * params.factor, kept(i))",
+  value: "x * select(vec4f(0.0), vec4f(params.factor), kept(i))",
   params: { key: "u32", stream: "u32", probability: "f32", factor: "f32" },
   includes: randomItems(4),
   flops: 2,

@@ -21,8 +21,8 @@ const ops = {
   sigmoid: { value: "sigmoid(x)", slope: "y * (1.0 - y)", work: [3, 2] },
   tanh: { value: "accurateTanh(x)", slope: "1.0 - y * y", work: [5, 2] },
   relu: {
-    value: "max(x, vec4f(0.0))",
-    slope: "select(vec4f(0.0), vec4f(1.0), x > vec4f(0.0))",
+    value: "select(x, vec4f(0.0), notPositive(x))",
+    slope: "select(vec4f(1.0), vec4f(0.0), notPositive(x))",
     work: [1, 1],
   },
   gelu: { value: "gelu(x)", slope: "geluSlope(x)", work: [29, 34] },
@@ -96,7 +96,7 @@ export const neg = (x: Tensor): Tensor => apply("scale", x, -1);
 export const sigmoid = (x: Tensor): Tensor => apply("sigmoid", x);
 /** Hyperbolic tangent. */
 export const tanh = (x: Tensor): Tensor => apply("tanh", x);
-/** max(x, 0), with slope 0 at 0 as in PyTorch. */
+/** max(x, 0), with slope 0 at 0 as in PyTorch; NaN stays NaN. */
 export const relu = (x: Tensor): Tensor => apply("relu", x);
 /** x Φ(x), the exact form (Hendrycks and Gimpel, arXiv 1606.08415). */
 export const gelu = (x: Tensor): Tensor => apply("gelu", x);

@@ -3,6 +3,7 @@ import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
 import { binary, contiguousStrides } from "../elementwise/binary.ts";
 import { cast } from "../elementwise/cast.ts";
 import { blocks, byWidth, requireFloat } from "../lib/items.ts";
+import nanSource from "../lib/nan.wgsl?raw";
 import { rowLanes } from "../lib/rows.ts";
 import { partOf, perElement } from "../lib/work.ts";
 import { sumLeading } from "../reduce/reduce.ts";
@@ -14,7 +15,7 @@ const forwardKernel = byWidth((suffix, include) =>
   defineKernel({
     name: `embedding${suffix}`,
     source: forwardSource,
-    includes: [include],
+    includes: [include, nanSource],
     bindings: ["table: In", "ids: u32", "+y: Out"],
     params: {
       // Items (of WIDTH elements) of y.
@@ -52,8 +53,8 @@ export const embeddingKernels = [...forwardKernel.all, ...backwardKernel.all];
 const classesFor = (tokens: number) => (tokens > 16384 ? 64 : 256);
 
 /**
- * Rows of `table` [V, C] (f32 or f16) by `ids` (u32, any shape): [...ids, C]. An id of V or more gives zeros and gets
- * no gradient, as the host can't see it. Throws TensorError on other shapes or dtypes.
+ * Rows of `table` [V, C] (f32 or f16) by `ids` (u32, any shape): [...ids, C]. An id of V or more, which the host
+ * can't see, gives NaN and gets no gradient. Throws TensorError on other shapes or dtypes.
  */
 export function embedding(table: Tensor, ids: Tensor): Tensor {
   requireFloat("embedding", table);

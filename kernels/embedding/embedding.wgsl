@@ -1,4 +1,4 @@
-// y[n] = table[ids[n]], row by row; zeros for ids beyond the table. Host side: embedding.ts.
+// y[n] = table[ids[n]], row by row; NaN for ids beyond the table. Host side: embedding.ts.
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
@@ -12,7 +12,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     if (row < params.rows) {
       y[index] = table[row * params.length + index % params.length];
     } else {
-      y[index] = Out(Wide(0.0));
+      y[index] = Out(Wide(nan()));
     }
   }
 }

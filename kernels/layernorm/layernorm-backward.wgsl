@@ -44,7 +44,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
       }
       dh[at] = Out(gradient);
       if (DROPOUT) {
-        dx[at] = Out(select(Wide(0.0), gradient * params.keptScale, kept(at)));
+        dx[at] = Out(gradient * select(Wide(0.0), Wide(params.keptScale), kept(at)));
       }
       forGamma += incoming * normal;
       forBeta += incoming;

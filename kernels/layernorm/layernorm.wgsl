@@ -42,7 +42,7 @@ fn momentsOf(row: u32, id: u32) -> vec2f {
   for (var i = id; i < params.length; i += WORKERS) {
     var value = Wide(x[base + i]);
     if (DROPOUT) {
-      value = select(Wide(0.0), value * params.keptScale, kept(base + i));
+      value *= select(Wide(0.0), Wide(params.keptScale), kept(base + i));
     }
     if (HAS_RESIDUAL) {
       value += Wide(residual[base + i]);

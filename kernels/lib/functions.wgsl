@@ -29,6 +29,12 @@ fn geluSlope(x: vec4f) -> vec4f {
   return 0.5 * (1.0 + erf(x * 0.70710678118654752)) + x * density;
 }
 
+// From 0 to -infinity, told by bits: max() may make a zero of NaN, which is not among them.
+fn notPositive(x: vec4f) -> vec4<bool> {
+  let bits = bitcast<vec4u>(x);
+  return (bits == vec4u(0u)) | ((bits >= vec4u(0x80000000u)) & (bits <= vec4u(0xff800000u)));
+}
+
 // exp(-|x|) can't overflow.
 fn sigmoid(x: vec4f) -> vec4f {
   let e = exp(-abs(x));

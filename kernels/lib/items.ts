@@ -9,8 +9,9 @@ import { type Tensor, TensorError } from "../../engine/index.ts";
 export type Stored = "Scalar" | "f32";
 
 /**
- * WGSL aliases: `In` and `Out` are how items are stored, `Wide` how they are computed with, `WIDTH` floats each;
- * `Result` is one stored element of the output; `total` and `largest` reduce an item to one float.
+ * WGSL aliases: `In` and `Out` are how items are stored, `Wide` how they are computed with, `WIDTH` floats each, `Bits` these as bits;
+ * `Result` is one stored element of the output; `total` and `largest` reduce an item to one float;
+ * `magnitudes` orders numbers as their absolute values, with NaN above INFINITE of lib/nan.wgsl.
  */
 export function items(width: 1 | 4, input: Stored = "Scalar", output: Stored = "Scalar"): string {
   const of = (type: string) => (width === 4 ? `vec4<${type}>` : type);
@@ -19,7 +20,9 @@ export function items(width: 1 | 4, input: Stored = "Scalar", output: Stored = "
 alias Out = ${of(output)};
 alias Wide = ${of("f32")};
 alias Result = ${output};
+alias Bits = ${of("u32")};
 const WIDTH = ${width}u;
+fn magnitudes(value: Wide) -> Bits { return bitcast<Bits>(value) & Bits(0x7fffffffu); }
 fn total(value: Wide) -> f32 { return ${total}; }
 fn largest(value: Wide) -> f32 { return ${width === 4 ? "max(max(value.x, value.y), max(value.z, value.w))" : "value"}; }`;
 }

@@ -1,7 +1,9 @@
 // Contrastive cross-entropy of a row of similarities: loss = log sum_j exp(s_j / t) - s_target / t over the pictures
 // that are not ignored (InfoNCE; van den Oord et al., arXiv 1807.03748). One workgroup of WORKERS invocations a row.
 // Backward: ds_j = g (p_j - [j = target]) / t, and this row's part of dt = -sum_j ds_j s_j / t.
-// Constant: BACKWARD. `extra` is the log-sum-exp [rows]; `y` is losses [rows] or ds [rows, columns].
+// Constant: BACKWARD. `extra` is [rows]: the highest logit and, apart from it, as their sum would be rounded to a number
+// of its size, the logarithm of the sum of exp(logit - highest). `y` is losses [rows] or ds [rows, columns], NaN where the
+// target is beyond the columns.
 
 fn counts(at: u32) -> bool {
   return params.hasIgnore == 0u || ignored[at] == 0u;
@@ -27,16 +29,17 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     for (var j = lane; j < params.columns; j += WORKERS) {
       sum += select(0.0, exp(s[base + j] * inverse - highest), counts(base + j));
     }
-    let logSum = highest + log(laneSum(sum));
+    let logSum = log(laneSum(sum));
     if (lane == 0u) {
-      extra[row] = logSum;
-      y[row] = logSum - s[base + target_] * inverse;
+      extra[row] = vec2f(highest, logSum);
+      y[row] = select(nan(), highest - s[base + target_] * inverse + logSum, target_ < params.columns);
     }
   } else {
-    let g = dy[row];
+    let g = select(nan(), dy[row], target_ < params.columns);
+    let saved = extra[row];
     var sum = 0.0;
     for (var j = lane; j < params.columns; j += WORKERS) {
-      let p = select(0.0, exp(s[base + j] * inverse - extra[row]), counts(base + j));
+      let p = select(0.0, exp(s[base + j] * inverse - saved.x - saved.y), counts(base + j));
       let ds = g * (p - select(0.0, 1.0, j == target_)) * inverse;
       y[base + j] = ds;
       sum += ds * s[base + j];

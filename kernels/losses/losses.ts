@@ -1,13 +1,14 @@
 // Losses over a matrix of similarities between queries and the pictures of a batch. Pictures that are other right
 // answers can be left out, so that they are neither answer nor negative.
 import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
+import nanSource from "../lib/nan.wgsl?raw";
 import { rowGroups, rowLanes } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
 import { sumLeading } from "../reduce/reduce.ts";
 import contrastiveSource from "./contrastive.wgsl?raw";
 import recallSource from "./recall.wgsl?raw";
 
-const includes = [rowLanes];
+const includes = [nanSource, rowLanes];
 
 export const contrastive = defineKernel({
   name: "contrastive",
@@ -19,7 +20,7 @@ export const contrastive = defineKernel({
     "goal: u32",
     "ignored: u32",
     "dy: f32",
-    "+extra: f32",
+    "+extra: vec2f",
     "+y: f32",
     "+dTemperature: f32",
   ],
@@ -58,7 +59,7 @@ function checkShapes(
  * Contrastive cross-entropy per row (InfoNCE): log sum_j exp(s_j / t) - s_target / t.
  * @param s f32 [rows, columns], similarities
  * @param temperature f32 [1], t; gets a gradient
- * @param goal u32 [rows], the column of each row's target
+ * @param goal u32 [rows], the column of each row's target; one that isn't there gives NaN
  * @param ignored u32 [rows, columns], not 0 where a column doesn't count; never the target
  * @returns f32 [rows], the losses; take the mean of them. Throws TensorError where the shapes do not fit.
  */
@@ -72,7 +73,7 @@ export function contrastiveLoss(
   const { engine } = s;
   const { rows, columns } = sizes;
   const params = { rows, columns, hasIgnore: ignored ? 1 : 0 };
-  const logSum = engine.empty([rows]);
+  const logSum = engine.empty([rows, 2]);
   const losses = engine.empty([rows]);
   const unused = engine.empty([1]);
   const run = (dy: Tensor, y: Tensor, dTemperature: Tensor, backward: boolean) =>

@@ -5,13 +5,13 @@
 // or ds [rows, columns].
 
 fn step(value: f32) -> f32 {
-  return 1.0 / (1.0 + exp(-clamp(value, -50.0, 50.0)));
+  return 1.0 / (1.0 + exp(-clampNumber(value, -50.0, 50.0)));
 }
 
 // The slope of `step`; zero where the argument is clamped.
 fn slope(value: f32) -> f32 {
   let p = step(value);
-  return select(0.0, p * (1.0 - p), abs(value) < 50.0);
+  return select(p * (1.0 - p), 0.0, abs(value) >= 50.0 && !isNan(value));
 }
 
 fn counts(at: u32) -> bool {
@@ -27,7 +27,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   }
   let base = row * params.columns;
   let at = goal[row];
-  let positive = s[base + at];
+  // Beyond the columns there is no target, and all is NaN.
+  let positive = select(nan(), s[base + at], at < params.columns);
   if (!BACKWARD) {
     var sum = 0.0;
     for (var j = lane; j < params.columns; j += WORKERS) {
@@ -58,7 +59,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
       sum += ds;
     }
     let whole = laneSum(sum);
-    if (lane == 0u) {
+    if (lane == 0u && at < params.columns) {
       y[base + at] = -whole;
     }
   }

@@ -9,7 +9,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     return;
   }
   let base = row * params.length;
-  let factor = 1.0 / max(norms[row], params.eps);
+  let factor = inverseOf(norms[row]);
   var products = Wide(0.0);
   for (var i = id; i < params.length; i += WORKERS) {
     products += Wide(x[base + i]) * factor * Wide(dy[base + i]);

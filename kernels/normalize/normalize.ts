@@ -1,8 +1,10 @@
 // Scaling rows to length 1, as torch.nn.functional.normalize does.
 import { defineKernel, type Tensor } from "../../engine/index.ts";
 import { byWidth, requireFloat, rowsOf } from "../lib/items.ts";
+import nanSource from "../lib/nan.wgsl?raw";
 import { rowGroups, rowLanes } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
+import inverseSource from "./inverse.wgsl?raw";
 import forwardSource from "./normalize.wgsl?raw";
 import backwardSource from "./normalize-backward.wgsl?raw";
 
@@ -17,7 +19,7 @@ const forwardKernel = byWidth((suffix, include) =>
   defineKernel({
     name: `normalize${suffix}`,
     source: forwardSource,
-    includes: [include, rowLanes],
+    includes: [include, nanSource, inverseSource, rowLanes],
     bindings: [
       "x: In",
       "+y: Out",
@@ -32,7 +34,7 @@ const backwardKernel = byWidth((suffix, include) =>
   defineKernel({
     name: `normalize-backward${suffix}`,
     source: backwardSource,
-    includes: [include, rowLanes],
+    includes: [include, nanSource, inverseSource, rowLanes],
     bindings: ["x: In", "norms: f32", "dy: In", "+dx: Out"],
     params,
     flops: perElement("x", 7),
@@ -43,7 +45,7 @@ export const normalizeKernels = [...forwardKernel.all, ...backwardKernel.all];
 
 /**
  * x / max(|x|, eps) with the Euclidean norm along the last axis; 1e-12 as in PyTorch unless told. f32 or f16, computed
- * in f32. Throws TensorError on a scalar.
+ * in f32; a row with a NaN is all NaN. Throws TensorError on a scalar.
  */
 export function normalize(x: Tensor, eps = 1e-12): Tensor {
   requireFloat("normalize", x);

@@ -18,7 +18,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   if (id == 0u) {
     norms[row] = norm;
   }
-  let factor = 1.0 / max(norm, params.eps);
+  let factor = inverseOf(norm);
   for (var i = id; i < params.length; i += WORKERS) {
     y[base + i] = Out(Wide(x[base + i]) * factor);
   }

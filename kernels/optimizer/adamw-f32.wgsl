@@ -2,8 +2,7 @@
 
 fn gradientFactor() -> f32 {
   let norm = sqrt(normSquared[0]) * params.gradientScale;
-  // False for NaN as well.
-  if (!(norm < 3.0e38)) {
+  if (!isFinite(norm)) {
     return 0.0;
   }
   if (params.maxNorm > 0.0) {

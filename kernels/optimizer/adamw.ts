@@ -2,6 +2,7 @@
 // GPU, so that a step needs no readback. Where parameters have an f16 copy, it works in mixed precision: loss-scale.ts
 // decides on each update, which writes masters and copy in one pass.
 import { type Backend, defineKernel, Scalar, type Tensor, TensorError } from "../../engine/index.ts";
+import nanSource from "../lib/nan.wgsl?raw";
 import { alsoReads, perElement } from "../lib/work.ts";
 import adamwSource from "./adamw.wgsl?raw";
 import plainSource from "./adamw-f32.wgsl?raw";
@@ -35,7 +36,7 @@ const work = {
 export const adamw = defineKernel({
   name: "adamw",
   source: adamwSource,
-  includes: [plainSource],
+  includes: [nanSource, plainSource],
   bindings: ["gradient: vec4f", "normSquared: f32", ...updated],
   params: {
     ...commonParams,

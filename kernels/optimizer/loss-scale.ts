@@ -3,6 +3,7 @@
 // scale halved; after many good updates it is doubled. Rules and numbers are those of PyTorch's GradScaler. All of it
 // happens on the GPU, so a step needs no readback.
 import { type Backend, defineKernel, type Tensor } from "../../engine/index.ts";
+import nanSource from "../lib/nan.wgsl?raw";
 import { alsoReads } from "../lib/work.ts";
 import source from "./loss-scale.wgsl?raw";
 
@@ -37,7 +38,7 @@ export const stateIndices = [
 const kernel = defineKernel({
   name: "loss-scale",
   source,
-  includes: [stateIndices],
+  includes: [stateIndices, nanSource],
   bindings: ["normSquared: f32", "+state: f32"],
   params: {
     gradientScale: "f32",

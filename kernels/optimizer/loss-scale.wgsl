@@ -9,8 +9,7 @@ fn main() {
   let norm = sqrt(normSquared[0]) * factor;
   state[USED] = scale;
   state[NORM] = norm;
-  // False for NaN as well.
-  if (!(norm < 3.0e38)) {
+  if (!isFinite(norm)) {
     state[FACTOR] = 0.0;
     state[GOOD] = 0.0;
     state[SKIPPED] += 1.0;

@@ -1,5 +1,5 @@
 // The gradient of a maximum over the middle of [outer, extent, inner]: all of it to the first element that equals the
-// maximum, zero to the rest. One invocation per maximum. Host side: reduce.ts.
+// maximum, or to the first NaN where that is the maximum, zero to the rest. One invocation per maximum. Host side: reduce.ts.
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
@@ -8,11 +8,11 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     return;
   }
   let base = index / params.inner * params.extent * params.inner + index % params.inner;
-  let largest = y[index];
+  let largest = f32(y[index]);
   var pending = true;
   for (var r = 0u; r < params.extent; r++) {
     let at = base + r * params.inner;
-    let here = pending && x[at] == largest;
+    let here = pending && (f32(x[at]) == largest || (isNan(f32(x[at])) && isNan(largest)));
     dx[at] = select(Scalar(0.0), dy[index], here);
     pending = pending && !here;
   }

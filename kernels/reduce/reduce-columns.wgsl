@@ -15,13 +15,18 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   let end = min(first + params.partSize, params.extent);
   let base = o * params.extent * params.inner + i;
   var result = Wide(x[base + first * params.inner]);
+  var highest = magnitudes(result);
   for (var r = first + 1u; r < end; r++) {
     let next = Wide(x[base + r * params.inner]);
     if (MAX) {
       result = max(result, next);
+      highest = max(highest, magnitudes(next));
     } else {
       result += next;
     }
+  }
+  if (MAX) {
+    result = select(result, Wide(nan()), highest > Bits(INFINITE));
   }
   y[index] = Out(result * params.scale);
 }

@@ -14,10 +14,12 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   let end = min(first + params.partSize, base + params.extent);
   // The part's first item is a safe start of a maximum for the lanes that get no item.
   var result = select(Wide(0.0), Wide(x[first]), MAX);
+  var highest = magnitudes(result);
   for (var i = first + id; i < end; i += WORKERS) {
     let next = Wide(x[i]);
     if (MAX) {
       result = max(result, next);
+      highest = max(highest, magnitudes(next));
     } else {
       result += next;
     }
@@ -25,6 +27,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   var whole = f32();
   if (MAX) {
     whole = laneMax(largest(result));
+    if (laneMax(select(0.0, 1.0, any(highest > Bits(INFINITE)))) > 0.0) {
+      whole = nan();
+    }
   } else {
     whole = laneSum(total(result));
   }

@@ -12,6 +12,7 @@ import {
 import { expand } from "../elementwise/binary.ts";
 import { scaled } from "../elementwise/unary.ts";
 import { items, requireFloat, type Stored } from "../lib/items.ts";
+import nanSource from "../lib/nan.wgsl?raw";
 import { rowGroups, rowLanes } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
 import maxSource from "./max-backward.wgsl?raw";
@@ -37,7 +38,7 @@ const columnsKernel = variants((name, include) =>
   defineKernel({
     name: `reduce-columns-${name}`,
     source: columnsSource,
-    includes: [include],
+    includes: [include, nanSource],
     bindings: ["x: In", "+y: Out"],
     params: {
       outer: "u32",
@@ -57,7 +58,7 @@ const rowsKernel = variants((name, include) =>
   defineKernel({
     name: `reduce-rows-${name}`,
     source: rowsSource,
-    includes: [include, rowLanes],
+    includes: [include, nanSource, rowLanes],
     bindings: [
       "x: In",
       // One element per workgroup, whatever WIDTH is.
@@ -80,6 +81,7 @@ const rowsKernel = variants((name, include) =>
 const maxBackward = defineKernel({
   name: "max-backward",
   source: maxSource,
+  includes: [nanSource],
   bindings: ["x: Scalar", "y: Scalar", "dy: Scalar", "+dx: Scalar"],
   params: { outer: "u32", extent: "u32", inner: "u32" },
   flops: perElement("x", 1),
@@ -236,7 +238,8 @@ export function mean(x: Tensor, axis?: number): Tensor {
   return scaledSum("mean", x, axis, (extent) => 1 / extent);
 }
 
-/** Maximum over `axis`, which leaves the shape; the gradient goes to the first of equal maxima. NaN is not looked for. */
+/** Maximum over `axis`, which leaves the shape; NaN where a NaN is among them. The gradient goes to the
+ * first of equal maxima, or of NaNs. */
 export function max(x: Tensor, axis: number): Tensor {
   const { view, shape } = alongAxis("max", x, axis);
   const y = reduce(x, view, shape, { max: true });

@@ -1,0 +1,246 @@
+// A NaN goes where float64 would have it: no op makes an ordinary number of one, and none reaches what it has nothing to
+// do with. Inputs have a NaN whose sign bit is set, too, which orders bits the other way.
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { Engine, type HostArray, type RandomKey, type Tensor } from "../engine/index.ts";
+import * as ops from "../kernels/index.ts";
+
+const engine = await Engine.create({ poison: true });
+const engines: [string, Engine][] = [["subgroups", engine]];
+if (engine.lanes.subgroups)
+  engines.push(["no subgroups", await Engine.create({ poison: true, withoutSubgroups: true })]);
+
+/** Numbers that no two ops take alike, from -3 to 3. */
+const draw = (size: number) => Float32Array.from({ length: size }, (_, i) => 3 * Math.sin(1.7 * i + 1));
+
+/** A tensor of such numbers, with NaN at some places; f16 where told. */
+function tensor(engine: Engine, shape: number[], nans: readonly number[] = [], dtype: "f32" | "f16" = "f32") {
+  const values = draw(shape.reduce((a, b) => a * b, 1));
+  const bits = new Uint32Array(values.buffer);
+  nans.forEach((at, i) => {
+    bits[at] = i % 2 === 0 ? 0x7fc00000 : 0xffc00000;
+  });
+  return engine.tensor(values, shape, dtype);
+}
+
+const places = (values: HostArray) => Array.from(values.keys()).filter((i) => Number.isNaN(values[i]));
+
+async function wherever(result: Tensor): Promise<number[]> {
+  const values = await result.read();
+  result.dispose();
+  return places(values);
+}
+
+const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
+
+interface Case {
+  run(engine: Engine): Tensor;
+  nans: number[];
+}
+
+const { exp, sigmoid, tanh, relu, gelu, square, reciprocal, neg } = ops;
+const unary = { exp, sigmoid, tanh, relu, gelu, square, reciprocal, neg };
+const key: RandomKey = { key: 5, stream: 1 };
+/** Rows of both widths, aligned and not. */
+const lengths = [8, 37, 1028];
+
+const cases: Record<string, Case> = {
+  ...Object.fromEntries(
+    Object.entries(unary).flatMap(([name, op]) =>
+      (["f32", "f16"] as const).map((dtype): [string, Case] => [
+        `${name} ${dtype}`,
+        { run: (engine) => op(tensor(engine, [3, 5], [4, 11], dtype)), nans: [4, 11] },
+      ]),
+    ),
+  ),
+  add: {
+    run: (engine) => ops.add(tensor(engine, [3, 5], [4]), tensor(engine, [5], [1])),
+    nans: [1, 4, 6, 11],
+  },
+  "clamp in place": {
+    run(engine) {
+      const x = tensor(engine, [9], [2, 6]);
+      ops.clampInPlace(x, -1, 1);
+      return x;
+    },
+    nans: [2, 6],
+  },
+  ...Object.fromEntries(
+    lengths.flatMap((length) => {
+      const input = (engine: Engine) => tensor(engine, [5, length], [length + 3, 3 * length + 7]);
+      const rows = [...range(length, 2 * length), ...range(3 * length, 4 * length)];
+      const whole = { softmax: ops.softmax, logSoftmax: ops.logSoftmax, normalize: ops.normalize };
+      const each = {
+        sum: (x: Tensor) => ops.sum(x, 1),
+        max: (x: Tensor) => ops.max(x, 1),
+        mean: (x: Tensor) => ops.mean(x, 1),
+      };
+      const columns = {
+        "columns' sum": (x: Tensor) => ops.sum(x, 0),
+        "columns' max": (x: Tensor) => ops.max(x, 0),
+      };
+      const list: [string, Case][] = [];
+      for (const [name, op] of Object.entries(whole))
+        list.push([`${name} of ${length}`, { run: (engine) => op(input(engine)), nans: rows }]);
+      for (const [name, op] of Object.entries(each))
+        list.push([`${name} of ${length}`, { run: (engine) => op(input(engine)), nans: [1, 3] }]);
+      for (const [name, op] of Object.entries(columns))
+        list.push([`${name} of ${length}`, { run: (engine) => op(input(engine)), nans: [3, 7] }]);
+      list.push([
+        `layernorm of ${length}`,
+        {
+          run: (engine) => ops.layernorm(input(engine), tensor(engine, [length]), tensor(engine, [length])),
+          nans: rows,
+        },
+      ]);
+      return list;
+    }),
+  ),
+  "max of all in two stages": {
+    run: (engine) => ops.reshape(ops.max(tensor(engine, [1, 50001], [40000]), 1), [1]),
+    nans: [0],
+  },
+  dropout: {
+    run: (engine) => ops.dropout(tensor(engine, [64], range(0, 64)), 0.5, key),
+    nans: range(0, 64),
+  },
+  matmul: {
+    run: (engine) => ops.matmul(tensor(engine, [4, 9], [10]), tensor(engine, [9, 6])),
+    nans: range(6, 12),
+  },
+  "attention, a query": {
+    // Columns q | k | v of two heads of 4: a NaN in the first head's query of token 5.
+    run: (engine) => ops.selfAttention(tensor(engine, [1, 11, 24], [5 * 24 + 2]), { heads: 2 }),
+    nans: range(5 * 8, 5 * 8 + 4),
+  },
+  "attention, a key": {
+    run: (engine) => ops.selfAttention(tensor(engine, [1, 11, 24], [5 * 24 + 8 + 2]), { heads: 2 }),
+    nans: range(0, 88).filter((i) => i % 8 < 4),
+  },
+  "attention, a key that nobody sees": {
+    run: (engine) =>
+      ops.selfAttention(tensor(engine, [1, 11, 24], [5 * 24 + 8 + 2]), {
+        heads: 2,
+        mask: engine.tensor(
+          range(0, 11).map((i) => Number(i !== 5)),
+          [1, 11],
+          "u32",
+        ),
+      }),
+    nans: [],
+  },
+  "attention to a row that isn't there": {
+    run(engine) {
+      const source = ops.packSource([1, 0, 1], 2);
+      source[2] = 2;
+      return ops.crossAttention(tensor(engine, [3, 2, 4]), tensor(engine, [2, 5, 8]), {
+        heads: 1,
+        source: engine.tensor(source, [source.length], "u32"),
+      });
+    },
+    nans: range(16, 24),
+  },
+  "contrastive loss, a similarity": {
+    run: (engine) =>
+      ops.contrastiveLoss(
+        tensor(engine, [3, 7], [9]),
+        engine.tensor([0.1], [1]),
+        engine.tensor([0, 1, 2], [3], "u32"),
+      ),
+    nans: [1],
+  },
+  "contrastive loss, a target": {
+    run: (engine) =>
+      ops.contrastiveLoss(
+        tensor(engine, [3, 7]),
+        engine.tensor([0.1], [1]),
+        engine.tensor([0, 7, 2], [3], "u32"),
+      ),
+    nans: [1],
+  },
+  "recall loss, a similarity": {
+    run: (engine) => ops.recallLoss(tensor(engine, [3, 7], [9]), engine.tensor([0, 1, 2], [3], "u32")),
+    nans: [1],
+  },
+  "recall loss, a target": {
+    run: (engine) => ops.recallLoss(tensor(engine, [3, 7]), engine.tensor([0, 7, 2], [3], "u32")),
+    nans: [1],
+  },
+  ...Object.fromEntries(
+    [8, 5].map((width): [string, Case] => [
+      `embedding of ${width}`,
+      {
+        run: (engine) => ops.embedding(tensor(engine, [4, width]), engine.tensor([3, 4, 0], [3], "u32")),
+        nans: range(width, 2 * width),
+      },
+    ]),
+  ),
+};
+
+for (const [label, engine] of engines) {
+  for (const [name, { run, nans }] of Object.entries(cases)) {
+    test(`${name} (${label})`, async () => {
+      if (name.endsWith("f16") && !engine.hasF16) {
+        console.log(`\nskipped: ${name} (the adapter has no f16)`);
+        return;
+      }
+      assert.equal(await wherever(engine.inference(() => run(engine))), nans);
+    });
+  }
+
+  test(`gradients (${label})`, async () => {
+    const gradient = async (x: Tensor, op: (x: Tensor) => Tensor) => {
+      x.requiresGrad = true;
+      engine.scope(() => {
+        const y = op(x);
+        ops.backward(y, {
+          grad: engine.tensor(
+            draw(y.size).map((value) => 4 + value),
+            y.shape,
+          ),
+        });
+      });
+      const values = await x.grad!.read();
+      ops.clearGrad([x]);
+      x.dispose();
+      return values;
+    };
+    // All of it to the first NaN, as to the first of equal maxima.
+    const ofMax = await gradient(tensor(engine, [2, 6], [8, 10]), (x) => ops.max(x, 1));
+    assert.equal(
+      Array.from(ofMax.keys()).filter((i) => i > 5 && ofMax[i] !== 0),
+      [8],
+    );
+    const ofNormalize = await gradient(tensor(engine, [3, 6], [8]), (x) => ops.normalize(x));
+    assert.equal(places(ofNormalize), range(6, 12));
+    const ofAttention = await gradient(tensor(engine, [1, 6, 12], [2 * 12 + 1]), (x) =>
+      ops.selfAttention(x, { heads: 1 }),
+    );
+    // Query 2 alone is wrong, and with it the gradients of all keys and values.
+    assert.equal(
+      places(ofAttention),
+      range(0, 72).filter((i) => i % 12 >= 4 || Math.floor(i / 12) === 2),
+    );
+    const goals = engine.tensor([0, 9, 2], [3], "u32");
+    const ofRecall = await gradient(tensor(engine, [3, 7]), (x) => ops.recallLoss(x, goals));
+    assert.equal(places(ofRecall), range(7, 14), "no other row is written");
+  });
+}
+
+test("hosts are told", () => {
+  const q = engine.zeros([2, 1, 4]);
+  const kv = engine.zeros([3, 1, 8]);
+  for (const source of [
+    [0, 3],
+    [0, -1],
+    [0.5, 1],
+  ])
+    assert.throws(() => ops.packSource(source, 3), /source\[\d\] is/);
+  assert.throws(() => ops.crossAttention(q, kv, { heads: 1, source: Uint32Array.of(0, 3) }), /kv has 3 rows/);
+});
+
+test.after(() => {
+  for (const [, engine] of engines) engine.dispose();
+});
+
+test.run();
