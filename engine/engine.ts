@@ -5,10 +5,10 @@
 import { bytesPerElement, type DType, type HostArray } from "./base/dtype.ts";
 import { DeviceError, TensorError } from "./base/errors.ts";
 import { type Shape, sizeOf } from "./base/shape.ts";
-import type { AdapterOptions } from "./gpu/adapter.ts";
 import {
   chooseLanes,
   chooseRowGroups,
+  type DeviceOptions,
   isSoftware,
   type LaneOptions,
   nameOf,
@@ -28,9 +28,7 @@ import { type Backend, type Choice, type Node, type Run, Tensor } from "./tensor
 import { type ChoiceStore, Choices, type Tuned } from "./tune/choices.ts";
 import { runTrials } from "./tune/trials.ts";
 
-export interface EngineOptions extends AdapterOptions, LaneOptions {
-  /** Use this device; the engine then never destroys it. */
-  device?: GPUDevice;
+export interface EngineOptions extends DeviceOptions, LaneOptions {
   /** Fill every buffer with NaN before use, so that an output which a kernel leaves unwritten shows. For tests. */
   poison?: boolean;
   /** Bytes of the largest buffer behind a captured step; the device's limit, unless told. */

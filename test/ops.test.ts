@@ -14,7 +14,7 @@ const engines: [string, Engine, readonly OpCase[]][] = [];
 const engine = await Engine.create({ poison: true });
 engines.push([engine.lanes.subgroups ? "subgroups" : "no subgroups here", engine, testedCases]);
 if (engine.lanes.subgroups) {
-  const without = await Engine.create({ poison: true, withoutSubgroups: true });
+  const without = await Engine.create({ poison: true, without: ["subgroups"] });
   engines.push(["without subgroups", without, testedCases]);
 }
 if (engine.rowGroups === 1) {
@@ -33,7 +33,7 @@ const foldingTexts = ({ source, includes }: Kernel) =>
   ].filter((text) => text.includes("GRID_X"));
 const folded = new Set<string>();
 {
-  const unusual = { poison: true, withoutSubgroups: true, sharedLanes: 64, gridX: 2 };
+  const unusual = { poison: true, without: ["subgroups"], sharedLanes: 64, gridX: 2 };
   const notes = await Engine.create(unusual);
   let seen: Kernel[] = [];
   notes.run = (kernel, { grid }) => {

@@ -1,6 +1,7 @@
-// Finds a WebGPU adapter: Dawn through the package `webgpu` in Node, `navigator.gpu` in a browser.
+// Finds a WebGPU adapter: Dawn through the package `webgpu` in Node, `navigator.gpu` in a browser and in Deno.
 // The package is imported lazily and only in Node, so a browser bundle never pulls it in.
 import { DeviceError } from "../base/errors.ts";
+import { inNode } from "../base/home.ts";
 
 /** How to look for an adapter. */
 export interface AdapterOptions {
@@ -18,18 +19,16 @@ export interface FoundAdapter {
   instance: GPU | null;
 }
 
-const isNode = typeof process !== "undefined" && process.versions?.node !== undefined;
-
 /** Requests an adapter, of `dawn` where that is open. Throws DeviceError when there is no WebGPU or no adapter. */
 export async function findAdapter(
   options: AdapterOptions = {},
   dawn: GPU | null = null,
 ): Promise<FoundAdapter> {
   const { powerPreference = "high-performance" } = options;
-  if (!isNode) {
-    if (!navigator.gpu) throw new DeviceError("This browser has no WebGPU (navigator.gpu is missing).");
+  if (!inNode) {
+    if (!navigator.gpu) throw new DeviceError("There is no WebGPU here (navigator.gpu is missing).");
     const adapter = await navigator.gpu.requestAdapter({ powerPreference });
-    if (!adapter) throw new DeviceError("The browser found no WebGPU adapter.");
+    if (!adapter) throw new DeviceError("No WebGPU adapter was found.");
     return { adapter, instance: null };
   }
   const exact = options.exactTimestamps ? ["disable-dawn-features=timestamp_quantization"] : [];

@@ -12,8 +12,6 @@ export interface OpenDevice {
 }
 
 export interface LaneOptions {
-  /** Run the shared-memory variants even where the adapter has subgroups. For tests and comparisons. */
-  withoutSubgroups?: boolean;
   /** Let several narrow subgroups share a row, as wide ones do. For tests and comparisons. */
   wideRows?: boolean;
   /** Lanes of the shared-memory variants, a power of two; 32 unless told. For tests: it stands for subgroups of 64. */
@@ -22,30 +20,34 @@ export interface LaneOptions {
   gridX?: number;
 }
 
-const wantedFeatures = [
-  "shader-f16",
-  "subgroups",
-  "timestamp-query",
-  // The rest is not yet among the features that @webgpu/types knows.
-  "subgroup-size-control" as GPUFeatureName,
+export interface DeviceOptions extends AdapterOptions {
+  /** Use this device; the engine then never destroys it. */
+  device?: GPUDevice;
+  /** Features that the engine's own device goes without, though the adapter has them. For tests and comparisons. */
+  without?: readonly string[];
+}
+
+/** The features that the engine asks for, each with those that a device gets along with it. */
+const wantedFeatures: Readonly<Record<string, readonly string[]>> = {
+  "shader-f16": [],
+  subgroups: [],
+  "timestamp-query": [],
+  "subgroup-size-control": ["subgroups"],
   // Behind Dawn's switch allow_unsafe_apis.
-  "chromium-experimental-subgroup-matrix" as GPUFeatureName,
-] as const;
+  "chromium-experimental-subgroup-matrix": ["subgroups"],
+};
 /** Lanes of the shared-memory fallback, and of subgroups where there is a choice. */
 const usualLanes = 32;
 
 /** The caller's device, or one of the best adapter with all its limits. Throws DeviceError where there is no adapter. */
-export async function openDevice(
-  options: AdapterOptions & { device?: GPUDevice },
-  dawn: GPU | null = null,
-): Promise<OpenDevice> {
+export async function openDevice(options: DeviceOptions, dawn: GPU | null = null): Promise<OpenDevice> {
   const { device } = options;
   if (device) return { device, info: device.adapterInfo, instance: null };
   const { adapter, instance } = await findAdapter(options, dawn);
   const { limits } = adapter;
   return {
     device: await adapter.requestDevice({
-      requiredFeatures: wantedFeatures.filter((feature) => adapter.features.has(feature)),
+      requiredFeatures: featuresOf(adapter, options.without),
       requiredLimits: {
         maxBufferSize: limits.maxBufferSize,
         maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
@@ -58,6 +60,14 @@ export async function openDevice(
     info: adapter.info,
     instance,
   };
+}
+
+/** The wanted features that an adapter has, except those in `without` and what would bring them along. */
+function featuresOf({ features }: GPUAdapter, without: readonly string[] = []): GPUFeatureName[] {
+  const names = Object.keys(wantedFeatures) as GPUFeatureName[];
+  return names.filter(
+    (name) => features.has(name) && ![name, ...wantedFeatures[name]!].some((one) => without.includes(one)),
+  );
 }
 
 /** One line that names the adapter. */
@@ -78,13 +88,7 @@ export function chooseLanes({ device, info }: OpenDevice, options: LaneOptions):
   const { subgroupMinSize: min, subgroupMaxSize: max } = info;
   const { gridX } = options;
   const sized = min !== max && device.features.has("subgroup-size-control" as GPUFeatureName);
-  if (
-    device.features.has("subgroups") &&
-    !options.withoutSubgroups &&
-    max !== undefined &&
-    min >= 4 &&
-    (min === max || sized)
-  ) {
+  if (device.features.has("subgroups") && max !== undefined && min >= 4 && (min === max || sized)) {
     return { subgroups: true, count: Math.min(max, Math.max(min, usualLanes)), sized, gridX };
   }
   return { subgroups: false, count: options.sharedLanes ?? usualLanes, gridX };

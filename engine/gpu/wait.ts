@@ -2,8 +2,8 @@
 // each other without a pause: that keeps a core busy, which a software adapter would compute on. So the thread sleeps a
 // little each turn, never for more than a fraction of the time waited so far, which a fast device does not feel.
 // Browsers wait without any of this.
+import { inNode } from "../base/home.ts";
 
-const inNode = typeof process !== "undefined" && process.versions?.node !== undefined;
 /** A nap takes at most this share of the time since a wait last began or ended, and at most so many milliseconds. */
 const share = 1 / 16;
 const longest = 1;
