@@ -1,0 +1,66 @@
+// The engines that the op table runs on where there is one adapter, and the cases for each: with subgroups where the
+// adapter has them and without; row kernels also with several subgroups a row, which only adapters of wide subgroups choose
+// by themselves. What else no case would come to on a small machine, workgroups of 64 lanes and grids of more than GRID_X
+// workgroups, a cut of the table comes to on an engine of that kind.
+import type { OpCase } from "../cases/case.ts";
+import { recordCase, testedCases } from "../cases/check.ts";
+import { Engine, type EngineOptions, type Kernel } from "../engine/index.ts";
+
+export interface OpEngine {
+  label: string;
+  options: EngineOptions;
+  cases: readonly OpCase[];
+}
+
+/** The texts of a kernel that find their workgroup in a folded grid. */
+export const foldingTexts = ({ source, includes }: Kernel) =>
+  [
+    source,
+    ...includes.flatMap((include) => (typeof include === "string" ? include : Object.values(include))),
+  ].filter((text) => text.includes("GRID_X"));
+
+/** The engines on this machine's adapter, and the texts of kernels that the last of them runs in folded grids. */
+export async function opEngines(): Promise<{ engines: OpEngine[]; folded: ReadonlySet<string> }> {
+  const engine = await Engine.create();
+  const { lanes, rowGroups } = engine;
+  engine.dispose();
+  const label = lanes.subgroups ? "subgroups" : "no subgroups here";
+  const engines: OpEngine[] = [{ label, options: { poison: true }, cases: testedCases }];
+  // What asks for something of the engine by itself is tested, or skipped, on the first.
+  const rest = testedCases.filter(({ lacks }) => !lacks);
+  if (lanes.subgroups) {
+    const options = { poison: true, without: ["subgroups"] };
+    engines.push({ label: "without subgroups", options, cases: rest });
+  }
+  if (rowGroups === 1) {
+    const rows = /softmax|layernorm|normalize|sum|max|contrastive|recall/i;
+    const cases = rest.filter(({ name, bench }) => rows.test(name) && !bench);
+    engines.push({ label: "wide rows", options: { poison: true, wideRows: true }, cases });
+  }
+  const unusual = { poison: true, without: ["subgroups"], sharedLanes: 64, gridX: 2 };
+  const { cases, folded } = await foldingCut(
+    unusual,
+    rest.filter(({ bench }) => !bench),
+  );
+  engines.push({ label: "64 lanes, folded grids", options: unusual, cases });
+  return { engines, folded };
+}
+
+/** The first case for each text of a kernel that is run in a folded grid, and the embeddings, which count in lanes. */
+async function foldingCut(options: EngineOptions, cases: readonly OpCase[]) {
+  const engine = await Engine.create(options);
+  let seen: Kernel[] = [];
+  engine.run = (kernel, { grid }) => {
+    if ((typeof grid === "number" ? engine.fold(grid) : grid)[1] > 1) seen.push(kernel);
+  };
+  const folded = new Set<string>();
+  const cut = cases.filter((opCase) => {
+    seen = [];
+    recordCase(engine, opCase);
+    const fresh = seen.flatMap(foldingTexts).filter((text) => !folded.has(text));
+    for (const text of fresh) folded.add(text);
+    return fresh.length > 0 || opCase.name.startsWith("embedding");
+  });
+  engine.dispose();
+  return { cases: cut, folded };
+}
