@@ -8,7 +8,7 @@ import * as ops from "../kernels/index.ts";
 const engine = await Engine.create({ poison: true });
 const engines: [string, Engine][] = [["subgroups", engine]];
 if (engine.lanes.subgroups)
-  engines.push(["no subgroups", await Engine.create({ poison: true, withoutSubgroups: true })]);
+  engines.push(["no subgroups", await Engine.create({ poison: true, without: ["subgroups"] })]);
 
 /** Numbers that no two ops take alike, from -3 to 3. */
 const draw = (size: number) => Float32Array.from({ length: size }, (_, i) => 3 * Math.sin(1.7 * i + 1));
