@@ -578,8 +578,4 @@ test("a tensor as large as a binding is computed to its last element", async () 
   assert.is.not(instance, undefined);
 });
 
-test("a scope whose work is async is refused", async () => {
-  await fails(() => engine.scope(async () => engine.zeros([1])), TensorError, /scope: .* must not be async/);
-});
-
 test.run();

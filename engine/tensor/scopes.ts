@@ -23,7 +23,6 @@ export class Scopes {
     let returned: Tensor[] = [];
     try {
       const result = work();
-      refusePromise("scope", result);
       returned = tensorsIn(result);
       return result;
     } finally {

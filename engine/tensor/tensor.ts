@@ -209,7 +209,8 @@ export interface Backend {
   choose<V extends string>(choice: Choice<V>): V;
   /**
    * Runs `work` and disposes the tensors that it made, except those it returns, which pass to the scope around: itself, or
-   * in an array or a plain object. Throws TensorError where `work` is async.
+   * in an array or a plain object. It ends when `work` returns: a promise may tell of host values, such as those of a read
+   * that has begun, but what an async function makes or uses after its first `await` is outside.
    */
   scope<T>(work: () => T): T;
   /** `scope` without recording gradients, so that nothing is kept for a backward pass. */
