@@ -16,6 +16,7 @@ import {
   openDevice,
 } from "./gpu/device.ts";
 import type { Kernel, Lanes, ParamTypes } from "./gpu/kernel.ts";
+import { Pace } from "./gpu/pace.ts";
 import type { PoolStatistics } from "./gpu/pool.ts";
 import { type DispatchTime, Profiler } from "./gpu/profiler.ts";
 import { Session } from "./gpu/session.ts";
@@ -31,6 +32,8 @@ import { runTrials } from "./tune/trials.ts";
 export interface EngineOptions extends DeviceOptions, LaneOptions {
   /** Fill every buffer with NaN before use, so that an output which a kernel leaves unwritten shows. For tests. */
   poison?: boolean;
+  /** Seconds that the device may be kept busy at a stretch, 0.5 unless told: systems reset a device that is for longer. */
+  longestSeconds?: number;
   /** Bytes of the largest buffer behind a captured step; the device's limit, unless told. */
   maxArenaBytes?: number;
   /** Keeps what `tune` measures between runs; without one it counts for this engine only. */
@@ -65,7 +68,8 @@ export class Engine implements Backend {
       options.choices ?? null,
     );
     this.session = new Session(this.device, !options.device);
-    this.executor = new Executor(this, this.session, this.lanes, options.poison ?? false);
+    const pace = new Pace(this.isSoftware, options.longestSeconds ?? 0.5);
+    this.executor = new Executor(this, this.session, this.lanes, pace, options.poison ?? false);
   }
 
   /**
@@ -215,7 +219,8 @@ export class Engine implements Backend {
       this.graph.refuse("run a program");
       executor.requireDirect("run a program");
     };
-    const host = { session, recorder: executor.recorder, poison, maxArenaBytes, mayRun };
+    const { recorder, pace } = executor;
+    const host = { session, recorder, pace, poison, maxArenaBytes, mayRun };
     const program = new Program(host, capture, inputs, outputs);
     await program.ready;
     return program;

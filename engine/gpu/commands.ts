@@ -4,7 +4,7 @@
 import type { DType } from "../base/dtype.ts";
 import { numberOf } from "../base/scalar.ts";
 import type { Shape } from "../base/shape.ts";
-import type { Kernel, ParamTypes, ParamValues } from "./kernel.ts";
+import { gridStartOffset, type Kernel, type ParamTypes, type ParamValues } from "./kernel.ts";
 import type { CompiledKernel } from "./pipelines.ts";
 import type { Profiler } from "./profiler.ts";
 import type { Storage } from "./storage.ts";
@@ -34,6 +34,8 @@ export interface Dispatch {
   /** Byte offset of its parameters. */
   params: number;
   grid: Grid;
+  /** Seconds that it may take, as pace.ts estimates them. */
+  estimate: number;
 }
 
 export type Command =
@@ -87,8 +89,13 @@ export interface Sink {
 /** Every uniform block of parameters is bound with this many bytes. */
 export const paramBytes = 256;
 
-/** Writes a kernel's parameters as its uniform block has them. */
-export function writeParams<P extends ParamTypes>(view: DataView, types: P, values: ParamValues<P>): void {
+/** Writes a kernel's parameters as its uniform block has them, for a dispatch that begins at workgroup `start`. */
+export function writeParams<P extends ParamTypes>(
+  view: DataView,
+  types: P,
+  values: ParamValues<P>,
+  start: Grid,
+): void {
   let at = 0;
   for (const name in types) {
     const type = types[name];
@@ -98,6 +105,8 @@ export function writeParams<P extends ParamTypes>(view: DataView, types: P, valu
     else view.setInt32(at, value, true);
     at += 4;
   }
+  const startAt = gridStartOffset(types);
+  for (let axis = 0; axis < 3; axis++) view.setUint32(startAt + 4 * axis, start[axis]!, true);
 }
 
 /** What a buffer of `slots` parameter blocks is made by. */

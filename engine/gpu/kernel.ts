@@ -134,7 +134,9 @@ export function wgslParts(kernel: Kernel, dtype: DType, constants: Constants, la
   const includes = kernel.includes.map((include) =>
     typeof include === "string" ? include : lanes.subgroups ? include.subgroups : include.shared,
   );
-  const { source } = kernel;
+  const source = kernel.source.replace(entry, (head: string) => {
+    return `${head.replace(workgroup, "@builtin(workgroup_id) wgInPart: vec3u")} let wg = wgInPart + params.gridStart;`;
+  });
   const own = sized ? source.replace("@compute", "@compute @subgroup_size(LANES)") : source;
   return [lines.join("\n"), ...includes, own];
 }
@@ -145,14 +147,26 @@ function declarations({ bindings, params }: Kernel): string[] {
     ({ name, access, type }, i) =>
       `@group(0) @binding(${i}) var<storage, ${access}> ${name}: array<${type}>;`,
   );
-  const fields = Object.entries(params).map(([name, type]) => `${name}: ${type}`);
-  if (fields.length > 0) {
-    lines.push(
-      `struct Params { ${fields.join(", ")} }`,
-      `@group(0) @binding(${bindings.length}) var<uniform> params: Params;`,
-    );
-  }
+  const fields = Object.entries(params).map(([name, type]) => `${name}: ${type}, `);
+  lines.push(
+    `struct Params { ${fields.join("")}gridStart: vec3u }`,
+    `@group(0) @binding(${bindings.length}) var<uniform> params: Params;`,
+  );
   return lines;
+}
+
+/** Byte offset in the parameters of `gridStart`, the first workgroup of a dispatch that is a part of another. */
+export function gridStartOffset(params: ParamTypes): number {
+  return Math.ceil(Object.keys(params).length / 4) * 16;
+}
+
+const workgroup = "@builtin(workgroup_id) wg: vec3u";
+/** A kernel's entry point up to its body, where it takes the number of its workgroup as `wg`. */
+const entry = /@compute[^{]*@builtin\(workgroup_id\) wg: vec3u[^{]*\{/;
+
+/** Whether a kernel can run in parts: all that it knows of its place is `wg` and the place within that workgroup. */
+export function isDivisible({ source }: Kernel): boolean {
+  return entry.test(source) && !/global_invocation_id|num_workgroups/.test(source);
 }
 
 /** Workgroups in x of a linear grid; kernels compute `wg.y * GRID_X + wg.x`. */

@@ -8,6 +8,7 @@ import { type Shape, sizeOf } from "../base/shape.ts";
 import type { BoundRegion, Grid, Region, Sink } from "../gpu/commands.ts";
 import { mapModeRead, usage } from "../gpu/flags.ts";
 import { gridX, type Kernel, type Lanes, type ParamTypes } from "../gpu/kernel.ts";
+import type { Pace } from "../gpu/pace.ts";
 import { type CompiledKernel, PipelineCache } from "../gpu/pipelines.ts";
 import { BufferPool } from "../gpu/pool.ts";
 import type { Session } from "../gpu/session.ts";
@@ -33,11 +34,12 @@ export class Executor {
     private readonly owner: Backend,
     readonly session: Session,
     private readonly lanes: Lanes,
+    readonly pace: Pace,
     private readonly poison: boolean,
   ) {
     this.pool = new BufferPool(session);
     this.pipelines = new PipelineCache(session, lanes);
-    this.recorder = new Recorder(session);
+    this.recorder = new Recorder(session, pace);
     this.sink = this.recorder;
     this.memory = this.pool;
   }

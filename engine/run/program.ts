@@ -1,11 +1,11 @@
 // A captured step with its memory planned, to be replayed: each replay encodes the same pipelines and bind groups again.
 // It makes no buffer, bind group, pipeline or closure, writes the parameters that hold a Scalar in one piece, and is one
-// submit.
+// submit unless it is long.
 
 import type { DType } from "../base/dtype.ts";
 import { KernelError, TensorError } from "../base/errors.ts";
 import { Scalar } from "../base/scalar.ts";
-import type { Shape } from "../base/shape.ts";
+import { type Shape, sizeOf } from "../base/shape.ts";
 import {
   bindGroupKey,
   type Command,
@@ -15,7 +15,7 @@ import {
   writeParams,
 } from "../gpu/commands.ts";
 import { usage } from "../gpu/flags.ts";
-import type { Kernel, ParamTypes, ParamValues } from "../gpu/kernel.ts";
+import type { Pace, Part } from "../gpu/pace.ts";
 import type { Session } from "../gpu/session.ts";
 import { type LaunchWork, workOf } from "../gpu/work.ts";
 import { tensorsIn } from "../tensor/scopes.ts";
@@ -41,10 +41,23 @@ function misfitOf(tensor: Tensor, given: InputValues): string {
   return values.length === tensor.size ? "" : `; it got ${values.length} values`;
 }
 
+/** A dispatch of a step, or a part of one, and the byte offset of its parameters. */
+interface Launch {
+  step: Extract<Step, { kind: "dispatch" }>;
+  part: Part;
+  estimate: number;
+  slot: number;
+}
+
+function writeLaunch(view: DataView, { step: { kernel, params }, part: { start } }: Launch): void {
+  writeParams(view, kernel.params, params, start);
+}
+
 /** What a program needs of its engine. */
 interface Host extends ArenaOptions {
   session: Session;
   recorder: Recorder;
+  pace: Pace;
   /** Throws TensorError where a program can't run now. */
   mayRun(): void;
 }
@@ -59,7 +72,8 @@ export class Program<T> {
   private readonly commands: Command[] = [];
   private readonly params: GPUBuffer;
   /** Dispatches whose parameters hold a Scalar, with their slots in `changingBytes`; these come first. */
-  private readonly changing: { view: DataView; kernel: Kernel; params: ParamValues<ParamTypes> }[];
+  private readonly changing: { view: DataView; launch: Launch }[];
+  private readonly launched: readonly Launch[];
   private readonly changingBytes: ArrayBuffer;
   private disposed = false;
   /** Why the results can't be trusted: so far there are none. */
@@ -86,25 +100,24 @@ export class Program<T> {
     this.memory = memory;
     for (const storage of capture.claims.keys()) storage.fault = this.fault;
 
-    const dispatches = steps.filter((step) => step.kind === "dispatch");
-    const changes = (step: (typeof dispatches)[number]) =>
-      Object.values(step.params).some((value) => value instanceof Scalar);
-    const inOrder = [...dispatches.filter(changes), ...dispatches.filter((step) => !changes(step))];
+    const launches = steps.flatMap((step) => this.divide(step));
+    const changes = ({ step }: Launch) => Object.values(step.params).some((value) => value instanceof Scalar);
+    const changing = launches.filter(changes);
+    const inOrder = [...changing, ...launches.filter((launch) => !changes(launch))];
     const values = new ArrayBuffer(Math.max(1, inOrder.length) * paramBytes);
-    const slots = new Map(inOrder.map((step, i) => [step as Step, i * paramBytes]));
-    inOrder.forEach(({ kernel, params }, i) => {
-      writeParams(new DataView(values, i * paramBytes, paramBytes), kernel.params, params);
+    inOrder.forEach((launch, i) => {
+      launch.slot = i * paramBytes;
+      writeLaunch(new DataView(values, launch.slot, paramBytes), launch);
     });
-    this.dispatches = dispatches.length;
+    this.launched = launches;
+    this.dispatches = launches.length;
     const slotCount = values.byteLength / paramBytes;
     this.params = session.makeBuffer(paramBuffer(slotCount, usage.uniform | usage.copyTarget), refused);
     device.queue.writeBuffer(this.params, 0, values);
-    const changing = dispatches.filter(changes);
     this.changingBytes = new ArrayBuffer(changing.length * paramBytes);
-    this.changing = changing.map(({ kernel, params }, i) => ({
-      view: new DataView(this.changingBytes, i * paramBytes, paramBytes),
-      kernel,
-      params,
+    this.changing = changing.map((launch) => ({
+      view: new DataView(this.changingBytes, launch.slot, paramBytes),
+      launch,
     }));
 
     const groups = new Map<string, GPUBindGroup>();
@@ -113,7 +126,6 @@ export class Program<T> {
         this.commands.push(step);
         continue;
       }
-      const { grid } = step;
       const { compiled, regions } = step.inPlace ?? step;
       const key = bindGroupKey(compiled, regions);
       const bindGroup =
@@ -126,8 +138,18 @@ export class Program<T> {
           },
         );
       groups.set(key, bindGroup);
-      const params = slots.get(step)!;
-      this.commands.push({ kind: "dispatch", kernel: compiled, regions, bindGroup, params, grid });
+      for (const { part, estimate, slot: params } of launches.filter((launch) => launch.step === step)) {
+        const { grid } = part;
+        this.commands.push({
+          kind: "dispatch",
+          kernel: compiled,
+          regions,
+          bindGroup,
+          params,
+          grid,
+          estimate,
+        });
+      }
     }
     this.ready = session.judged().then(() => {
       if (!refusal) return;
@@ -155,7 +177,7 @@ export class Program<T> {
       const given = values[name]!;
       this.inputs[name]!.engine.write(this.inputs[name]!, "shape" in given ? given.values : given);
     }
-    for (const { view, kernel, params } of this.changing) writeParams(view, kernel.params, params);
+    for (const { view, launch } of this.changing) writeLaunch(view, launch);
     this.replay(this.commands, this.changingBytes);
   }
 
@@ -177,9 +199,22 @@ export class Program<T> {
     this.host.recorder.replay(commands, this.params, changingBytes, externals);
   }
 
-  /** The step's dispatches in order, with the work of each; scalars count as they are now. */
+  /** A step's dispatch in the parts that it is sent in. */
+  private divide(step: Step): Launch[] {
+    if (step.kind !== "dispatch") return [];
+    const { pace } = this.host;
+    const estimate = pace.estimate(workOf(step));
+    const parts = pace.divide(step.kernel, step.grid, estimate);
+    return parts.map((part) => ({ step, part, estimate: estimate / parts.length, slot: 0 }));
+  }
+
+  /** What is dispatched in order, with the work of each; scalars count as they are now. */
   launches(): LaunchWork[] {
-    return this.capture.steps.flatMap((step) => (step.kind === "dispatch" ? [workOf(step)] : []));
+    return this.launched.map(({ step, part }) => {
+      const { flops, bytes, ...work } = workOf(step);
+      const share = sizeOf(part.grid) / sizeOf(step.grid);
+      return { ...work, grid: part.grid, flops: flops && flops * share, bytes: bytes * share };
+    });
   }
 
   /** Replays only the dispatches of one kernel, on whatever lies in memory: for its time by itself. */

@@ -3,6 +3,7 @@
 // later batches queue behind, so that many pipelines compile at once and order is kept.
 
 import {
+  type BoundRegion,
   bindGroupKey,
   type Command,
   type Download,
@@ -18,10 +19,12 @@ import {
 } from "../gpu/commands.ts";
 import { usage } from "../gpu/flags.ts";
 import type { Kernel, ParamTypes, ParamValues } from "../gpu/kernel.ts";
+import type { Pace } from "../gpu/pace.ts";
 import type { CompiledKernel } from "../gpu/pipelines.ts";
 import type { Profiler } from "../gpu/profiler.ts";
 import type { Session } from "../gpu/session.ts";
 import type { Storage } from "../gpu/storage.ts";
+import { workOf } from "../gpu/work.ts";
 import { Faults, type Recorded, type Unjudged } from "./faults.ts";
 
 interface Batch {
@@ -34,6 +37,8 @@ interface Batch {
 
 const slots = 256;
 const noneMissing: ReadonlySet<Promise<void>> = new Set();
+/** Tensors of a dispatch that together have fewer bytes keep no device busy, whatever is computed of them. */
+const smallBytes = 65536;
 /** Bind groups kept; beyond, all are dropped and made anew, so that odd usage can't grow memory without end. */
 const maxBindGroups = 16384;
 
@@ -52,7 +57,10 @@ export class Recorder implements Sink {
   private serial = 1;
   private submitted = 0;
 
-  constructor(private readonly session: Session) {
+  constructor(
+    private readonly session: Session,
+    private readonly pace: Pace,
+  ) {
     this.faults = new Faults(session);
     this.params = session.makeBuffer(paramBuffer(slots, usage.uniform | usage.copyTarget), (error) =>
       session.end(error),
@@ -64,17 +72,38 @@ export class Recorder implements Sink {
   dispatch<P extends ParamTypes>(
     kernel: Kernel<P>,
     compiled: CompiledKernel,
-    regions: readonly Region[],
+    regions: readonly BoundRegion[],
     params: ParamValues<P>,
     grid: Grid,
   ): void {
-    if (this.batch.dispatches === slots) this.flush();
-    const slot = this.batch.dispatches++ * paramBytes;
-    writeParams(new DataView(this.batch.params, slot, paramBytes), kernel.params, params);
-    for (const { storage } of regions) this.touch(storage);
+    const estimate = this.estimate(kernel, compiled, regions, params, grid);
+    const parts = this.pace.divide(kernel, grid, estimate);
     const bindGroup = this.bindGroup(compiled, regions);
-    this.add({ kind: "dispatch", kernel: compiled, regions, bindGroup, params: slot, grid });
-    this.counters.dispatches++;
+    for (const { grid, start } of parts) {
+      if (this.batch.dispatches === slots) this.flush();
+      const slot = this.batch.dispatches++ * paramBytes;
+      writeParams(new DataView(this.batch.params, slot, paramBytes), kernel.params, params, start);
+      for (const { storage } of regions) this.touch(storage);
+      const common = { kind: "dispatch", kernel: compiled, regions, bindGroup } as const;
+      this.add({ ...common, params: slot, grid, estimate: estimate / parts.length });
+      this.counters.dispatches++;
+    }
+  }
+
+  /** Seconds that a dispatch may take; of small tensors the time to read them. */
+  private estimate(
+    kernel: Kernel,
+    compiled: CompiledKernel,
+    regions: readonly BoundRegion[],
+    params: ParamValues<ParamTypes>,
+    grid: Grid,
+  ): number {
+    let bytes = 0;
+    for (const { size } of regions) bytes += size;
+    const small = bytes < smallBytes;
+    return this.pace.estimate(
+      small ? { flops: 0, bytes } : workOf({ kernel, compiled, regions, params, grid }),
+    );
   }
 
   /** Records a copy between two regions of the same size. */
@@ -122,7 +151,7 @@ export class Recorder implements Sink {
   }
 
   /**
-   * Sends a program's commands after all that was recorded, in one submit. `head` goes to the front of its parameters
+   * Sends a program's commands after all that was recorded, in one submit unless that is long. `head` goes to the front of its parameters
    * before; `held` are the storages that others may write in between.
    */
   replay(commands: readonly Command[], params: GPUBuffer, head: ArrayBuffer, held: Iterable<Storage>): void {
@@ -133,7 +162,8 @@ export class Recorder implements Sink {
     const unjudged = this.faults.open(commands);
     this.send(noneMissing, () => {
       if (values.byteLength > 0) this.session.device.queue.writeBuffer(params, 0, values);
-      this.submit(commands, unjudged);
+      this.submit(commands);
+      this.faults.close(unjudged);
     });
   }
 
@@ -232,27 +262,51 @@ export class Recorder implements Sink {
         part.push(command);
         continue;
       }
-      if (part.length > 0) this.submit(part, this.faults.open(part));
+      this.submit(part);
       part = [];
       this.writeNow(command.region, command.bytes);
     }
-    if (part.length > 0) this.submit(part, this.faults.open(part));
+    this.submit(part);
     this.faults.close(batch.unjudged);
     this.spare = params;
   }
 
-  private submit(commands: readonly Command[], unjudged: Unjudged): void {
-    const { device } = this.session;
-    this.session.guard(
+  /** Sends commands in as few submits as are not long. */
+  private submit(commands: readonly Command[]): void {
+    let [first, estimate] = [0, 0];
+    for (let i = 0; i <= commands.length; i++) {
+      const command = commands[i];
+      const more = command?.kind === "dispatch" ? command.estimate : 0;
+      if (i > first && (!command || this.pace.isLong(estimate + more))) {
+        const all = first === 0 && !command;
+        this.submitTogether(all ? commands : commands.slice(first, i), estimate);
+        first = i;
+        estimate = 0;
+      }
+      estimate += more;
+    }
+  }
+
+  private submitTogether(commands: readonly Command[], estimate: number): void {
+    const { session, faults, pace } = this;
+    const { device } = session;
+    const unjudged = faults.open(commands);
+    session.guard(
       "validation",
       () => {
         const encoder = device.createCommandEncoder();
         encodeCommands(encoder, commands, this.profiler);
         device.queue.submit([encoder.finish()]);
       },
-      (error) => this.faults.judge(unjudged, error),
+      (error) => faults.judge(unjudged, error),
     );
     this.counters.submits++;
+    if (!pace.measures(estimate)) return;
+    const begin = performance.now();
+    session.wait(device.queue.onSubmittedWorkDone()).then(
+      () => pace.observe(estimate, begin, performance.now()),
+      () => {},
+    );
   }
 
   private newBatch(): Batch {
