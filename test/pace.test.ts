@@ -18,10 +18,10 @@ test.after(() => {
   engine.dispose();
 });
 
-test("every kernel can run in parts", () => {
+test("every kernel can run in parts, but for the one that has a single invocation", () => {
   assert.equal(
     allKernels.filter((kernel) => !isDivisible(kernel)).map(({ name }) => name),
-    [],
+    ["loss-scale"],
   );
 });
 
