@@ -29,8 +29,11 @@ const draw = (spec: object) => toSvg({ background: "white", padding: 12, config,
 const short = (name: string) =>
   name.replace(" f32", "").replace(" bench", "").replace(", forward and backward", ", both ways");
 
-/** How many times faster than each WebGPU peer, on a logarithmic axis. */
-export async function plotRatios(cases: readonly CaseResult[]): Promise<string> {
+/** How many times faster than each peer, on a logarithmic axis with dashed lines at `goals`. */
+export async function plotRatios(
+  cases: readonly Pick<CaseResult, "name" | "ours_ms" | "peers" | "ratio_best_peer">[],
+  goals: readonly number[] = [5],
+): Promise<string> {
   const compared = cases.filter(({ ratio_best_peer }) => ratio_best_peer !== null);
   const values = compared.flatMap(({ name, ours_ms, peers }) =>
     Object.entries(peers)
@@ -44,7 +47,7 @@ export async function plotRatios(cases: readonly CaseResult[]): Promise<string> 
     axis: { title: null, labelLimit: 380, grid: true },
   };
   const ratios = values.map(({ ratio }) => ratio);
-  const [least, most] = [Math.min(1, ...ratios), Math.max(5, ...ratios)];
+  const [least, most] = [Math.min(1, ...ratios), Math.max(1, ...goals, ...ratios)];
   const scale = { type: "log", nice: false, domain: [least * 0.9, most * 1.1] };
   const within = logTicks(least, most).filter((tick) => tick >= least * 0.9 && tick <= most * 1.1);
   const mark = (at: number, dash: number[]) => ({
@@ -57,7 +60,7 @@ export async function plotRatios(cases: readonly CaseResult[]): Promise<string> 
     height: { step: 22 },
     layer: [
       mark(1, []),
-      mark(5, [5, 3]),
+      ...goals.map((goal) => mark(goal, [5, 3])),
       {
         data: { values },
         mark: { type: "point", filled: true, size: 70, opacity: 0.9 },
@@ -67,7 +70,11 @@ export async function plotRatios(cases: readonly CaseResult[]): Promise<string> 
             field: "ratio",
             type: "quantitative",
             scale,
-            axis: { title: "time of the peer / ours (line at 1, dashed at 5)", format: "~g", values: within },
+            axis: {
+              title: `time of the peer / ours (line at 1${goals.map((goal) => `, dashed at ${goal}`).join("")})`,
+              format: "~g",
+              values: within,
+            },
           },
           color: {
             field: "peer",

@@ -2,14 +2,14 @@
 // without a GPU, where peers and ours can be had side by side anywhere.
 import type { CaseResult, Results } from "./results.ts";
 
-export interface Target {
+export interface Target<R = Results> {
   name: string;
   goal: string;
   limit: number;
   /** Whether less is better. */
   atMost: boolean;
   /** The measured value that decides, and in which case; null where it was not measured. */
-  value(results: Results): { at: number; where?: string } | null;
+  value(results: R): { at: number; where?: string } | null;
 }
 
 type Number = (result: CaseResult) => number | null;
@@ -73,6 +73,6 @@ export const targets: readonly Target[] = [
   most("cold start of emoji-tiny, ms", 15_000, "ms", time("cold start")),
 ];
 
-export function isMet({ limit, atMost }: Target, at: number): boolean {
+export function isMet({ limit, atMost }: Pick<Target, "limit" | "atMost">, at: number): boolean {
   return atMost ? at <= limit : at >= limit;
 }

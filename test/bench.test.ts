@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { gpuResultsSchema, isGpuResults } from "../bench/gpu/results.ts";
 import { growthSchema } from "../bench/growth.ts";
 import { type Outputs, type Side, sideOf } from "../bench/protocol.ts";
 import { geomean, ratioOf, resultsSchema } from "../bench/results.ts";
@@ -120,7 +121,8 @@ test("names of cases are unique, and every result that is committed has the sche
   const results = join(root, "bench/results");
   for (const name of (await readdir(results)).filter((name) => name.endsWith(".json"))) {
     const value = JSON.parse(await readFile(join(results, name), "utf8"));
-    (name.endsWith("-growth.json") ? growthSchema : resultsSchema).parse(value);
+    const schema = isGpuResults(value) ? gpuResultsSchema : resultsSchema;
+    (name.endsWith("-growth.json") ? growthSchema : schema).parse(value);
   }
 });
 

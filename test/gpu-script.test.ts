@@ -9,11 +9,15 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { endings, reserve, totalSeconds } from "../bench/gpu/budget.ts";
 import { type Context, type Part, parts } from "../bench/gpu/parts.ts";
-import { type GpuResults, gpuResultsSchema } from "../bench/gpu/results.ts";
+import { besideTorch, gpuLines, noGpu } from "../bench/gpu/report.ts";
+import { type GpuCase, type GpuResults, type GpuStep, gpuResultsSchema } from "../bench/gpu/results.ts";
 import { runParts } from "../bench/gpu/run.ts";
 import { Side } from "../bench/gpu/side.ts";
 import { bigSteps, compiledSubjects, stepFlops, subjects } from "../bench/gpu/subjects.ts";
+import { gpuTargets } from "../bench/gpu/targets.ts";
 import { runLines, Worker, WorkerError } from "../bench/gpu/worker.ts";
+import { plotRatios } from "../bench/plots.ts";
+import { isMet } from "../bench/targets.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const folder = await mkdtemp(join(tmpdir(), "casement-gpu-"));
@@ -252,6 +256,149 @@ test("a step's operations are those of BLIP-base", () => {
   const vit = stepFlops({ ...blip!, model: "vit", batch: 1 }) / 3 / 2e9;
   assert.ok(Math.abs(vit - 17.6) < 0.3, `${vit}`);
   assert.ok(stepFlops({ ...blip!, batch: 1 }) / 3 / 2e9 > vit + 5);
+});
+
+/** A run on a made-up card that reaches these speeds. */
+function sample(): GpuResults {
+  const timing = (ms: number) => ({ ms, least: ms, most: ms, runs: 10, gpu_ms: ms * 0.9, dispatches: 1 });
+  const made = (
+    name: string,
+    group: GpuCase["group"],
+    ms: number,
+    torch: GpuCase["torch"],
+    counts: Partial<GpuCase> = {},
+  ): GpuCase => ({
+    ...{ name, group, weighted: false, flops: null, bytes: null, error: 1e-7, tolerance: 1e-5 },
+    ...{ untuned: timing(2 * ms), ours: timing(ms), variants: [], torch, failure: null, ...counts },
+  });
+  const step = (
+    name: string,
+    precision: "f32" | "f16",
+    ms: number,
+    bytes: number,
+    torch: GpuStep["torch"],
+  ): GpuStep => ({
+    ...{ name, model: "case", image: 224, batch: 32, precision, flops: 1e12, parameters: 1, dispatches: 300 },
+    ...{
+      bytes,
+      planned_bytes: bytes,
+      loss: 3,
+      untuned: timing(2 * ms),
+      ours: timing(ms),
+      torch,
+      failure: null,
+    },
+  });
+  const flops = 2 * 4096 ** 3;
+  return {
+    ...empty(),
+    machine: {
+      ...{ node: "v20", cpu: "", adapter, torch: { version: "2.11", device: "Made up", cuda: "13" } },
+      card: {
+        ...{ name: "Made-up Card", driver_version: "580", "clocks.max.sm": "1980 MHz" },
+        ...{ "clocks.max.memory": "2619 MHz", "power.limit": "700 W" },
+      },
+    },
+    parts: [{ name: "compiled", status: "cut", seconds: 3, notes: ["short | of time"], card: null }],
+    peak: { gflops: 50_000, gbps: 3000, copy_gbps: 2000, copy_bytes: 2 ** 28 },
+    matrix: {
+      ...{ cases: 3, passed: 1, failed: [{ name: "product matrix", failures: ["off by 2"] }] },
+      ...{ skipped: { "no f16": 1 }, unreached: 0, worst: 1e-4 },
+    },
+    cases: [
+      made(
+        "matmul large nn 4096x4096x4096 f32",
+        "products",
+        3,
+        { f32: timing(2.7), tf32: timing(0.4) },
+        { flops },
+      ),
+      made(
+        "matmul large nn 4096x4096x4096 f16",
+        "products",
+        0.5,
+        { bf16: timing(0.2), f16: timing(0.25) },
+        { flops },
+      ),
+      made("matmul large nt 4096x4096x4096 f16", "products", 0.25, { bf16: timing(0.2) }, { flops }),
+      // Too small to count, and one without a time of PyTorch's.
+      made("matmul bench nn 512x512x512 f16", "products", 9, { bf16: timing(1) }, { flops: 2 * 512 ** 3 }),
+      made("linear bias 9x9x9 f16", "products", 9, { bf16: "out of memory" }, { flops }),
+      made(
+        "selfAttention large 1 f16",
+        "attention",
+        1,
+        { bf16: timing(0.8), f16: timing(0.3) },
+        { flops: 1e12 },
+      ),
+      made("layernorm 2x2 f32", "memory", 0.5, { f32: timing(0.4) }, { bytes: 9e8 }),
+      made("gelu 2x2 f32", "memory", 0.5, { f32: timing(0.4) }, { bytes: 8.6e8 }),
+    ],
+    steps: [
+      step("emoji-tiny, batch 128, f32", "f32", 3.5, 1e9, {}),
+      step("BLIP-base CASE at 224, batch 32, f32", "f32", 100, 3e9, {
+        f32: { ...timing(90), peak_bytes: 4e9 },
+      }),
+      step("BLIP-base CASE at 224, batch 32, f16", "f16", 50, 3e9, {
+        bf16: { ...timing(60), peak_bytes: 2e9 },
+      }),
+    ],
+  };
+}
+
+test("targets count what they say, by the worst case", () => {
+  const results = gpuResultsSchema.parse(sample());
+  const found = gpuTargets.map((target) => {
+    const value = target.value(results)!;
+    return [Number(value.at.toFixed(6)), isMet(target, value.at), value.where];
+  });
+  assert.equal(found, [
+    [0.9, true, "matmul large nn 4096x4096x4096 f32"],
+    [0.4, false, "matmul large nn 4096x4096x4096 f16"],
+    [0.8, true, "selfAttention large 1 f16"],
+    [0.86, true, "gelu 2x2 f32"],
+    [0.9, false, "BLIP-base CASE at 224, batch 32, f32"],
+    [1.5, false, "BLIP-base CASE at 224, batch 32, f16"],
+    [3.5, true, "emoji-tiny, batch 128, f32"],
+  ]);
+  assert.ok(gpuTargets.every((target) => target.value(empty()) === null));
+});
+
+test("wrong numbers reach no target, however fast they came", () => {
+  const results = sample();
+  results.cases[0]!.failure = "relative error 0.3, allowed 0.00001";
+  const value = gpuTargets[0]!.value(results)!;
+  assert.is(value.at, 0);
+  assert.match(value.where!, "relative error 0.3");
+});
+
+test("the page shows a card's figures, what is wrong and what is missing", async () => {
+  const results = gpuResultsSchema.parse(sample());
+  const lines = gpuLines(results);
+  const text = lines.join("\n");
+  const line = (start: string) => lines.find((line) => line.startsWith(start)) ?? "";
+  assert.is(lines[0], "## Made-up Card");
+  assert.match(text, "| missed by a factor of 1.50 |");
+  assert.match(text, "**1 failed**");
+  assert.match(text, "product matrix: off by 2");
+  assert.match(text, "compiled: cut");
+  const tflops = Math.round((2 * 4096 ** 3) / 3e6).toLocaleString("en");
+  assert.match(
+    line("| matmul large nn 4096x4096x4096 f32"),
+    `| 3 | 6 | 2.7 | ${tflops} | 92 % | 2.7 | 0.4 |  |  | **0.90** |`,
+  );
+  assert.match(line("| BLIP-base CASE at 224, batch 32, f16"), "| 50 | 100 | 45 | 300 | 2.79 |");
+  assert.not.match(text, /NaN|undefined|\[object|null/);
+  // A table is as wide in every line.
+  for (const [i, line] of lines.entries())
+    if (line.startsWith("|") && lines[i - 1]!.startsWith("|"))
+      assert.is(line.split("|").length, lines[i - 1]!.split("|").length, line);
+  for (const few of [empty(), { ...empty(), machine: { ...empty().machine, adapter } }])
+    assert.not.match(gpuLines(few).join("\n"), /NaN|undefined|\[object|null/);
+  assert.match(noGpu.join("\n"), "No GPU has been measured");
+  const compared = besideTorch(results);
+  assert.equal(compared[0]!.peers, { "PyTorch f32": 2.7, "PyTorch TF32": 0.4 });
+  assert.match(await plotRatios(compared, []), /^<svg/);
 });
 
 test.after(() => rm(folder, { recursive: true }));

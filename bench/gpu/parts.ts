@@ -98,6 +98,7 @@ async function check({ results, left, say, note, cut }: Context): Promise<void> 
     else if (verdict) result.passed++;
   });
   if (ending) {
+    if (left() > 1) throw new Error(`casement doctor --check: ${ending}`);
     cut();
     note(`casement doctor --check: ${ending}`);
   }

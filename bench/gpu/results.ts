@@ -160,3 +160,15 @@ export function torchTime(torch: GpuCase["torch"], mode: string): TorchTiming | 
   const found = torch[mode];
   return typeof found === "object" ? found : null;
 }
+
+/** Whether a file of results is one of these, not one of the bench for all adapters. */
+export function isGpuResults(value: unknown): boolean {
+  return (value as { kind?: unknown }).kind === "gpu";
+}
+
+/** PyTorch's eager time in a precision; for f16 the faster of f16 and bf16, which it computes alike. */
+export function eagerTime(torch: GpuCase["torch"], precision: "f32" | "f16"): TorchTiming | null {
+  const modes = precision === "f32" ? ["f32"] : ["f16", "bf16"];
+  const times = modes.flatMap((mode) => torchTime(torch, mode) ?? []);
+  return times.length === 0 ? null : times.reduce((a, b) => (b.ms < a.ms ? b : a));
+}
