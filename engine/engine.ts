@@ -1,75 +1,30 @@
 // The engine: one device with its buffers, pipelines and recorded work. It keeps no globals, so several engines live
-// in one process, and it takes the caller's GPUDevice as well as one of its own. What operations ask of it is `Backend`
-// (tensor/tensor.ts), where each of those methods is described; here stands what its owner does with it.
+// in one process, and it takes the caller's GPUDevice as well as one of its own. Its operations are those of
+// run/operations.ts; here stands what its owner does with it.
 
-import { bytesPerElement, type DType, type HostArray } from "./base/dtype.ts";
-import { DeviceError, TensorError } from "./base/errors.ts";
-import { type Shape, sizeOf } from "./base/shape.ts";
-import {
-  chooseLanes,
-  chooseRowGroups,
-  type DeviceOptions,
-  isSoftware,
-  type LaneOptions,
-  nameOf,
-  type OpenDevice,
-  openDevice,
-} from "./gpu/device.ts";
-import type { Kernel, Lanes, ParamTypes } from "./gpu/kernel.ts";
-import { Pace } from "./gpu/pace.ts";
+import { DeviceError } from "./base/errors.ts";
+import { type DeviceOptions, type OpenDevice, openDevice } from "./gpu/device.ts";
 import type { PoolStatistics } from "./gpu/pool.ts";
 import { type DispatchTime, Profiler } from "./gpu/profiler.ts";
-import { Session } from "./gpu/session.ts";
 import { Warmer, warmUp } from "./gpu/warm.ts";
-import { Executor } from "./run/executor.ts";
+import { type OperationOptions, Operations } from "./run/operations.ts";
 import { Program } from "./run/program.ts";
-import { Graph } from "./tensor/graph.ts";
-import { refusePromise, Scopes } from "./tensor/scopes.ts";
-import { type Backend, type Choice, type Node, type Run, Tensor } from "./tensor/tensor.ts";
-import { type ChoiceStore, Choices, type Tuned } from "./tune/choices.ts";
+import { refusePromise } from "./tensor/scopes.ts";
+import type { Tensor } from "./tensor/tensor.ts";
+import type { Tuned } from "./tune/choices.ts";
 import { runTrials } from "./tune/trials.ts";
 
-export interface EngineOptions extends DeviceOptions, LaneOptions {
-  /** Fill every buffer with NaN before use, so that an output which a kernel leaves unwritten shows. For tests. */
-  poison?: boolean;
-  /** Seconds that the device may be kept busy at a stretch, 0.5 unless told: systems reset a device that is for longer. */
-  longestSeconds?: number;
+export interface EngineOptions extends DeviceOptions, OperationOptions {
   /** Bytes of the largest buffer behind a captured step; the device's limit, unless told. */
   maxArenaBytes?: number;
-  /** Keeps what `tune` measures between runs; without one it counts for this engine only. */
-  choices?: ChoiceStore;
 }
 
-export class Engine implements Backend {
-  readonly device: GPUDevice;
-  readonly adapterInfo: GPUAdapterInfo;
-  readonly lanes: Lanes;
-  readonly rowGroups: number;
-  private readonly instance: GPU | null;
-  private readonly session: Session;
-  private readonly executor: Executor;
-  private readonly scopes = new Scopes();
-  private readonly graph = new Graph();
-  private readonly choices: Choices;
-
+export class Engine extends Operations {
   private constructor(
     opened: OpenDevice,
     private readonly options: EngineOptions,
   ) {
-    this.device = opened.device;
-    this.adapterInfo = opened.info;
-    this.instance = opened.instance;
-    this.lanes = chooseLanes(opened, options);
-    this.rowGroups = chooseRowGroups(opened, this.lanes, options);
-    const { vendor, architecture } = opened.info;
-    const way = this.lanes.subgroups ? `subgroups of ${this.lanes.count}` : "shared memory";
-    this.choices = new Choices(
-      [vendor, architecture, this.adapterName, way].join(", "),
-      options.choices ?? null,
-    );
-    this.session = new Session(this.device, !options.device);
-    const pace = new Pace(this.isSoftware, options.longestSeconds ?? 0.5);
-    this.executor = new Executor(this, this.session, this.lanes, pace, options.poison ?? false);
+    super(opened, !options.device, options);
   }
 
   /**
@@ -82,119 +37,9 @@ export class Engine implements Backend {
     return engine;
   }
 
-  get gradients(): boolean {
-    return this.graph.recording;
-  }
-
-  get hasF16(): boolean {
-    return this.device.features.has("shader-f16");
-  }
-
   /** Whether `profile` can be had. */
   get hasTimestamps(): boolean {
     return this.device.features.has("timestamp-query");
-  }
-
-  /** Whether the adapter is the processor itself. */
-  get isSoftware(): boolean {
-    return isSoftware(this.adapterInfo);
-  }
-
-  /** One line that names the adapter. */
-  get adapterName(): string {
-    return nameOf(this.adapterInfo);
-  }
-
-  tensor(values: ArrayLike<number>, shape: Shape, dtype: DType = "f32"): Tensor {
-    if (values.length !== sizeOf(shape))
-      throw new TensorError(`tensor: ${values.length} values do not fill the shape [${shape}].`);
-    const tensor = this.empty(shape, dtype);
-    this.write(tensor, values);
-    return tensor;
-  }
-
-  empty(shape: Shape, dtype: DType = "f32"): Tensor {
-    return this.register(new Tensor(this, shape, dtype, this.executor.allocate(shape, dtype)));
-  }
-
-  zeros(shape: Shape, dtype: DType = "f32"): Tensor {
-    const tensor = this.empty(shape, dtype);
-    this.clear(tensor);
-    return tensor;
-  }
-
-  view(tensor: Tensor, shape: Shape): Tensor {
-    tensor.requireLive();
-    requireShape("view", shape);
-    if (sizeOf(shape) !== tensor.size)
-      throw new TensorError(`view: [${tensor.shape}] can't become [${shape}].`);
-    return this.register(new Tensor(this, shape, tensor.dtype, tensor.storage, tensor.offset));
-  }
-
-  slice(tensor: Tensor, start: number, shape: Shape): Tensor {
-    tensor.requireLive();
-    requireShape("slice", shape);
-    if (!Number.isInteger(start) || start < 0)
-      throw new TensorError(`slice: the start must be a whole number from 0 on, not ${start}.`);
-    const offset = tensor.offset + start * bytesPerElement[tensor.dtype];
-    if (start + sizeOf(shape) > tensor.size)
-      throw new TensorError(`slice: past the end of [${tensor.shape}].`);
-    if (offset % 256 !== 0) throw new TensorError(`slice: byte offset ${offset} is no multiple of 256.`);
-    return this.register(new Tensor(this, shape, tensor.dtype, tensor.storage, offset));
-  }
-
-  write(tensor: Tensor, values: ArrayLike<number>): void {
-    this.executor.write(tensor, values);
-  }
-
-  clear(tensor: Tensor): void {
-    this.executor.clear(tensor);
-  }
-
-  copy(from: Tensor, to: Tensor): void {
-    this.executor.copy(from, to);
-  }
-
-  read(tensor: Tensor): Promise<HostArray> {
-    this.graph.refuse("read a tensor");
-    return this.executor.read(tensor);
-  }
-
-  run<P extends ParamTypes>(kernel: Kernel<P>, run: Run<P>): void {
-    this.executor.run(kernel, run);
-  }
-
-  fold(workgroups: number): [number, number] {
-    return this.executor.fold(workgroups);
-  }
-
-  record(name: string, output: Tensor, inputs: readonly Tensor[], backward: Node["backward"]): Tensor {
-    return this.graph.record(name, output, inputs, backward);
-  }
-
-  choose<V extends string>(choice: Choice<V>): V {
-    return this.choices.pick(choice);
-  }
-
-  scope<T>(work: () => T): T {
-    return this.scopes.run(work);
-  }
-
-  inference<T>(work: () => T): T {
-    return this.graph.pause(() => this.scope(work));
-  }
-
-  keep(tensor: Tensor): Tensor {
-    this.scopes.keep(tensor);
-    return tensor;
-  }
-
-  noteUndo(undo: () => void): void {
-    this.executor.noteUndo(undo);
-  }
-
-  checkpoint(work: () => Tensor): Tensor {
-    return this.graph.checkpoint(work, (inner) => this.scope(inner));
   }
 
   /**
@@ -206,8 +51,8 @@ export class Engine implements Backend {
    * DeviceError where there is no memory for it.
    */
   async capture<T>(step: () => T, inputs: Readonly<Record<string, Tensor>> = {}): Promise<Program<T>> {
-    const { session, executor, options } = this;
-    const { capture, outputs } = executor.takeDown(() => this.scope(() => refusing("capture", step())));
+    const { session, recorder, pace, diversion, options } = this;
+    const { capture, outputs } = diversion.takeDown(() => this.scope(() => refusing("capture", step())));
     try {
       await session.settle(capture.ready());
     } catch (error) {
@@ -217,9 +62,8 @@ export class Engine implements Backend {
     const { poison = false, maxArenaBytes = Number.POSITIVE_INFINITY } = options;
     const mayRun = () => {
       this.graph.refuse("run a program");
-      executor.requireDirect("run a program");
+      diversion.requireDirect("run a program");
     };
-    const { recorder, pace } = executor;
     const host = { session, recorder, pace, poison, maxArenaBytes, mayRun };
     const program = new Program(host, capture, inputs, outputs);
     await program.ready;
@@ -235,7 +79,7 @@ export class Engine implements Backend {
   async tune(step: () => unknown): Promise<Tuned[]> {
     await this.idle();
     const measured = await runTrials(this, this.choices, () => {
-      this.executor.rehearse(() => this.scope(() => void refusing("tune", step())), false);
+      this.diversion.rehearse(() => this.scope(() => void refusing("tune", step())), false);
     });
     if (measured.length > 0) await this.trim();
     return measured;
@@ -248,15 +92,14 @@ export class Engine implements Backend {
    * the last ones for longer. Throws as `capture` does.
    */
   async prepare(step: () => unknown, { threads = 1 } = {}): Promise<void> {
-    const kernels = this.executor.rehearse(() => this.scope(() => void refusing("prepare", step())), true);
+    const kernels = this.diversion.rehearse(() => this.scope(() => void refusing("prepare", step())), true);
     const helpers: Engine[] = [];
+    const warmers: Warmer[] = [];
     const wanted = this.isSoftware && !this.options.device ? threads - 1 : 0;
-    while (helpers.length < wanted)
-      helpers.push(new Engine(await openDevice(this.options, this.instance), this.options));
-    const warmers = [this, ...helpers].map(
-      ({ session, executor }) => new Warmer(session, executor.pipelines),
-    );
     try {
+      while (helpers.length < wanted)
+        helpers.push(new Engine(await openDevice(this.options, this.opened.instance), this.options));
+      for (const { session, pipelines } of [this, ...helpers]) warmers.push(new Warmer(session, pipelines));
       await warmUp(warmers, kernels);
       this.session.check();
     } finally {
@@ -267,15 +110,18 @@ export class Engine implements Backend {
 
   /** Sends the recorded work without waiting for it. */
   flush(): void {
-    this.executor.recorder.flush();
+    this.recorder.flush();
   }
 
   /**
    * Sends the recorded work and waits until the device has done it. Throws the first error of all work so far that no call
    * has thrown yet: its next call throws the next one, or none.
    */
-  idle(): Promise<void> {
-    return this.executor.idle();
+  async idle(): Promise<void> {
+    await this.recorder.settled();
+    await this.session.wait(this.device.queue.onSubmittedWorkDone());
+    await this.session.judged();
+    this.session.throwUnreported();
   }
 
   /**
@@ -286,7 +132,7 @@ export class Engine implements Backend {
     if (!this.hasTimestamps)
       throw new DeviceError("Profiling needs the feature timestamp-query, which this adapter lacks.");
     await this.idle();
-    const { recorder } = this.executor;
+    const { recorder } = this;
     const profiler = new Profiler(this.session);
     recorder.profiler = profiler;
     try {
@@ -300,14 +146,18 @@ export class Engine implements Backend {
 
   /** Counters: memory in bytes, pipelines, dispatches, submits and bind groups so far. */
   stats(): PoolStatistics & { pipelines: number; dispatches: number; submits: number; bindGroups: number } {
-    const { pool, pipelines, recorder } = this.executor;
+    const { pool, pipelines, recorder } = this;
     return { ...pool.stats(), pipelines: pipelines.created, ...recorder.counters };
   }
 
   /** Destroys buffers that wait in the pool. */
   async trim(): Promise<void> {
     await this.idle();
-    this.executor.trim();
+    const buffers = this.pool.trim();
+    this.recorder.afterSent(() => {
+      for (const buffer of buffers) this.session.destroyBuffer(buffer);
+    });
+    this.recorder.forgetBindGroups();
   }
 
   /**
@@ -317,20 +167,9 @@ export class Engine implements Backend {
   dispose(): void {
     this.session.end(new DeviceError("This engine was disposed."));
   }
-
-  private register(tensor: Tensor): Tensor {
-    this.scopes.add(tensor);
-    this.executor.noteUndo(() => tensor.dispose());
-    return tensor;
-  }
 }
 
 function refusing<T>(name: string, value: T): T {
   refusePromise(name, value);
   return value;
-}
-
-function requireShape(name: string, shape: Shape): void {
-  if (!shape.every((extent) => Number.isInteger(extent) && extent > 0))
-    throw new TensorError(`${name}: a shape needs positive whole numbers, not [${shape}].`);
 }

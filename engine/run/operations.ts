@@ -1,0 +1,290 @@
+// The operations of an engine, as tensors and kernels ask for them (`Backend` in tensor/tensor.ts describes each): memory
+// for tensors, work in order, the graph, scopes. Where all this goes, diversion.ts decides.
+
+import { bytesPerElement, type DType, fromBytes, type HostArray, toBytes } from "../base/dtype.ts";
+import { DeviceError, DeviceLostError, KernelError, TensorError } from "../base/errors.ts";
+import { type Shape, sizeOf } from "../base/shape.ts";
+import type { BoundRegion, Grid, Region } from "../gpu/commands.ts";
+import {
+  chooseLanes,
+  chooseRowGroups,
+  isSoftware,
+  type LaneOptions,
+  nameOf,
+  type OpenDevice,
+} from "../gpu/device.ts";
+import { mapModeRead, usage } from "../gpu/flags.ts";
+import { gridX, type Kernel, type Lanes, type ParamTypes } from "../gpu/kernel.ts";
+import { Pace } from "../gpu/pace.ts";
+import { PipelineCache } from "../gpu/pipelines.ts";
+import { BufferPool } from "../gpu/pool.ts";
+import { Session } from "../gpu/session.ts";
+import { release, retain } from "../gpu/storage.ts";
+import { Graph } from "../tensor/graph.ts";
+import { Scopes } from "../tensor/scopes.ts";
+import { type Backend, type Choice, type Node, type Run, Tensor } from "../tensor/tensor.ts";
+import { type ChoiceStore, Choices } from "../tune/choices.ts";
+import { Diversion } from "./diversion.ts";
+import { Recorder } from "./recorder.ts";
+
+export interface OperationOptions extends LaneOptions {
+  /** Fill every buffer with NaN before use, so that an output which a kernel leaves unwritten shows. For tests. */
+  poison?: boolean;
+  /** Seconds that the device may be kept busy at a stretch, 0.5 unless told: systems reset a device that is for longer. */
+  longestSeconds?: number;
+  /** Keeps what `tune` measures between runs; without one it counts for this engine only. */
+  choices?: ChoiceStore;
+}
+
+export class Operations implements Backend {
+  readonly device: GPUDevice;
+  readonly adapterInfo: GPUAdapterInfo;
+  readonly lanes: Lanes;
+  readonly rowGroups: number;
+  protected readonly session: Session;
+  protected readonly pace: Pace;
+  protected readonly pool: BufferPool;
+  protected readonly pipelines: PipelineCache;
+  protected readonly recorder: Recorder;
+  protected readonly diversion: Diversion;
+  protected readonly graph = new Graph();
+  protected readonly choices: Choices;
+  private readonly scopes = new Scopes();
+  private readonly poison: boolean;
+
+  protected constructor(
+    /** Its instance is held so that it outlives the device (gpu/adapter.ts). */
+    protected readonly opened: OpenDevice,
+    ownsDevice: boolean,
+    options: OperationOptions,
+  ) {
+    this.device = opened.device;
+    this.adapterInfo = opened.info;
+    this.lanes = chooseLanes(opened, options);
+    this.rowGroups = chooseRowGroups(opened, this.lanes, options);
+    this.poison = options.poison ?? false;
+    const { vendor, architecture } = opened.info;
+    const way = this.lanes.subgroups ? `subgroups of ${this.lanes.count}` : "shared memory";
+    const adapter = [vendor, architecture, this.adapterName, way].join(", ");
+    this.choices = new Choices(adapter, options.choices ?? null);
+    this.session = new Session(this.device, ownsDevice);
+    this.pace = new Pace(this.isSoftware, options.longestSeconds ?? 0.5);
+    this.pool = new BufferPool(this.session);
+    this.pipelines = new PipelineCache(this.session, this.lanes);
+    this.recorder = new Recorder(this.session, this.pace);
+    this.diversion = new Diversion(this.session, this.recorder, this.pool, this.pipelines);
+  }
+
+  get gradients(): boolean {
+    return this.graph.recording;
+  }
+
+  get hasF16(): boolean {
+    return this.device.features.has("shader-f16");
+  }
+
+  /** Whether the adapter is the processor itself. */
+  get isSoftware(): boolean {
+    return isSoftware(this.adapterInfo);
+  }
+
+  /** One line that names the adapter. */
+  get adapterName(): string {
+    return nameOf(this.adapterInfo);
+  }
+
+  tensor(values: ArrayLike<number>, shape: Shape, dtype: DType = "f32"): Tensor {
+    if (values.length !== sizeOf(shape))
+      throw new TensorError(`tensor: ${values.length} values do not fill the shape [${shape}].`);
+    const tensor = this.empty(shape, dtype);
+    this.write(tensor, values);
+    return tensor;
+  }
+
+  empty(shape: Shape, dtype: DType = "f32"): Tensor {
+    const { session, diversion } = this;
+    session.check();
+    requireShape("A tensor", shape);
+    if (dtype === "f16" && !this.hasF16)
+      throw new DeviceError("This adapter has no f16 (feature shader-f16).");
+    const storage = diversion.memory.take(sizeOf(shape) * bytesPerElement[dtype], `${dtype}[${shape}]`);
+    if (this.poison && diversion.direct) {
+      const { size, tenure } = storage;
+      this.recorder.write({ storage, tenure, offset: 0, size }, new Uint8Array(size).fill(0xff));
+    }
+    return this.register(new Tensor(this, shape, dtype, storage));
+  }
+
+  zeros(shape: Shape, dtype: DType = "f32"): Tensor {
+    const tensor = this.empty(shape, dtype);
+    this.clear(tensor);
+    return tensor;
+  }
+
+  view(tensor: Tensor, shape: Shape): Tensor {
+    tensor.requireLive();
+    requireShape("view", shape);
+    if (sizeOf(shape) !== tensor.size)
+      throw new TensorError(`view: [${tensor.shape}] can't become [${shape}].`);
+    return this.register(new Tensor(this, shape, tensor.dtype, tensor.storage, tensor.offset));
+  }
+
+  slice(tensor: Tensor, start: number, shape: Shape): Tensor {
+    tensor.requireLive();
+    requireShape("slice", shape);
+    if (!Number.isInteger(start) || start < 0)
+      throw new TensorError(`slice: the start must be a whole number from 0 on, not ${start}.`);
+    const offset = tensor.offset + start * bytesPerElement[tensor.dtype];
+    if (start + sizeOf(shape) > tensor.size)
+      throw new TensorError(`slice: past the end of [${tensor.shape}].`);
+    if (offset % 256 !== 0) throw new TensorError(`slice: byte offset ${offset} is no multiple of 256.`);
+    return this.register(new Tensor(this, shape, tensor.dtype, tensor.storage, offset));
+  }
+
+  run<P extends ParamTypes>(kernel: Kernel<P>, run: Run<P>): void {
+    this.session.check();
+    const { name, bindings } = kernel;
+    if (run.bind.length !== bindings.length)
+      throw new TensorError(`${name}: ${run.bind.length} tensors for ${bindings.length} bindings.`);
+    const regions = run.bind.map((tensor, i) => {
+      this.require(tensor, `${name}: "${bindings[i]!.name}"`);
+      return boundRegion(tensor);
+    });
+    const grid: Grid = typeof run.grid === "number" ? [...this.fold(run.grid), 1] : run.grid;
+    const { maxComputeWorkgroupsPerDimension: most } = this.session.device.limits;
+    if (grid.some((count) => count > most)) {
+      throw new KernelError(
+        `Kernel "${name}" needs a grid of ${grid.join(" x ")} workgroups, the device takes ${most} a side.`,
+      );
+    }
+    if (this.diversion.idle) return;
+    const compiled = this.pipelines.get(kernel, run.dtype ?? "f32", run.constants ?? {});
+    this.diversion.sink.dispatch(kernel, compiled, regions, run.params, grid);
+  }
+
+  fold(workgroups: number): [number, number] {
+    const width = this.lanes.gridX ?? gridX;
+    return [Math.min(workgroups, width), Math.ceil(workgroups / width)];
+  }
+
+  write(tensor: Tensor, values: ArrayLike<number>): void {
+    if (values.length !== tensor.size) throw new TensorError(`write: ${values.length} values for ${tensor}.`);
+    this.diversion.sink.write(this.exactRegion(tensor), toBytes(values, tensor.dtype));
+  }
+
+  clear(tensor: Tensor): void {
+    this.diversion.sink.clear(this.exactRegion(tensor));
+  }
+
+  copy(from: Tensor, to: Tensor): void {
+    if (from.size !== to.size || from.dtype !== to.dtype)
+      throw new TensorError(`copy: ${from} does not fit ${to}.`);
+    const [source, target] = [this.exactRegion(from), this.exactRegion(to)];
+    if (from.storage !== to.storage) {
+      this.diversion.sink.copy(source, target);
+      return;
+    }
+    // WebGPU copies nothing within one buffer.
+    const between = this.diversion.memory.take(source.size, `${from} on its way`);
+    retain(between);
+    const region = { storage: between, tenure: between.tenure, offset: 0, size: source.size };
+    this.diversion.sink.copy(source, region);
+    this.diversion.sink.copy(region, target);
+    release(between);
+  }
+
+  read(tensor: Tensor): Promise<HostArray> {
+    this.graph.refuse("read a tensor");
+    this.diversion.requireDirect("read a tensor");
+    return this.download(tensor);
+  }
+
+  private async download(tensor: Tensor): Promise<HostArray> {
+    const { session, recorder } = this;
+    session.check();
+    const region = this.exactRegion(tensor);
+    const faults: Error[] = [];
+    const flags = usage.mapRead | usage.copyTarget;
+    const staging = session.makeBuffer(
+      { size: region.size, usage: flags, label: `reading ${tensor}` },
+      (error) => faults.push(error),
+    );
+    try {
+      const command = recorder.download(region, staging);
+      await recorder.settled();
+      session.check(); // the end may have come since, and the buffer with it
+      await session.wait(staging.mapAsync(mapModeRead)).catch((cause: Error) => {
+        faults.push(
+          session.ended ?? new DeviceLostError(`Reading ${tensor} failed: ${cause.message}`, { cause }),
+        );
+      });
+      await session.judged();
+      const fault = command.fault ?? faults[0];
+      if (fault) {
+        session.acknowledge(fault);
+        throw fault;
+      }
+      return fromBytes(staging.getMappedRange().slice(0), tensor.dtype, tensor.size);
+    } finally {
+      session.destroyBuffer(staging);
+    }
+  }
+
+  record(name: string, output: Tensor, inputs: readonly Tensor[], backward: Node["backward"]): Tensor {
+    return this.graph.record(name, output, inputs, backward);
+  }
+
+  choose<V extends string>(choice: Choice<V>): V {
+    return this.choices.pick(choice);
+  }
+
+  scope<T>(work: () => T): T {
+    return this.scopes.run(work);
+  }
+
+  inference<T>(work: () => T): T {
+    return this.graph.pause(() => this.scope(work));
+  }
+
+  keep(tensor: Tensor): Tensor {
+    this.scopes.keep(tensor);
+    return tensor;
+  }
+
+  noteUndo(undo: () => void): void {
+    this.diversion.noteUndo(undo);
+  }
+
+  checkpoint(work: () => Tensor): Tensor {
+    return this.graph.checkpoint(work, (inner) => this.scope(inner));
+  }
+
+  private register(tensor: Tensor): Tensor {
+    this.scopes.add(tensor);
+    this.noteUndo(() => tensor.dispose());
+    return tensor;
+  }
+
+  /** Throws TensorError where a tensor, which `subject` names, was disposed or is another engine's. */
+  private require(tensor: Tensor, subject?: string): void {
+    tensor.requireLive(subject);
+    if (tensor.engine !== this) throw new TensorError(`${subject ?? tensor} belongs to another engine.`);
+  }
+
+  /** What the host writes, copies and reads: the elements, in steps of four bytes. */
+  private exactRegion(tensor: Tensor): Region {
+    this.require(tensor);
+    const { storage, offset, bytes } = tensor;
+    return { storage, tenure: storage.tenure, offset, size: Math.ceil(bytes / 4) * 4 };
+  }
+}
+
+/** What a kernel sees: whole vec4s, also where the last is only partly filled; storages are large enough. */
+function boundRegion({ storage, offset, bytes, shape, dtype }: Tensor): BoundRegion {
+  return { storage, tenure: storage.tenure, offset, size: Math.ceil(bytes / 16) * 16, shape, dtype };
+}
+
+function requireShape(name: string, shape: Shape): void {
+  if (!shape.every((extent) => Number.isInteger(extent) && extent > 0))
+    throw new TensorError(`${name}: a shape needs positive whole numbers, not [${shape}].`);
+}
