@@ -55,11 +55,11 @@ async function op(opCase: OpCase, inputs: Values[], weights: Float32Array | null
   outputs.result = await read(result);
   const { shape, dtype } = result;
   result.dispose();
-  const held = [...tensors];
+  const resources = [...tensors];
   let grad: Tensor | null = null;
   if (weights) {
     grad = engine.tensor(weights, shape, dtype);
-    held.push(grad);
+    resources.push(grad);
   }
   const { record, clear, run } = caseRun(engine, opCase, tensors, grad);
   if (grad) {
@@ -71,7 +71,7 @@ async function op(opCase: OpCase, inputs: Values[], weights: Float32Array | null
     clear();
   }
   const dispose = () => {
-    for (const tensor of held) tensor.dispose();
+    for (const tensor of resources) tensor.dispose();
   };
   return { subject: { run, wait: idle, dispose }, outputs };
 }

@@ -49,7 +49,7 @@ export async function plotRatios(
   const ratios = values.map(({ ratio }) => ratio);
   const [least, most] = [Math.min(1, ...ratios), Math.max(1, ...goals, ...ratios)];
   const scale = { type: "log", nice: false, domain: [least * 0.9, most * 1.1] };
-  const within = logTicks(least, most).filter((tick) => tick >= least * 0.9 && tick <= most * 1.1);
+  const ticks = logTicks(least, most).filter((tick) => tick >= least * 0.9 && tick <= most * 1.1);
   const mark = (at: number, dash: number[]) => ({
     data: { values: [{ at }] },
     mark: { type: "rule", color: "#444", strokeDash: dash },
@@ -73,7 +73,7 @@ export async function plotRatios(
             axis: {
               title: `time of the peer / ours (line at 1${goals.map((goal) => `, dashed at ${goal}`).join("")})`,
               format: "~g",
-              values: within,
+              values: ticks,
             },
           },
           color: {

@@ -120,11 +120,11 @@ async function race(title: string, entrants: Entrant[], plan: Plan): Promise<voi
   const failures: Error[] = [];
   const cases = turns.map(({ name, side, times }, turn) => {
     // benny calls a case once to see whether it is asynchronous, and does not wait for it.
-    let asked = false;
+    let pastFirst = false;
     const batch = async () => {
       // benny waits for ever where a case fails.
-      if (asked) await side.run(times).catch((error: Error) => failures.push(error));
-      asked = true;
+      if (pastFirst) await side.run(times).catch((error: Error) => failures.push(error));
+      pastFirst = true;
     };
     return benny.add(`${turn} ${name}`, () => batch, {
       minSamples: 1,

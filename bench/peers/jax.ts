@@ -69,7 +69,7 @@ function compute(peer: PeerOp, x: Array[]): Array {
 }
 
 /** Runs of something that returns fresh arrays. All are kept and waited for: one that goes early is never computed. */
-function subjectOf(once: () => Array[], held: Array[]): Subject {
+function subjectOf(once: () => Array[], arrays: Array[]): Subject {
   let results: Array[] = [];
   return {
     run() {
@@ -81,7 +81,7 @@ function subjectOf(once: () => Array[], held: Array[]): Subject {
       results = [];
     },
     dispose() {
-      for (const array of held) array.dispose();
+      for (const array of arrays) array.dispose();
     },
   };
 }

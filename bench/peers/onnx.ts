@@ -67,7 +67,7 @@ interface Initializer {
 function build(
   nodes: ReturnType<typeof node>[],
   fed: readonly Values[],
-  held: readonly Initializer[],
+  initializers: readonly Initializer[],
 ): Uint8Array {
   return schema
     .encode(
@@ -80,7 +80,7 @@ function build(
         graph: {
           name: "bench",
           node: nodes,
-          initializer: held.map(({ name, shape, values }) => ({
+          initializer: initializers.map(({ name, shape, values }) => ({
             name,
             dims: shape,
             data_type: values instanceof Float32Array ? float : int64,
@@ -104,8 +104,8 @@ function transposed({ shape, values, ...rest }: Values): Values {
 /** A model for an operation, and which of its inputs are fed. */
 function model(peer: PeerOp, inputs: readonly Values[]): { bytes: Uint8Array; fed: readonly Values[] } {
   const [first, ...others] = inputs as [Values, ...Values[]];
-  const of = (nodes: ReturnType<typeof node>[], held: Initializer[] = others, fed = [first]) => ({
-    bytes: build(nodes, fed, held),
+  const of = (nodes: ReturnType<typeof node>[], initializers: Initializer[] = others, fed = [first]) => ({
+    bytes: build(nodes, fed, initializers),
     fed,
   });
   switch (peer.op) {

@@ -95,10 +95,10 @@ async function op(job: Extract<Job, { kind: "op" }>): Promise<{ subject: Subject
   const y = forward();
   outputs.result = await read(y);
   let run = () => forward().dispose();
-  const held = [...inputs];
+  const tensors = [...inputs];
   if (job.weights) {
     const weights = tf.tensor(job.weights, y.shape);
-    held.push(weights);
+    tensors.push(weights);
     const gradients = tf.grads((...x: tf.Tensor[]) => compute(peer, x));
     const both = () => gradients(inputs, weights);
     const first = both();
@@ -108,7 +108,7 @@ async function op(job: Extract<Job, { kind: "op" }>): Promise<{ subject: Subject
     run = () => tf.dispose(both());
   }
   y.dispose();
-  return { subject: { run, wait, dispose: () => tf.dispose(held) }, outputs };
+  return { subject: { run, wait, dispose: () => tf.dispose(tensors) }, outputs };
 }
 
 /** One AdamW update of a tensor; returns the new values of parameter and moments. */

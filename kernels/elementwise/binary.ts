@@ -2,6 +2,7 @@
 // makes broadcasting and permuting a matter of the host (as in NumPy). Dimensions are merged as far as the strides allow,
 // so that equal shapes become one long vector.
 import { defineKernel, type Shape, type Tensor, TensorError } from "../../engine/index.ts";
+import eachSource from "../lib/each.wgsl?raw";
 import { blocks, requireFloat, vectors } from "../lib/items.ts";
 import { perElement } from "../lib/work.ts";
 import source from "./binary.wgsl?raw";
@@ -33,6 +34,7 @@ const kernelOf = (name: string, { value, flops }: Definition) =>
 fn combine(a: vec4f, b: vec4f) -> vec4f {
   return ${value};
 }`,
+    includes: [eachSource],
     bindings: [
       "a: Vec",
       "b: Vec",

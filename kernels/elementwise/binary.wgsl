@@ -1,7 +1,6 @@
 // y = f(a, b) where a and b are read through strides, so that broadcasting (stride 0) and permuting need no copies;
-// y is contiguous. Four vec4s of y an invocation. VECTOR: both operands are contiguous in groups of four along y, or
-// constant there (SPLAT_A, SPLAT_B). Behind this text stands `combine`, f on two vec4f, from the table in binary.ts.
-// Constants: DIMS, VECTOR, SPLAT_A, SPLAT_B.
+// y is contiguous. VECTOR: both operands are contiguous in groups of four along y, or constant there (SPLAT_A, SPLAT_B).
+// Behind this text stands `combine`, f on two vec4f, from the table in binary.ts. Constants: DIMS, VECTOR, SPLAT_A, SPLAT_B.
 
 // Offsets into a and b of the element of y at `index`.
 fn offsets(index: u32) -> vec2u {
@@ -22,35 +21,27 @@ fn offsets(index: u32) -> vec2u {
   return at + rest * vec2u(params.strideA0, params.strideB0);
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
-  let first = (wg.y * GRID_X + wg.x) * 256u + id;
-  for (var j = 0u; j < 256u; j += 64u) {
-    let i = first + j;
-    if (i >= params.count) {
-      return;
-    }
-    var left = vec4f();
-    var right = vec4f();
-    if (VECTOR) {
-      let at = offsets(i * 4u);
-      if (SPLAT_A) {
-        left = vec4f(f32(singlesA[at.x]));
-      } else {
-        left = vec4f(a[at.x / 4u]);
-      }
-      if (SPLAT_B) {
-        right = vec4f(f32(singlesB[at.y]));
-      } else {
-        right = vec4f(b[at.y / 4u]);
-      }
+fn make(i: u32) {
+  var left = vec4f();
+  var right = vec4f();
+  if (VECTOR) {
+    let at = offsets(i * 4u);
+    if (SPLAT_A) {
+      left = vec4f(f32(singlesA[at.x]));
     } else {
-      for (var c = 0u; c < 4u; c++) {
-        let at = offsets(i * 4u + c);
-        left[c] = f32(singlesA[at.x]);
-        right[c] = f32(singlesB[at.y]);
-      }
+      left = vec4f(a[at.x / 4u]);
     }
-    y[i] = Vec(combine(left, right));
+    if (SPLAT_B) {
+      right = vec4f(f32(singlesB[at.y]));
+    } else {
+      right = vec4f(b[at.y / 4u]);
+    }
+  } else {
+    for (var c = 0u; c < 4u; c++) {
+      let at = offsets(i * 4u + c);
+      left[c] = f32(singlesA[at.x]);
+      right[c] = f32(singlesB[at.y]);
+    }
   }
+  y[i] = Vec(combine(left, right));
 }

@@ -1,6 +1,7 @@
 // One kernel for each function of an element, made of one WGSL template and an expression: an operation is a line in a
 // table (unary.ts), and what only reads and writes elements is said in one place.
 import { defineKernel, type Kernel, type ParamTypes, type Scalar, type Tensor } from "../../engine/index.ts";
+import eachSource from "../lib/each.wgsl?raw";
 import { blocks, vectors } from "../lib/items.ts";
 import { alsoReads, perElement } from "../lib/work.ts";
 import source from "./map.wgsl?raw";
@@ -27,7 +28,9 @@ interface MapSpec<P extends ParamTypes> {
   partial?: boolean;
 }
 
-type MapKernel<P extends ParamTypes> = Kernel<P & { size: "u32" }>;
+/** Quads and elements of the result. */
+type Sizes = Readonly<Record<"count" | "size", "u32">>;
+type MapKernel<P extends ParamTypes> = Kernel<P & Sizes>;
 
 /** A kernel that computes `result` element by element; run it with `runMap`. */
 export function defineMap<const P extends ParamTypes>(spec: MapSpec<P>): MapKernel<P> {
@@ -43,9 +46,9 @@ fn valueAt(i: u32) -> vec4f {
 ${reads.join("\n")}
   return ${value};
 }`,
-    includes,
+    includes: [eachSource, ...includes],
     bindings: [...operands.map((x) => `${x}: ${from}` as const), `+result: ${to}`],
-    params: { size: "u32", ...spec.params } as P & { size: "u32" },
+    params: { count: "u32", size: "u32", ...spec.params } as P & Sizes,
     inPlace: partial ? [] : operands,
     flops: perElement("result", flops),
     ...(updates && { bytes: alsoReads("result") }),
@@ -60,8 +63,12 @@ export function runMap<P extends ParamTypes>(
   params: { [K in keyof P]: number | Scalar },
   dtype = result.dtype,
 ): Tensor {
-  const { engine, size } = result;
-  const bind = [...operands, result];
-  engine.run<ParamTypes>(kernel, { bind, params: { size, ...params }, grid: blocks(vectors(result)), dtype });
+  const count = vectors(result);
+  result.engine.run<ParamTypes>(kernel, {
+    bind: [...operands, result],
+    params: { count, size: result.size, ...params },
+    grid: blocks(count),
+    dtype,
+  });
   return result;
 }

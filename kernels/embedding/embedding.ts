@@ -2,6 +2,7 @@
 import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
 import { binary, contiguousStrides } from "../elementwise/binary.ts";
 import { cast } from "../elementwise/cast.ts";
+import eachSource from "../lib/each.wgsl?raw";
 import { blocks, byWidth, requireFloat } from "../lib/items.ts";
 import nanSource from "../lib/nan.wgsl?raw";
 import { rowLanes } from "../lib/rows.ts";
@@ -15,7 +16,7 @@ const forwardKernel = byWidth((suffix, include) =>
   defineKernel({
     name: `embedding${suffix}`,
     source: forwardSource,
-    includes: [include, nanSource],
+    includes: [include, nanSource, eachSource],
     bindings: ["table: In", "ids: u32", "+y: Out"],
     params: {
       // Items (of WIDTH elements) of y.

@@ -49,10 +49,10 @@ export function multiply(engine: Backend, a: Tensor, b: Tensor, product: Product
 
   // The values before GELU lie behind y, at a multiple of 128 elements, where a binding may start.
   const half = Math.ceil((batch * m * n) / 128) * 128;
-  const made: Shape[] = [keepPre ? [2 * half] : shape, ...(sums ? [[m]] : [])];
+  const shapes: Shape[] = [keepPre ? [2 * half] : shape, ...(sums ? [[m]] : [])];
   // Parts of split sums are f32, in whole quads, and added up afterwards, always in the same order.
-  const strides = made.map((one) => Math.ceil(sizeOf(one) / 4) * 4);
-  const targets = made.map((one, i) =>
+  const strides = shapes.map((one) => Math.ceil(sizeOf(one) / 4) * 4);
+  const targets = shapes.map((one, i) =>
     splits > 1 ? engine.empty([splits, strides[i]!]) : engine.empty(one, a.dtype),
   );
   const tilesN = Math.ceil(n / tile[1]);
@@ -78,7 +78,7 @@ export function multiply(engine: Backend, a: Tensor, b: Tensor, product: Product
   const [y, rowSums = null] = targets.map((target, i) => {
     if (splits === 1) return target;
     const whole = sumLeading(target, strides[i]!, a.dtype);
-    const result = engine.slice(whole, 0, made[i]!);
+    const result = engine.slice(whole, 0, shapes[i]!);
     for (const tensor of [target, whole]) tensor.dispose();
     return result;
   }) as [Tensor, Tensor?];

@@ -1,6 +1,7 @@
 // The way of pictures into a vision transformer: bytes to normalised planes, planes to patches, a class token and
 // position embeddings (Dosovitskiy et al., "An image is worth 16x16 words", arXiv 2010.11929).
 import { defineKernel, type Shape, sizeOf, type Tensor, TensorError } from "../../engine/index.ts";
+import eachSource from "../lib/each.wgsl?raw";
 import { blocks, byWidth, requireFloat, vectors } from "../lib/items.ts";
 import { perElement } from "../lib/work.ts";
 import { sumLeading } from "../reduce/reduce.ts";
@@ -13,7 +14,7 @@ const patchifyKernel = byWidth((suffix, include) =>
   defineKernel({
     name: `patchify${suffix}`,
     source: patchifySource,
-    includes: [include],
+    includes: [include, eachSource],
     bindings: ["x: In", "+y: Out"],
     params: {
       // Items (of WIDTH elements).
@@ -32,6 +33,7 @@ const patchifyKernel = byWidth((suffix, include) =>
 const pixelsKernel = defineKernel({
   name: "pixels",
   source: pixelsSource,
+  includes: [eachSource],
   bindings: ["words: u32", "+y: vec4f"],
   params: {
     // vec4s of the result.
@@ -52,7 +54,7 @@ const prependKernel = byWidth((suffix, include) =>
   defineKernel({
     name: `prepend-token${suffix}`,
     source: prependSource,
-    includes: [include],
+    includes: [include, eachSource],
     bindings: ["x: In", "token: In", "positions: In", "+y: Out"],
     params: {
       // Items (of WIDTH elements) of y.

@@ -17,18 +17,10 @@ fn pictureItem(index: u32) -> u32 {
   return (row * params.gridWidth + gx) * params.sizeX + px;
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
-  let first = (wg.y * GRID_X + wg.x) * 256u + id;
-  for (var step = 0u; step < 256u; step += 64u) {
-    let index = first + step;
-    if (index >= params.count) {
-      return;
-    }
-    if (BACKWARD) {
-      y[pictureItem(index)] = x[index];
-    } else {
-      y[index] = x[pictureItem(index)];
-    }
+fn make(index: u32) {
+  if (BACKWARD) {
+    y[pictureItem(index)] = x[index];
+  } else {
+    y[index] = x[pictureItem(index)];
   }
 }

@@ -1,5 +1,5 @@
-// Bytes [B, H, W, 3], four to a word, to normalised planes [B, 3, H, W]: (byte / 255 - mean) / std. One vec4 of the
-// result an invocation and step. Host side: patch.ts.
+// Bytes [B, H, W, 3], four to a word, to normalised planes [B, 3, H, W]: (byte / 255 - mean) / std. An item is
+// a vec4 of the result. Host side: patch.ts.
 
 fn elementAt(index: u32) -> f32 {
   let pixel = index % params.pixels;
@@ -11,15 +11,7 @@ fn elementAt(index: u32) -> f32 {
   return (f32(byte) / 255.0 - mean) / deviation;
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
-  let first = (wg.y * GRID_X + wg.x) * 256u + id;
-  for (var step = 0u; step < 256u; step += 64u) {
-    let index = first + step;
-    if (index >= params.count) {
-      return;
-    }
-    let at = index * 4u;
-    y[index] = vec4f(elementAt(at), elementAt(at + 1u), elementAt(at + 2u), elementAt(at + 3u));
-  }
+fn make(index: u32) {
+  let at = index * 4u;
+  y[index] = vec4f(elementAt(at), elementAt(at + 1u), elementAt(at + 2u), elementAt(at + 3u));
 }

@@ -2,6 +2,7 @@
 // tensor's memory; everything else copies.
 import { defineKernel, type Shape, sizeOf, type Tensor, TensorError } from "../../engine/index.ts";
 import { contiguousStrides, copyStrided } from "../elementwise/binary.ts";
+import eachSource from "../lib/each.wgsl?raw";
 import { blocks, byWidth, requireFloat } from "../lib/items.ts";
 import { partOf } from "../lib/work.ts";
 import sliceSource from "./slice.wgsl?raw";
@@ -10,7 +11,7 @@ const sliceKernel = byWidth((suffix, include) =>
   defineKernel({
     name: `slice${suffix}`,
     source: sliceSource,
-    includes: [include],
+    includes: [include, eachSource],
     bindings: [
       "x: In",
       // What follows x; as long as y is beyond x.

@@ -170,16 +170,16 @@ function stateDict(
   }
   if (!(dict instanceof PickledDict)) throw new CheckpointError("the file holds no dictionary of tensors");
   const tensors = new Map<string, TensorEntry>();
-  const held = [...storages.values()].reduce((sum, storage) => sum + bytesOf(storage), 0);
-  let asked = 0;
+  const storageBytes = [...storages.values()].reduce((sum, storage) => sum + bytesOf(storage), 0);
+  let viewBytes = 0;
   dict.values.forEach((value, i) => {
     const name = dict.keys[i];
     if (typeof name !== "string" || !(value instanceof PickledTensor)) return;
     if (tensors.has(name)) throw new CheckpointError(`tensor ${quote(name)} is there twice`);
     const { storage, view } = value;
     const what = `tensor ${quote(name)}`;
-    asked += countOf(view.shape) * elementBytes[storage.dtype];
-    if (asked > mostSharing * held)
+    viewBytes += countOf(view.shape) * elementBytes[storage.dtype];
+    if (viewBytes > mostSharing * storageBytes)
       throw new CheckpointError(`the tensors share storages over ${mostSharing} times: refused`);
     tensors.set(name, {
       dtype: storage.dtype,
