@@ -261,7 +261,7 @@ export class Operations implements Backend {
 
   private register(tensor: Tensor): Tensor {
     this.scopes.add(tensor);
-    this.noteUndo(() => tensor.dispose());
+    if (!this.diversion.direct) this.noteUndo(() => tensor.dispose());
     return tensor;
   }
 
