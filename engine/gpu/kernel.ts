@@ -131,13 +131,13 @@ export function wgslParts(kernel: Kernel, dtype: DType, constants: Constants, la
     );
   }
   lines.push(...declarations(kernel));
-  const texts = [...includedTexts(kernel, lanes), kernel.source].map((text) =>
-    text.replace(entry, (head: string) => {
-      const renamed = head.replace(workgroup, "@builtin(workgroup_id) wgInPart: vec3u");
-      const own = sized ? renamed.replace("@compute", "@compute @subgroup_size(LANES)") : renamed;
-      return `${own} let wg = wgInPart + params.gridStart;`;
-    }),
-  );
+  const texts = [...includedTexts(kernel, lanes), kernel.source].map((text) => {
+    const placed = text.replace(
+      entry,
+      (head) => `${head.replace(workgroup, partWorkgroup)} let wg = wgInPart + params.gridStart;`,
+    );
+    return sized ? placed.replace("@compute", "@compute @subgroup_size(LANES)") : placed;
+  });
   return [lines.join("\n"), ...texts];
 }
 
@@ -167,6 +167,7 @@ export function gridStartOffset(params: ParamTypes): number {
 }
 
 const workgroup = "@builtin(workgroup_id) wg: vec3u";
+const partWorkgroup = "@builtin(workgroup_id) wgInPart: vec3u";
 /** A kernel's entry point up to its body, where it takes the number of its workgroup as `wg`. */
 const entry = /@compute[^{]*@builtin\(workgroup_id\) wg: vec3u[^{]*\{/;
 
