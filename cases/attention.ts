@@ -266,6 +266,8 @@ export const attentionCases: OpCase[] = [
   attentionCase("dropout shared", { ...shared, heads: 2, queries: 5, keys: 18, headSize: 32, dropout }),
   attentionCase("far", { batch: 2, heads: 2, queries: 11, headSize: 32, attends: holes, far: 2048 }),
   attentionCase("far", { batch: 2, queries: 6, keys: 40, headSize: 32, attends: lengths, far: 2048 }),
+  // More than rows of 8 tokens fit into the least workgroup memory.
+  attentionCase("wide head", { queries: 5, keys: 11, headSize: 320 }),
   attentionCase("half", { batch: 2, heads: 2, queries: 21, headSize: 32, dtype: "f16" }),
   attentionCase("half", { batch: 2, heads: 2, queries: 12, keys: 65, headSize: 32, dtype: "f16" }),
   attentionCase("half lengths", {

@@ -35,7 +35,7 @@ export function embeddingCase(
   };
 }
 
-export function positionsCase(
+function positionsCase(
   batch: number,
   tokens: number,
   width: number,

@@ -141,7 +141,7 @@ export function linearCase(spec: LinearSpec): OpCase {
 }
 
 /** Two linear layers with GELU between them as one op. */
-export function feedForwardCase(
+function feedForwardCase(
   m: number,
   k: number,
   width: number,
@@ -210,8 +210,17 @@ function variantCase(spec: VariantSpec): OpCase {
     inputs,
     run: ([a, b, bias, residual], engine) => {
       const shape = [batch, m, n];
-      const options = { ...sizes, bias, residual, gelu: epilogue, keepPre: epilogue, sums, shape, variant };
-      return multiply(engine, a!, b!, options)[want]!;
+      const keep = sums ? "sums" : epilogue ? "pre" : null;
+      const { y, kept } = multiply(engine, a!, b!, {
+        ...sizes,
+        bias,
+        residual,
+        gelu: epilogue,
+        keep,
+        shape,
+        variant,
+      });
+      return want === "y" ? y : kept!;
     },
     reference: ([a, b, bias, residual]) => {
       if (want === "sums") {
@@ -316,6 +325,8 @@ export const matmulCases: OpCase[] = [
     matmulCase("short", { m: 8, n: 12, k }),
     matmulCase("short", { m: 8, n: 12, k, transposeA: true }),
   ]),
+  // More matrices than a grid has workgroups on one side.
+  matmulCase("many", { leading: [65537], m: 1, n: 2, k: 3 }),
   matmulCase("element", { m: 1, n: 1, k: 1 }),
   matmulCase("column", { m: 33, n: 1, k: 40 }),
   matmulCase("scaled-batch", { leading: [2], m: 12, n: 12, k: 8, scale: -3, transposeB: true }),

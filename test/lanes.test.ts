@@ -7,7 +7,7 @@ import { allCases } from "../cases/table.ts";
 import { Engine } from "../engine/index.ts";
 
 test("all pipelines compile where subgroups have several sizes", async () => {
-  const engine = await Engine.create({ dawnFlags: ["backend=null"] });
+  const engine = await Engine.create({ dawn: ["backend=null"] });
   const { subgroupMinSize, subgroupMaxSize } = engine.adapterInfo;
   assert.ok(subgroupMinSize < subgroupMaxSize);
   assert.equal(engine.lanes, { subgroups: true, count: 32, sized: true, gridX: undefined });

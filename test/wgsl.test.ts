@@ -67,7 +67,19 @@ function foldedTests(text: string): string[] {
   return text.match(/!\([^()&|]*[<>][^()&|]*\)|\b(\w+(?:\[\w+\])?) [!=]= \1(?![\w.[(])/g) ?? [];
 }
 
-const rules = { elementPointers, foreignPointers, bareVariables, componentStores, foldedTests };
+/** Indices in a workgroup that are taken for a subgroup and a lane of it, which WGSL doesn't promise. */
+function subgroupGuesses(text: string): string[] {
+  return text.match(/\b(id|lane|local_invocation_index) [/%] LANES\b/g) ?? [];
+}
+
+const rules = {
+  elementPointers,
+  foreignPointers,
+  bareVariables,
+  componentStores,
+  foldedTests,
+  subgroupGuesses,
+};
 
 for (const [name, rule] of Object.entries(rules)) {
   test(`no kernel has ${name}`, () => {
@@ -92,6 +104,7 @@ test("the rules see what they look for", () => {
     "x != x",
     "a[i] == a[i]",
   ]);
+  assert.equal(subgroupGuesses("let s = id / LANES; let l = lane % LANES; let q = 8u / LANES;").length, 2);
   assert.equal(bareVariables("var<private> lane: u32;\n  var x: f32;\n  var y: f32 = 1.0;").length, 1);
 });
 

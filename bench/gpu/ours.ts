@@ -39,7 +39,7 @@ let current: Run | null = null;
 
 /** Opens the device; `poison` for checks, where whatever a kernel leaves unwritten shall show. */
 async function open({ poison = false }: { poison?: boolean }) {
-  engine = await Engine.create({ dawnFlags, poison });
+  engine = await Engine.create({ dawn: dawnFlags, poison });
   const { device, adapterInfo, lanes } = engine;
   const limits: Record<string, number> = {};
   for (const name of ["maxBufferSize", "maxStorageBufferBindingSize", "maxComputeWorkgroupStorageSize"])

@@ -6,8 +6,8 @@ import { inNode } from "../base/home.ts";
 /** How to look for an adapter. */
 export interface AdapterOptions {
   powerPreference?: GPUPowerPreference;
-  /** Dawn's switches, Node only, for example `["enable-dawn-features=allow_unsafe_apis"]`. */
-  dawnFlags?: string[];
+  /** Dawn's switches in place of the usual ones, Node only, for example `["backend=null"]`. */
+  dawn?: readonly string[];
   /** Timestamps to the nanosecond, Node only; Dawn rounds them to about 0.1 ms otherwise, as browsers do. */
   exactTimestamps?: boolean;
 }
@@ -32,7 +32,7 @@ export async function findAdapter(
     return { adapter, instance: null };
   }
   const exact = options.exactTimestamps ? ["disable-dawn-features=timestamp_quantization"] : [];
-  const instance = dawn ?? (await openDawn([...(options.dawnFlags ?? defaultDawnFlags), ...exact]));
+  const instance = dawn ?? (await openDawn([...(options.dawn ?? usualSwitches), ...exact]));
   const adapter = await instance.requestAdapter({ powerPreference });
   if (!adapter) {
     throw new DeviceError(
@@ -42,8 +42,8 @@ export async function findAdapter(
   return { adapter, instance };
 }
 
-// Dawn hides shader-f16 on NVIDIA's Vulkan driver unless told otherwise (webgpu.md).
-const defaultDawnFlags = ["enable-dawn-features=vulkan_enable_f16_on_nvidia"];
+// Dawn hides shader-f16 on NVIDIA's Vulkan driver unless told otherwise, and matrix units everywhere.
+const usualSwitches = ["enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia"];
 
 async function openDawn(flags: string[]): Promise<GPU> {
   // Mesa prints two harmless lines when this is unset.

@@ -15,8 +15,7 @@ export class Tensor {
   node: Node | null = null;
   /** Whether `backward` brings a gradient here. */
   requiresGrad = false;
-  private gradient: Tensor | null = null;
-  private gradientIsOld = false;
+  private gradient: Gradient = { sum: null, old: false };
   private live = true;
 
   /** Made by the engine, not by users. `offset` is in bytes. */
@@ -33,30 +32,28 @@ export class Tensor {
 
   /** The gradient after `backward`, for leaves with requiresGrad. */
   get grad(): Tensor | null {
-    return this.gradient;
+    return this.gradient.sum;
   }
 
-  set grad(grad: Tensor | null) {
-    this.setGradient(grad, this.gradientIsOld);
+  set grad(sum: Tensor | null) {
+    this.change({ ...this.gradient, sum });
   }
 
   /** Whether `grad` is of an earlier pass: the next one overwrites it instead of adding to it. */
   get gradIsOld(): boolean {
-    return this.gradientIsOld;
+    return this.gradient.old;
   }
 
   set gradIsOld(old: boolean) {
-    if (old !== this.gradientIsOld) this.setGradient(this.gradient, old);
+    if (old !== this.gradient.old) this.change({ ...this.gradient, old });
   }
 
   /** A step that is only recorded may have to take this back. */
-  private setGradient(grad: Tensor | null, old: boolean): void {
-    const [gradBefore, oldBefore] = [this.gradient, this.gradientIsOld];
-    this.gradient = grad;
-    this.gradientIsOld = old;
+  private change(next: Gradient): void {
+    const before = this.gradient;
+    this.gradient = next;
     this.engine.noteUndo(() => {
-      this.gradient = gradBefore;
-      this.gradientIsOld = oldBefore;
+      this.gradient = before;
     });
   }
 
@@ -98,6 +95,12 @@ export class Tensor {
   toString(): string {
     return `${this.dtype}[${this.shape}]`;
   }
+}
+
+/** What `backward` brought to a leaf. */
+interface Gradient {
+  sum: Tensor | null;
+  old: boolean;
 }
 
 /** A recorded operation; the contract of `backward` heads autograd.ts. */

@@ -346,8 +346,14 @@ function choose(problem: Omit<Problem, "variant">): Variant {
   });
 }
 
-/** Tokens that pass by between two looks at the maximum, or are copied to workgroup memory at once. */
-const block = 8;
+/**
+ * Tokens that pass by between two looks at the maximum, or are copied to workgroup memory at once: 8, or fewer where those
+ * of two operands have no room there.
+ */
+function blockOf({ device: { limits } }: Backend, headSize: number): number {
+  const room = Math.floor(limits.maxComputeWorkgroupStorageSize / (2 * 4 * headSize));
+  return room >= 8 ? 8 : 2 ** Math.floor(Math.log2(room));
+}
 
 /**
  * How a variant covers `rows` rows: invocations of a workgroup, and the rows that each owns, one where that is enough for
@@ -388,7 +394,13 @@ function commonRun(engine: Backend, problem: Problem, rows: number, groups: numb
     params,
     grid: params.allTiles,
     dtype: problem.q.dtype,
-    constants: { HEAD: headSize, WORKERS: workers, OWN: own, BLOCK: block, DROPOUT: !!dropout },
+    constants: {
+      HEAD: headSize,
+      WORKERS: workers,
+      OWN: own,
+      BLOCK: blockOf(engine, headSize),
+      DROPOUT: !!dropout,
+    },
   };
 }
 

@@ -1,6 +1,13 @@
 // Layer normalisation over the last axis, with what stands in front of it in a transformer's block fused in, dropout and
 // the residual sum: LayerNorm(dropout(x) + residual) is one kernel forward and two backward.
-import { defineKernel, type RandomKey, type Tensor, TensorError, tracked } from "../../engine/index.ts";
+import {
+  type Backend,
+  defineKernel,
+  type RandomKey,
+  type Tensor,
+  TensorError,
+  tracked,
+} from "../../engine/index.ts";
 import { byWidth, laneSums, randomItems, requireFloat, rowsOf } from "../lib/items.ts";
 import { rowGroups, rowLanes } from "../lib/rows.ts";
 import { elements, perElement } from "../lib/work.ts";
@@ -103,8 +110,14 @@ export interface LayernormOptions {
 
 /** Rows that one workgroup of the forward kernel takes, where there are rows enough to keep a GPU busy all the same. */
 const forwardRows = 2;
-/** Rows that one workgroup of the backward kernel takes, at most. */
-const mostRows = 16;
+/**
+ * Rows that one workgroup of the backward kernel takes, at most: 16, or as many as have room in workgroup memory, a vec4 for
+ * each row and lane beside what sums over lanes take. A device of the least limits has no room for 16 rows of 64 lanes.
+ */
+function mostRows({ lanes, device }: Backend): number {
+  const room = Math.floor(device.limits.maxComputeWorkgroupStorageSize / (16 * lanes.count));
+  return Math.min(16, room - 1);
+}
 
 /**
  * gamma · (h - mean) / sqrt(variance + eps) + beta along the last axis of h = dropout(x) + residual. `x` is [..., n],
@@ -152,7 +165,8 @@ export function layernorm(x: Tensor, gamma: Tensor, beta: Tensor, options: Layer
     const affine = needs[1]! || needs[2]!;
     const earlier = residual ? null : earlierOf(0);
     // Few enough blocks that adding them up costs little, enough to keep a GPU busy.
-    const blockRows = Math.min(mostRows, Math.max(4, Math.ceil(rows / 256)));
+    const most = mostRows(engine);
+    const blockRows = Math.min(most, Math.max(4, Math.ceil(rows / 256)));
     const blocks = Math.ceil(rows / blockRows);
     const dh = engine.empty(x.shape, dtype);
     const dx = drops ? engine.empty(x.shape, dtype) : null;
@@ -163,7 +177,7 @@ export function layernorm(x: Tensor, gamma: Tensor, beta: Tensor, options: Layer
       params: { ...shared, blockRows, hasEarlier: earlier ? 1 : 0, affine: affine ? 1 : 0 },
       grid: blocks,
       dtype,
-      constants: { BLOCK: mostRows, DROPOUT: drops, GROUPS: 1 },
+      constants: { BLOCK: most, DROPOUT: drops, GROUPS: 1 },
     });
     let dGamma: Tensor | null = null;
     let dBeta: Tensor | null = null;

@@ -1,40 +1,44 @@
 // Sums and maxima over the WORKERS invocations of a workgroup, GROUPS subgroups of LANES: within a subgroup at once, and
-// from subgroup to subgroup through shared memory. rows-shared.wgsl is the same interface for adapters without subgroups.
-// Every invocation must call them, in uniform control flow, and gets the result. `main` sets `lane` to its
-// local_invocation_index first. Constants: GROUPS.
+// from subgroup to subgroup through shared memory. Which invocations make up a subgroup isn't promised, so nothing leans on
+// their indices: each leaves a value at its own, and every subgroup gathers them all. rows-shared.wgsl is the same
+// interface for adapters without subgroups. Every invocation must call them, in uniform control flow, and gets the result.
+// `main` sets `lane` to its local_invocation_index first. Constants: GROUPS.
 
 const WORKERS = LANES * GROUPS;
 var<private> lane: u32;
-var<workgroup> groupValues: array<f32, GROUPS>;
+var<workgroup> laneValues: array<f32, WORKERS>;
 
-// Makes `value` of each subgroup readable in groupValues.
-fn publishGroup(value: f32) {
+// Makes every lane's value readable in laneValues.
+fn publish(value: f32) {
   workgroupBarrier();
-  if (lane % LANES == 0u) {
-    groupValues[lane / LANES] = value;
-  }
+  laneValues[lane] = value;
   workgroupBarrier();
 }
 
 fn laneSum(value: f32) -> f32 {
-  var sum = subgroupAdd(value);
-  if (GROUPS > 1u) {
-    publishGroup(sum);
-    sum = 0.0;
-    for (var group = 0u; group < GROUPS; group++) {
-      sum += groupValues[group];
-    }
+  let sum = subgroupAdd(value);
+  if (GROUPS == 1u) {
+    return sum;
   }
-  return sum;
+  // Of each subgroup the first lane's counts.
+  let rank = subgroupExclusiveAdd(1u);
+  publish(select(0.0, sum, rank == 0u));
+  var part = 0.0;
+  for (var i = rank; i < WORKERS; i += LANES) {
+    part += laneValues[i];
+  }
+  return subgroupAdd(part);
 }
 
 fn laneMax(value: f32) -> f32 {
-  var largest = subgroupMax(value);
-  if (GROUPS > 1u) {
-    publishGroup(largest);
-    for (var group = 0u; group < GROUPS; group++) {
-      largest = max(largest, groupValues[group]);
-    }
+  let largest = subgroupMax(value);
+  if (GROUPS == 1u) {
+    return largest;
   }
-  return largest;
+  publish(largest);
+  var part = largest;
+  for (var i = subgroupExclusiveAdd(1u); i < WORKERS; i += LANES) {
+    part = max(part, laneValues[i]);
+  }
+  return subgroupMax(part);
 }

@@ -90,8 +90,8 @@ export interface LinearOptions {
 export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): Tensor {
   const { bias = null, gelu = false, residual = null } = options;
   const inputs = [x, weight, ...(bias ? [bias] : []), ...(residual ? [residual] : [])];
-  const keepPre = gelu && inputs.some(tracked);
-  const { y, pre } = layer(x, { weight, bias }, { gelu, residual, keepPre });
+  const keep = gelu && inputs.some(tracked) ? "pre" : null;
+  const { y, kept: pre } = layer(x, { weight, bias }, { gelu, residual, keep });
   return x.engine.record("linear", y, inputs, (dy, needs, earlier) => {
     const dPre = pre ? multiplyBySlope("gelu", dy, pre) : dy;
     const wanted = { x: needs[0]!, weight: needs[1]!, bias: bias !== null && needs[2]! };
@@ -104,7 +104,7 @@ export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): 
 function layer(
   x: Tensor,
   { weight, bias }: { weight: Tensor; bias: Tensor | null },
-  options: { gelu?: boolean; residual?: Tensor | null; keepPre?: boolean },
+  options: { gelu?: boolean; residual?: Tensor | null; keep?: "pre" | null },
 ): ProductResult {
   const { residual = null } = options;
   const [n, k] = [weight.shape[0]!, weight.shape[1]!];
@@ -140,11 +140,11 @@ function layerGradients(
   const dx = () =>
     multiply(engine, dy, weight, { m, n: k, k: n, batch: 1, slopeAt, residual, shape: x.shape }).y;
   const sizes = { m: n, n: k, k: m, batch: 1, transposeA: true, shape: weight.shape };
-  const dW = wanted.weight ? multiply(engine, dy, x, { ...sizes, sums: wanted.bias }) : null;
+  const dW = wanted.weight ? multiply(engine, dy, x, { ...sizes, keep: wanted.bias ? "sums" : null }) : null;
   return {
     x: wanted.x ? dx() : null,
     weight: dW?.y ?? null,
-    bias: dW ? dW.sums : wanted.bias ? sumLeading(dy, n) : null,
+    bias: dW ? dW.kept : wanted.bias ? sumLeading(dy, n) : null,
   };
 }
 
@@ -167,7 +167,8 @@ export function feedForward(
 ): Tensor {
   const { residual = null } = options;
   const inputs = [x, first.weight, first.bias, second.weight, second.bias, ...(residual ? [residual] : [])];
-  const { y: hidden, pre } = layer(x, first, { gelu: true, keepPre: inputs.some(tracked) });
+  const keep = inputs.some(tracked) ? "pre" : null;
+  const { y: hidden, kept: pre } = layer(x, first, { gelu: true, keep });
   const { y } = layer(hidden, second, { residual });
   return x.engine.record("feedForward", y, inputs, (dy, needs, earlier) => {
     const outer = layerGradients(

@@ -2,18 +2,16 @@
 // overflows on real models. 2 x 4 subgroups work on a tile of 8 x 8 matrices of MATRIX_M x MATRIX_N results, each on
 // 4 x 2 of them; operands go through shared memory, 32 terms a step, as quads-*.wgsl loads them. Results pass through
 // shared memory for the epilogue.
-//
-// NEVER RUN: the machines of this project had no adapter with chromium_experimental_subgroup_matrix. Dawn's null
-// backend compiles it (test/matrix.test.ts), which checks types, limits and uniformity, and nothing about numbers.
 // Constants: MATRIX_M, MATRIX_N, MATRIX_K, and see product.wgsl.
 
 const THREADS = 8u * LANES;
 const ROWS = 8u * MATRIX_M;
 const COLUMNS = 8u * MATRIX_N;
 const DEPTH = 32u;
-// Blocks of 4 x 4 that a step needs of each operand, at most one an invocation.
+// Blocks of 4 x 4 that a step needs of each operand, and those of `a` that one invocation brings.
 const BLOCKS_A = ROWS * DEPTH / 16u;
 const BLOCKS_B = COLUMNS * DEPTH / 16u;
+const TURNS_A = (BLOCKS_A + THREADS - 1u) / THREADS;
 const STRIDE_A = ROWS + 8u;
 const STRIDE_B = COLUMNS + 8u;
 const CELLS = MATRIX_M * MATRIX_N;
@@ -27,15 +25,16 @@ var<workgroup> tileA: array<f16, DEPTH * STRIDE_A>;
 var<workgroup> tileB: array<f16, DEPTH * STRIDE_B>;
 // One matrix of results per subgroup.
 var<workgroup> results: array<f32, 8u * CELLS>;
+var<workgroup> numbered: atomic<u32>;
 
 @compute @workgroup_size(THREADS) @diagnostic(off, chromium.subgroup_matrix_uniformity)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32,
+  @builtin(subgroup_invocation_id) lane: u32) {
   let tile = place(wg, ROWS, COLUMNS);
   if (tile.none) {
     return;
   }
-  let subgroup = id / LANES;
-  let lane = id % LANES;
+  let subgroup = subgroupNumber();
   // Where this subgroup's matrices start within the tile.
   let row = subgroup / 4u * 4u * MATRIX_M;
   let column = subgroup % 4u * 2u * MATRIX_N;
@@ -47,34 +46,36 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   var c21 = Result();
   var c30 = Result();
   var c31 = Result();
-  var sums = vec4f();
-  let quadA = id % (ROWS / 4u) * 4u;
-  let termA = id / (ROWS / 4u) * 4u;
-  let quadB = id % (COLUMNS / 4u) * 4u;
-  let termB = id / (COLUMNS / 4u) * 4u;
+  var sums = array<vec4f, TURNS_A>();
   for (var k = tile.begin; k < tile.end; k += DEPTH) {
-    if (id < BLOCKS_A) {
+    for (var i = id; i < BLOCKS_A; i += THREADS) {
+      let quadA = i % (ROWS / 4u) * 4u;
+      let termA = i / (ROWS / 4u) * 4u;
       var block = array<vec4f, 4>();
       if (k + termA < tile.end) {
         block = blockOfA(tile, tile.row + quadA, k + termA);
       }
-      sums += block[0] + block[1] + block[2] + block[3];
+      if (HAS_SUMS) {
+        sums[i / THREADS] += block[0] + block[1] + block[2] + block[3];
+      }
       for (var j = 0u; j < 4u; j++) {
         let to = (termA + j) * STRIDE_A + quadA;
-        for (var i = 0u; i < 4u; i++) {
-          tileA[to + i] = f16(block[j][i]);
+        for (var c = 0u; c < 4u; c++) {
+          tileA[to + c] = f16(block[j][c]);
         }
       }
     }
-    if (id < BLOCKS_B) {
+    for (var i = id; i < BLOCKS_B; i += THREADS) {
+      let quadB = i % (COLUMNS / 4u) * 4u;
+      let termB = i / (COLUMNS / 4u) * 4u;
       var block = array<vec4f, 4>();
       if (k + termB < tile.end) {
         block = blockOfB(tile, tile.column + quadB, k + termB);
       }
       for (var j = 0u; j < 4u; j++) {
         let to = (termB + j) * STRIDE_B + quadB;
-        for (var i = 0u; i < 4u; i++) {
-          tileB[to + i] = f16(block[j][i]);
+        for (var c = 0u; c < 4u; c++) {
+          tileB[to + c] = f16(block[j][c]);
         }
       }
     }
@@ -82,18 +83,18 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     for (var d = 0u; d < DEPTH; d += MATRIX_K) {
       let fromA = d * STRIDE_A + row;
       let fromB = d * STRIDE_B + column;
-      let b0 = subgroupMatrixLoad<Right>(&tileB, fromB, false, STRIDE_B);
-      let b1 = subgroupMatrixLoad<Right>(&tileB, fromB + MATRIX_N, false, STRIDE_B);
-      let a0 = subgroupMatrixLoad<Left>(&tileA, fromA, true, STRIDE_A);
+      let b0 = loadRight(fromB);
+      let b1 = loadRight(fromB + MATRIX_N);
+      let a0 = loadLeft(fromA);
       c00 = subgroupMatrixMultiplyAccumulate(a0, b0, c00);
       c01 = subgroupMatrixMultiplyAccumulate(a0, b1, c01);
-      let a1 = subgroupMatrixLoad<Left>(&tileA, fromA + MATRIX_M, true, STRIDE_A);
+      let a1 = loadLeft(fromA + MATRIX_M);
       c10 = subgroupMatrixMultiplyAccumulate(a1, b0, c10);
       c11 = subgroupMatrixMultiplyAccumulate(a1, b1, c11);
-      let a2 = subgroupMatrixLoad<Left>(&tileA, fromA + 2u * MATRIX_M, true, STRIDE_A);
+      let a2 = loadLeft(fromA + 2u * MATRIX_M);
       c20 = subgroupMatrixMultiplyAccumulate(a2, b0, c20);
       c21 = subgroupMatrixMultiplyAccumulate(a2, b1, c21);
-      let a3 = subgroupMatrixLoad<Left>(&tileA, fromA + 3u * MATRIX_M, true, STRIDE_A);
+      let a3 = loadLeft(fromA + 3u * MATRIX_M);
       c30 = subgroupMatrixMultiplyAccumulate(a3, b0, c30);
       c31 = subgroupMatrixMultiplyAccumulate(a3, b1, c31);
     }
@@ -103,47 +104,62 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   let mine = subgroup * CELLS;
   let top = tile.row + row;
   let start = tile.column + column;
-  subgroupMatrixStore(&results, mine, c00, false, MATRIX_N);
-  finishMatrix(tile, mine, lane, top, start);
-  subgroupMatrixStore(&results, mine, c01, false, MATRIX_N);
-  finishMatrix(tile, mine, lane, top, start + MATRIX_N);
-  subgroupMatrixStore(&results, mine, c10, false, MATRIX_N);
-  finishMatrix(tile, mine, lane, top + MATRIX_M, start);
-  subgroupMatrixStore(&results, mine, c11, false, MATRIX_N);
-  finishMatrix(tile, mine, lane, top + MATRIX_M, start + MATRIX_N);
-  subgroupMatrixStore(&results, mine, c20, false, MATRIX_N);
-  finishMatrix(tile, mine, lane, top + 2u * MATRIX_M, start);
-  subgroupMatrixStore(&results, mine, c21, false, MATRIX_N);
-  finishMatrix(tile, mine, lane, top + 2u * MATRIX_M, start + MATRIX_N);
-  subgroupMatrixStore(&results, mine, c30, false, MATRIX_N);
-  finishMatrix(tile, mine, lane, top + 3u * MATRIX_M, start);
-  subgroupMatrixStore(&results, mine, c31, false, MATRIX_N);
-  finishMatrix(tile, mine, lane, top + 3u * MATRIX_M, start + MATRIX_N);
+  finishMatrix(tile, c00, mine, lane, top, start);
+  finishMatrix(tile, c01, mine, lane, top, start + MATRIX_N);
+  finishMatrix(tile, c10, mine, lane, top + MATRIX_M, start);
+  finishMatrix(tile, c11, mine, lane, top + MATRIX_M, start + MATRIX_N);
+  finishMatrix(tile, c20, mine, lane, top + 2u * MATRIX_M, start);
+  finishMatrix(tile, c21, mine, lane, top + 2u * MATRIX_M, start + MATRIX_N);
+  finishMatrix(tile, c30, mine, lane, top + 3u * MATRIX_M, start);
+  finishMatrix(tile, c31, mine, lane, top + 3u * MATRIX_M, start + MATRIX_N);
 
   if (HAS_SUMS) {
     // Those who brought the same rows add up, in the order of their terms; `results` has room for a tile's rows of f32
     // from every block of four terms.
-    if (id < BLOCKS_A) {
-      let to = termA / 4u * ROWS + quadA;
-      results[to] = sums.x;
-      results[to + 1u] = sums.y;
-      results[to + 2u] = sums.z;
-      results[to + 3u] = sums.w;
+    for (var i = id; i < BLOCKS_A; i += THREADS) {
+      let sum = sums[i / THREADS];
+      results[4u * i] = sum.x;
+      results[4u * i + 1u] = sum.y;
+      results[4u * i + 2u] = sum.z;
+      results[4u * i + 3u] = sum.w;
     }
     workgroupBarrier();
-    if (id < ROWS / 4u) {
+    for (var i = id; i < ROWS / 4u; i += THREADS) {
       var whole = vec4f();
       for (var d = 0u; d < DEPTH / 4u; d++) {
-        let at = d * ROWS + 4u * id;
+        let at = d * ROWS + 4u * i;
         whole += vec4f(results[at], results[at + 1u], results[at + 2u], results[at + 3u]);
       }
-      finishSums(tile, tile.row + 4u * id, whole);
+      finishSums(tile, tile.row + 4u * i, whole);
     }
   }
 }
 
-// Epilogue and store of the matrix of results that this subgroup has at `mine`.
-fn finishMatrix(tile: Tile, mine: u32, lane: u32, row: u32, column: u32) {
+// Which of the workgroup's subgroups this is: WGSL promises no order among invocations, so they count themselves.
+fn subgroupNumber() -> u32 {
+  var number = 0u;
+  if (subgroupElect()) {
+    number = atomicAdd(&numbered, 1u);
+  }
+  return subgroupBroadcastFirst(number);
+}
+
+// What the draft of subgroup matrices may yet spell in another way.
+
+@diagnostic(off, chromium.subgroup_matrix_uniformity)
+fn loadLeft(at: u32) -> Left {
+  return subgroupMatrixLoad<Left>(&tileA, at, true, STRIDE_A);
+}
+
+@diagnostic(off, chromium.subgroup_matrix_uniformity)
+fn loadRight(at: u32) -> Right {
+  return subgroupMatrixLoad<Right>(&tileB, at, false, STRIDE_B);
+}
+
+// Epilogue and store of a matrix of results, which passes through this subgroup's place in shared memory, `mine`.
+@diagnostic(off, chromium.subgroup_matrix_uniformity)
+fn finishMatrix(tile: Tile, matrix: Result, mine: u32, lane: u32, row: u32, column: u32) {
+  subgroupMatrixStore(&results, mine, matrix, false, MATRIX_N);
   workgroupBarrier();
   for (var i = 4u * lane; i < CELLS; i += 4u * LANES) {
     let at = mine + i;

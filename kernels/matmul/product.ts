@@ -2,7 +2,15 @@
 // decided here. Everything that is a matrix product, forward or backward, goes through `multiply`.
 import { type Backend, type Shape, sizeOf, type Tensor, TensorError } from "../../engine/index.ts";
 import { sumLeading } from "../reduce/reduce.ts";
-import { candidates, choiceKey, matmulKernels, plan, type Sizes, type VariantName } from "./variants.ts";
+import {
+  candidates,
+  choiceKey,
+  type Kept,
+  matmulKernels,
+  plan,
+  type Sizes,
+  type VariantName,
+} from "./variants.ts";
 
 /** y = gelu(scale op(a) op(b) + bias) + residual, or scale op(a) op(b) gelu'(slopeAt), each part where asked for. */
 export interface Product {
@@ -18,12 +26,10 @@ export interface Product {
   bias?: Tensor | null;
   residual?: Tensor | null;
   gelu?: boolean;
-  /** Keep the values before GELU. */
-  keepPre?: boolean;
   /** Of y's size; takes the residual's place. */
   slopeAt?: Tensor | null;
-  /** Also add up the rows of op(a); of a batch of one, with transposeA. */
-  sums?: boolean;
+  /** Also keep the values before GELU, or the sums of the rows of op(a), these of a batch of one with transposeA. */
+  keep?: Kept | null;
   /** Of y. */
   shape: Shape;
   /** Run this variant instead of the one that the rule or a measurement chooses. */
@@ -32,24 +38,20 @@ export interface Product {
 
 export interface ProductResult {
   y: Tensor;
-  /** The values before GELU, where asked for; of y's shape. */
-  pre: Tensor | null;
-  /** [m], the sums of the rows of op(a), where asked for. */
-  sums: Tensor | null;
+  /** What was asked to be kept: the values before GELU, of y's shape, or [m], the sums of the rows of op(a). */
+  kept: Tensor | null;
 }
 
 /** Runs one product; f32 or f16, sums in f32, not recorded. Throws TensorError where `a` and `b` differ in dtype. */
 export function multiply(engine: Backend, a: Tensor, b: Tensor, product: Product): ProductResult {
   const { m, n, k, batch, transposeA = false, transposeB = false, bias, residual, gelu = false } = product;
-  const { keepPre = false, sums = false, slopeAt, shape } = product;
+  const { keep = null, slopeAt, shape } = product;
   if (a.dtype !== b.dtype) throw new TensorError(`matmul: ${a} and ${b} differ in dtype.`);
   const sizes: Sizes = { m, n, k, batch, transposeA, transposeB };
   const variant = product.variant ?? choose(engine, a, b, sizes, !(bias || residual || gelu || slopeAt));
-  const { kernel, constants, tile, splits, depth } = plan(engine, variant, sizes, a.dtype, sums);
+  const { kernel, constants, tile, splits, depth } = plan(engine, variant, sizes, a.dtype, keep);
 
-  // The values before GELU lie behind y, at a multiple of 128 elements, where a binding may start.
-  const half = Math.ceil((batch * m * n) / 128) * 128;
-  const shapes: Shape[] = [keepPre ? [2 * half] : shape, ...(sums ? [[m]] : [])];
+  const shapes: Shape[] = [shape, ...(keep ? [keep === "pre" ? shape : [m]] : [])];
   // Parts of split sums are f32, in whole quads, and added up afterwards, always in the same order.
   const strides = shapes.map((one) => Math.ceil(sizeOf(one) / 4) * 4);
   const targets = shapes.map((one, i) =>
@@ -60,32 +62,28 @@ export function multiply(engine: Backend, a: Tensor, b: Tensor, product: Product
   engine.run(kernel, {
     bind: [a, b, bias ?? a, residual ?? slopeAt ?? a, ...targets],
     params: {
-      ...{ m, n, k, splits, depth, tilesN, tiles },
+      ...{ m, n, k, splits, depth, tilesN, tiles, batch },
       strideA: sizeOf(a.shape) === m * k ? 0 : m * k,
       strideB: sizeOf(b.shape) === n * k ? 0 : n * k,
       splitStride: strides[0]!,
-      preOffset: keepPre ? half : 0,
       sumsStride: strides[1] ?? 0,
       scale: product.scale ?? 1,
     },
-    grid: [...engine.fold(tiles), batch * splits],
+    grid: tiles * splits * batch,
     dtype: a.dtype,
     constants: {
       ...{ TRANS_A: transposeA, TRANS_B: transposeB, HAS_BIAS: !!bias, HAS_RESIDUAL: !!residual },
       ...{ GELU: gelu, SLOPE: !!slopeAt, ...constants },
     },
   });
-  const [y, rowSums = null] = targets.map((target, i) => {
+  const [y, kept = null] = targets.map((target, i) => {
     if (splits === 1) return target;
     const whole = sumLeading(target, strides[i]!, a.dtype);
     const result = engine.slice(whole, 0, shapes[i]!);
     for (const tensor of [target, whole]) tensor.dispose();
     return result;
   }) as [Tensor, Tensor?];
-  if (!keepPre) return { y, pre: null, sums: rowSums };
-  const halves = { y: engine.slice(y, 0, shape), pre: engine.slice(y, half, shape) };
-  y.dispose();
-  return { ...halves, sums: rowSums };
+  return { y, kept };
 }
 
 /** The variant for a product. Parts of split sums leave out the epilogue, so only products without one are split. */

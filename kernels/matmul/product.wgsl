@@ -1,7 +1,7 @@
 // What every variant of the matrix product shares: its parameters, where a workgroup's tile lies, and the epilogue.
 // y = op(a) op(b) for every matrix of a batch; `a` is stored [m, k], or [k, m] with TRANS_A, `b` [k, n], or [n, k] with
 // TRANS_B. A quad is four neighbours in memory; quads-even.wgsl and quads-odd.wgsl load and store them.
-// Constants: TRANS_A, TRANS_B, HAS_BIAS, HAS_RESIDUAL, GELU, SLOPE; HAS_SUMS comes with sums.wgsl or without.
+// Constants: TRANS_A, TRANS_B, HAS_BIAS, HAS_RESIDUAL, GELU, SLOPE; HAS_SUMS and HAS_PRE come with what is kept beside y.
 
 // A workgroup's part of the work.
 struct Tile {
@@ -20,9 +20,10 @@ struct Tile {
 }
 
 fn place(wg: vec3u, rows: u32, columns: u32) -> Tile {
-  let index = wg.y * GRID_X + wg.x;
-  let split = wg.z % params.splits;
-  let matrix = wg.z / params.splits;
+  let whole = wg.y * GRID_X + wg.x;
+  let index = whole % params.tiles;
+  let split = whole / params.tiles % params.splits;
+  let matrix = whole / params.tiles / params.splits;
   let begin = split * params.depth;
   return Tile(
     index / params.tilesN * rows,
@@ -33,7 +34,7 @@ fn place(wg: vec3u, rows: u32, columns: u32) -> Tile {
     min(begin + params.depth, params.k),
     split * params.splitStride + matrix * params.m * params.n,
     split,
-    index >= params.tiles,
+    matrix >= params.batch,
   );
 }
 
@@ -118,8 +119,8 @@ fn finish(tile: Tile, row: u32, column: u32, sum: vec4f) {
     value += loadBias(column, left);
   }
   if (GELU) {
-    if (params.preOffset > 0u) {
-      store(params.preOffset + at, left, value);
+    if (HAS_PRE) {
+      storePre(at, left, value);
     }
     value = gelu(value);
   }

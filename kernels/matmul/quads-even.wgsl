@@ -1,4 +1,5 @@
-// Quads of a matrix product whose contiguous extents are multiples of 4: whole vec4s.
+// How quads of a matrix product are loaded whose contiguous extents are multiples of 4: whole vec4s. `store`, and
+// `storePre` for the values before GELU, are written by variants.ts, once for each tensor.
 
 // The quad that starts at element `at`; `left`, the elements to the end of its row, matters only to quads-odd.wgsl.
 fn loadA(at: u32, left: u32) -> vec4f {
@@ -15,8 +16,4 @@ fn loadBias(at: u32, left: u32) -> vec4f {
 
 fn loadResidual(at: u32, left: u32) -> vec4f {
   return vec4f(residual[at / 4u]);
-}
-
-fn store(at: u32, left: u32, value: vec4f) {
-  y[at / 4u] = vec4<Out>(value);
 }

@@ -1,4 +1,5 @@
-// Quads of a matrix product of any sizes: four scalars, zeros where fewer are `left` in the row.
+// How quads of a matrix product of any sizes are loaded: four scalars, zeros where fewer are `left` in the row. `store`,
+// and `storePre` for the values before GELU, are written by variants.ts, once for each tensor.
 
 // Which of the four are there; the others are looked up at element 0 and don't count.
 fn inside(left: u32) -> vec4<bool> {
@@ -27,17 +28,4 @@ fn loadBias(at: u32, left: u32) -> vec4f {
 fn loadResidual(at: u32, left: u32) -> vec4f {
   let i = places(at, left);
   return vec4f(vec4<Scalar>(residual[i.x], residual[i.y], residual[i.z], residual[i.w]));
-}
-
-fn store(at: u32, left: u32, value: vec4f) {
-  y[at] = Out(value.x);
-  if (left > 1u) {
-    y[at + 1u] = Out(value.y);
-  }
-  if (left > 2u) {
-    y[at + 2u] = Out(value.z);
-  }
-  if (left > 3u) {
-    y[at + 3u] = Out(value.w);
-  }
 }

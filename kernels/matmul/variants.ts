@@ -22,12 +22,12 @@ const productParams = {
   splits: "u32",
   depth: "u32",
   splitStride: "u32",
-  /** Where the values before GELU go, in elements from y; 0: nowhere. */
-  preOffset: "u32",
   /** Elements between the splits' parts of the sums of the rows of op(a); a multiple of 4. */
   sumsStride: "u32",
+  // Of a matrix: tiles along n, and all.
   tilesN: "u32",
   tiles: "u32",
+  batch: "u32",
   scale: "f32",
 } as const;
 
@@ -56,25 +56,45 @@ export interface Plan {
   depth: number;
 }
 
-/** Stands for sums.wgsl in kernels that make no sums, which then need no tensor for them. */
-const noSums = `const HAS_SUMS = false;
-fn storeSums(at: u32, value: vec4f) {}`;
+/** What a product keeps beside its result: the values before GELU, or the sums of op(a)'s rows. */
+export type Kept = "pre" | "sums";
+
+/** WGSL that stores a quad of results, or what is `left` in the row, in the tensor bound as `name`. */
+function storing(fn: string, name: string, odd: boolean): string {
+  const lines = ["x", "y", "z", "w"].map(
+    (c, i) => `  if (left > ${i}u) { ${name}[at + ${i}u] = Out(value.${c}); }`,
+  );
+  return `fn ${fn}(at: u32, left: u32, value: vec4f) {
+${odd ? lines.join("\n") : `  ${name}[at / 4u] = vec4<Out>(value);`}
+}`;
+}
+
+/** WGSL of what is kept, with empty functions for what isn't. */
+function keeping(kept: Kept | null, odd: boolean): string {
+  return [
+    `const HAS_PRE = ${kept === "pre"};`,
+    kept === "pre" ? storing("storePre", "pre", odd) : "fn storePre(at: u32, left: u32, value: vec4f) {}",
+    `const HAS_SUMS = ${kept === "sums"};`,
+    kept === "sums" ? sumsSource : "fn storeSums(at: u32, value: vec4f) {}",
+  ].join("\n");
+}
 
 /**
- * The same kernel for even and odd sizes, with results of the tensors' own type or, for parts of sums, f32, and with or
- * without the sums of op(a)'s rows.
+ * The same kernel for even and odd sizes, with results of the tensors' own type or, for parts of sums, f32, and by what is
+ * kept. Parts have no GELU.
  */
 function kernels(name: string, source: string, more: Kernel["includes"] = [], enables: string[] = []) {
-  const make = (odd: boolean, parts: boolean, sums: boolean): ProductKernel => {
+  const make = (odd: boolean, parts: boolean, kept: Kept | null): ProductKernel => {
     const [operand, result] = odd ? ["Scalar", "Out"] : ["Vec", "vec4<Out>"];
     return defineKernel({
-      name: `matmul-${name}${odd ? "-odd" : ""}${parts ? "-parts" : ""}${sums ? "-sums" : ""}`,
+      name: `matmul-${name}${odd ? "-odd" : ""}${parts ? "-parts" : ""}${kept ? `-${kept}` : ""}`,
       source,
       includes: [
         `alias Out = ${parts ? "f32" : "Scalar"};`,
         functionsSource,
         odd ? oddSource : evenSource,
-        sums ? sumsSource : noSums,
+        storing("store", "y", odd),
+        keeping(kept, odd),
         productSource,
         ...more,
       ],
@@ -84,19 +104,27 @@ function kernels(name: string, source: string, more: Kernel["includes"] = [], en
         `bias: ${operand}`,
         `residual: ${operand}`,
         `+y: ${result}`,
-        ...(sums ? ["+rowSums: vec4<Out>" as const] : []),
+        ...(kept === "pre" ? [`+pre: ${result}` as const] : []),
+        ...(kept === "sums" ? ["+rowSums: vec4<Out>" as const] : []),
       ],
       params: productParams,
       enables,
       // Of the product itself. The epilogue is not counted, as nobody else counts it.
-      flops: ({ params: { m, n, k, splits }, grid }) => (2 * m * n * k * grid[2]) / splits,
+      flops: ({ params: { m, n, k, batch } }) => 2 * m * n * k * batch,
     });
   };
   const each = [false, true];
-  const all = each.flatMap((odd) => each.flatMap((parts) => each.map((sums) => make(odd, parts, sums))));
-  const at = (odd: boolean, parts: boolean, sums: boolean) =>
-    4 * Number(odd) + 2 * Number(parts) + Number(sums);
-  return { all, of: (odd: boolean, parts: boolean, sums: boolean) => all[at(odd, parts, sums)]! };
+  const all = new Map<string, ProductKernel>();
+  for (const odd of each) {
+    for (const parts of each) {
+      for (const kept of [null, "sums", ...(parts ? [] : ["pre" as const])] as const)
+        all.set(`${odd} ${parts} ${kept}`, make(odd, parts, kept));
+    }
+  }
+  return {
+    all: [...all.values()],
+    of: (odd: boolean, parts: boolean, kept: Kept | null) => all.get(`${odd} ${parts} ${kept}`)!,
+  };
 }
 
 /** WGSL that adds a step of four terms to every row: a broadcast's lane has to be a constant. */
@@ -191,10 +219,9 @@ const matrixVariant: Variant = {
     const shape = matrixShape(engine);
     if (!shape || !lanes.subgroups || dtype !== "f16") return false;
     const { M, N } = shape;
-    const bytes = 2 * 32 * (8 * M + 8) + 2 * 32 * (8 * N + 8) + 4 * 8 * M * N;
+    // Tiles, results and the count of subgroups, as matrix.wgsl has them.
+    const bytes = 2 * 32 * (8 * M + 8) + 2 * 32 * (8 * N + 8) + 4 * 8 * M * N + 16;
     return (
-      // Every block of 4 x 4 needs an invocation of its own.
-      lanes.count >= 2 * Math.max(M, N) &&
       device.limits.maxComputeInvocationsPerWorkgroup >= 8 * lanes.count &&
       device.limits.maxComputeWorkgroupSizeX >= 8 * lanes.count &&
       device.limits.maxComputeWorkgroupStorageSize >= bytes
@@ -238,8 +265,14 @@ const busy = 128;
 /** Terms that a part has at least. */
 const shortest = 128;
 
-/** How a variant runs a product. `dtype` is that of the operands; `sums`: with the sums of op(a)'s rows. */
-export function plan(engine: Backend, name: VariantName, sizes: Sizes, dtype: DType, sums: boolean): Plan {
+/** How a variant runs a product. `dtype` is that of the operands. */
+export function plan(
+  engine: Backend,
+  name: VariantName,
+  sizes: Sizes,
+  dtype: DType,
+  kept: Kept | null,
+): Plan {
   const { k } = sizes;
   const base = baseOf(name);
   const variant: Variant = variants[base];
@@ -247,7 +280,7 @@ export function plan(engine: Backend, name: VariantName, sizes: Sizes, dtype: DT
   const splits = base === name ? 1 : splitsOf(engine, variant, sizes);
   const depth = Math.ceil(k / splits / 4) * 4;
   return {
-    kernel: variant.kernels.of(odd, splits > 1 && dtype !== "f32", sums),
+    kernel: variant.kernels.of(odd, splits > 1 && dtype !== "f32", kept),
     constants: variant.constants(engine),
     tile: variant.tile(engine),
     splits: Math.ceil(k / depth),
@@ -271,7 +304,8 @@ function splitsOf(engine: Backend, variant: Variant, { m, n, k, batch }: Sizes):
  * The variants that can run a product, the rule's first. The rule has two sides. Where a subgroup is narrow (software
  * adapters: 4 or 8 lanes), one subgroup per tile without shared memory is fastest, with 32 rows where that leaves enough
  * tiles and the sizes are even, see docs/kernels-log.md. Elsewhere blocks go through shared memory, the largest that keep the adapter busy,
- * split where even the smallest don't; this side was never measured, `Backend.tune` finds out.
+ * split where even the smallest don't; this side was never measured, `Backend.tune` finds out, and whether an adapter's
+ * matrix units are faster.
  */
 export function candidates(engine: Backend, sizes: Sizes, dtype: DType, splittable: boolean): VariantName[] {
   const { m, n, batch } = sizes;
@@ -281,9 +315,7 @@ export function candidates(engine: Backend, sizes: Sizes, dtype: DType, splittab
     return Math.ceil(m / rows) * Math.ceil(n / columns) * batch;
   };
   const narrow = engine.lanes.subgroups && engine.lanes.count <= 8;
-  const blocks = (["matrix", "block-128", "block-64", "block-32"] as const).filter((name) =>
-    can.includes(name),
-  );
+  const blocks = (["block-128", "block-64", "block-32"] as const).filter((name) => can.includes(name));
   const base: Base = narrow
     ? m <= 4
       ? "subgroup-4"

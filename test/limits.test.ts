@@ -1,0 +1,60 @@
+// What runs on a device of WebGPU's least limits: 16 KiB of workgroup memory, 128 MiB a binding.
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { recordCase, runCase } from "../cases/check.ts";
+import { gelu } from "../cases/reference.ts";
+import { allCases } from "../cases/table.ts";
+import { Engine, findAdapter } from "../engine/index.ts";
+import { linear } from "../kernels/matmul/matmul.ts";
+
+const { adapter, instance } = await findAdapter({});
+const device = await adapter.requestDevice();
+const wide = await Engine.create({ device, poison: true, sharedLanes: 64 });
+
+for (const opCase of allCases.filter(
+  ({ name, bench }) => !bench && /^layernorm (residual 33x100|3x1030|700x16)|wide head/.test(name),
+)) {
+  test(`${opCase.name} by 64 lanes`, async () => {
+    recordCase(wide, opCase);
+    const { failures, skipped } = await runCase(wide, opCase);
+    if (skipped) console.log(`\nskipped: ${opCase.name} (${skipped})`);
+    assert.equal(failures, []);
+  });
+}
+
+test("a hidden layer that GELU's gradient needs may fill a buffer by itself", async () => {
+  const { maxStorageBufferBindingSize } = device.limits;
+  const engine = await Engine.create({ device });
+  const [width, inputs] = [2048, 4];
+  const rows = Math.floor((0.6 * maxStorageBufferBindingSize) / (4 * width));
+  const x = engine.tensor(
+    Float32Array.from({ length: rows * inputs }, (_, i) => Math.sin(i)),
+    [rows, inputs],
+  );
+  const weight = engine.tensor(
+    Float32Array.from({ length: width * inputs }, (_, i) => Math.cos(2 * i)),
+    [width, inputs],
+  );
+  x.requiresGrad = true;
+  const y = linear(x, weight, { gelu: true });
+  const last = engine.slice(y, y.size - width, [width]);
+  const values = await last.read();
+  const dot = (column: number) =>
+    [0, 1, 2, 3].reduce(
+      (sum, i) => sum + Math.sin((rows - 1) * inputs + i) * Math.cos(2 * (column * inputs + i)),
+      0,
+    );
+  for (const column of [0, 700, width - 1]) {
+    const expected = gelu(dot(column));
+    assert.ok(Math.abs(values[column]! - expected) < 1e-5, `${values[column]} at ${column}, not ${expected}`);
+  }
+  engine.dispose();
+});
+
+test.after(() => {
+  wide.dispose();
+  device.destroy();
+  assert.ok(instance !== undefined, "the instance outlives its device");
+});
+
+test.run();
