@@ -99,14 +99,24 @@ export function besideItself(opCase: OpCase, run?: OpCase["run"]): OpCase {
 
 /** The values of a case's inputs: the same in every run and on every machine, rounded to what the dtypes hold. */
 export function drawInputs({ inputs }: OpCase): Float64Array[] {
-  return inputs.map((input, i) => {
-    const size = input.shape.reduce((a, b) => a * b, 1);
-    return drawValues(input, i + 1, size);
-  });
+  return inputs.map((input, i) => drawInput(input, i + 1));
+}
+
+/** All values of an input by a seed. */
+export function drawInput(input: Pick<Input, "shape" | "dtype" | "draw">, seed: number): Float64Array {
+  return drawValues(
+    input,
+    seed,
+    input.shape.reduce((a, b) => a * b, 1),
+  );
 }
 
 /** The first `size` values of an input. */
-export function drawValues({ dtype, draw = "normal" }: Input, seed: number, size: number): Float64Array {
+export function drawValues(
+  { dtype, draw = "normal" }: Pick<Input, "dtype" | "draw">,
+  seed: number,
+  size: number,
+): Float64Array {
   const key = { key: seed, stream: 0 };
   const drawn = Float64Array.from({ length: size }, (_, i) => {
     if (draw === "normal") return Math.fround(normal(key, i));

@@ -1,11 +1,16 @@
 // Cases of dropout against the same random numbers on the host.
-import { type DType, uniform } from "../engine/index.ts";
+import { type DType, type RandomKey, uniform } from "../engine/index.ts";
 import { dropout } from "../kernels/elementwise/dropout.ts";
 import type { OpCase } from "./case.ts";
 
-const key = { key: 0x9e3779b1, stream: 7 };
+const usualKey = { key: 0x9e3779b1, stream: 7 };
 
-function dropoutCase(shape: number[], probability: number, dtype: DType = "f32"): OpCase {
+export function dropoutCase(
+  shape: number[],
+  probability: number,
+  dtype: DType = "f32",
+  key: RandomKey = usualKey,
+): OpCase {
   const kept = (i: number) => (uniform(key, i) >= Math.fround(probability) ? 1 / (1 - probability) : 0);
   return {
     name: `dropout ${probability} ${shape.join("x")} ${dtype}`,

@@ -35,7 +35,7 @@ export function embeddingCase(
   };
 }
 
-function positionsCase(
+export function positionsCase(
   batch: number,
   tokens: number,
   width: number,

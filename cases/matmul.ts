@@ -141,7 +141,7 @@ export function linearCase(spec: LinearSpec): OpCase {
 }
 
 /** Two linear layers with GELU between them as one op. */
-function feedForwardCase(
+export function feedForwardCase(
   m: number,
   k: number,
   width: number,

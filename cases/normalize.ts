@@ -3,7 +3,7 @@ import type { DType } from "../engine/index.ts";
 import { normalize } from "../kernels/normalize/normalize.ts";
 import type { OpCase } from "./case.ts";
 
-function normalizeCase(shape: number[], dtype: DType = "f32", eps = 1e-12): OpCase {
+export function normalizeCase(shape: number[], dtype: DType = "f32", eps = 1e-12): OpCase {
   const length = shape.at(-1)!;
   /** Calls `use` with every row's range, its norm and the divisor. */
   const eachRow = (x: Float64Array, use: (start: number, norm: number, divisor: number) => void) => {

@@ -6,7 +6,13 @@ import { sumRows } from "./reference.ts";
 
 type Op = "sum" | "mean" | "max";
 
-function reduceCase(op: Op, shape: number[], axis?: number, dtype: DType = "f32", bench = false): OpCase {
+export function reduceCase(
+  op: Op,
+  shape: number[],
+  axis?: number,
+  dtype: DType = "f32",
+  bench = false,
+): OpCase {
   const at = axis === undefined ? 0 : axis < 0 ? axis + shape.length : axis;
   const size = shape.reduce((a, b) => a * b, 1);
   const extent = axis === undefined ? size : shape[at]!;

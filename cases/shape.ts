@@ -36,7 +36,7 @@ function moveCase(
 
 const range = (from: number, count: number) => Array.from({ length: count }, (_, i) => from + i);
 
-function permuteCase(shape: number[], axes: number[], dtype: DType = "f32"): OpCase {
+export function permuteCase(shape: number[], axes: number[], dtype: DType = "f32"): OpCase {
   const strides = shape.map((_, d) => shape.slice(d + 1).reduce((a, b) => a * b, 1));
   let sources = [0];
   for (const axis of axes) {
@@ -46,7 +46,7 @@ function permuteCase(shape: number[], axes: number[], dtype: DType = "f32"): OpC
   return moveCase(`permute ${axes.join("")}`, [shape], run, sources, dtype);
 }
 
-function sliceCase(shape: number[], start: number, count: number, dtype: DType = "f32"): OpCase {
+export function sliceCase(shape: number[], start: number, count: number, dtype: DType = "f32"): OpCase {
   const row = shape.slice(1).reduce((a, b) => a * b, 1);
   return moveCase(
     `sliceRows ${start}+${count}`,
@@ -57,13 +57,13 @@ function sliceCase(shape: number[], start: number, count: number, dtype: DType =
   );
 }
 
-function takeFirstCase(shape: [number, number, number], dtype: DType = "f32"): OpCase {
+export function takeFirstCase(shape: [number, number, number], dtype: DType = "f32"): OpCase {
   const [batch, tokens, width] = shape;
   const sources = range(0, batch).flatMap((b) => range(b * tokens * width, width));
   return moveCase("takeFirst", [shape], ([x]) => takeFirst(x!), sources, dtype);
 }
 
-function concatCase(m: number, k: number, n: number, dtype: DType = "f32"): OpCase {
+export function concatCase(m: number, k: number, n: number, dtype: DType = "f32"): OpCase {
   const shapes = [
     [m, n],
     [k, n],

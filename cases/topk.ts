@@ -22,7 +22,7 @@ const made = {
   holes: (i: number) => (i % 3 === 0 ? Number.NaN : -((i * 7919) % 64)),
 };
 
-function topkCase(spec: Spec): OpCase {
+export function topkCase(spec: Spec): OpCase {
   const { rows, n, k, scores, compare = "indices", dtype = "f32", bench } = spec;
   const own = scores && Float64Array.from({ length: rows * n }, (_, i) => made[scores](i, n));
   return {

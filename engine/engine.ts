@@ -53,21 +53,21 @@ export class Engine extends Operations {
   async capture<T>(step: () => T, inputs: Readonly<Record<string, Tensor>> = {}): Promise<Program<T>> {
     const { session, recorder, pace, diversion, options } = this;
     const { capture, outputs } = diversion.takeDown(() => this.scope(() => refusing("capture", step())));
-    try {
-      await session.settle(capture.ready());
-    } catch (error) {
-      capture.end("was made by a captured step that failed");
-      throw error;
-    }
     const { poison = false, maxArenaBytes = Number.POSITIVE_INFINITY } = options;
     const mayRun = () => {
       this.graph.refuse("run a program");
       diversion.requireDirect("run a program");
     };
     const host = { session, recorder, pace, poison, maxArenaBytes, mayRun };
-    const program = new Program(host, capture, inputs, outputs);
-    await program.ready;
-    return program;
+    try {
+      await session.settle(capture.ready());
+      const program = new Program(host, capture, inputs, outputs);
+      await program.ready;
+      return program;
+    } catch (error) {
+      capture.end("was made by a captured step that failed");
+      throw error;
+    }
   }
 
   /**

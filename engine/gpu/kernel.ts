@@ -131,14 +131,20 @@ export function wgslParts(kernel: Kernel, dtype: DType, constants: Constants, la
     );
   }
   lines.push(...declarations(kernel));
-  const includes = kernel.includes.map((include) =>
-    typeof include === "string" ? include : lanes.subgroups ? include.subgroups : include.shared,
-  );
-  const source = kernel.source.replace(entry, (head: string) => {
-    return `${head.replace(workgroup, "@builtin(workgroup_id) wgInPart: vec3u")} let wg = wgInPart + params.gridStart;`;
+  const texts = [...includedTexts(kernel, lanes), kernel.source].map((text) => {
+    const placed = text.replace(
+      entry,
+      (head) => `${head.replace(workgroup, partWorkgroup)} let wg = wgInPart + params.gridStart;`,
+    );
+    return sized ? placed.replace("@compute", "@compute @subgroup_size(LANES)") : placed;
   });
-  const own = sized ? source.replace("@compute", "@compute @subgroup_size(LANES)") : source;
-  return [lines.join("\n"), ...includes, own];
+  return [lines.join("\n"), ...texts];
+}
+
+function includedTexts({ includes }: Kernel, { subgroups }: Pick<Lanes, "subgroups">): string[] {
+  return includes.map((include) =>
+    typeof include === "string" ? include : subgroups ? include.subgroups : include.shared,
+  );
 }
 
 /** Bindings and parameters, in one group: two take a third longer to encode. */
@@ -161,12 +167,17 @@ export function gridStartOffset(params: ParamTypes): number {
 }
 
 const workgroup = "@builtin(workgroup_id) wg: vec3u";
+const partWorkgroup = "@builtin(workgroup_id) wgInPart: vec3u";
 /** A kernel's entry point up to its body, where it takes the number of its workgroup as `wg`. */
 const entry = /@compute[^{]*@builtin\(workgroup_id\) wg: vec3u[^{]*\{/;
 
 /** Whether a kernel can run in parts: all that it knows of its place is `wg` and the place within that workgroup. */
-export function isDivisible({ source }: Kernel): boolean {
-  return entry.test(source) && !/global_invocation_id|num_workgroups/.test(source);
+export function isDivisible(kernel: Kernel): boolean {
+  const texts = [...includedTexts(kernel, { subgroups: false }), kernel.source];
+  return (
+    texts.some((text) => entry.test(text)) &&
+    !texts.some((text) => /global_invocation_id|num_workgroups/.test(text))
+  );
 }
 
 /** Workgroups in x of a linear grid; kernels compute `wg.y * GRID_X + wg.x`. */

@@ -55,11 +55,11 @@ export class Faults {
       this.overwritten(command.region);
       return;
     }
-    const { reads, writes } = touched(command);
-    const cause = faultOf(reads) ?? faultOf(writes);
+    const regions = command.kind === "dispatch" ? command.regions : touched(command).reads;
+    const cause = faultOf(regions);
     if (!cause) return;
     if (command.kind === "download") command.fault = cause;
-    for (const { storage } of writes) storage.fault ??= cause;
+    for (const { storage } of touched(command).writes) storage.fault ??= cause;
   }
 
   /** The whole of a storage gets new contents. */

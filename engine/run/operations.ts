@@ -147,7 +147,7 @@ export class Operations implements Backend {
     if (run.bind.length !== bindings.length)
       throw new TensorError(`${name}: ${run.bind.length} tensors for ${bindings.length} bindings.`);
     const regions = run.bind.map((tensor, i) => {
-      this.require(tensor, `${name}: "${bindings[i]!.name}"`);
+      if (!this.isUsable(tensor)) this.require(tensor, `${name}: "${bindings[i]!.name}", ${tensor},`);
       return boundRegion(tensor);
     });
     const grid: Grid = typeof run.grid === "number" ? [...this.fold(run.grid), 1] : run.grid;
@@ -261,14 +261,22 @@ export class Operations implements Backend {
 
   private register(tensor: Tensor): Tensor {
     this.scopes.add(tensor);
-    this.noteUndo(() => tensor.dispose());
+    if (!this.diversion.direct) this.noteUndo(() => tensor.dispose());
     return tensor;
   }
 
-  /** Throws TensorError where a tensor, which `subject` names, was disposed or is another engine's. */
-  private require(tensor: Tensor, subject?: string): void {
+  /** Throws TensorError where work can't be recorded with a tensor, which `subject` names. */
+  private require(tensor: Tensor, subject = `${tensor}`): void {
     tensor.requireLive(subject);
-    if (tensor.engine !== this) throw new TensorError(`${subject ?? tensor} belongs to another engine.`);
+    if (tensor.engine !== this) throw new TensorError(`${subject} belongs to another engine.`);
+    if (!this.isUsable(tensor))
+      throw new TensorError(`${subject} belongs to a captured step that is not ready: wait for its capture.`);
+  }
+
+  /** Whether work can be recorded with a tensor; one of a captured step has no memory before that is ready. */
+  private isUsable({ disposed, engine, storage }: Tensor): boolean {
+    const here = storage.buffer !== undefined || storage.owner === this.diversion.memory;
+    return here && !disposed && engine === this;
   }
 
   /** What the host writes, copies and reads: the elements, in steps of four bytes. */

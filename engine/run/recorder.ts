@@ -36,6 +36,7 @@ interface Batch {
 }
 
 const slots = 256;
+const noStart: Grid = [0, 0, 0];
 const noneMissing: ReadonlySet<Promise<void>> = new Set();
 /** Tensors of a dispatch that together have fewer bytes keep no device busy, whatever is computed of them. */
 const smallBytes = 65536;
@@ -77,17 +78,32 @@ export class Recorder implements Sink {
     grid: Grid,
   ): void {
     const estimate = this.estimate(kernel, compiled, regions, params, grid);
-    const parts = this.pace.divide(kernel, grid, estimate);
-    const bindGroup = this.bindGroup(compiled, regions);
-    for (const { grid, start } of parts) {
-      if (this.batch.dispatches === slots) this.flush();
-      const slot = this.batch.dispatches++ * paramBytes;
-      writeParams(new DataView(this.batch.params, slot, paramBytes), kernel.params, params, start);
-      for (const { storage } of regions) this.touch(storage);
-      const common = { kind: "dispatch", kernel: compiled, regions, bindGroup } as const;
-      this.add({ ...common, params: slot, grid, estimate: estimate / parts.length });
-      this.counters.dispatches++;
+    const group = this.bindGroup(compiled, regions);
+    const parts = this.pace.isLong(estimate) ? this.pace.divide(kernel, grid, estimate) : null;
+    if (!parts) this.dispatchPart(kernel, compiled, regions, group, params, grid, noStart, estimate);
+    else {
+      const share = estimate / parts.length;
+      for (const { grid, start } of parts)
+        this.dispatchPart(kernel, compiled, regions, group, params, grid, start, share);
     }
+  }
+
+  private dispatchPart<P extends ParamTypes>(
+    kernel: Kernel<P>,
+    compiled: CompiledKernel,
+    regions: readonly BoundRegion[],
+    bindGroup: GPUBindGroup,
+    values: ParamValues<P>,
+    grid: Grid,
+    start: Grid,
+    estimate: number,
+  ): void {
+    if (this.batch.dispatches === slots) this.flush();
+    const params = this.batch.dispatches++ * paramBytes;
+    writeParams(new DataView(this.batch.params, params, paramBytes), kernel.params, values, start);
+    for (const { storage } of regions) this.touch(storage);
+    this.add({ kind: "dispatch", kernel: compiled, regions, bindGroup, params, grid, estimate });
+    this.counters.dispatches++;
   }
 
   /** Seconds that a dispatch may take; of small tensors the time to read them. */

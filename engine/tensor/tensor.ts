@@ -15,7 +15,8 @@ export class Tensor {
   node: Node | null = null;
   /** Whether `backward` brings a gradient here. */
   requiresGrad = false;
-  private gradient: Gradient = { sum: null, old: false };
+  private gradient: Tensor | null = null;
+  private gradientIsOld = false;
   private live = true;
 
   /** Made by the engine, not by users. `offset` is in bytes. */
@@ -32,28 +33,30 @@ export class Tensor {
 
   /** The gradient after `backward`, for leaves with requiresGrad. */
   get grad(): Tensor | null {
-    return this.gradient.sum;
+    return this.gradient;
   }
 
-  set grad(sum: Tensor | null) {
-    this.change({ ...this.gradient, sum });
+  set grad(grad: Tensor | null) {
+    this.setGradient(grad, this.gradientIsOld);
   }
 
   /** Whether `grad` is of an earlier pass: the next one overwrites it instead of adding to it. */
   get gradIsOld(): boolean {
-    return this.gradient.old;
+    return this.gradientIsOld;
   }
 
   set gradIsOld(old: boolean) {
-    if (old !== this.gradient.old) this.change({ ...this.gradient, old });
+    if (old !== this.gradientIsOld) this.setGradient(this.gradient, old);
   }
 
   /** A step that is only recorded may have to take this back. */
-  private change(next: Gradient): void {
-    const before = this.gradient;
-    this.gradient = next;
+  private setGradient(grad: Tensor | null, old: boolean): void {
+    const [gradBefore, oldBefore] = [this.gradient, this.gradientIsOld];
+    this.gradient = grad;
+    this.gradientIsOld = old;
     this.engine.noteUndo(() => {
-      this.gradient = before;
+      this.gradient = gradBefore;
+      this.gradientIsOld = oldBefore;
     });
   }
 
@@ -95,12 +98,6 @@ export class Tensor {
   toString(): string {
     return `${this.dtype}[${this.shape}]`;
   }
-}
-
-/** What `backward` brought to a leaf. */
-interface Gradient {
-  sum: Tensor | null;
-  old: boolean;
 }
 
 /** A recorded operation; the contract of `backward` heads autograd.ts. */

@@ -1,0 +1,444 @@
+// The operations of random programs: each says how it could go on from a tensor at hand, and gives the op case behind a
+// choice, which knows both how to run here and what float64 says.
+
+import { attentionCase } from "../../cases/attention.ts";
+import type { Draw, OpCase } from "../../cases/case.ts";
+import { dropoutCase } from "../../cases/dropout.ts";
+import { binaryCase, castCase, unaryCase } from "../../cases/elementwise.ts";
+import { embeddingCase, positionsCase } from "../../cases/embedding.ts";
+import { layernormCase } from "../../cases/layernorm.ts";
+import { feedForwardCase, linearCase, matmulCase } from "../../cases/matmul.ts";
+import { normalizeCase } from "../../cases/normalize.ts";
+import { reduceCase } from "../../cases/reduce.ts";
+import { concatCase, permuteCase, sliceCase, takeFirstCase } from "../../cases/shape.ts";
+import { softmaxCase } from "../../cases/softmax.ts";
+import { topkCase } from "../../cases/topk.ts";
+import { type DType, randomBits, type Scalar } from "../../engine/index.ts";
+import { broadcastShape } from "../../kernels/elementwise/binary.ts";
+
+/** Draws of a seed, in order. */
+export class Draws {
+  private next = 0;
+
+  constructor(private readonly seed: number) {}
+
+  /** 32 random bits. */
+  bits(): number {
+    return randomBits({ key: this.seed, stream: 0x9106 }, this.next++);
+  }
+
+  below(count: number): number {
+    return this.bits() % count;
+  }
+
+  chance(probability: number): boolean {
+    return this.bits() < probability * 2 ** 32;
+  }
+
+  pick<T>(items: readonly T[]): T {
+    return items[this.below(items.length)]!;
+  }
+
+  /** One of the keys, by their weights. */
+  weighted<K extends string>(weights: Partial<Record<K, number>>): K {
+    const entries = Object.entries(weights) as [K, number][];
+    let at = (this.bits() / 2 ** 32) * entries.reduce((sum, [, weight]) => sum + weight, 0);
+    for (const [key, weight] of entries) {
+      at -= weight;
+      if (at < 0) return key;
+    }
+    return entries.at(-1)![0];
+  }
+
+  /** An extent: small ones, odd ones and 1 are likely. */
+  extent(): number {
+    return this.chance(0.1) ? 1 : this.chance(0.15) ? 12 : this.chance(0.05) ? 65 : 1 + this.below(9);
+  }
+}
+
+/** A tensor as a proposal sees it. */
+export interface View {
+  name: string;
+  shape: number[];
+  dtype: DType;
+}
+
+/** An input that a proposal needs beside the tensor at hand. */
+export interface Wanted {
+  shape: number[];
+  dtype: DType;
+  draw?: Draw;
+}
+
+export interface Proposal {
+  spec: object;
+  inputs: (View | Wanted)[];
+  shape: number[];
+  dtype: DType;
+}
+
+interface Operation<S> {
+  /** How the operation could use `x`, of f32 or f16; null where it can't. */
+  propose(draws: Draws, x: View): (Proposal & { spec: S }) | null;
+  /** The case; where it draws random numbers, by the key. */
+  make(spec: S, key: number | Scalar): OpCase;
+  /** Whether backward needs nothing but inputs and result: then it works outside of scopes, too. */
+  lean?: boolean;
+}
+
+/** Keeps the spec's type between the two functions of an operation. */
+function operation<S extends object>(value: Operation<S>): Operation<object> {
+  return value as unknown as Operation<object>;
+}
+
+const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
+
+/** Functions that any number can go into; the others of the table need positive numbers, and take what has some. */
+const unaries = ["exp", "neg", "sigmoid", "tanh", "relu", "gelu", "square", "scale", "addScalar"];
+const positive = ["log", "sqrt", "reciprocal"];
+
+export const operations: Record<string, Operation<object>> = {
+  unary: operation<{ fn: string; shape: number[]; dtype: DType }>({
+    lean: true,
+    propose(draws, x) {
+      const fn = draws.pick(draws.chance(0.15) ? positive : unaries);
+      return { spec: { fn, shape: x.shape, dtype: x.dtype }, inputs: [x], shape: x.shape, dtype: x.dtype };
+    },
+    make: ({ fn, shape, dtype }) => unaryCase(fn, shape, dtype),
+  }),
+  binary: operation<{ fn: string; a: number[]; b: number[]; dtype: DType }>({
+    lean: true,
+    propose(draws, x) {
+      const fn = draws.pick(["add", "add", "sub", "mul", "mul", "div"]);
+      const { dtype } = x;
+      let shape = [...x.shape];
+      if (draws.chance(0.4)) shape = shape.slice(draws.below(shape.length + 1));
+      shape = shape.map((extent) => (draws.chance(0.2) ? 1 : extent));
+      const other: Wanted = { shape, dtype, draw: fn === "div" ? "positive" : "normal" };
+      const swapped = fn !== "div" && draws.chance(0.3);
+      const [a, b] = swapped ? [other, x] : [x, other];
+      return {
+        spec: { fn, a: a.shape, b: b.shape, dtype },
+        inputs: [a, b],
+        shape: broadcastShape(fn, a.shape, b.shape),
+        dtype,
+      };
+    },
+    make: ({ fn, a, b, dtype }) => binaryCase(fn, a, b, dtype),
+  }),
+  twice: operation<{ fn: string; shape: number[]; dtype: DType }>({
+    lean: true,
+    propose(draws, x) {
+      const spec = { fn: draws.pick(["add", "mul"]), shape: x.shape, dtype: x.dtype };
+      return { spec, inputs: [x, x], shape: x.shape, dtype: x.dtype };
+    },
+    make: ({ fn, shape, dtype }) => binaryCase(fn, shape, shape, dtype),
+  }),
+  matmul: operation<Parameters<typeof matmulCase>[1] & { dtype: DType }>({
+    lean: true,
+    propose(draws, x) {
+      const rank = x.shape.length;
+      if (rank < 2) return null;
+      const leading = x.shape.slice(0, -2);
+      const sharedB = rank > 2 && draws.chance(0.4);
+      const transposeA = !sharedB && draws.chance(0.3);
+      const transposeB = draws.chance(0.5);
+      const [m, k] = transposeA ? [x.shape.at(-1)!, x.shape.at(-2)!] : [x.shape.at(-2)!, x.shape.at(-1)!];
+      const n = draws.extent();
+      const scale = draws.chance(0.5) ? 1 : 0.375;
+      const { dtype } = x;
+      const b: Wanted = {
+        shape: [...(sharedB ? [] : leading), ...(transposeB ? [n, k] : [k, n])],
+        dtype,
+      };
+      return {
+        spec: { m, n, k, leading, sharedB, transposeA, transposeB, scale, dtype },
+        inputs: [x, b],
+        shape: [...leading, m, n],
+        dtype,
+      };
+    },
+    make: (spec) => matmulCase("of a program", spec),
+  }),
+  linear: operation<Parameters<typeof linearCase>[0]>({
+    propose(draws, x) {
+      if (x.shape.length < 2) return null;
+      const leading = x.shape.slice(0, -1);
+      const [m, k, n] = [sizeOf(leading), x.shape.at(-1)!, draws.extent()];
+      const { dtype } = x;
+      const [bias, gelu, residual] = [draws.chance(0.7), draws.chance(0.4), draws.chance(0.3)];
+      const shape = [...leading, n];
+      return {
+        spec: { m, n, k, leading, bias, gelu, residual, dtype },
+        inputs: [
+          x,
+          { shape: [n, k], dtype },
+          ...(bias ? [{ shape: [n], dtype }] : []),
+          ...(residual ? [{ shape, dtype }] : []),
+        ],
+        shape,
+        dtype,
+      };
+    },
+    make: (spec) => linearCase(spec),
+  }),
+  feedForward: operation<{ m: number; k: number; width: number; residual: boolean; dtype: DType }>({
+    propose(draws, x) {
+      if (x.shape.length !== 2) return null;
+      const [m, k] = x.shape as [number, number];
+      const [width, residual] = [draws.extent(), draws.chance(0.5)];
+      const { dtype } = x;
+      const shapes = [[width, k], [width], [k, width], [k], ...(residual ? [[m, k]] : [])];
+      return {
+        spec: { m, k, width, residual, dtype },
+        inputs: [x, ...shapes.map((shape) => ({ shape, dtype }))],
+        shape: x.shape,
+        dtype,
+      };
+    },
+    make: ({ m, k, width, residual, dtype }) => feedForwardCase(m, k, width, residual, dtype),
+  }),
+  layernorm: operation<{
+    shape: number[];
+    residual: boolean;
+    probability: number;
+    stream: number;
+    dtype: DType;
+  }>({
+    propose(draws, x) {
+      const length = x.shape.at(-1) ?? 1;
+      if (length < 2) return null;
+      const { shape, dtype } = x;
+      const residual = draws.chance(0.5);
+      const probability = residual && draws.chance(0.5) ? 0.25 : 0;
+      return {
+        spec: { shape, residual, probability, stream: draws.below(100), dtype },
+        inputs: [
+          x,
+          { shape: [length], dtype },
+          { shape: [length], dtype },
+          ...(residual ? [{ shape, dtype }] : []),
+        ],
+        shape,
+        dtype,
+      };
+    },
+    make: ({ probability, stream, ...spec }, key) =>
+      layernormCase({
+        ...spec,
+        ...(probability > 0 ? { dropout: { probability, key: { key, stream } } } : {}),
+      }),
+  }),
+  softmax: operation<{ shape: number[]; log: boolean; dtype: DType }>({
+    lean: true,
+    propose(draws, { name, shape, dtype }) {
+      if (shape.length === 0) return null;
+      return {
+        spec: { shape, log: draws.chance(0.3), dtype },
+        inputs: [{ name, shape, dtype }],
+        shape,
+        dtype,
+      };
+    },
+    make: ({ shape, log, dtype }) => softmaxCase(shape, log, dtype),
+  }),
+  normalize: operation<{ shape: number[]; dtype: DType }>({
+    propose(_, x) {
+      if (x.shape.length === 0) return null;
+      return { spec: { shape: x.shape, dtype: x.dtype }, inputs: [x], shape: x.shape, dtype: x.dtype };
+    },
+    make: ({ shape, dtype }) => normalizeCase(shape, dtype),
+  }),
+  reduce: operation<{ fn: "sum" | "mean" | "max"; shape: number[]; axis?: number; dtype: DType }>({
+    lean: true,
+    propose(draws, x) {
+      const { shape, dtype } = x;
+      if (shape.length === 0) return null;
+      const fn = draws.pick(["sum", "mean", "max"] as const);
+      const whole = fn !== "max" && draws.chance(0.4);
+      const axis = draws.below(shape.length);
+      return {
+        spec: whole ? { fn, shape, dtype } : { fn, shape, axis, dtype },
+        inputs: [x],
+        shape: whole ? [] : shape.filter((_, d) => d !== axis),
+        dtype,
+      };
+    },
+    make: ({ fn, shape, axis, dtype }) => reduceCase(fn, shape, axis, dtype),
+  }),
+  permute: operation<{ shape: number[]; axes: number[]; dtype: DType }>({
+    lean: true,
+    propose(draws, x) {
+      const { shape, dtype } = x;
+      if (shape.length < 2 || shape.length > 4) return null;
+      const left = shape.map((_, d) => d);
+      const axes = shape.map(() => left.splice(draws.below(left.length), 1)[0]!);
+      return { spec: { shape, axes, dtype }, inputs: [x], shape: axes.map((d) => shape[d]!), dtype };
+    },
+    make: ({ shape, axes, dtype }) => permuteCase(shape, axes, dtype),
+  }),
+  sliceRows: operation<{ shape: number[]; start: number; count: number; dtype: DType }>({
+    lean: true,
+    propose(draws, x) {
+      const { shape, dtype } = x;
+      if (shape.length === 0) return null;
+      const start = draws.below(shape[0]!);
+      const count = 1 + draws.below(shape[0]! - start);
+      return { spec: { shape, start, count, dtype }, inputs: [x], shape: [count, ...shape.slice(1)], dtype };
+    },
+    make: ({ shape, start, count, dtype }) => sliceCase(shape, start, count, dtype),
+  }),
+  takeFirst: operation<{ shape: [number, number, number]; dtype: DType }>({
+    lean: true,
+    propose(_, x) {
+      if (x.shape.length !== 3) return null;
+      const shape = x.shape as [number, number, number];
+      return { spec: { shape, dtype: x.dtype }, inputs: [x], shape: [shape[0], shape[2]], dtype: x.dtype };
+    },
+    make: ({ shape, dtype }) => takeFirstCase(shape, dtype),
+  }),
+  concatRows: operation<{ m: number; k: number; n: number; dtype: DType }>({
+    lean: true,
+    propose(draws, x) {
+      if (x.shape.length !== 2) return null;
+      const [m, n] = x.shape as [number, number];
+      const k = draws.extent();
+      const { dtype } = x;
+      return { spec: { m, k, n, dtype }, inputs: [x, { shape: [k, n], dtype }], shape: [m + k, n], dtype };
+    },
+    make: ({ m, k, n, dtype }) => concatCase(m, k, n, dtype),
+  }),
+  embedding: operation<{ rows: number; width: number; ids: number[]; dtype: DType }>({
+    lean: true,
+    propose(draws, x) {
+      if (x.shape.length !== 2) return null;
+      const [rows, width] = x.shape as [number, number];
+      const ids = draws.chance(0.5) ? [draws.extent()] : [1 + draws.below(4), draws.extent()];
+      const { dtype } = x;
+      const wanted: Wanted = { shape: ids, dtype: "u32", draw: { below: rows } };
+      return { spec: { rows, width, ids, dtype }, inputs: [x, wanted], shape: [...ids, width], dtype };
+    },
+    make: ({ rows, width, ids, dtype }) => embeddingCase(rows, width, ids, dtype),
+  }),
+  addPositions: operation<{ shape: number[]; places: number; dtype: DType }>({
+    lean: true,
+    propose(draws, x) {
+      if (x.shape.length !== 3) return null;
+      const { shape, dtype } = x;
+      const places = shape[1]! + draws.below(3);
+      return {
+        spec: { shape, places, dtype },
+        inputs: [x, { shape: [places, shape[2]!], dtype }],
+        shape,
+        dtype,
+      };
+    },
+    make: ({ shape, places, dtype }) => positionsCase(shape[0]!, shape[1]!, shape[2]!, places, dtype),
+  }),
+  dropout: operation<{ shape: number[]; probability: number; stream: number; dtype: DType }>({
+    lean: true,
+    propose(draws, x) {
+      const { shape, dtype } = x;
+      const spec = { shape, probability: draws.pick([0.1, 0.25, 0.5]), stream: draws.below(100), dtype };
+      return { spec, inputs: [x], shape, dtype };
+    },
+    make: ({ shape, probability, stream, dtype }, key) =>
+      dropoutCase(shape, probability, dtype, { key, stream }),
+  }),
+  cast: operation<{ shape: number[]; from: DType; to: DType }>({
+    lean: true,
+    propose(_, x) {
+      const to = x.dtype === "f32" ? "f16" : "f32";
+      return { spec: { shape: x.shape, from: x.dtype, to }, inputs: [x], shape: x.shape, dtype: to };
+    },
+    make: ({ shape, from, to }) => castCase(shape, from, to),
+  }),
+  topk: operation<{ rows: number; n: number; k: number; compare: "values" | "indices"; dtype: DType }>({
+    lean: true,
+    propose(draws, x) {
+      if (x.shape.length !== 2) return null;
+      const [rows, n] = x.shape as [number, number];
+      const k = 1 + draws.below(n);
+      const compare = draws.pick(["values", "indices"] as const);
+      return {
+        spec: { rows, n, k, compare, dtype: x.dtype },
+        inputs: [x],
+        shape: [rows, k],
+        dtype: compare === "values" ? "f32" : "u32",
+      };
+    },
+    make: (spec) => topkCase(spec),
+  }),
+  selfAttention: operation<{
+    batch: number;
+    heads: number;
+    headSize: number;
+    queries: number;
+    probability: number;
+    stream: number;
+    dtype: DType;
+  }>({
+    propose(draws, x) {
+      const [batch = 0, queries = 0, columns = 0] = x.shape;
+      if (x.shape.length !== 3 || columns % 12 !== 0) return null;
+      const width = columns / 3;
+      const heads = draws.pick([1, 2, 3].filter((count) => width % (4 * count) === 0));
+      const probability = draws.chance(0.3) ? 0.25 : 0;
+      return {
+        spec: {
+          batch,
+          heads,
+          headSize: width / heads,
+          queries,
+          probability,
+          stream: draws.below(100),
+          dtype: x.dtype,
+        },
+        inputs: [x],
+        shape: [batch, queries, width],
+        dtype: x.dtype,
+      };
+    },
+    make: ({ probability, stream, ...spec }, key) =>
+      attentionCase("of a program", {
+        ...spec,
+        ...(probability > 0 ? { dropout: { probability, key: { key, stream } } } : {}),
+      }),
+  }),
+  crossAttention: operation<{
+    batch: number;
+    heads: number;
+    headSize: number;
+    queries: number;
+    keys: number;
+    source?: number[];
+    kvRows?: number;
+    dtype: DType;
+  }>({
+    propose(draws, x) {
+      const [batch = 0, queries = 0, width = 0] = x.shape;
+      if (x.shape.length !== 3 || width % 4 !== 0) return null;
+      const heads = width % 8 === 0 && draws.chance(0.5) ? 2 : 1;
+      const keys = draws.extent();
+      const kvRows = draws.chance(0.4) ? 1 + draws.below(3) : batch;
+      const { dtype } = x;
+      const shared = kvRows !== batch || draws.chance(0.3);
+      const source = Array.from({ length: batch }, () => draws.below(kvRows));
+      return {
+        spec: {
+          batch,
+          heads,
+          headSize: width / heads,
+          queries,
+          keys,
+          ...(shared ? { source, kvRows } : {}),
+          dtype,
+        },
+        inputs: [x, { shape: [kvRows, keys, 2 * width], dtype }],
+        shape: x.shape,
+        dtype,
+      };
+    },
+    make: (spec) => attentionCase("of a program", spec),
+  }),
+};
