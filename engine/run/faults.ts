@@ -9,29 +9,29 @@ import type { Session } from "../gpu/session.ts";
 /** Host bytes can't be part of an encoder's work: they end a submit. */
 export type Recorded = Command | { kind: "write"; region: Region; bytes: Uint8Array<ArrayBuffer> };
 
-/** Commands that the device has not judged yet. */
-export interface Unjudged {
+/** Commands that are recorded or sent, and that the device has not judged yet. */
+export interface Submission {
   readonly commands: readonly Recorded[];
 }
 
 export class Faults {
-  private readonly unjudged = new Set<Unjudged>();
+  private readonly pending = new Set<Submission>();
 
   constructor(private readonly session: Session) {}
 
   /** Keeps commands until `judge` or `close`. */
-  open(commands: readonly Recorded[]): Unjudged {
+  open(commands: readonly Recorded[]): Submission {
     const entry = { commands };
-    this.unjudged.add(entry);
+    this.pending.add(entry);
     return entry;
   }
 
-  close(entry: Unjudged): void {
-    this.unjudged.delete(entry);
+  close(entry: Submission): void {
+    this.pending.delete(entry);
   }
 
   /** What the device says of commands that were sent together, of which it runs all or none. */
-  async judge(entry: Unjudged, refusal: GPUError | null): Promise<void> {
+  async judge(entry: Submission, refusal: GPUError | null): Promise<void> {
     if (!refusal) {
       this.close(entry);
       return;
@@ -92,7 +92,7 @@ export class Faults {
     }
   }
 
-  /** Marks regions, and what unjudged commands make of them, in any order: too much rather than too little. */
+  /** Marks regions, and what pending commands make of them, in any order: too much rather than too little. */
   private spread(regions: Iterable<Region>, error: Error): void {
     const faulty = new Set<string>();
     const name = ({ storage, tenure }: Region) => `${storage.id}:${tenure}`;
@@ -104,7 +104,7 @@ export class Faults {
     for (const region of regions) mark(region);
     for (let before = -1; before !== faulty.size; ) {
       before = faulty.size;
-      for (const { commands } of this.unjudged) {
+      for (const { commands } of this.pending) {
         for (const command of commands) {
           const { reads, writes } = touched(command);
           const from = command.kind === "dispatch" ? [...reads, ...writes] : reads;
@@ -117,7 +117,7 @@ export class Faults {
   }
 
   /** Encodes commands one by one to find which of them the device refuses; null where it is none by itself. */
-  private async culprit({ commands }: Unjudged): Promise<string | null> {
+  private async culprit({ commands }: Submission): Promise<string | null> {
     const { device } = this.session;
     for (const command of commands) {
       if (command.kind === "write") continue;

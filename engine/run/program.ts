@@ -73,7 +73,7 @@ export class Program<T> {
   private readonly params: GPUBuffer;
   /** Dispatches whose parameters hold a Scalar, with their slots in `changingBytes`; these come first. */
   private readonly changing: { view: DataView; launch: Launch }[];
-  private readonly launched: readonly Launch[];
+  private readonly launchList: readonly Launch[];
   private readonly changingBytes: ArrayBuffer;
   private disposed = false;
   /** Why the results can't be trusted: so far there are none. */
@@ -109,7 +109,7 @@ export class Program<T> {
       launch.slot = i * paramBytes;
       writeLaunch(new DataView(values, launch.slot, paramBytes), launch);
     });
-    this.launched = launches;
+    this.launchList = launches;
     this.dispatches = launches.length;
     const slotCount = values.byteLength / paramBytes;
     this.params = session.makeBuffer(paramBuffer(slotCount, usage.uniform | usage.copyTarget), refused);
@@ -210,7 +210,7 @@ export class Program<T> {
 
   /** What is dispatched in order, with the work of each; scalars count as they are now. */
   launches(): LaunchWork[] {
-    return this.launched.map(({ step, part }) => {
+    return this.launchList.map(({ step, part }) => {
       const { flops, bytes, ...work } = workOf(step);
       const share = sizeOf(part.grid) / sizeOf(step.grid);
       return { ...work, grid: part.grid, flops: flops && flops * share, bytes: bytes * share };

@@ -25,11 +25,11 @@ import type { Profiler } from "../gpu/profiler.ts";
 import type { Session } from "../gpu/session.ts";
 import type { Storage } from "../gpu/storage.ts";
 import { workOf } from "../gpu/work.ts";
-import { Faults, type Recorded, type Unjudged } from "./faults.ts";
+import { Faults, type Recorded, type Submission } from "./faults.ts";
 
 interface Batch {
   commands: Recorded[];
-  unjudged: Unjudged;
+  submission: Submission;
   /** One slot of `paramBytes` per dispatch. */
   params: ArrayBuffer;
   dispatches: number;
@@ -168,18 +168,23 @@ export class Recorder implements Sink {
 
   /**
    * Sends a program's commands after all that was recorded, in one submit unless that is long. `head` goes to the front of its parameters
-   * before; `held` are the storages that others may write in between.
+   * before; `externals` are the storages that others may write in between.
    */
-  replay(commands: readonly Command[], params: GPUBuffer, head: ArrayBuffer, held: Iterable<Storage>): void {
+  replay(
+    commands: readonly Command[],
+    params: GPUBuffer,
+    head: ArrayBuffer,
+    externals: Iterable<Storage>,
+  ): void {
     this.flush();
-    for (const storage of held) this.touch(storage);
+    for (const storage of externals) this.touch(storage);
     const values = this.backlog ? head.slice(0) : head;
     // What goes wrong before has to find what these commands make of it.
-    const unjudged = this.faults.open(commands);
+    const submission = this.faults.open(commands);
     this.send(noneMissing, () => {
       if (values.byteLength > 0) this.session.device.queue.writeBuffer(params, 0, values);
       this.submit(commands);
-      this.faults.close(unjudged);
+      this.faults.close(submission);
     });
   }
 
@@ -283,7 +288,7 @@ export class Recorder implements Sink {
       this.writeNow(command.region, command.bytes);
     }
     this.submit(part);
-    this.faults.close(batch.unjudged);
+    this.faults.close(batch.submission);
     this.spare = params;
   }
 
@@ -306,7 +311,7 @@ export class Recorder implements Sink {
   private submitTogether(commands: readonly Command[], estimate: number): void {
     const { session, faults, pace } = this;
     const { device } = session;
-    const unjudged = faults.open(commands);
+    const submission = faults.open(commands);
     session.guard(
       "validation",
       () => {
@@ -314,7 +319,7 @@ export class Recorder implements Sink {
         encodeCommands(encoder, commands, this.profiler);
         device.queue.submit([encoder.finish()]);
       },
-      (error) => faults.judge(unjudged, error),
+      (error) => faults.judge(submission, error),
     );
     this.counters.submits++;
     if (!pace.measures(estimate)) return;
@@ -329,6 +334,6 @@ export class Recorder implements Sink {
     const params = this.spare ?? new ArrayBuffer(slots * paramBytes);
     this.spare = null;
     const commands: Recorded[] = [];
-    return { commands, unjudged: this.faults.open(commands), params, dispatches: 0 };
+    return { commands, submission: this.faults.open(commands), params, dispatches: 0 };
   }
 }
