@@ -1,5 +1,5 @@
 // The bench for GPUs without a GPU: its time, its processes, and what is left where they fail.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -9,8 +9,15 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { endings, reserve, totalSeconds } from "../bench/gpu/budget.ts";
 import { type Context, type Part, parts } from "../bench/gpu/parts.ts";
+import type { StepSpec, Timing } from "../bench/gpu/protocol.ts";
 import { besideTorch, gpuLines, noGpu } from "../bench/gpu/report.ts";
-import { type GpuCase, type GpuResults, type GpuStep, gpuResultsSchema } from "../bench/gpu/results.ts";
+import {
+  type GpuCase,
+  type GpuResults,
+  type GpuStep,
+  gpuResultsSchema,
+  type TorchTiming,
+} from "../bench/gpu/results.ts";
 import { runParts } from "../bench/gpu/run.ts";
 import { Side } from "../bench/gpu/side.ts";
 import { bigSteps, compiledSubjects, stepFlops, subjects } from "../bench/gpu/subjects.ts";
@@ -18,6 +25,10 @@ import { gpuTargets } from "../bench/gpu/targets.ts";
 import { runLines, Worker, WorkerError } from "../bench/gpu/worker.ts";
 import { plotRatios } from "../bench/plots.ts";
 import { isMet } from "../bench/targets.ts";
+import { caseSpecs } from "../model/case.ts";
+import { modelSchema } from "../model/config.ts";
+import type { ParameterSpec } from "../model/parameters.ts";
+import { vitSpecs } from "../model/vit.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const folder = await mkdtemp(join(tmpdir(), "casement-gpu-"));
@@ -257,6 +268,61 @@ test("a step's operations are those of BLIP-base", () => {
   assert.ok(Math.abs(vit - 17.6) < 0.3, `${vit}`);
   assert.ok(stepFlops({ ...blip!, batch: 1 }) / 3 / 2e9 > vit + 5);
 });
+
+test("PyTorch's side times ops and steps, and its models have as many parameters as ours", async () => {
+  if (spawnSync("python3", ["-c", "import torch"]).status !== 0) {
+    console.log("\nskipped: PyTorch's side (python3 has no torch here)");
+    return;
+  }
+  const script = fileURLToPath(new URL("../bench/gpu/pytorch.py", import.meta.url));
+  const side = new Side<Record<string, unknown>>(new Worker("PyTorch", ["python3", script]), {}, 120);
+  // A process that is left over would keep this one.
+  try {
+    assert.match(`${(await side.open()).version}`, /^\d/);
+    // Every op that the bench asks for, at the sizes of small cases.
+    const small = [...subjects.products, ...subjects.attention, ...subjects.memory].flatMap(({ torch }) =>
+      torch ? [{ ...torch, shapes: shrunk(torch.op, torch.shapes) }] : [],
+    );
+    const seen = new Set<string>();
+    for (const subject of small) {
+      const key = JSON.stringify([subject.op, subject.weighted]);
+      if (seen.has(key)) continue;
+      seen.add(key);
+      const { ms } = await side.ask<Timing>("op", { ...subject, mode: "f32", seconds: 0.01 }, 30);
+      assert.ok(ms > 0, key);
+    }
+    assert.ok(seen.size > 15, `${seen.size} ops`);
+    const config = modelSchema.parse({
+      vision: { imageSize: 32, width: 24, depth: 2, heads: 3 },
+      text: { width: 36, depth: 2, heads: 3, intermediate: 40, maxPositions: 40 },
+      projection: 12,
+    });
+    const spec: StepSpec = {
+      ...{ name: "tiny", model: "case", config, precision: "f32", batch: 4, vocabulary: 60, length: 12 },
+    };
+    const count = (specs: readonly ParameterSpec[]) =>
+      specs.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+    for (const [model, mode, wanted] of [
+      ["case", "f32", count(caseSpecs(config, 60))],
+      ["case", "bf16", count(caseSpecs(config, 60))],
+      ["vit", "f32", count(vitSpecs(config))],
+    ] as const) {
+      const asked = { spec: { ...spec, model }, mode, seconds: 0.02 };
+      const { parameters, loss, ms } = await side.ask<TorchTiming>("step", asked, 60);
+      assert.is(parameters, wanted);
+      assert.ok(ms > 0 && loss! > 0, `${ms} ms, a loss of ${loss}`);
+    }
+  } finally {
+    side.end();
+  }
+});
+
+/** Shapes of the same kind with fewer elements: what must agree still does. */
+function shrunk({ op }: { op: string }, shapes: number[][]): number[][] {
+  // Heads must divide an attention's widths.
+  const most = (at: number, rank: number) => (op === "attention" && at === rank - 1 ? 1e9 : 24);
+  return shapes.map((shape) => shape.map((extent, at) => Math.min(extent, most(at, shape.length))));
+}
 
 /** A run on a made-up card that reaches these speeds. */
 function sample(): GpuResults {

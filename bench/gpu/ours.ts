@@ -65,10 +65,12 @@ async function open({ poison = false }: { poison?: boolean }) {
 /** Runs cases of the table forward and backward, and tells of each when it begins and what came of it. */
 async function table({ names }: { names: string[] }, note: (value: unknown) => void) {
   const byName = new Map(allCases.map((opCase) => [opCase.name, opCase]));
-  // So many compile at once.
-  const together = 32;
-  for (let at = 0; at < names.length; at += together) {
+  // So many compile at once: few first, so that a slow device comes to something.
+  let together = 4;
+  for (let at = 0; at < names.length; ) {
     const cases = names.slice(at, at + together).map((name) => byName.get(name)!);
+    at += cases.length;
+    together = Math.min(32, 2 * together);
     note({ begins: cases[0]!.name });
     for (const opCase of cases) if (!opCase.bench) recordCase(engine, opCase);
     await engine.idle();

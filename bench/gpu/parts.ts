@@ -5,7 +5,7 @@ import { testedCases } from "../../cases/check.ts";
 import type { Tuned } from "../../engine/index.ts";
 import { loadConfig } from "../../train/config.ts";
 import type { Share } from "./budget.ts";
-import type { Prepared, StepSpec, Timing } from "./protocol.ts";
+import type { Prepared, StepSpec, Timing, TorchMode } from "./protocol.ts";
 import type { GpuCase, GpuResults, GpuStep, OpsResult, TorchTiming } from "./results.ts";
 import type { Side } from "./side.ts";
 import {
@@ -60,6 +60,11 @@ async function torchOf({ torch, results, note, left }: Context): Promise<TorchFa
     note(`without PyTorch: ${first(error)}`);
     return null;
   }
+}
+
+/** On a CPU, TF32 is f32, and f16 takes ages. */
+function modesOn({ cuda }: TorchFacts, modes: readonly TorchMode[]): readonly TorchMode[] {
+  return cuda || modes.length === 1 ? modes : modes.filter((mode) => mode === "f32" || mode === "bf16");
 }
 
 async function machine(context: Context): Promise<void> {
@@ -187,7 +192,7 @@ async function withSilence(
   await side.open(left());
   let last = performance.now();
   const watch = setInterval(() => {
-    if (performance.now() - last > 1000 * silence) side.end();
+    if (performance.now() - last > 1000 * silence) side.end(`no answer for ${Math.round(silence)} s`);
   }, 200);
   try {
     await side.ask("table", { names }, left(), (told) => {
@@ -245,6 +250,7 @@ async function cases(context: Context, group: GpuCase["group"]): Promise<void> {
   const half = results.machine.adapter?.features.includes("shader-f16");
   let tooLarge = 0;
   let withoutHalf = 0;
+  let hopeless = false;
   const fitting = subjects[group].filter((subject) => {
     const here = half || !subject.name.includes("f16");
     const small =
@@ -272,17 +278,24 @@ async function cases(context: Context, group: GpuCase["group"]): Promise<void> {
       result.untuned = await ours.ask<Timing>("time", { seconds: seconds / 2 }, Math.min(10, left()));
       result.ours = result.untuned;
     } catch (error) {
-      result.failure = first(error);
       ours.end();
+      if (left() < 1) {
+        if (!result.ours) results.cases.pop();
+        cut();
+        break;
+      }
+      result.failure = first(error);
     }
     let ready = result.ours !== null;
-    if (ready) {
+    if (ready && !hopeless) {
       try {
         result.variants = await ours.ask<Tuned[]>("tune", {}, Math.min(25, left()));
       } catch (error) {
         note(`${subject.name} is not tuned: ${first(error)}`);
         ours.end();
         ready = false;
+        // On a processor each of the next would take its time as well.
+        hopeless = results.machine.adapter?.software ?? false;
       }
     }
     for (let round = 0; round < rounds; round++) {
@@ -290,12 +303,13 @@ async function cases(context: Context, group: GpuCase["group"]): Promise<void> {
         try {
           mine.push(await ours.ask<Timing>("time", { seconds: seconds / rounds }, Math.min(10, left())));
         } catch (error) {
-          result.failure ??= first(error);
-          ours.end();
           ready = false;
+          ours.end();
+          if (left() < 1) cut();
+          else result.failure ??= first(error);
         }
       }
-      for (const mode of facts && subject.torch ? subject.modes : []) {
+      for (const mode of facts && subject.torch ? modesOn(facts, subject.modes) : []) {
         if (typeof result.torch[mode] === "string" || left() < 1) continue;
         try {
           const args = { ...subject.torch, mode, seconds: seconds / rounds };
@@ -344,6 +358,7 @@ async function steps(context: Context, specs: readonly StepSpec[], profiled = fa
   const facts = await torchOf(context);
   const half = results.machine.adapter?.features.includes("shader-f16");
   const reached = new Map<string, number>();
+  const slow: string[] = [];
   for (const spec of specs) {
     const flops = stepFlops(spec);
     const rate = reached.get(spec.precision);
@@ -357,7 +372,7 @@ async function steps(context: Context, specs: readonly StepSpec[], profiled = fa
       continue;
     }
     if (expected > longestStep || expected * 8 > left()) {
-      note(`${spec.name} is left out: a step would take about ${expected.toPrecision(2)} s`);
+      slow.push(`${spec.name} (${expected.toPrecision(2)} s)`);
       continue;
     }
     const result: GpuStep = {
@@ -382,8 +397,12 @@ async function steps(context: Context, specs: readonly StepSpec[], profiled = fa
       result.failure = first(error);
       ours.end();
     }
+    if (result.failure && left() < 1) {
+      if (!result.ours) results.steps.pop();
+      cut();
+      break;
+    }
     save();
-    await torchSteps(context, spec, result, facts, seconds);
     if (result.untuned && left() > 3) {
       try {
         await ours.ask("tune", {}, Math.min(40, left()));
@@ -396,30 +415,31 @@ async function steps(context: Context, specs: readonly StepSpec[], profiled = fa
     }
     if (result.untuned)
       await ours.ask("release", {}, Math.min(10, Math.max(1, left()))).catch(() => ours.end());
+    // Not before ours has given its memory back: a card may hold one of the two only.
+    await torchSteps(context, spec, result, facts, seconds);
     say(stepLine(result));
     save();
   }
+  if (slow.length > 0) note(`steps that take too long here, as far as can be told: ${slow.join(", ")}`);
   ours.end();
 }
 
 async function torchSteps(
-  { torch, left }: Context,
+  { torch, left, note }: Context,
   spec: StepSpec,
   result: GpuStep,
   facts: TorchFacts | null,
   seconds: number,
 ): Promise<void> {
   if (!facts) return;
-  // On a CPU, autocast to f16 is another thing.
-  const modes = spec.precision === "f32" ? ["f32", "tf32"] : facts.cuda ? ["bf16", "f16"] : ["bf16"];
-  for (const mode of modes) {
+  for (const mode of modesOn(facts, spec.precision === "f32" ? ["f32", "tf32"] : ["bf16", "f16"])) {
     if (left() < 2) return;
     try {
-      result.torch[mode] = await torch.ask<TorchTiming>(
-        "step",
-        { spec, mode, seconds: seconds / 2 },
-        Math.min(25, left()),
-      );
+      const args = { spec, mode, seconds: seconds / 2 };
+      const timing = await torch.ask<TorchTiming>("step", args, Math.min(25, left()));
+      result.torch[mode] = timing;
+      if (result.parameters !== null && timing.parameters !== result.parameters)
+        note(`${spec.name}: ${result.parameters} parameters, PyTorch's model has ${timing.parameters}`);
     } catch (error) {
       result.torch[mode] = first(error);
     }

@@ -35,8 +35,8 @@ export class Side<Facts> {
     return this.worker.ask<T>(method, args, (end - performance.now()) / 1000, note);
   }
 
-  end(): void {
-    this.worker.end();
+  end(reason?: string): void {
+    this.worker.end(reason);
     this.opening = null;
   }
 }
