@@ -72,15 +72,19 @@ export function touchedBy({ bindings }: Kernel, regions: readonly Region[]) {
   };
 }
 
-/** What the engine's operations are told to: the recorder, or a capture. */
+/** What an operation asks of a kernel. */
+export interface DispatchRequest {
+  kernel: Kernel;
+  compiled: CompiledKernel;
+  /** Of the tensors in the order of the kernel's bindings. */
+  regions: readonly BoundRegion[];
+  params: ParamValues<ParamTypes>;
+  grid: Grid;
+}
+
+/** Where the engine's operations go: the recorder, or a capture. */
 export interface Sink {
-  dispatch<P extends ParamTypes>(
-    kernel: Kernel<P>,
-    compiled: CompiledKernel,
-    regions: readonly BoundRegion[],
-    params: ParamValues<P>,
-    grid: Grid,
-  ): void;
+  dispatch(request: DispatchRequest): void;
   copy(from: Region, to: Region): void;
   clear(region: Region): void;
   write(region: Region, bytes: Uint8Array<ArrayBuffer>): void;

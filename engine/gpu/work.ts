@@ -7,18 +7,8 @@
 import { bytesPerElement } from "../base/dtype.ts";
 import { numberOf } from "../base/scalar.ts";
 import { sizeOf } from "../base/shape.ts";
-import type { BoundRegion, Grid } from "./commands.ts";
-import type { Bound, Kernel, Launch, ParamTypes, ParamValues } from "./kernel.ts";
-import type { CompiledKernel } from "./pipelines.ts";
-
-/** What is known of a dispatch before its memory is. */
-export interface Dispatchable {
-  kernel: Kernel;
-  compiled: CompiledKernel;
-  params: ParamValues<ParamTypes>;
-  regions: readonly BoundRegion[];
-  grid: Grid;
-}
+import type { BoundRegion, DispatchRequest } from "./commands.ts";
+import type { Bound, Launch } from "./kernel.ts";
 
 /** A dispatch of a captured step with its work. */
 export interface LaunchWork extends Launch {
@@ -35,7 +25,7 @@ export function boundBytes({ bindings }: Pick<Launch, "bindings">): number {
 }
 
 /** The work of a dispatch on these regions; scalars count as they are now. */
-export function workOf({ kernel, compiled, regions, grid, params }: Dispatchable): LaunchWork {
+export function workOf({ kernel, compiled, regions, grid, params }: DispatchRequest): LaunchWork {
   const bindings = regions.map(({ storage, offset, shape, dtype }, i): Bound => {
     const same = (other: BoundRegion) => other.storage === storage && other.offset === offset;
     return {

@@ -3,25 +3,22 @@
 
 import { TensorError } from "../base/errors.ts";
 import {
-  type BoundRegion,
   type Command,
-  type Grid,
+  type DispatchRequest,
   type Region,
   type Sink,
   touched,
   touchedBy,
 } from "../gpu/commands.ts";
-import type { Kernel, ParamTypes, ParamValues } from "../gpu/kernel.ts";
 import type { CompiledKernel, PipelineCache } from "../gpu/pipelines.ts";
 import { requireFit } from "../gpu/pool.ts";
 import { type Memory, release, retain, Storage } from "../gpu/storage.ts";
-import type { Dispatchable } from "../gpu/work.ts";
 import { elidableCopies } from "./elide.ts";
 import { replaceable, throughOutput } from "./in-place.ts";
 
 /** A command before its memory is known. */
 export type Step =
-  | (Dispatchable & {
+  | (DispatchRequest & {
       kind: "dispatch";
       /** The form that runs where the result takes an input's place. */
       inPlace: { compiled: CompiledKernel; regions: readonly Region[] } | null;
@@ -143,16 +140,9 @@ export class Capture implements Sink, Memory {
     this.externals.clear();
   }
 
-  dispatch<P extends ParamTypes>(
-    kernel: Kernel<P>,
-    compiled: CompiledKernel,
-    regions: readonly BoundRegion[],
-    params: ParamValues<P>,
-    grid: Grid,
-  ): void {
-    this.hold(regions);
-    const step = { kernel: kernel as unknown as Kernel, params: params as ParamValues<ParamTypes> };
-    this.steps.push({ kind: "dispatch", compiled, regions, grid, inPlace: null, ...step });
+  dispatch(request: DispatchRequest): void {
+    this.hold(request.regions);
+    this.steps.push({ kind: "dispatch", inPlace: null, ...request });
   }
 
   copy(from: Region, to: Region): void {

@@ -159,7 +159,7 @@ export class Operations implements Backend {
     }
     if (this.diversion.idle) return;
     const compiled = this.pipelines.get(kernel, run.dtype ?? "f32", run.constants ?? {});
-    this.diversion.sink.dispatch(kernel, compiled, regions, run.params, grid);
+    this.diversion.sink.dispatch({ kernel, compiled, regions, params: run.params, grid });
   }
 
   fold(workgroups: number): [number, number] {

@@ -3,9 +3,9 @@
 // later batches queue behind, so that many pipelines compile at once and order is kept.
 
 import {
-  type BoundRegion,
   bindGroupKey,
   type Command,
+  type DispatchRequest,
   type Download,
   encodeCommands,
   type Grid,
@@ -18,7 +18,6 @@ import {
   writeParams,
 } from "../gpu/commands.ts";
 import { usage } from "../gpu/flags.ts";
-import type { Kernel, ParamTypes, ParamValues } from "../gpu/kernel.ts";
 import type { Pace } from "../gpu/pace.ts";
 import type { CompiledKernel } from "../gpu/pipelines.ts";
 import type { Profiler } from "../gpu/profiler.ts";
@@ -69,31 +68,23 @@ export class Recorder implements Sink {
     this.batch = this.newBatch();
   }
 
-  /** Records one dispatch. */
-  dispatch<P extends ParamTypes>(
-    kernel: Kernel<P>,
-    compiled: CompiledKernel,
-    regions: readonly BoundRegion[],
-    params: ParamValues<P>,
-    grid: Grid,
-  ): void {
-    const estimate = this.estimate(kernel, compiled, regions, params, grid);
+  /** Records one dispatch, in parts where it is long. */
+  dispatch(request: DispatchRequest): void {
+    const { kernel, compiled, regions, grid } = request;
+    const estimate = this.estimate(request);
     const group = this.bindGroup(compiled, regions);
-    const parts = this.pace.isLong(estimate) ? this.pace.divide(kernel, grid, estimate) : null;
-    if (!parts) this.dispatchPart(kernel, compiled, regions, group, params, grid, noStart, estimate);
-    else {
-      const share = estimate / parts.length;
-      for (const { grid, start } of parts)
-        this.dispatchPart(kernel, compiled, regions, group, params, grid, start, share);
+    if (!this.pace.isLong(estimate)) {
+      this.dispatchPart(request, group, grid, noStart, estimate);
+      return;
     }
+    const parts = this.pace.divide(kernel, grid, estimate);
+    for (const part of parts)
+      this.dispatchPart(request, group, part.grid, part.start, estimate / parts.length);
   }
 
-  private dispatchPart<P extends ParamTypes>(
-    kernel: Kernel<P>,
-    compiled: CompiledKernel,
-    regions: readonly BoundRegion[],
+  private dispatchPart(
+    { kernel, compiled, regions, params: values }: DispatchRequest,
     bindGroup: GPUBindGroup,
-    values: ParamValues<P>,
     grid: Grid,
     start: Grid,
     estimate: number,
@@ -107,19 +98,10 @@ export class Recorder implements Sink {
   }
 
   /** Seconds that a dispatch may take; of small tensors the time to read them. */
-  private estimate(
-    kernel: Kernel,
-    compiled: CompiledKernel,
-    regions: readonly BoundRegion[],
-    params: ParamValues<ParamTypes>,
-    grid: Grid,
-  ): number {
+  private estimate(request: DispatchRequest): number {
     let bytes = 0;
-    for (const { size } of regions) bytes += size;
-    const small = bytes < smallBytes;
-    return this.pace.estimate(
-      small ? { flops: 0, bytes } : workOf({ kernel, compiled, regions, params, grid }),
-    );
+    for (const { size } of request.regions) bytes += size;
+    return this.pace.estimate(bytes < smallBytes ? { flops: 0, bytes } : workOf(request));
   }
 
   /** Records a copy between two regions of the same size. */
