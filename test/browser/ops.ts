@@ -1,4 +1,4 @@
-// Runs the op table in the browser, case by case as the test asks for them.
+// The far side of tests that run the op table elsewhere, in a page or in Deno: case by case, as the test asks for them.
 
 import { type CaseResult, recordCase, runCase, thinOut } from "../../cases/check.ts";
 import { checkDriver, driverCases, type Verdict } from "../../cases/driver.ts";
@@ -15,7 +15,7 @@ async function open(): Promise<string> {
   return engine.adapterName;
 }
 
-/** Runs one case; its outputs come thinned out, as numbers travel slowly out of a page. */
+/** Runs one case; its outputs come thinned out, as numbers travel slowly. */
 async function run(name: string): Promise<CaseResult> {
   return thinOut(await runCase(engine, allCases.find((opCase) => opCase.name === name)!));
 }
@@ -28,7 +28,7 @@ async function checkOps(names: string[]): Promise<Verdict[]> {
   return verdicts;
 }
 
-/** What the test calls from outside through `page.evaluate`. */
-const opsPage = { open, run, checkOps };
-export type OpsPage = typeof opsPage;
-Object.assign(globalThis, { opsPage });
+/** What tests call: of a page through `page.evaluate`, of Deno through test/deno/ops.ts. */
+export const opsSide = { open, run, checkOps };
+export type OpsSide = typeof opsSide;
+Object.assign(globalThis, { opsSide });

@@ -1,0 +1,78 @@
+// Starts Deno, where WebGPU is wgpu and naga, as in Firefox, on the op table. Deno reads TypeScript but no `.wgsl?raw`, so
+// Vite builds ops.ts into one file first.
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { build } from "vite";
+import type { CaseResult } from "../../cases/check.ts";
+import type { Home } from "../home.ts";
+
+/** Deno's own program: that of the package `deno` is put in its place by an install script, which may not have run. */
+function findDeno(): string | undefined {
+  const { platform, arch } = process;
+  const [name, program] = [
+    `@deno/${platform}-${arch}${platform === "linux" ? "-glibc" : ""}`,
+    platform === "win32" ? "deno.exe" : "deno",
+  ];
+  const path = fileURLToPath(new URL(`../../node_modules/${name}/${program}`, import.meta.url));
+  return existsSync(path) ? path : undefined;
+}
+
+async function bundle(outDir: string): Promise<string> {
+  await build({
+    configFile: false,
+    logLevel: "error",
+    build: {
+      outDir,
+      target: "esnext",
+      minify: false,
+      lib: { entry: fileURLToPath(new URL("ops.ts", import.meta.url)), formats: ["es"], fileName: "ops" },
+    },
+  });
+  return join(outDir, "ops.js");
+}
+
+/** Opens the op table in Deno, all pipelines compiled. Returns why it can't where it can't. */
+export async function openDeno(): Promise<Home | { skipped: string }> {
+  const deno = findDeno();
+  if (!deno) return { skipped: `no Deno for ${process.platform} ${process.arch}` };
+  const scratch = await mkdtemp(join(tmpdir(), "casement-deno-"));
+  const child = spawn(deno, ["run", "--unstable-webgpu", "--allow-all", await bundle(scratch)], {
+    env: { ...process.env, XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? tmpdir(), NO_COLOR: "1" },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const ended = new Promise<never>((_, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) =>
+      reject(new Error(`Deno ended with ${signal ?? `exit status ${code}`}.`)),
+    );
+  });
+  ended.catch(() => {});
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const answer = async () => {
+    const { value } = await Promise.race([lines.next(), ended]);
+    if (value === undefined) return ended;
+    const said = JSON.parse(value) as CaseResult & { error?: string };
+    if (said.error) throw new Error(said.error);
+    return said;
+  };
+  await answer();
+  return {
+    async run(name) {
+      child.stdin.write(`${name}\n`);
+      const result = await answer();
+      for (const [label, values] of Object.entries(result.outputs))
+        result.outputs[label] = Array.from(values, Number);
+      return result;
+    },
+    async close() {
+      child.stdin.end();
+      await ended.catch(() => {});
+      await rm(scratch, { recursive: true, force: true });
+    },
+  };
+}
