@@ -20,10 +20,11 @@ struct Tile {
 }
 
 fn place(wg: vec3u, rows: u32, columns: u32) -> Tile {
-  let whole = wg.y * GRID_X + wg.x;
-  let index = whole % params.tiles;
-  let split = whole / params.tiles % params.splits;
-  let matrix = whole / params.tiles / params.splits;
+  var index = wg.y * GRID_X + wg.x;
+  let part = index / params.tiles;
+  index -= part * params.tiles;
+  let matrix = part / params.splits;
+  let split = part - matrix * params.splits;
   let begin = split * params.depth;
   return Tile(
     index / params.tilesN * rows,
