@@ -212,7 +212,9 @@ function estimate(
   { flops, bytes }: { flops: number | null; bytes: number | null },
   results: GpuResults,
 ): number {
-  const { gflops, gbps } = results.peak ?? { gflops: 1, gbps: 1 };
+  // Where measuring them failed, something like a small card, or a processor.
+  const guess = results.machine.adapter?.software ? { gflops: 20, gbps: 2 } : { gflops: 10_000, gbps: 300 };
+  const { gflops, gbps } = results.peak ?? guess;
   return ((flops ?? 0) / gflops + (bytes ?? 0) / gbps) / 1e9 / 0.1;
 }
 
