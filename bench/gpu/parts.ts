@@ -46,7 +46,11 @@ export interface Part extends Share {
 }
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const first = (error: unknown) => (error as Error).message.split("\n").slice(0, 2).join(" ");
+/** An error in a line: what happened, and the last that the process said. */
+const first = (error: unknown) => {
+  const lines = (error as Error).message.trim().split("\n");
+  return [...new Set([lines[0]!, lines.at(-1)!])].join(": ").slice(0, 300);
+};
 
 /** PyTorch's facts, or null where it can't be had; it is asked for once. */
 async function torchOf({ torch, results, note, left }: Context): Promise<TorchFacts | null> {

@@ -18,7 +18,7 @@ export function serve(methods: Readonly<Record<string, Method>>): void {
       try {
         say({ id, value: (await methods[method]!(args, (note) => say({ id, note }))) ?? null });
       } catch (error) {
-        say({ id, error: (error as Error).stack?.slice(0, 2000) ?? `${error}` });
+        say({ id, error: `${error}`.slice(0, 2000) });
       }
     });
   });
