@@ -4,7 +4,7 @@
 // median over the rounds counts.
 import benny from "benny";
 import { relativeError } from "../cases/compare.ts";
-import type { Peak } from "../kernels/bench/peak.ts";
+import type { Peak } from "../train/profile/peak/peak.ts";
 import type { Outputs, Side } from "./protocol.ts";
 import { type CaseResult, median, ratioOf } from "./results.ts";
 import type { Measured } from "./subjects.ts";

@@ -1,6 +1,6 @@
 // Cases of the losses over similarities: contrastive cross-entropy and the Recall@K surrogate, with and without a
 // mask, on both sides of a row longer than a workgroup.
-import { contrastiveLoss, recallLoss } from "../kernels/losses/losses.ts";
+import { contrastiveLoss, recallLoss } from "../train/objective/losses.ts";
 import type { Input, OpCase } from "./case.ts";
 
 interface LossSpec {

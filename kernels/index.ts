@@ -1,8 +1,7 @@
-// The kernels folder from outside: the differentiable ops, the optimiser, and the declarations of all kernels.
+// The kernels folder from outside: the differentiable ops, the optimiser, and the declarations of their kernels.
 
 import type { Kernel } from "../engine/index.ts";
 import { attentionKernels } from "./attention/attention.ts";
-import { peakKernels } from "./bench/peak.ts";
 import { accumulateKernels } from "./elementwise/accumulate.ts";
 import { binaryKernels } from "./elementwise/binary.ts";
 import { castKernels } from "./elementwise/cast.ts";
@@ -10,7 +9,6 @@ import { dropoutKernels } from "./elementwise/dropout.ts";
 import { unaryKernels } from "./elementwise/unary.ts";
 import { embeddingKernels } from "./embedding/embedding.ts";
 import { layernormKernels } from "./layernorm/layernorm.ts";
-import { lossKernels } from "./losses/losses.ts";
 import { matmulKernels } from "./matmul/matmul.ts";
 import { normalizeKernels } from "./normalize/normalize.ts";
 import { optimizerKernels } from "./optimizer/adamw.ts";
@@ -22,7 +20,6 @@ import { topkKernels } from "./topk/topk.ts";
 
 export * from "./attention/attention.ts";
 export * from "./backward.ts";
-export * from "./bench/peak.ts";
 export * from "./elementwise/accumulate.ts";
 export * from "./elementwise/arithmetic.ts";
 export * from "./elementwise/cast.ts";
@@ -30,7 +27,6 @@ export * from "./elementwise/dropout.ts";
 export * from "./elementwise/unary.ts";
 export * from "./embedding/embedding.ts";
 export * from "./layernorm/layernorm.ts";
-export * from "./losses/losses.ts";
 export * from "./matmul/matmul.ts";
 export * from "./normalize/normalize.ts";
 export * from "./optimizer/adamw.ts";
@@ -41,10 +37,9 @@ export * from "./shape/reshape.ts";
 export * from "./softmax/softmax.ts";
 export * from "./topk/topk.ts";
 
-/** Every kernel. */
-export const allKernels: readonly Kernel[] = [
+/** Every kernel of an op or of the optimiser. */
+export const opKernels: readonly Kernel[] = [
   ...attentionKernels,
-  ...lossKernels,
   ...dropoutKernels,
   ...accumulateKernels,
   ...castKernels,
@@ -56,7 +51,6 @@ export const allKernels: readonly Kernel[] = [
   ...normalizeKernels,
   ...optimizerKernels,
   ...patchKernels,
-  ...peakKernels,
   ...reduceKernels,
   ...shapeKernels,
   ...softmaxKernels,

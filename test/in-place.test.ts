@@ -1,11 +1,11 @@
 // Results in place of inputs: the same bits as with memory of their own, less memory, and only where nothing is lost.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { allKernels } from "../cases/kernels.ts";
 import { composeWgsl, Engine, normal, type Tensor } from "../engine/index.ts";
 import { throughOutput } from "../engine/run/in-place.ts";
 import { dropout } from "../kernels/elementwise/dropout.ts";
 import { exp, gelu, multiplyBySlope, scale, tanh } from "../kernels/elementwise/unary.ts";
-import { allKernels } from "../kernels/index.ts";
 
 const engine = await Engine.create({ poison: true });
 

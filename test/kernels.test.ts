@@ -5,12 +5,12 @@ import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { recordCase } from "../cases/check.ts";
+import { allKernels } from "../cases/kernels.ts";
 import { allCases } from "../cases/table.ts";
 import { wgslParts } from "../engine/gpu/kernel.ts";
 import { Engine, type Kernel } from "../engine/index.ts";
-import { allKernels } from "../kernels/index.ts";
 
-const folder = fileURLToPath(new URL("../kernels/", import.meta.url));
+const root = fileURLToPath(new URL("..", import.meta.url));
 
 const inTable = new Set<Kernel>();
 for (const without of [[], ["subgroups"]]) {
@@ -42,17 +42,22 @@ for (const kernel of allKernels) {
   });
 }
 
-test("every WGSL file under kernels/ is in some kernel", () => {
+test("every WGSL file is in some kernel", () => {
   const texts = [...allKernels, ...inTable].flatMap((kernel) => [
     kernel.source,
     ...kernel.includes.flatMap((include) =>
       typeof include === "string" ? [include] : [include.subgroups, include.shared],
     ),
   ]);
-  const unused = readdirSync(folder, { recursive: true, encoding: "utf8" })
+  const unused = ["engine", "kernels", "train"]
+    .flatMap((folder) =>
+      readdirSync(`${root}${folder}`, { recursive: true, encoding: "utf8" }).map(
+        (name) => `${folder}/${name}`,
+      ),
+    )
     .filter((name) => name.endsWith(".wgsl"))
     .filter((name) => {
-      const text = readFileSync(`${folder}${name}`, "utf8");
+      const text = readFileSync(`${root}${name}`, "utf8");
       return !texts.some((used) => used.includes(text));
     });
   assert.equal(unused, []);

@@ -2,9 +2,9 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { recordCase, runCase } from "../cases/check.ts";
+import { allKernels } from "../cases/kernels.ts";
 import { allCases } from "../cases/table.ts";
 import { Engine } from "../engine/index.ts";
-import { allKernels } from "../kernels/index.ts";
 import { foldingTexts, opEngines } from "./op-engines.ts";
 
 const { engines: kinds, folded } = await opEngines();

@@ -2,11 +2,11 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { runCase, testedCases } from "../cases/check.ts";
+import { allKernels } from "../cases/kernels.ts";
 import { isDivisible } from "../engine/gpu/kernel.ts";
 import { Pace } from "../engine/gpu/pace.ts";
 import { Engine, type Tensor } from "../engine/index.ts";
 import { scale } from "../kernels/elementwise/unary.ts";
-import { allKernels } from "../kernels/index.ts";
 import { linear } from "../kernels/matmul/matmul.ts";
 import { softmax } from "../kernels/softmax/softmax.ts";
 

@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { relativeError } from "../cases/compare.ts";
 import { Engine } from "../engine/index.ts";
-import { measurePeak, runCopy, runFma } from "../kernels/bench/peak.ts";
+import { measurePeak, runCopy, runFma } from "../train/profile/peak/peak.ts";
 
 const engine = await Engine.create({ poison: true, gridX: 2 });
 

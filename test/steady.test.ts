@@ -6,12 +6,12 @@ import * as assert from "uvu/assert";
 import { Engine, RandomStreams, type Tensor } from "../engine/index.ts";
 import { packSource } from "../kernels/attention/attention.ts";
 import { backward } from "../kernels/backward.ts";
-import { contrastiveLoss } from "../kernels/losses/losses.ts";
 import { matmul } from "../kernels/matmul/matmul.ts";
 import { AdamW } from "../kernels/optimizer/adamw.ts";
 import { mean } from "../kernels/reduce/reduce.ts";
 import { Case } from "../model/case.ts";
 import { modelSchema } from "../model/config.ts";
+import { contrastiveLoss } from "../train/objective/losses.ts";
 
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;

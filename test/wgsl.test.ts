@@ -1,8 +1,8 @@
 // What WGSL allows and some compiler gets wrong: every kernel's text is looked through for it.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { allKernels } from "../cases/kernels.ts";
 import { composeWgsl, type Kernel } from "../engine/index.ts";
-import { allKernels } from "../kernels/index.ts";
 
 /** A kernel's texts, with subgroups and without, and without comments. */
 function textsOf(kernel: Kernel): string[] {

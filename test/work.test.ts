@@ -2,6 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { recordCase } from "../cases/check.ts";
+import { allKernels } from "../cases/kernels.ts";
 import { allCases } from "../cases/table.ts";
 import { Engine, type LaunchWork, sizeOf, type Tensor } from "../engine/index.ts";
 import { crossAttention, selfAttention } from "../kernels/attention/attention.ts";
@@ -9,7 +10,6 @@ import { backward } from "../kernels/backward.ts";
 import { add, mul } from "../kernels/elementwise/arithmetic.ts";
 import { gelu } from "../kernels/elementwise/unary.ts";
 import { embedding } from "../kernels/embedding/embedding.ts";
-import { allKernels } from "../kernels/index.ts";
 import { linear, matmul } from "../kernels/matmul/matmul.ts";
 import { AdamW } from "../kernels/optimizer/adamw.ts";
 import { mean } from "../kernels/reduce/reduce.ts";

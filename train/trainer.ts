@@ -16,8 +16,8 @@ import type { Tokenizer } from "../model/tokenizer.ts";
 import type { RunConfig } from "./config.ts";
 import type { TrainingSet } from "./dataset.ts";
 import { type HostTensor, upload } from "./inputs.ts";
-import { type BatchInputs, batchLoss, packBatch } from "./loss.ts";
 import type { StepRecord } from "./metrics.ts";
+import { type BatchInputs, batchLoss, packBatch } from "./objective/batch.ts";
 import { learningRate } from "./schedule.ts";
 
 /**

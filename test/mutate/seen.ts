@@ -57,12 +57,13 @@ export interface Seen {
   leftOut: string[];
 }
 
-/** The sources that get faults, as paths from the root. */
+/** The sources that get faults, as paths from the root: engine, kernels, and of the trainer what declares kernels. */
 export function sourceFiles(): string[] {
-  return ["engine", "kernels"].flatMap((folder) =>
+  return ["engine", "kernels", "train"].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
       .filter((name) => /\.(ts|wgsl)$/.test(name))
       .map((name) => `${folder}/${name}`)
+      .filter((file) => folder !== "train" || file.endsWith(".wgsl") || read(file).includes("defineKernel("))
       .sort(),
   );
 }

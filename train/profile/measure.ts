@@ -3,7 +3,7 @@
 // the roofline (Williams, Waterman and Patterson, CACM 52, 2009): a kernel can't be faster than the peak of arithmetic,
 // nor than memory at its peak brings the operands.
 import type { Engine, InputValues, LaunchWork, Program, ProgramMemory } from "../../engine/index.ts";
-import { measurePeak, type Peak } from "../../kernels/bench/peak.ts";
+import { measurePeak, type Peak } from "./peak/peak.ts";
 
 /** Work that was timed in one piece: a dispatch, or all dispatches of a kernel. Milliseconds since the first began. */
 export interface Span {

@@ -1,10 +1,10 @@
 // Losses over a matrix of similarities between queries and the pictures of a batch. Pictures that are other right
 // answers can be left out, so that they are neither answer nor negative.
 import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
-import nanSource from "../lib/nan.wgsl?raw";
-import { rowGroups, rowLanes } from "../lib/rows.ts";
-import { perElement } from "../lib/work.ts";
-import { sumLeading } from "../reduce/reduce.ts";
+import nanSource from "../../kernels/lib/nan.wgsl?raw";
+import { rowGroups, rowLanes } from "../../kernels/lib/rows.ts";
+import { perElement } from "../../kernels/lib/work.ts";
+import { sumLeading } from "../../kernels/reduce/reduce.ts";
 import contrastiveSource from "./contrastive.wgsl?raw";
 import recallSource from "./recall.wgsl?raw";
 

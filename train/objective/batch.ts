@@ -1,18 +1,18 @@
 // The loss of a batch: queries against all pictures of the batch, forward and, for a share of the triplets, reversed
 // (query and target picture switch roles, [REV] marks it). What the host knows of a batch is packed first, so that the
 // loss itself is the same commands for every batch of one shape.
-import type { RandomKey, RandomStreams, Tensor } from "../engine/index.ts";
-import { packSource } from "../kernels/attention/attention.ts";
-import { mul } from "../kernels/elementwise/arithmetic.ts";
-import { contrastiveLoss, recallLoss } from "../kernels/losses/losses.ts";
-import { matmul } from "../kernels/matmul/matmul.ts";
-import { sum } from "../kernels/reduce/reduce.ts";
-import type { Case } from "../model/case.ts";
-import type { Tokenizer } from "../model/tokenizer.ts";
-import { drawMove } from "./augment.ts";
-import type { RunConfig } from "./config.ts";
-import type { Batch, PictureSet } from "./dataset.ts";
-import { type HostTensor, normalizePictures, packPictures, packTexts, words } from "./inputs.ts";
+import type { RandomKey, RandomStreams, Tensor } from "../../engine/index.ts";
+import { packSource } from "../../kernels/attention/attention.ts";
+import { mul } from "../../kernels/elementwise/arithmetic.ts";
+import { matmul } from "../../kernels/matmul/matmul.ts";
+import { sum } from "../../kernels/reduce/reduce.ts";
+import type { Case } from "../../model/case.ts";
+import type { Tokenizer } from "../../model/tokenizer.ts";
+import { drawMove } from "../augment.ts";
+import type { RunConfig } from "../config.ts";
+import type { Batch, PictureSet } from "../dataset.ts";
+import { type HostTensor, normalizePictures, packPictures, packTexts, words } from "../inputs.ts";
+import { contrastiveLoss, recallLoss } from "./losses.ts";
 
 /** Text lengths are multiples of this, so that few shapes occur. */
 const textStep = 4;

@@ -1,7 +1,7 @@
 // What this adapter can do at most, measured by two kernels that do one thing each: multiply-adds in registers, and a
 // copy larger than any cache. The bench and `profile` give shares of it, as a roofline does (Williams, Waterman and
 // Patterson, 2009).
-import { defineKernel, type Engine, sizeOf, type Tensor } from "../../engine/index.ts";
+import { defineKernel, type Engine, sizeOf, type Tensor } from "../../../engine/index.ts";
 import copySource from "./copy.wgsl?raw";
 import fmaSource from "./fma.wgsl?raw";
 
