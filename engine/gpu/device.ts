@@ -28,7 +28,7 @@ export interface DeviceOptions extends AdapterOptions {
 }
 
 /** The features that the engine asks for, each with those that a device gets along with it. */
-const wantedFeatures: Readonly<Record<string, readonly string[]>> = {
+export const wantedFeatures: Readonly<Record<string, readonly string[]>> = {
   "shader-f16": [],
   subgroups: [],
   "timestamp-query": [],
