@@ -4,7 +4,19 @@
 // engine disposed, every wait settles with an error and every buffer goes.
 
 import { DeviceError, DeviceLostError } from "../base/errors.ts";
+import { inNode } from "../base/home.ts";
 import { waitFor } from "./wait.ts";
+
+/** Those in Node whose device is their own. */
+const owners = new Set<WeakRef<Session>>();
+
+// When Node ends, Dawn's threads may still be compiling with what the end takes from them, and crash. A device waits for
+// them as it is destroyed.
+if (inNode) {
+  process.on("exit", () => {
+    for (const owner of owners) owner.deref()?.end(new DeviceError("The process has ended."));
+  });
+}
 
 export class Session {
   /** Why nothing can be done any more; null as long as it can. */
@@ -31,7 +43,11 @@ export class Session {
     const listener = ({ error }: GPUUncapturedErrorEvent) =>
       self.deref()?.report(new DeviceError(error.message));
     device.addEventListener("uncapturederror", listener);
-    this.stopListening = () => device.removeEventListener("uncapturederror", listener);
+    if (inNode) owners.add(self);
+    this.stopListening = () => {
+      device.removeEventListener("uncapturederror", listener);
+      owners.delete(self);
+    };
   }
 
   /** Throws why nothing can be done any more. */
