@@ -484,6 +484,15 @@ test("errors of the host app are none of the engine's, and its own don't reach t
   device.destroy();
 });
 
+test("an error that no call of the engine's made comes out where all work is waited for, once", async () => {
+  const owner = await Engine.create();
+  owner.device.createBuffer({ size: 4, usage: 0x1 | 0x80 }); // mappable storage is not allowed
+  await owner.device.queue.onSubmittedWorkDone();
+  await fails(() => owner.idle(), DeviceError, /usage/i);
+  await worksOn(owner);
+  owner.dispose();
+});
+
 test("engines come and go on one device, also two at a time, and leave nothing", async () => {
   const { device, state } = await callersDevice();
   const neighbour = await Engine.create({ device });

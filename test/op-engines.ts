@@ -1,6 +1,6 @@
 // The engines that the op table runs on where there is one adapter, and the cases for each: with subgroups where the
 // adapter has them and without; row kernels also with several subgroups a row, which only adapters of wide subgroups choose
-// by themselves. What else no case would come to on a small machine, workgroups of 64 lanes and grids of more than GRID_X
+// by themselves; and all of it in parts, as where everything takes the device long. What else no case would come to on a small machine, workgroups of 64 lanes and grids of more than GRID_X
 // workgroups, a cut of the table comes to on an engine of that kind.
 import type { OpCase } from "../cases/case.ts";
 import { recordCase, testedCases } from "../cases/check.ts";
@@ -37,11 +37,10 @@ export async function opEngines(): Promise<{ engines: OpEngine[]; folded: Readon
     const cases = rest.filter(({ name, bench }) => rows.test(name) && !bench);
     engines.push({ label: "wide rows", options: { poison: true, wideRows: true }, cases });
   }
+  const small = rest.filter(({ bench }) => !bench);
+  engines.push({ label: "in parts", options: { poison: true, longestSeconds: 1e-12 }, cases: small });
   const unusual = { poison: true, without: ["subgroups"], sharedLanes: 64, gridX: 2 };
-  const { cases, folded } = await foldingCut(
-    unusual,
-    rest.filter(({ bench }) => !bench),
-  );
+  const { cases, folded } = await foldingCut(unusual, small);
   engines.push({ label: "64 lanes, folded grids", options: unusual, cases });
   return { engines, folded };
 }

@@ -1,7 +1,7 @@
-// Long work is divided: submits, and dispatches whose kernels then begin at a later workgroup, with the same bits.
+// Long work is divided: submits, and dispatches whose kernels then begin at a later workgroup, with the same bits. The op
+// table runs in parts as well (op-engines.ts).
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { runCase, testedCases } from "../cases/check.ts";
 import { allKernels } from "../cases/kernels.ts";
 import { isDivisible } from "../engine/gpu/kernel.ts";
 import { Pace } from "../engine/gpu/pace.ts";
@@ -24,14 +24,6 @@ test("every kernel can run in parts, but for the one that has a single invocatio
     ["loss-scale"],
   );
 });
-
-for (const opCase of testedCases.filter(({ bench, lacks }) => !bench && !lacks)) {
-  test(`${opCase.name} (in parts)`, async () => {
-    const result = await runCase(hasty, opCase);
-    if (result.skipped) console.log(`\nskipped: ${opCase.name} (in parts) (${result.skipped})`);
-    assert.equal(result.failures, []);
-  });
-}
 
 const values = Float32Array.from({ length: 300 * 260 }, (_, i) => Math.sin(i));
 const step = (x: Tensor, w: Tensor) => scale(softmax(linear(x, w)), 3);
@@ -71,6 +63,22 @@ test("a step of ordinary size is one submit", async () => {
   program.run();
   assert.is(engine.stats().submits, submits + 1);
   assert.is(program.dispatches, 3);
+});
+
+test("a submit holds what is not long together, and the next one as much again", async () => {
+  const chain = (x: Tensor) => [1, 2, 3, 4, 5, 6, 7].reduce((y, factor) => scale(y, factor), x);
+  const x = engine.tensor(values, [300, 260]);
+  const one = (await engine.capture(() => chain(x))).launches()[0]!;
+  const longestSeconds = 2.5 * new Pace(engine.isSoftware, 1).estimate(one);
+  const slow = await Engine.create({ poison: true, longestSeconds });
+  const [mine] = tensorsOf(slow);
+  const program = await slow.capture(() => chain(mine));
+  await slow.idle();
+  const { submits } = slow.stats();
+  program.run();
+  assert.is(program.dispatches, 7);
+  assert.is(slow.stats().submits - submits, 4, "two, two, two and one");
+  slow.dispose();
 });
 
 const kernel = allKernels.find(({ name }) => name === "softmax")!;

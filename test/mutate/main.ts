@@ -37,11 +37,12 @@ const sources = new Map(
     .filter((file) => values.only.length === 0 || values.only.some((part) => file.includes(part)))
     .map((file) => [file, read(file)]),
 );
+const seen = takeNotes((line) => console.log(line));
+for (const file of seen.idle) sources.delete(file);
 const places = Array.from(sources, ([file, source]) =>
   placesOf(file, source).map((faults) => ({ file, faults })),
 ).flat();
 if (places.length === 0) throw new RangeError(`No source has ${values.only.join(" or ")} in its path.`);
-const seen = takeNotes((line) => console.log(line));
 for (const line of seen.leftOut) console.log(`left out: ${line}`);
 console.log(`${places.length} places in ${sources.size} sources, seed ${seed}`);
 

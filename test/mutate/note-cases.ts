@@ -44,4 +44,4 @@ for (const { label, options, cases } of engines) {
   engine.dispose();
 }
 notes.written = true;
-writeFileSync(process.env.CASEMENT_SEEN_OUT!, JSON.stringify(seen));
+writeFileSync(`${process.env.CASEMENT_SEEN_OUT}/cases.json`, JSON.stringify(seen));

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Fault } from "./faults.ts";
-import { functionsAt, type Notes, registration, root, type Seen, type SeenCase } from "./seen.ts";
+import { functionsAt, type Notes, root, type Seen, type SeenCase, withRegistration } from "./seen.ts";
 
 export interface Fate {
   what: "killed" | "killed by time" | "survived" | "does not compile";
@@ -56,9 +56,10 @@ function runWith(
   limits: { quiet: number; seconds: number },
 ): Promise<Ending> {
   return new Promise((resolve) => {
-    const env = fault ? { ...process.env, CASEMENT_FAULT: JSON.stringify(fault) } : process.env;
+    const env = withRegistration();
+    if (fault) env.CASEMENT_FAULT = JSON.stringify(fault);
     // A group of its own, so that what a test started ends with it.
-    const child = spawn(process.execPath, ["--import", registration, ...args], {
+    const child = spawn(process.execPath, args, {
       cwd: root,
       env,
       detached: true,

@@ -20,7 +20,8 @@ import { childrenOf, type Node, parse } from "./faults.ts";
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 const cache = join(root, "node_modules/.cache/casement/seen.json");
-export const registration = fileURLToPath(new URL("register.mjs", import.meta.url));
+/** Its address has %20 for a space, which NODE_OPTIONS would cut at. */
+const registration = new URL("register.mjs", import.meta.url).href;
 
 /** A function of a source, by where it stands there. */
 interface Place {
@@ -53,7 +54,9 @@ export interface Seen {
   functions: Place[];
   cases: SeenCase[];
   files: SeenFile[];
-  /** Test files of the engine and the kernels that take no part, and why. */
+  /** WGSL files that no check runs. */
+  idle: string[];
+  /** Test files and sources that take no part, and why. */
   leftOut: string[];
 }
 
@@ -71,15 +74,21 @@ export function sourceFiles(): string[] {
 export const read = (file: string) => readFileSync(join(root, file), "utf8");
 
 /**
- * Test files that use the engine or kernels in their own process, where alone a fault is; the op table's own runs case by
- * case.
+ * Test files that use the engine or kernels in Node and by themselves: not through the command line, which takes long, or
+ * in a page, where no fault is. The op table's own runs case by case.
  */
 function testFiles(): string[] {
   return readdirSync(join(root, "test"))
     .filter((name) => name.endsWith(".test.ts") && !/^(ops|mutate)\.test/.test(name))
     .map((name) => `test/${name}`)
     .filter((file) => /from "\.\.\/(engine|kernels|cases)\//.test(read(file)))
-    .filter((file) => !/playwright|from "\.\/(command|browser|home)/.test(read(file)));
+    .filter((file) => !/from "\.\/(command|browser|home)/.test(read(file)));
+}
+
+/** The environment in which a process of Node, and those that it starts, import the house's sources changed. */
+export function withRegistration(): NodeJS.ProcessEnv {
+  const { NODE_OPTIONS = "" } = process.env;
+  return { ...process.env, NODE_OPTIONS: `${NODE_OPTIONS} --import=${registration}`.trim() };
 }
 
 /** Seconds after which a test file is too slow to be run for a fault. */
@@ -102,33 +111,43 @@ export function takeNotes(say: (line: string) => void): Seen {
   const folder = mkdtempSync(join(tmpdir(), "casement-seen-"));
   try {
     const functions = writeCopies(files, folder);
-    const output = join(folder, "notes.json");
-    const note = (args: string[]) =>
-      spawnSync(process.execPath, ["--import", registration, ...args], {
+    const output = join(folder, "notes");
+    const note = (file: string) => {
+      rmSync(output, { force: true, recursive: true });
+      mkdirSync(output);
+      return spawnSync(process.execPath, [file], {
         cwd: root,
-        env: { ...process.env, CASEMENT_SEEN: folder, CASEMENT_SEEN_OUT: output },
+        env: { ...withRegistration(), CASEMENT_SEEN: folder, CASEMENT_SEEN_OUT: output },
         encoding: "utf8",
         timeout: slowest * 1000,
         killSignal: "SIGKILL",
       });
-    const told = <T>(): T => JSON.parse(readFileSync(output, "utf8")) as T;
+    };
+    /** What the processes of a check wrote. */
+    const told = <T>() =>
+      readdirSync(output).map((name) => JSON.parse(readFileSync(join(output, name), "utf8")) as T);
     say("noting which case of the op table sees what");
-    const noted = note([fileURLToPath(new URL("note-cases.ts", import.meta.url))]);
+    const noted = note(fileURLToPath(new URL("note-cases.ts", import.meta.url)));
     if (noted.status !== 0) throw new Error(`note-cases.ts failed:\n${noted.stderr}`);
-    const seen: Seen = { functions, cases: told(), files: [], leftOut: [] };
+    const seen: Seen = { functions, cases: told<SeenCase[]>().flat(), files: [], idle: [], leftOut: [] };
     for (const file of tests) {
       say(`noting what ${file} sees`);
-      rmSync(output, { force: true });
       const start = performance.now();
-      const { status, signal } = note([file]);
+      const { status, signal } = note(file);
       const seconds = (performance.now() - start) / 1000;
-      if (status === 0 && existsSync(output)) {
+      if (status === 0) {
         const notes = told<Notes>();
-        if (notes.functions.length > 0) seen.files.push({ file, seconds, ...notes });
-      } else
+        const functions = [...new Set(notes.flatMap((one) => one.functions))];
+        const texts = [...new Set(notes.flatMap((one) => one.texts))];
+        if (functions.length > 0) seen.files.push({ file, seconds, functions, texts });
+      } else {
         seen.leftOut.push(`${file} (${signal ? `longer than ${slowest} s` : "fails on reporting copies"})`);
+      }
     }
     seen.files.sort((a, b) => a.seconds - b.seconds);
+    const run = new Set([...seen.cases, ...seen.files].flatMap(({ texts }) => texts));
+    seen.idle = files.filter((file) => file.endsWith(".wgsl") && !run.has(file));
+    seen.leftOut.push(...seen.idle.map((file) => `${file} (no check on this adapter runs it)`));
     mkdirSync(dirname(cache), { recursive: true });
     writeFileSync(cache, JSON.stringify({ key, seen }));
     return seen;
