@@ -5,9 +5,8 @@ import { type Backend, defineKernel, Scalar, type Tensor, TensorError } from "..
 import nanSource from "../lib/nan.wgsl?raw";
 import { alsoReads, perElement } from "../lib/work.ts";
 import adamwSource from "./adamw.wgsl?raw";
-import plainSource from "./adamw-f32.wgsl?raw";
-import mixedSource from "./adamw-mixed.wgsl?raw";
-import { type LossScaleOptions, LossScaler, lossScaleKernels, stateIndices } from "./loss-scale.ts";
+import clippingSource from "./clipping.wgsl?raw";
+import { type LossScaleOptions, LossScaler, stateIndices } from "./loss-scale.ts";
 import squareSumSource from "./square-sum.wgsl?raw";
 
 export const squareSum = defineKernel({
@@ -18,47 +17,51 @@ export const squareSum = defineKernel({
   flops: perElement("x", 1, { SQUARE: 1 }),
 });
 
-const commonParams = {
-  count: "u32",
-  decayEnd: "u32",
-  learningRate: "f32",
-  beta1: "f32",
-  beta2: "f32",
-  epsilon: "f32",
-  weightDecay: "f32",
-} as const;
-const updated = ["+parameters: vec4f", "+firstMoment: vec4f", "+secondMoment: vec4f"] as const;
-const work = {
-  flops: perElement("gradient", 15),
-  bytes: alsoReads("parameters", "firstMoment", "secondMoment"),
-};
+/**
+ * AdamW where all is f32: each invocation works the gradient's factor out of the norm's square, and the host counts the
+ * steps. Or in mixed precision: the scaler's state has the factor and counts the updates, and the f16 copy that the network
+ * computes with is written along with its f32 masters.
+ */
+const kernelOf = (mixed: boolean) =>
+  defineKernel({
+    name: mixed ? "adamw-mixed" : "adamw",
+    source: adamwSource,
+    includes: [
+      nanSource,
+      stateIndices,
+      clippingSource,
+      `const MIXED = ${mixed};
+fn copyOut(at: u32, value: vec4f) {${mixed ? " copy[at] = Vec(value); " : ""}}`,
+    ],
+    bindings: [
+      "gradient: vec4f",
+      // The square of the norm, or the scaler's state.
+      "decision: f32",
+      ...(["+parameters: vec4f", "+firstMoment: vec4f", "+secondMoment: vec4f"] as const),
+      ...(mixed ? (["+copy: Vec"] as const) : []),
+    ],
+    params: {
+      count: "u32",
+      decayEnd: "u32",
+      learningRate: "f32",
+      beta1: "f32",
+      beta2: "f32",
+      epsilon: "f32",
+      weightDecay: "f32",
+      // Where there is no state.
+      correction1: "f32",
+      correction2: "f32",
+      gradientScale: "f32",
+      /** 0: no clipping */
+      maxNorm: "f32",
+    },
+    flops: perElement("gradient", 15),
+    bytes: alsoReads("parameters", "firstMoment", "secondMoment"),
+  });
+const plainKernel = kernelOf(false);
+const mixedKernel = kernelOf(true);
 
-export const adamw = defineKernel({
-  name: "adamw",
-  source: adamwSource,
-  includes: [nanSource, plainSource],
-  bindings: ["gradient: vec4f", "normSquared: f32", ...updated],
-  params: {
-    ...commonParams,
-    correction1: "f32",
-    correction2: "f32",
-    gradientScale: "f32",
-    /** 0: no clipping */
-    maxNorm: "f32",
-  },
-  ...work,
-});
-
-export const adamwMixed = defineKernel({
-  name: "adamw-mixed",
-  source: adamwSource,
-  includes: [stateIndices, mixedSource],
-  bindings: ["gradient: vec4f", "state: f32", ...updated, "+copy: Vec"],
-  params: commonParams,
-  ...work,
-});
-
-export const optimizerKernels = [squareSum, adamw, adamwMixed, ...lossScaleKernels];
+export const optimizerKernels = [squareSum, plainKernel, mixedKernel];
 
 /** One flat buffer of parameters with its gradient; f32 [n], n a multiple of 4. */
 export interface Flat {
@@ -159,19 +162,21 @@ export class AdamW {
     scaler?.decide(norm, gradientScale, maxNorm);
     this.flats.forEach(({ values, gradient, copy, decayEnd }, i) => {
       const moments = [this.firstMoments[i]!, this.secondMoments[i]!];
-      const params = { count: values.size, decayEnd, learningRate, beta1, beta2, epsilon, weightDecay };
-      const grid = Math.ceil(values.size / 1024);
-      if (scaler) {
-        const bind = [gradient, scaler.state, values, ...moments, copy!];
-        this.engine.run(adamwMixed, { bind, params, grid, dtype: "f16" });
-      } else {
-        const more = { correction1, correction2, gradientScale, maxNorm };
-        this.engine.run(adamw, {
-          bind: [gradient, norm, values, ...moments],
-          params: { ...params, ...more },
-          grid,
-        });
-      }
+      const settings = { learningRate, beta1, beta2, epsilon, weightDecay };
+      this.engine.run(copy ? mixedKernel : plainKernel, {
+        bind: [gradient, scaler?.state ?? norm, values, ...moments, ...(copy ? [copy] : [])],
+        params: {
+          count: values.size,
+          decayEnd,
+          ...settings,
+          correction1,
+          correction2,
+          gradientScale,
+          maxNorm,
+        },
+        grid: Math.ceil(values.size / 1024),
+        dtype: copy?.dtype ?? "f32",
+      });
     });
     return norm;
   }

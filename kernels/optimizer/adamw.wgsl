@@ -1,7 +1,7 @@
 // AdamW (Loshchilov and Hutter, arXiv 1711.05101, as in PyTorch) over one flat buffer of parameters. The gradient is
 // first multiplied by `gradientFactor()`, which scales and clips it; a gradient that is not finite leaves everything as
-// it was, so that the last good parameters survive. Elements from `decayEnd` on get no weight decay. In front of this
-// text stands adamw-f32.wgsl or adamw-mixed.wgsl. Host side: adamw.ts.
+// it was, so that the last good parameters survive. Elements from `decayEnd` on get no weight decay. MIXED, and `copyOut`
+// for the parameters' copy, stand in front. Host side: adamw.ts.
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
@@ -27,4 +27,22 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
       copyOut(at, updated);
     }
   }
+}
+
+fn gradientFactor() -> f32 {
+  if (MIXED) {
+    return decision[FACTOR];
+  }
+  let norm = sqrt(decision[0]) * params.gradientScale;
+  if (!isFinite(norm)) {
+    return 0.0;
+  }
+  return params.gradientScale * clipping(norm);
+}
+
+fn corrections() -> vec2f {
+  if (MIXED) {
+    return vec2f(decision[CORRECTION_1], sqrt(decision[CORRECTION_2]));
+  }
+  return vec2f(params.correction1, params.correction2);
 }

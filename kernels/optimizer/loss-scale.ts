@@ -5,6 +5,7 @@
 import { type Backend, defineKernel, type Tensor } from "../../engine/index.ts";
 import nanSource from "../lib/nan.wgsl?raw";
 import { alsoReads } from "../lib/work.ts";
+import clippingSource from "./clipping.wgsl?raw";
 import source from "./loss-scale.wgsl?raw";
 
 /** What the elements of the state are. */
@@ -38,7 +39,7 @@ export const stateIndices = [
 const kernel = defineKernel({
   name: "loss-scale",
   source,
-  includes: [stateIndices, nanSource],
+  includes: [stateIndices, nanSource, clippingSource],
   bindings: ["normSquared: f32", "+state: f32"],
   params: {
     gradientScale: "f32",

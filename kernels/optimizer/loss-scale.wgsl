@@ -16,8 +16,7 @@ fn main() {
     state[SCALE] = scale * params.backoff;
     return;
   }
-  let clipped = select(1.0, min(1.0, params.maxNorm / (norm + 1.0e-6)), params.maxNorm > 0.0);
-  state[FACTOR] = factor * clipped;
+  state[FACTOR] = factor * clipping(norm);
   // c = 1 - beta^t goes on as c + (1 - beta) (1 - c), which loses no digits while beta^t is close to 1.
   state[CORRECTION_1] = fma(params.rest1, 1.0 - state[CORRECTION_1], state[CORRECTION_1]);
   state[CORRECTION_2] = fma(params.rest2, 1.0 - state[CORRECTION_2], state[CORRECTION_2]);
