@@ -1,6 +1,6 @@
 // Matrix products: plain, batched and transposed, and the linear layer with bias, GELU and residual in its epilogue.
 // Gradients are matrix products again, so the four transpose variants serve forward and backward alike.
-import { sizeOf, type Tensor, TensorError, tracked } from "../../engine/index.ts";
+import { type Shape, sizeOf, type Tensor, TensorError, tracked } from "../../engine/index.ts";
 import { multiplyBySlope } from "../elementwise/unary.ts";
 import { sumLeading } from "../reduce/reduce.ts";
 import { multiply, type ProductResult } from "./product.ts";
@@ -42,35 +42,27 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
     m *= batch;
     batch = 1;
   }
-  const { engine } = a;
-  const sizes = { m, n, k, batch, scale };
-  const { y } = multiply(engine, a, b, { ...sizes, transposeA, transposeB, shape });
-  return engine.record("matmul", y, [a, b], (dy, needs) => {
+  /** scale · op(left) op(right), of `rows` by `columns` in sums of `terms`. */
+  const product = (
+    [left, transposeA]: [Tensor, boolean],
+    [right, transposeB]: [Tensor, boolean],
+    [rows, columns, terms]: [number, number, number],
+    shape: Shape,
+  ) => {
+    const sizes = { m: rows, n: columns, k: terms, batch, scale };
+    return multiply(a.engine, left, right, { ...sizes, transposeA, transposeB, shape }).y;
+  };
+  const y = product([a, transposeA], [b, transposeB], [m, n, k], shape);
+  return a.engine.record("matmul", y, [a, b], (dy, needs) => {
     const gradA = () =>
       transposeA
-        ? multiply(engine, b, dy, {
-            ...sizes,
-            m: k,
-            n: m,
-            k: n,
-            transposeA: transposeB,
-            transposeB: true,
-            shape: a.shape,
-          })
-        : multiply(engine, dy, b, { ...sizes, n: k, k: n, transposeB: !transposeB, shape: a.shape });
+        ? product([b, transposeB], [dy, true], [k, m, n], a.shape)
+        : product([dy, false], [b, !transposeB], [m, k, n], a.shape);
     const gradB = () =>
       transposeB
-        ? multiply(engine, dy, a, {
-            ...sizes,
-            m: n,
-            n: k,
-            k: m,
-            transposeA: true,
-            transposeB: transposeA,
-            shape: b.shape,
-          })
-        : multiply(engine, a, dy, { ...sizes, m: k, k: m, transposeA: !transposeA, shape: b.shape });
-    return [needs[0] ? gradA().y : null, needs[1] ? gradB().y : null];
+        ? product([dy, true], [a, transposeA], [n, k, m], b.shape)
+        : product([a, !transposeA], [dy, false], [k, n, m], b.shape);
+    return [needs[0] ? gradA() : null, needs[1] ? gradB() : null];
   });
 }
 

@@ -1,6 +1,6 @@
 // The variants of the matrix product, which of them can run a product, and the rule that chooses where nothing was
 // measured. Each exists for even sizes (contiguous extents are multiples of 4: whole vec4s) and for odd ones.
-import { type Backend, type Choice, type DType, defineKernel, type Kernel } from "../../engine/index.ts";
+import { type Backend, type DType, defineKernel, type Kernel } from "../../engine/index.ts";
 import functionsSource from "../lib/functions.wgsl?raw";
 import blockSource from "./block.wgsl?raw";
 import matrixSource from "./matrix.wgsl?raw";
@@ -336,5 +336,3 @@ export function choiceKey(sizes: Sizes, dtype: DType, splittable: boolean): stri
   const way = `${transposeA ? "t" : "n"}${transposeB ? "t" : "n"}`;
   return `matmul ${way} ${dtype} ${extents.join("x")}${isOdd(sizes) ? " odd" : ""}${splittable ? "" : " whole"}`;
 }
-
-export type ProductChoice = Choice<VariantName>;

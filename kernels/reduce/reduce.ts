@@ -20,18 +20,22 @@ import columnsSource from "./reduce-columns.wgsl?raw";
 import rowsSource from "./reduce-rows.wgsl?raw";
 
 /** One kernel per item width and pair of storage types. */
-function variants<K>(
-  make: (name: string, include: string) => K,
-): (width: 1 | 4, from: DType, to: DType) => K {
+function variants<K>(make: (name: string, include: string) => K): {
+  of(width: 1 | 4, from: DType, to: DType): K;
+  all: K[];
+} {
   const pairs: [Stored, Stored][] = [
     ["Scalar", "Scalar"],
     ["Scalar", "f32"],
     ["f32", "Scalar"],
   ];
-  const made = ([1, 4] as const).map((width) =>
+  const all = ([1, 4] as const).flatMap((width) =>
     pairs.map(([from, to]) => make(`${width}-${from}-${to}`.toLowerCase(), items(width, from, to))),
   );
-  return (width, from, to) => made[width === 1 ? 0 : 1]![from === to ? 0 : to === "f32" ? 1 : 2]!;
+  return {
+    of: (width, from, to) => all[(width === 1 ? 0 : 3) + (from === to ? 0 : to === "f32" ? 1 : 2)]!,
+    all,
+  };
 }
 
 const columnsKernel = variants((name, include) =>
@@ -116,7 +120,7 @@ function reduce(x: Tensor, view: View, shape: Shape, reduction: Reduction, dtype
     constants: { MAX: max },
   };
   if (inner === 1) {
-    engine.run(rowsKernel(width, x.dtype, y.dtype), {
+    engine.run(rowsKernel.of(width, x.dtype, y.dtype), {
       ...run,
       constants: { ...run.constants, GROUPS: rowGroups(engine, partSize / width) },
       params: {
@@ -129,7 +133,7 @@ function reduce(x: Tensor, view: View, shape: Shape, reduction: Reduction, dtype
       grid: outer * parts,
     });
   } else {
-    engine.run(columnsKernel(width, x.dtype, y.dtype), {
+    engine.run(columnsKernel.of(width, x.dtype, y.dtype), {
       ...run,
       params: { outer, extent, inner: inner / width, parts, partSize, scale: last ? scale : 1 },
       grid: Math.ceil((outer * parts * inner) / width / 32),
@@ -255,13 +259,4 @@ export function max(x: Tensor, axis: number): Tensor {
   });
 }
 
-export const reduceKernels = [
-  ...(["f32", "f16"] as const).flatMap((from) =>
-    (["f32", "f16"] as const)
-      .filter((to) => from === "f32" || to === "f32")
-      .flatMap((to) =>
-        ([1, 4] as const).flatMap((width) => [columnsKernel(width, from, to), rowsKernel(width, from, to)]),
-      ),
-  ),
-  maxBackward,
-];
+export const reduceKernels = [...columnsKernel.all, ...rowsKernel.all, maxBackward];
