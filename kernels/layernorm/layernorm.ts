@@ -9,7 +9,7 @@ import {
   tracked,
 } from "../../engine/index.ts";
 import { byWidth, laneSums, randomItems, requireFloat, rowsOf } from "../lib/items.ts";
-import { rowGroups, rowLanes } from "../lib/rows.ts";
+import { eachRows, rowGroups, rowLanes } from "../lib/rows.ts";
 import { elements, perElement } from "../lib/work.ts";
 import forwardSource from "./layernorm.wgsl?raw";
 import affineSource from "./layernorm-affine.wgsl?raw";
@@ -27,7 +27,7 @@ const forwardKernel = byWidth((suffix, include, width) =>
   defineKernel({
     name: `layernorm${suffix}`,
     source: forwardSource,
-    includes: [include, ...randomItems(width), rowLanes],
+    includes: [include, ...randomItems(width), ...eachRows],
     bindings: [
       "x: In",
       "residual: In",

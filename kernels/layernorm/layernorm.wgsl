@@ -4,20 +4,14 @@
 // takes ROWS rows: their moments one after the other, then all of them column by column, so that gamma and beta are
 // loaded once. Host side: layernorm.ts. Constants: ROWS; HAS_RESIDUAL, without which h is x and not written; DROPOUT.
 
-@compute @workgroup_size(WORKERS)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
-  lane = id;
-  let first = (wg.y * GRID_X + wg.x) * ROWS;
-  if (first >= params.rows) {
-    return;
-  }
+fn takeRows(first: u32) {
   // Past the end the last row is taken again, to the same result.
   let last = params.rows - 1u;
   var rowMoments = array<vec2f, ROWS>();
   for (var r = 0u; r < ROWS; r++) {
-    rowMoments[r] = momentsOf(min(first + r, last), id);
+    rowMoments[r] = momentsOf(min(first + r, last));
   }
-  for (var i = id; i < params.length; i += WORKERS) {
+  for (var i = lane; i < params.length; i += WORKERS) {
     let scale = Wide(gamma[i]);
     let shift = Wide(beta[i]);
     for (var r = 0u; r < ROWS; r++) {
@@ -34,12 +28,12 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
 }
 
 // Mean and 1 / sqrt(variance + eps) of a row, which every lane gets; writes h.
-fn momentsOf(row: u32, id: u32) -> vec2f {
+fn momentsOf(row: u32) -> vec2f {
   let base = row * params.length;
   var means = Wide(0.0);
   var squares = Wide(0.0);
   var count = 0.0;
-  for (var i = id; i < params.length; i += WORKERS) {
+  for (var i = lane; i < params.length; i += WORKERS) {
     var value = Wide(x[base + i]);
     if (DROPOUT) {
       value *= select(Wide(0.0), Wide(params.keptScale), kept(base + i));
@@ -60,7 +54,7 @@ fn momentsOf(row: u32, id: u32) -> vec2f {
   let between = means - mean;
   let variance = laneSum(total(squares) + count * total(between * between)) / n;
   let deviation = inverseSqrt(variance + params.eps);
-  if (id == 0u) {
+  if (lane == 0u) {
     moments[row] = vec2f(mean, deviation);
   }
   return vec2f(mean, deviation);

@@ -1,11 +1,15 @@
 // How row kernels run: the WORKERS invocations of a workgroup, GROUPS times LANES, work on one row, and sum over it through
 // `laneSum` and `laneMax`, on subgroups or on shared memory.
 import type { Backend } from "../../engine/index.ts";
+import eachSource from "./each-row.wgsl?raw";
 import shared from "./rows-shared.wgsl?raw";
 import subgroups from "./rows-subgroup.wgsl?raw";
 
 /** The include that brings WORKERS, `lane`, `laneSum` and `laneMax`; needs the constant GROUPS. */
 export const rowLanes = { subgroups, shared };
+/** The includes that call `takeRows` for ROWS rows a workgroup, or for one. */
+export const eachRows = [rowLanes, eachSource];
+export const eachRow = [...eachRows, "const ROWS = 1u;"];
 
 /**
  * GROUPS for rows of so many items: as many as have work for two rounds, a power of two, within what the engine lets a

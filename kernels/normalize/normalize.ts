@@ -2,7 +2,7 @@
 import { defineKernel, type Tensor } from "../../engine/index.ts";
 import { byWidth, requireFloat, rowsOf } from "../lib/items.ts";
 import nanSource from "../lib/nan.wgsl?raw";
-import { rowGroups, rowLanes } from "../lib/rows.ts";
+import { eachRow, rowGroups } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
 import inverseSource from "./inverse.wgsl?raw";
 import forwardSource from "./normalize.wgsl?raw";
@@ -19,7 +19,7 @@ const forwardKernel = byWidth((suffix, include) =>
   defineKernel({
     name: `normalize${suffix}`,
     source: forwardSource,
-    includes: [include, nanSource, inverseSource, rowLanes],
+    includes: [include, nanSource, inverseSource, ...eachRow],
     bindings: [
       "x: In",
       "+y: Out",
@@ -34,7 +34,7 @@ const backwardKernel = byWidth((suffix, include) =>
   defineKernel({
     name: `normalize-backward${suffix}`,
     source: backwardSource,
-    includes: [include, nanSource, inverseSource, rowLanes],
+    includes: [include, nanSource, inverseSource, ...eachRow],
     bindings: ["x: In", "norms: f32", "dy: In", "+dx: Out"],
     params,
     flops: perElement("x", 7),

@@ -1,13 +1,7 @@
 // y[row, part] = sum or maximum over one part of a contiguous row, by one workgroup of WORKERS invocations. A row in
 // several parts is finished by a second run over its parts. Host side: reduce.ts. Constants: MAX.
 
-@compute @workgroup_size(WORKERS)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
-  lane = id;
-  let index = wg.y * GRID_X + wg.x;
-  if (index >= params.count) {
-    return;
-  }
+fn takeRows(index: u32) {
   let part = index % params.parts;
   let base = index / params.parts * params.extent;
   let first = base + part * params.partSize;
@@ -15,7 +9,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   // The part's first item is a safe start of a maximum for the lanes that get no item.
   var result = select(Wide(0.0), Wide(x[first]), MAX);
   var highest = magnitudes(result);
-  for (var i = first + id; i < end; i += WORKERS) {
+  for (var i = first + lane; i < end; i += WORKERS) {
     let next = Wide(x[i]);
     if (MAX) {
       result = max(result, next);
@@ -33,7 +27,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   } else {
     whole = laneSum(total(result));
   }
-  if (id == 0u) {
+  if (lane == 0u) {
     y[index] = Result(whole * params.scale);
   }
 }

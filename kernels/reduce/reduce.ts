@@ -13,7 +13,7 @@ import { expand } from "../elementwise/binary.ts";
 import { scaled } from "../elementwise/unary.ts";
 import { items, requireFloat, type Stored } from "../lib/items.ts";
 import nanSource from "../lib/nan.wgsl?raw";
-import { rowGroups, rowLanes } from "../lib/rows.ts";
+import { eachRow, rowGroups } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
 import maxSource from "./max-backward.wgsl?raw";
 import columnsSource from "./reduce-columns.wgsl?raw";
@@ -62,15 +62,15 @@ const rowsKernel = variants((name, include) =>
   defineKernel({
     name: `reduce-rows-${name}`,
     source: rowsSource,
-    includes: [include, nanSource, rowLanes],
+    includes: [include, nanSource, ...eachRow],
     bindings: [
       "x: In",
       // One element per workgroup, whatever WIDTH is.
       "+y: Result",
     ],
     params: {
-      // Workgroups: rows times parts.
-      count: "u32",
+      // Of y: rows of x times parts.
+      rows: "u32",
       // Items (of WIDTH elements) of a row.
       extent: "u32",
       parts: "u32",
@@ -124,7 +124,7 @@ function reduce(x: Tensor, view: View, shape: Shape, reduction: Reduction, dtype
       ...run,
       constants: { ...run.constants, GROUPS: rowGroups(engine, partSize / width) },
       params: {
-        count: outer * parts,
+        rows: outer * parts,
         extent: extent / width,
         parts,
         partSize: partSize / width,

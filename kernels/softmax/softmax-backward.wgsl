@@ -2,19 +2,13 @@
 // the gradient is written to `y`. One workgroup of WORKERS invocations takes ROWS rows. Host side: softmax.ts.
 // Constants: ROWS, LOG.
 
-@compute @workgroup_size(WORKERS)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
-  lane = id;
-  let first = (wg.y * GRID_X + wg.x) * ROWS;
-  if (first >= params.rows) {
-    return;
-  }
+fn takeRows(first: u32) {
   let count = enterRows(first);
   var totals = vec4f(0.0);
   for (var r = 0u; r < count; r++) {
     enterRow(r);
     var sums = vec4f(0.0);
-    for (var v = rowFirst / 4u + id; v * 4u < rowEnd; v += WORKERS) {
+    for (var v = rowFirst / 4u + lane; v * 4u < rowEnd; v += WORKERS) {
       var term = vec4f(dy[v]);
       if (!LOG) {
         term *= vec4f(s[v]);
@@ -23,7 +17,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     }
     totals[r] = laneSum(dot(sums, vec4f(1.0)));
   }
-  for (var v = blockFirst / 4u + id; v * 4u < blockEnd; v += WORKERS) {
+  for (var v = blockFirst / 4u + lane; v * 4u < blockEnd; v += WORKERS) {
     let result = vec4f(s[v]);
     let incoming = vec4f(dy[v]);
     let total = ofRows(totals, v);

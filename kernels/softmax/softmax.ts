@@ -2,13 +2,13 @@
 import { defineKernel, type Tensor } from "../../engine/index.ts";
 import { requireFloat, rowsOf } from "../lib/items.ts";
 import edgesSource from "../lib/row-edges.wgsl?raw";
-import { rowGroups, rowLanes } from "../lib/rows.ts";
+import { eachRows, rowGroups } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
 import forwardSource from "./softmax.wgsl?raw";
 import backwardSource from "./softmax-backward.wgsl?raw";
 
 const params = { rows: "u32", length: "u32" } as const;
-const includes = [rowLanes, edgesSource];
+const includes = [...eachRows, edgesSource];
 
 const forwardKernel = defineKernel({
   name: "softmax",

@@ -5,13 +5,7 @@
 // Finite, so that the difference of two maxima is never infinity minus infinity where elements are -infinity.
 const LOWEST = -3.4028234e38;
 
-@compute @workgroup_size(WORKERS)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
-  lane = id;
-  let first = (wg.y * GRID_X + wg.x) * ROWS;
-  if (first >= params.rows) {
-    return;
-  }
+fn takeRows(first: u32) {
   let count = enterRows(first);
   var tops = vec4f(0.0);
   // 1 / the row's sum, or its logarithm.
@@ -20,7 +14,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     enterRow(r);
     var largest = LOWEST;
     var sum = 0.0;
-    for (var v = rowFirst / 4u + id; v * 4u < rowEnd; v += WORKERS) {
+    for (var v = rowFirst / 4u + lane; v * 4u < rowEnd; v += WORKERS) {
       let inside = inRow(v);
       let value = select(vec4f(LOWEST), vec4f(x[v]), inside);
       let next = max(largest, max(max(value.x, value.y), max(value.z, value.w)));
@@ -33,7 +27,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     tops[r] = top;
     factors[r] = select(1.0 / whole, log(whole), LOG);
   }
-  for (var v = blockFirst / 4u + id; v * 4u < blockEnd; v += WORKERS) {
+  for (var v = blockFirst / 4u + lane; v * 4u < blockEnd; v += WORKERS) {
     // Below the maximum first: its sum with the logarithm would be rounded to a number of the maximum's size.
     let below = vec4f(x[v]) - ofRows(tops, v);
     let factor = ofRows(factors, v);

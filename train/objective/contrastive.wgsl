@@ -9,13 +9,7 @@ fn counts(at: u32) -> bool {
   return params.hasIgnore == 0u || ignored[at] == 0u;
 }
 
-@compute @workgroup_size(WORKERS)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
-  lane = id;
-  let row = wg.y * GRID_X + wg.x;
-  if (row >= params.rows) {
-    return;
-  }
+fn takeRows(row: u32) {
   let base = row * params.columns;
   let inverse = 1.0 / temperature[0];
   let target_ = goal[row];

@@ -2,13 +2,13 @@
 // answers can be left out, so that they are neither answer nor negative.
 import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
 import nanSource from "../../kernels/lib/nan.wgsl?raw";
-import { rowGroups, rowLanes } from "../../kernels/lib/rows.ts";
+import { eachRow, rowGroups } from "../../kernels/lib/rows.ts";
 import { perElement } from "../../kernels/lib/work.ts";
 import { sumLeading } from "../../kernels/reduce/reduce.ts";
 import contrastiveSource from "./contrastive.wgsl?raw";
 import recallSource from "./recall.wgsl?raw";
 
-const includes = [nanSource, rowLanes];
+const includes = [nanSource, ...eachRow];
 
 export const contrastive = defineKernel({
   name: "contrastive",
