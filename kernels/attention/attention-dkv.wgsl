@@ -3,32 +3,10 @@
 // rows that attend to this row of `kv`. The result has the layout of `kv`. Host side: attention.ts.
 // Constants: HEAD, WORKERS, OWN, BLOCK, DROPOUT.
 
-const QUERIES = 0u;
-const OUTPUTS = 1u;
-const KEYS_AND_VALUES = 2u;
-
-fn load(which: u32, at: u32) -> vec4f {
-  if (which == QUERIES) {
-    return vec4f(q[at]);
-  }
-  if (which == OUTPUTS) {
-    return vec4f(dy[at]);
-  }
-  return vec4f(kv[at]);
-}
-
-@compute @workgroup_size(WORKERS)
-fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
-  let tile = wg.y * GRID_X + wg.x;
-  if (tile >= params.allTiles) {
-    return;
-  }
-  let lane = lanes.index;
-  let row0 = tile % params.tiles * WORKERS * OWN + lane;
-  let head = tile / params.tiles % params.heads;
-  let kvRow = tile / params.tiles / params.heads;
-  let tokens0 = Operand(kvRow * params.keys * params.kvStride + head * QUADS, params.kvStride, params.keys);
-  let yStride = params.heads * QUADS;
+fn work(kvGroup: u32, row0: u32, lane: u32) {
+  let head = kvGroup % params.heads;
+  let kvRow = kvGroup / params.heads;
+  let tokens0 = tokensOf(kvRow, head, 0u);
   var turn = 0u;
   var turns = 1u;
   if (params.hasSource != 0u) {
@@ -43,8 +21,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
   var valueSums = Rows();
   for (var i = 0u; i < OWN; i++) {
     let at = tokenAt(tokens0, row0 + i * WORKERS);
-    key[i] = ownRow(KEYS_AND_VALUES, at + params.kOffset, params.scale);
-    value[i] = ownRow(KEYS_AND_VALUES, at + params.vOffset, 1.0);
+    key[i] = ownRow(KEYS, at + params.kOffset, params.scale);
+    value[i] = ownRow(VALUES, at + params.vOffset, 1.0);
   }
   for (; turn < turns; turn++) {
     var b = kvRow;
@@ -52,8 +30,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
       b = source[params.batch + params.kvRows + 1u + turn];
     }
     let group = b * params.heads + head;
-    let queries = Operand(b * params.queries * params.qStride + head * QUADS, params.qStride, params.queries);
-    let outputs = Operand(b * params.queries * yStride + head * QUADS, yStride, params.queries);
+    let queries = queriesOf(b, head);
+    let outputs = outputsOf(b, head);
     var visible = array<bool, OWN>();
     for (var i = 0u; i < OWN; i++) {
       visible[i] = attended(b, row0 + i * WORKERS);

@@ -4,42 +4,14 @@
 // queries of one head, and keys pass by. The result has the layout of `q`, so it goes straight into the columns of a
 // fused projection's gradient. Host side: attention.ts. Constants: HEAD, WORKERS, OWN, BLOCK, DROPOUT.
 
-const KEYS = 0u;
-const VALUES = 1u;
-const QUERIES = 2u;
-const OUTPUTS = 3u;
-
-fn load(which: u32, at: u32) -> vec4f {
-  if (which == QUERIES) {
-    return vec4f(q[at]);
-  }
-  if (which == OUTPUTS) {
-    return vec4f(dy[at]);
-  }
-  return vec4f(kv[at]);
-}
-
-@compute @workgroup_size(WORKERS)
-fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
-  let tile = wg.y * GRID_X + wg.x;
-  if (tile >= params.allTiles) {
-    return;
-  }
-  let lane = lanes.index;
-  let row0 = tile % params.tiles * WORKERS * OWN + lane;
-  let group = tile / params.tiles;
+fn work(group: u32, row0: u32, lane: u32) {
   let head = group % params.heads;
   let b = group / params.heads;
-  var kvRow = b;
-  if (params.hasSource != 0u) {
-    kvRow = source[b];
-  }
-  let kvBase = kvRow * params.keys * params.kvStride + head * QUADS;
-  let yStride = params.heads * QUADS;
-  let queries = Operand(b * params.queries * params.qStride + head * QUADS, params.qStride, params.queries);
-  let outputs = Operand(b * params.queries * yStride + head * QUADS, yStride, params.queries);
-  let keys = Operand(kvBase + params.kOffset, params.kvStride, params.keys);
-  let values = Operand(kvBase + params.vOffset, params.kvStride, params.keys);
+  let kvRow = kvRowOf(b);
+  let queries = queriesOf(b, head);
+  let outputs = outputsOf(b, head);
+  let keys = tokensOf(kvRow, head, params.kOffset);
+  let values = tokensOf(kvRow, head, params.vOffset);
 
   var query = Rows();
   var incoming = Rows();

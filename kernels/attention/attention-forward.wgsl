@@ -3,10 +3,6 @@
 // OWN queries of one head; keys pass in blocks, whose scores stay in registers until the block's maximum is known.
 // Host side: attention.ts. Constants: HEAD, WORKERS, OWN, BLOCK, DROPOUT.
 
-const KEYS = 0u;
-const VALUES = 1u;
-const QUERIES = 2u;
-
 fn load(which: u32, at: u32) -> vec4f {
   if (which == QUERIES) {
     return vec4f(q[at]);
@@ -14,25 +10,13 @@ fn load(which: u32, at: u32) -> vec4f {
   return vec4f(kv[at]);
 }
 
-@compute @workgroup_size(WORKERS)
-fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
-  let tile = wg.y * GRID_X + wg.x;
-  if (tile >= params.allTiles) {
-    return;
-  }
-  let lane = lanes.index;
-  let row0 = tile % params.tiles * WORKERS * OWN + lane;
-  let group = tile / params.tiles;
+fn work(group: u32, row0: u32, lane: u32) {
   let head = group % params.heads;
   let b = group / params.heads;
-  var kvRow = b;
-  if (params.hasSource != 0u) {
-    kvRow = source[b];
-  }
-  let kvBase = kvRow * params.keys * params.kvStride + head * QUADS;
-  let queries = Operand(b * params.queries * params.qStride + head * QUADS, params.qStride, params.queries);
-  let keys = Operand(kvBase + params.kOffset, params.kvStride, params.keys);
-  let values = Operand(kvBase + params.vOffset, params.kvStride, params.keys);
+  let kvRow = kvRowOf(b);
+  let queries = queriesOf(b, head);
+  let keys = tokensOf(kvRow, head, params.kOffset);
+  let values = tokensOf(kvRow, head, params.vOffset);
 
   var query = Rows();
   var sums = Rows();

@@ -18,6 +18,7 @@ import { elements, writesPart } from "../lib/work.ts";
 import keyGradientSource from "./attention-dkv.wgsl?raw";
 import queryGradientSource from "./attention-dq.wgsl?raw";
 import forwardSource from "./attention-forward.wgsl?raw";
+import loadSource from "./gradient-load.wgsl?raw";
 import passShared from "./pass-shared.wgsl?raw";
 import passSubgroup from "./pass-subgroup.wgsl?raw";
 import rowsSource from "./rows.wgsl?raw";
@@ -28,6 +29,7 @@ type Variant = "subgroup" | "shared";
 const passes = { subgroup: { subgroups: passSubgroup, shared: "" }, shared: passShared };
 
 const includesOf = (variant: Variant) => [randomSource, nanSource, rowsSource, passes[variant]];
+const gradientIncludesOf = (variant: Variant) => [loadSource, ...includesOf(variant)];
 const suffixes = { subgroup: "", shared: "-shared" };
 
 /** Parameters that all kernels begin with. */
@@ -94,7 +96,7 @@ const kernelsOf = (variant: Variant) => ({
   dq: defineKernel({
     name: `attention-dq${suffixes[variant]}`,
     source: queryGradientSource,
-    includes: includesOf(variant),
+    includes: gradientIncludesOf(variant),
     bindings: [
       "q: Vec",
       "kv: Vec",
@@ -117,7 +119,7 @@ const kernelsOf = (variant: Variant) => ({
   dkv: defineKernel({
     name: `attention-dkv${suffixes[variant]}`,
     source: keyGradientSource,
-    includes: includesOf(variant),
+    includes: gradientIncludesOf(variant),
     bindings: [
       "q: Vec",
       "kv: Vec",

@@ -1,7 +1,14 @@
 // What the attention kernels share. An invocation owns OWN whole rows of one operand and keeps them in registers; the rows
 // of the other operand pass by one after the other, each read once and handed to all invocations. No score then ever
 // crosses from one to another, and a load is shared by WORKERS * OWN rows: on llvmpipe a load costs as much as seventy
-// multiplications. A kernel supplies `load(which, at)`, the quad (vec4) at index `at` of its operand number `which`.
+// multiplications. A kernel supplies `load(which, at)`, the quad (vec4) at index `at` of its operand number `which`, and
+// `work`, which is called by all invocations for the same head of a batch row (`group`), by each with its first row.
+
+// Operands. Two that pass by together, an even and an odd one, have a place each in workgroup memory.
+const KEYS = 0u;
+const VALUES = 1u;
+const QUERIES = 2u;
+const OUTPUTS = 3u;
 
 // Quads of a head.
 const QUADS = HEAD / 4u;
@@ -18,6 +25,37 @@ struct Operand {
   base: u32,
   stride: u32,
   count: u32,
+}
+
+@compute @workgroup_size(WORKERS)
+fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
+  let tile = wg.y * GRID_X + wg.x;
+  if (tile < params.allTiles) {
+    work(tile / params.tiles, tile % params.tiles * WORKERS * OWN + lanes.index, lanes.index);
+  }
+}
+
+// The row of `kv` that a batch row attends to.
+fn kvRowOf(b: u32) -> u32 {
+  if (params.hasSource != 0u) {
+    return source[b];
+  }
+  return b;
+}
+
+fn queriesOf(b: u32, head: u32) -> Operand {
+  return Operand(b * params.queries * params.qStride + head * QUADS, params.qStride, params.queries);
+}
+
+// Of the result, or of its gradient.
+fn outputsOf(b: u32, head: u32) -> Operand {
+  let stride = params.heads * QUADS;
+  return Operand(b * params.queries * stride + head * QUADS, stride, params.queries);
+}
+
+// Keys or values, by where they start in a token of `kv`.
+fn tokensOf(kvRow: u32, head: u32, offset: u32) -> Operand {
+  return Operand(kvRow * params.keys * params.kvStride + head * QUADS + offset, params.kvStride, params.keys);
 }
 
 fn tokenAt(operand: Operand, token: u32) -> u32 {
