@@ -14,6 +14,7 @@ import {
   TensorError,
 } from "../engine/index.ts";
 import { backward } from "../kernels/backward.ts";
+import { accumulateInto } from "../kernels/elementwise/accumulate.ts";
 import { add, mul } from "../kernels/elementwise/arithmetic.ts";
 import { dropout } from "../kernels/elementwise/dropout.ts";
 import { neg, scale } from "../kernels/elementwise/unary.ts";
@@ -167,6 +168,24 @@ test("a captured step that can't be placed holds nothing", async () => {
   await fails(capture, TensorError, /changes a tensor that it filled from the host/);
   x.dispose();
   assert.ok(engine.stats().usedBytes < used, "x went back");
+});
+
+test("results of one program can be target and source of a call, and of another step", async () => {
+  const x = engine.tensor([1, 2, 4, 8], [4]);
+  const program = await engine.capture(() => ({ a: scale(x, 2), b: scale(x, 3), c: scale(x, 5) }));
+  const { a, b, c } = program.outputs;
+  program.run();
+  accumulateInto(a, b);
+  engine.copy(a, c);
+  assert.equal(await numbers(c), [5, 10, 20, 40]);
+  const second = await engine.capture(() => {
+    engine.copy(neg(a), b);
+  });
+  second.run();
+  assert.equal(await numbers(b), [-5, -10, -20, -40]);
+  program.dispose();
+  second.dispose();
+  x.dispose();
 });
 
 test("a program that uses another's memory says so once that is gone", async () => {
@@ -445,8 +464,8 @@ test("memory that the device has not is the fate of the tensor, not of the engin
   await worksOn(guest);
   const again = guest.zeros([10240]);
   assert.equal(new Set(await again.read()), new Set([0]), "the refused buffer is not handed out again");
-  state.refuse = 3 * 40960;
   const wide = guest.tensor(new Array(10240).fill(1), [10240]);
+  state.refuse = 40960;
   await fails(
     () => guest.capture(() => [scale(wide, 2), scale(wide, 3), scale(wide, 4)]),
     DeviceError,

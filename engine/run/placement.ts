@@ -47,13 +47,18 @@ export function place(
     last: claims.get(storage)!.constant ? steps.length : -1,
     apart: new Set<number>(),
   }));
+  const kept = new Set<number>();
   for (const [storage, { returned }] of claims) {
     // What lies within another shares its lifetime.
     const at = index.get(capture.rootOf(storage).storage);
     if (at === undefined) continue;
     index.set(storage, at);
-    if (!returned) lifetimes[at]!.last = steps.length;
+    if (returned) continue;
+    lifetimes[at]!.last = steps.length;
+    kept.add(at);
   }
+  // What is left behind has to be read and written side by side, which WebGPU refuses within one buffer.
+  for (const i of kept) for (const j of kept) if (i !== j) lifetimes[i]!.apart.add(j);
   steps.forEach((step, time) => {
     const { reads, writes } = touches(step);
     const indices = (regions: readonly Region[]) =>
