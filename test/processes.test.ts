@@ -17,8 +17,19 @@ test.after(() => rm(modules, { recursive: true }));
 /** Milliseconds that a process may take; a fiftieth of them would do on an idle machine. */
 const patience = 60_000;
 
-/** Turns of the event loop before the moment comes: at once, while work is being sent, while it is done, afterwards. */
-const turns = [0, 1, 2, 3, 5, 8, 13, 25, 60, 150];
+/** When the moment comes: at once, while work is being sent, while kernels compile, while work is done, afterwards. */
+const delays = [
+  "0 turns",
+  "1 turns",
+  "2 turns",
+  "4 turns",
+  "9 turns",
+  "25 turns",
+  "100 turns",
+  "15 ms",
+  "60 ms",
+  "200 ms",
+];
 
 /** How a process has to end whose moment is not its engine's end alone: its exit status, or the signal. */
 const endings: [moment: RegExp, ending: number | string, ends: boolean][] = [
@@ -60,15 +71,15 @@ test("processes that dispose, fail or exit at awkward moments end by themselves,
   });
   await symlink(join(root, "node_modules"), join(modules, "node_modules"));
   const moments: string[] = JSON.parse((await start()).out);
-  const runs = turns.flatMap((count) => moments.map((moment) => [moment, `${count}`] as const));
+  const runs = delays.flatMap((delay) => moments.map((moment) => [moment, delay] as const));
   assert.is(runs.length, 200);
-  const results = await sideBySide(runs, ([moment, count]) => start(moment, count));
+  const results = await sideBySide(runs, ([moment, delay]) => start(moment, ...delay.split(" ")));
   const wrong = results.flatMap(({ ending, out, err }, i) => {
-    const [moment, count] = runs[i]!;
+    const [moment, delay] = runs[i]!;
     const [, expected, ends] = endings.find(([pattern]) => pattern.test(moment))!;
     if (ending === expected && (!ends || out.includes("end\n"))) return [];
     const said = err.replace(/^Warning: max.*\n/gm, "").slice(-1500);
-    return [`${moment}, after ${count} turns: ended with ${ending}, not ${expected}\n${out}${said}`];
+    return [`${moment}, after ${delay}: ended with ${ending}, not ${expected}\n${out}${said}`];
   });
   assert.equal(wrong, []);
 });

@@ -1,16 +1,17 @@
-// One short process that gives its engine up at an awkward moment: `node life.mjs MODULES MOMENT TURNS`. It must end by
-// itself, after a line "end" where all that it waits for has settled. TURNS is how many turns of the event loop go by
-// before the moment comes. Plain JavaScript on built modules, as two hundred of these are started.
-import { setImmediate as turn } from "node:timers/promises";
+// One short process that gives its engine up at an awkward moment: `node life.mjs MODULES MOMENT COUNT UNIT`. It must end
+// by itself, after a line "end" where all that it waits for has settled. So many turns of the event loop, or
+// milliseconds, go by before the moment comes. Plain JavaScript on built modules, as two hundred of these are started.
+import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 
-const [folder, moment, turns] = process.argv.slice(2);
+const [folder, moment, count, unit] = process.argv.slice(2);
 const load = (name) => import(pathToFileURL(`${folder}/${name}.js`).href);
 const { Engine, findAdapter, DeviceError, DeviceLostError, TensorError } = await load("engine");
 const { backward, layernorm, linear, mean, softmax } = await load("kernels");
 
 const pass = async () => {
-  for (let i = 0; i < Number(turns); i++) await turn();
+  if (unit === "ms") await sleep(Number(count));
+  else for (let i = 0; i < Number(count); i++) await turn();
 };
 /** Waits for what may end in an error of the engine's end, and in no other. */
 const settle = async (...promises) => {
@@ -42,11 +43,16 @@ const stepOf = (engine) => {
   return { x, w, step };
 };
 const eager = (engine) => engine.scope(() => stepOf(engine).step());
+/** The same once its kernels are there: what is under way then is the device's work, not the compiler's. */
+const warm = async (engine) => {
+  await eager(engine).read();
+  return eager(engine);
+};
 
 const moments = {
   async "disposed, a read under way"() {
     const engine = await Engine.create();
-    const read = eager(engine).read();
+    const read = (await warm(engine)).read();
     await pass();
     engine.dispose();
     await settle(read);
@@ -110,7 +116,7 @@ const moments = {
   async "device destroyed, reads under way"() {
     const device = await openDevice();
     const engine = await Engine.create({ device });
-    const y = eager(engine);
+    const y = await warm(engine);
     const waits = [y.read(), engine.idle(), y.read()];
     await pass();
     device.destroy();
@@ -136,7 +142,8 @@ const moments = {
   async "one of two engines on a device disposed, then the device destroyed"() {
     const device = await openDevice();
     const [one, other] = [await Engine.create({ device }), await Engine.create({ device })];
-    const waits = settle(eager(one).read(), eager(other).read(), other.idle());
+    const [y, z] = [await warm(one), eager(other)];
+    const waits = settle(y.read(), z.read(), other.idle());
     await pass();
     one.dispose();
     await pass();
@@ -145,7 +152,7 @@ const moments = {
   },
   async "own device destroyed behind the engine's back"() {
     const engine = await Engine.create();
-    const read = eager(engine).read();
+    const read = (await warm(engine)).read();
     await pass();
     engine.device.destroy();
     await settle(read);
@@ -195,7 +202,7 @@ const moments = {
     await pass();
     process.kill(process.pid, "SIGTERM");
     await settle(read);
-    await new Promise((resolve) => setTimeout(resolve, 60_000));
+    await sleep(60_000);
   },
 };
 

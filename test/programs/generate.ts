@@ -126,19 +126,9 @@ class Generator {
           "step",
         );
         break;
-      case "run": {
-        const name = program();
-        const inputs = this.model.programs.get(name)?.inputs ?? [];
-        const values = Object.fromEntries(
-          inputs.flatMap((input) => {
-            const draw = this.model.cells.get(input)?.draw ?? "normal";
-            return draws.chance(0.6) ? [[input, { draw, seed: this.seed() }] as const] : [];
-          }),
-        );
-        if (this.attempt({ do: "run", program: name, values }, list) && draws.chance(0.5))
-          this.attempt({ do: "read", of: this.madeBy(name), wait: draws.chance(0.4) }, list);
+      case "run":
+        this.run(program());
         break;
-      }
       case "end":
         this.attempt({ do: "end", program: program() }, list);
         break;
@@ -195,6 +185,38 @@ class Generator {
     }
   }
 
+  /** Runs of a captured step, and looks at what comes of them. */
+  private run(program: string): void {
+    const { draws, list, model } = this;
+    const times = draws.pick([1, 1, 1, 2, 3]);
+    for (let i = 0; i < times; i++) {
+      const inputs = model.programs.get(program)?.inputs ?? [];
+      const values = Object.fromEntries(
+        inputs.flatMap((input) => {
+          const draw = model.cells.get(input)?.draw ?? "normal";
+          return draws.chance(0.6) ? [[input, { draw, seed: this.seed() }] as const] : [];
+        }),
+      );
+      if (!this.attempt({ do: "run", program, values }, list)) return;
+      if (draws.chance(0.6))
+        this.attempt({ do: "read", of: this.madeBy(program), wait: draws.chance(0.4) }, list);
+      if (i + 1 < times && draws.chance(0.5)) this.attempt({ do: "seek", key: 1 + draws.below(1000) }, list);
+    }
+    this.readGradients();
+  }
+
+  /** Reads of gradients that are there. */
+  private readGradients(): void {
+    const { draws, list, model } = this;
+    for (const leaf of this.leaves) {
+      const grad = model.cells.get(leaf)?.grad;
+      if (!grad?.memory.defined || grad.disposed || model.gone(grad) || draws.chance(0.5)) continue;
+      const out = this.name("g");
+      if (this.attempt({ do: "grad", of: leaf, out }, list))
+        this.attempt({ do: "read", of: out, wait: draws.chance(0.4) }, list);
+    }
+  }
+
   /** A statement that makes or changes values. */
   private value(place: Place, engine: EngineName, to: Statement[]): void {
     const { draws } = this;
@@ -203,8 +225,8 @@ class Generator {
       input: place === "top" ? 3 : 0.5,
       zeros: 1,
       reshape: 3,
-      slice: 1,
-      ...(place === "checkpoint" ? {} : { clear: 0.5, clamp: 1, copy: 3, accumulate: 3 }),
+      slice: 2,
+      ...(place === "checkpoint" ? {} : { clear: 0.5, clamp: 1, copy: 4, accumulate: 3, gather: 2 }),
       ...(place === "top" || place === "scope" ? { write: 4 } : {}),
     });
     switch (what) {
@@ -234,6 +256,9 @@ class Generator {
         );
         break;
       }
+      case "gather":
+        this.gather(engine, to);
+        break;
       case "write": {
         const of = this.model.cells.get(this.some(engine));
         if (of) this.attempt({ do: "write", to: of.name, draw: of.draw ?? "normal", seed: this.seed() }, to);
@@ -263,6 +288,28 @@ class Generator {
       case "op":
         this.operation(place, engine, to);
         break;
+    }
+  }
+
+  /** Puts tensors side by side into one, as a flat buffer of gradients has them. */
+  private gather(engine: EngineName, to: Statement[]): void {
+    const { draws } = this;
+    const parts = this.model.available(engine).slice(-4);
+    const part = parts.length > 0 ? draws.pick(parts) : null;
+    if (!part || part.dtype === "u32" || sizeOf(part.shape) > 256) return;
+    const room = 128 * Math.ceil(sizeOf(part.shape) / 128);
+    const all = this.name();
+    const { dtype } = part;
+    if (!this.attempt({ do: "zeros", out: all, engine, shape: [2 * room + 4], dtype }, to)) return;
+    for (const start of draws.pick([[0], [room], [0, room], [room, 0]])) {
+      const out = this.name();
+      const last = this.model.available(engine).slice(-6);
+      const fitting = last.filter(
+        (cell) => cell.dtype === dtype && sizeOf(cell.shape) === sizeOf(part.shape),
+      );
+      if (!this.attempt({ do: "slice", out, of: all, start, shape: [sizeOf(part.shape)] }, to)) return;
+      if (draws.chance(0.5)) this.value("step", engine, to);
+      if (fitting.length > 0) this.attempt({ do: "copy", from: draws.pick(fitting).name, to: out }, to);
     }
   }
 
@@ -363,7 +410,7 @@ class Generator {
       if (into === this.list && draws.chance(0.7)) this.input("top", engine, this.list);
       const outside = [...model.cells.values()];
       model.open(frameOf(statement), engine, statement.do === "capture" ? statement.program : "");
-      const count = 2 + draws.below(into === this.list ? 9 : 4);
+      const count = 2 + draws.below(into !== this.list ? 4 : draws.chance(0.2) ? 22 : 9);
       for (let i = 0; i < count; i++) this.within(place, engine, body, into === this.list);
       const made = this.own(engine, body);
       const loss = made.filter((cell) => model.tracked(cell)).at(-1);
@@ -387,6 +434,9 @@ class Generator {
       for (const input of inputs) model.before(input);
       model.perform(statement);
       into.push(statement);
+      if (into !== this.list) return;
+      if (statement.do === "capture" && draws.chance(0.7)) this.run(statement.program);
+      else this.readGradients();
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       restore();
@@ -447,6 +497,8 @@ class Generator {
 
   private shape(): number[] {
     const { draws } = this;
+    if (draws.chance(0.06)) return [64 * (1 + draws.below(4)) + draws.below(8)];
+    if (draws.chance(0.06)) return [1 + draws.below(3), 1 + draws.below(5), draws.pick([8, 12, 24])];
     const rank = draws.pick([0, 1, 1, 2, 2, 2, 2, 3, 3, 4]);
     for (;;) {
       const shape = Array.from({ length: rank }, () => draws.extent());

@@ -29,9 +29,10 @@ if (values.list) {
       if (done % 100 !== 0) return;
       const seconds = ((performance.now() - start) / 1000).toFixed(0);
       const { pipelines, buffers, peakBytes } = engines.A.stats();
-      const heap = (process.memoryUsage().heapUsed / 2 ** 20).toFixed(0);
+      const { heapUsed, rss } = process.memoryUsage();
+      const [heap, all] = [heapUsed, rss].map((bytes) => (bytes / 2 ** 20).toFixed(0));
       console.log(
-        `${done} programs, ${seconds} s, ${pipelines} pipelines, ${buffers} buffers, peak ${peakBytes} bytes, heap ${heap} MiB`,
+        `${done} programs, ${seconds} s, ${pipelines} pipelines, ${buffers} buffers, peak ${peakBytes} bytes, heap ${heap} of ${all} MiB`,
       );
     },
   });

@@ -19,8 +19,12 @@ import { broadcastShape } from "../../kernels/elementwise/binary.ts";
 /** Draws of a seed, in order. */
 export class Draws {
   private next = 0;
+  /** Extents that most shapes of a program are made of, so that tensors fit each other. */
+  private readonly common: number[];
 
-  constructor(private readonly seed: number) {}
+  constructor(private readonly seed: number) {
+    this.common = Array.from({ length: 3 }, () => this.anyExtent());
+  }
 
   /** 32 random bits. */
   bits(): number {
@@ -50,8 +54,12 @@ export class Draws {
     return entries.at(-1)![0];
   }
 
-  /** An extent: small ones, odd ones and 1 are likely. */
   extent(): number {
+    return this.chance(0.75) ? this.pick(this.common) : this.anyExtent();
+  }
+
+  /** Small ones, odd ones and 1 are likely. */
+  private anyExtent(): number {
     return this.chance(0.1) ? 1 : this.chance(0.15) ? 12 : this.chance(0.05) ? 65 : 1 + this.below(9);
   }
 }
@@ -164,7 +172,9 @@ export const operations: Record<string, Operation<object>> = {
     propose(draws, x) {
       if (x.shape.length < 2) return null;
       const leading = x.shape.slice(0, -1);
-      const [m, k, n] = [sizeOf(leading), x.shape.at(-1)!, draws.extent()];
+      // 12 and 24 columns can go on to attention.
+      const n = draws.chance(0.15) ? draws.pick([12, 24]) : draws.extent();
+      const [m, k] = [sizeOf(leading), x.shape.at(-1)!];
       const { dtype } = x;
       const [bias, gelu, residual] = [draws.chance(0.7), draws.chance(0.4), draws.chance(0.3)];
       const shape = [...leading, n];

@@ -23,7 +23,7 @@ export type Misuse =
   | "foreign"
   /** Reads what a captured step has not made yet. */
   | "early"
-  /** Uses what has no memory yet, as the step's kernels are still being compiled. */
+  /** Uses what may have no memory yet, as the step's kernels are perhaps still being compiled. */
   | "too early";
 
 export type Statement =
