@@ -15,8 +15,6 @@ const FLAGS = [
   "--no-sandbox",
   "--enable-unsafe-webgpu",
   "--use-webgpu-adapter=swiftshader",
-  // SwiftShader is slow enough for ordinary kernels to look hung.
-  "--disable-gpu-watchdog",
   "--disable-quic",
   "--no-first-run",
   "--disable-background-networking",
