@@ -135,6 +135,7 @@ export function toleranceOf({ inputs, tolerance }: OpCase): number {
 
 /** The nearest number that f16 has, for numbers of ordinary size, where f16 has 11 significant bits. */
 export function roundToHalf(value: number): number {
+  if (!Number.isFinite(value)) return value;
   const unit = 2 ** (Math.max(Math.floor(Math.log2(Math.abs(value) || 1)), -14) - 10);
   return Math.round(value / unit) * unit;
 }

@@ -36,7 +36,7 @@ function logSums(
   });
 }
 
-function contrastiveCase(spec: LossSpec): OpCase {
+export function contrastiveCase(spec: LossSpec): OpCase {
   const { rows, columns } = spec;
   return {
     name: `contrastive ${label(spec)}`,

@@ -8,6 +8,7 @@ import { embeddingCases } from "./embedding.ts";
 import { layernormCases } from "./layernorm.ts";
 import { matmulCases } from "./matmul.ts";
 import { normalizeCases } from "./normalize.ts";
+import { outlierCases } from "./outliers.ts";
 import { patchCases } from "./patch.ts";
 import { reduceCases } from "./reduce.ts";
 import { shapeCases } from "./shape.ts";
@@ -23,6 +24,7 @@ export const allCases: OpCase[] = [
   ...embeddingCases,
   ...layernormCases,
   ...normalizeCases,
+  ...outlierCases,
   ...patchCases,
   ...reduceCases,
   ...shapeCases,

