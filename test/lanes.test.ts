@@ -17,4 +17,12 @@ test("all pipelines compile where subgroups have several sizes", async () => {
   engine.dispose();
 });
 
+test("where kernels can't ask for one of several sizes, they go through workgroup memory", async () => {
+  const engine = await Engine.create({ dawn: ["backend=null"], without: ["subgroup-size-control"] });
+  assert.ok(engine.device.features.has("subgroups"));
+  assert.not(engine.lanes.subgroups);
+  assert.is(engine.lanes.count, 32);
+  engine.dispose();
+});
+
 test.run();
