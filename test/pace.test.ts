@@ -101,7 +101,7 @@ test("what is estimated as long is divided along the longest side, without gaps"
   }
   assert.is(total(parts, 1), 1001);
   assert.is(pace.divide(kernel, [2, 1, 1], 1000).length, 2, "no part is empty");
-  assert.equal(pace.divide({ ...kernel, source: "@compute fn main() {}" }, [9, 1, 1], 1000), [
+  assert.equal(pace.divide({ ...kernel, includes: [], source: "@compute fn main() {}" }, [9, 1, 1], 1000), [
     { grid: [9, 1, 1], start: [0, 0, 0] },
   ]);
 });

@@ -29,8 +29,8 @@ const operators: Record<string, string[]> = {
 
 /** A number and its neighbours; 0.0 and 1.0 for each other, and other fractions a quarter larger or none. */
 function otherNumbers(literal: string): string[] {
+  if (/^0x/i.test(literal)) return [`(${literal} ^ 1${/u$/.test(literal) ? "u" : ""})`];
   const [, digits = "", suffix = ""] = /^(.*?)([uifhn]?)$/.exec(literal)!;
-  if (/^0x/i.test(literal)) return [`(${literal} ^ 1${suffix || ""})`];
   const value = Number(digits);
   if (/[.e]/i.test(digits) || /[fh]/.test(suffix)) {
     const write = (other: number) => `${Number.isInteger(other) ? other.toFixed(1) : other}${suffix}`;

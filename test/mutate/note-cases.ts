@@ -12,8 +12,8 @@ const notes = (
 ).casementNotes;
 
 const { engines } = await opEngines();
-const seen: SeenCase[] = [];
-for (const { label, options, cases } of engines) {
+const cases: SeenCase[] = [];
+for (const { label, options, cases: theirs } of engines) {
   const engine = await Engine.create({ ...options, poison: false });
   let pipelines = new Map<string, string[]>();
   let work = 0;
@@ -25,14 +25,14 @@ for (const { label, options, cases } of engines) {
     pipelines.set(`${kernel.name},${dtype},${Object.entries(constants)}`, texts);
     for (const { size } of bind) work += size;
   };
-  for (const opCase of cases) {
+  for (const opCase of theirs) {
     notes.functions.clear();
     pipelines = new Map();
     work = 0;
     recordCase(engine, opCase);
     if (pipelines.size === 0) continue;
     const { name, flops = 0 } = opCase;
-    seen.push({
+    cases.push({
       ...{ engine: label, name },
       // About a millisecond each: kernels to compile, elements on the host, and operations here and there.
       cost: 100 * pipelines.size + work / 1e3 + flops / 1e5,
@@ -44,4 +44,5 @@ for (const { label, options, cases } of engines) {
   engine.dispose();
 }
 notes.written = true;
-writeFileSync(`${process.env.CASEMENT_SEEN_OUT}/cases.json`, JSON.stringify(seen));
+const options = Object.fromEntries(engines.map((one) => [one.label, one.options]));
+writeFileSync(`${process.env.CASEMENT_SEEN_OUT}/cases.json`, JSON.stringify({ cases, engines: options }));

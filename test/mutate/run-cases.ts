@@ -1,23 +1,18 @@
-// Runs cases of the op table, [engine, case] in a JSON file, and ends at the first that fails. Each is named on a line before
-// it runs, so that whoever waits knows that this is no standstill; what failed is the last line.
+// Runs cases of the op table, [options of the engine, case] in a JSON file, and ends at the first that fails. Each is named on
+// a line before it runs, so that whoever waits knows that this is no standstill; what failed is the last line.
 import { readFileSync } from "node:fs";
-import { runCase } from "../../cases/check.ts";
-import { Engine } from "../../engine/index.ts";
-import { opEngines } from "../op-engines.ts";
+import { runCase, testedCases } from "../../cases/check.ts";
+import { Engine, type EngineOptions } from "../../engine/index.ts";
 
-const wanted = JSON.parse(readFileSync(process.argv[2]!, "utf8")) as [engine: string, name: string][];
-const { engines } = await opEngines();
+const wanted = JSON.parse(readFileSync(process.argv[2]!, "utf8")) as [options: EngineOptions, name: string][];
 const open = new Map<string, Engine>();
 
-async function failureOf(label: string, name: string): Promise<string | null> {
-  const { options, cases } = engines.find((one) => one.label === label)!;
-  // A fault can take a case out of the cut for folded grids, where it was for being the first.
-  const opCase =
-    cases.find((one) => one.name === name) ?? engines[0]!.cases.find((one) => one.name === name)!;
+async function failureOf(options: EngineOptions, name: string): Promise<string | null> {
+  const key = JSON.stringify(options);
   try {
-    const engine = open.get(label) ?? (await Engine.create(options));
-    open.set(label, engine);
-    const { failures } = await runCase(engine, opCase);
+    const engine = open.get(key) ?? (await Engine.create(options));
+    open.set(key, engine);
+    const { failures } = await runCase(engine, testedCases.find((opCase) => opCase.name === name)!);
     return failures[0] ?? null;
   } catch (error) {
     return `${(error as Error).message}`;
@@ -25,9 +20,9 @@ async function failureOf(label: string, name: string): Promise<string | null> {
 }
 
 let failure: string | null = null;
-for (const [label, name] of wanted) {
-  console.log(`case ${name} (${label})`);
-  failure = await failureOf(label, name);
+for (const [options, name] of wanted) {
+  console.log(`case ${name} ${JSON.stringify(options)}`);
+  failure = await failureOf(options, name);
   if (failure !== null) break;
 }
 console.log(failure === null ? "all pass" : `failed ${failure.replaceAll("\n", " ")}`);

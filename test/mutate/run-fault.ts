@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { EngineOptions } from "../../engine/index.ts";
 import type { Fault } from "./faults.ts";
 import { functionsAt, type Notes, root, type Seen, type SeenCase, withRegistration } from "./seen.ts";
 
@@ -17,8 +18,13 @@ const casesRunner = fileURLToPath(new URL("run-cases.ts", import.meta.url));
 /** Seconds without a word after which a run of cases stands still. */
 const patience = 60;
 
-/** The checks that could see a fault: cases by the order in which they are run, and test files, the quickest first. */
-export function checksFor(seen: Seen, file: string, fault: Fault): { cases: SeenCase[]; files: string[] } {
+/** The checks that could see a fault: cases of the op table in their order, and test files, the quickest first. */
+export interface Checks {
+  cases: readonly { name: string; options: EngineOptions }[];
+  files: readonly string[];
+}
+
+export function checksFor(seen: Seen, file: string, fault: Fault): Checks {
   const inside = functionsAt(seen, file, fault.start).at(-1);
   // What stands at the top of a module is seen by all that come to any of its functions.
   const theirs = new Set(seen.functions.flatMap((place, i) => (place.file === file ? [i] : [])));
@@ -28,17 +34,26 @@ export function checksFor(seen: Seen, file: string, fault: Fault): { cases: Seen
     return theirs.size === 0 ? functions.length > 0 : functions.some((number) => theirs.has(number));
   };
   const cases = seen.cases.filter(sees).sort((a, b) => a.cost - b.cost);
-  // First those that bring a specialisation which none before has.
-  const known = new Set<string>();
-  const brings = cases.filter(({ engine, pipelines }) => {
-    const mine = pipelines.filter(({ texts }) => !file.endsWith(".wgsl") || texts.includes(file));
-    const fresh = mine.map(({ key }) => `${engine},${key}`).filter((key) => !known.has(key));
-    for (const key of fresh) known.add(key);
-    return fresh.length > 0;
-  });
-  const first = new Set(brings);
+  const concerned = ({ pipelines }: SeenCase) =>
+    pipelines.filter(({ texts }) => !file.endsWith(".wgsl") || texts.includes(file));
+  // First a case for each kernel, then for each of its specialisations, then for those on each engine, then the rest.
+  const levels = [
+    (one: SeenCase) => concerned(one).map(({ key }) => key.split(",")[0]!),
+    (one: SeenCase) => concerned(one).map(({ key }) => key),
+    (one: SeenCase) => concerned(one).map(({ key }) => `${one.engine}: ${key}`),
+  ];
+  const ordered = new Set<SeenCase>();
+  for (const level of levels) {
+    const known = new Set(Array.from(ordered).flatMap(level));
+    for (const one of cases) {
+      const fresh = level(one).filter((key) => !known.has(key));
+      for (const key of fresh) known.add(key);
+      if (fresh.length > 0) ordered.add(one);
+    }
+  }
+  for (const one of cases) ordered.add(one);
   return {
-    cases: [...brings, ...cases.filter((one) => !first.has(one))],
+    cases: Array.from(ordered, ({ name, engine }) => ({ name, options: seen.engines[engine]! })),
     files: seen.files.filter(sees).map((one) => one.file),
   };
 }
@@ -104,7 +119,7 @@ function runWith(
 export async function runFault(
   file: string,
   fault: Fault | null,
-  { cases, files }: { cases: readonly { engine: string; name: string }[]; files: readonly string[] },
+  { cases, files }: Checks,
   limit: number,
 ): Promise<Fate> {
   const change = fault && { file, ...fault };
@@ -114,7 +129,7 @@ export async function runFault(
     if (cases.length === 0) return null;
     const folder = mkdtempSync(join(tmpdir(), "casement-fault-"));
     const list = join(folder, "cases.json");
-    writeFileSync(list, JSON.stringify(cases.map(({ engine, name }) => [engine, name])));
+    writeFileSync(list, JSON.stringify(cases.map(({ options, name }) => [options, name])));
     const start = performance.now();
     const { status, lines } = await runWith(change, [casesRunner, list], { quiet: patience, seconds: limit });
     const seconds = (performance.now() - start) / 1000;

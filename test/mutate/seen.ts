@@ -16,6 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { EngineOptions } from "../../engine/index.ts";
 import { childrenOf, type Node, parse } from "./faults.ts";
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -53,6 +54,8 @@ export interface SeenFile extends Notes {
 export interface Seen {
   functions: Place[];
   cases: SeenCase[];
+  /** The options of the engines that cases run on, by the engine's name. */
+  engines: Record<string, EngineOptions>;
   files: SeenFile[];
   /** WGSL files that no check runs. */
   idle: string[];
@@ -128,7 +131,8 @@ export function takeNotes(say: (line: string) => void): Seen {
     say("noting which case of the op table sees what");
     const noted = note(fileURLToPath(new URL("note-cases.ts", import.meta.url)));
     if (noted.status !== 0) throw new Error(`note-cases.ts failed:\n${noted.stderr}`);
-    const seen: Seen = { functions, cases: told<SeenCase[]>().flat(), files: [], idle: [], leftOut: [] };
+    const [table] = told<Pick<Seen, "cases" | "engines">>();
+    const seen: Seen = { functions, ...table!, files: [], idle: [], leftOut: [] };
     for (const file of tests) {
       say(`noting what ${file} sees`);
       const start = performance.now();
@@ -140,7 +144,9 @@ export function takeNotes(say: (line: string) => void): Seen {
         const texts = [...new Set(notes.flatMap((one) => one.texts))];
         if (functions.length > 0) seen.files.push({ file, seconds, functions, texts });
       } else {
-        seen.leftOut.push(`${file} (${signal ? `longer than ${slowest} s` : "fails on reporting copies"})`);
+        seen.leftOut.push(
+          `${file} (${signal ? `longer than ${slowest} s` : "fails, if only on reporting copies"})`,
+        );
       }
     }
     seen.files.sort((a, b) => a.seconds - b.seconds);
