@@ -11,7 +11,9 @@ export {
   composeWgsl,
   defineKernel,
   gridX,
+  type Include,
   type Kernel,
+  type KernelSpec,
   type Launch,
   type ParamTypes,
 } from "./gpu/kernel.ts";

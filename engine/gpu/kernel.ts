@@ -62,10 +62,10 @@ export interface Launch<P extends ParamTypes = ParamTypes> {
 }
 
 /**
- * Declares a kernel. Of its bindings, "x: Vec" is read and "+y: f32" is read and written; the WGSL finds variables of these
- * names, arrays of these types, and the parameters in `params`.
+ * How a kernel is declared. Of its bindings, "x: Vec" is read and "+y: f32" is read and written; the WGSL finds variables of
+ * these names, arrays of these types, and the parameters in `params`.
  */
-export function defineKernel<const P extends ParamTypes>(spec: {
+export interface KernelSpec<P extends ParamTypes> {
   name: string;
   source: string;
   bindings: readonly `${string}: ${string}`[];
@@ -75,7 +75,10 @@ export function defineKernel<const P extends ParamTypes>(spec: {
   flops?: Kernel<NoInfer<P>>["flops"];
   bytes?: Kernel<NoInfer<P>>["bytes"];
   enables?: readonly string[];
-}): Kernel<P> {
+}
+
+/** Declares a kernel. */
+export function defineKernel<const P extends ParamTypes>(spec: KernelSpec<P>): Kernel<P> {
   return {
     name: spec.name,
     source: spec.source,

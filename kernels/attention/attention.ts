@@ -201,13 +201,7 @@ export function selfAttention(qkv: Tensor, options: AttentionOptions): Tensor {
     width: width / 3,
     kOffset: width / 3,
   });
-  const { engine } = qkv;
-  const [y, statistics] = forward(engine, problem, tracked(qkv));
-  return engine.record("selfAttention", y, [qkv], (dy) => {
-    const dqkv = engine.empty(qkv.shape, qkv.dtype);
-    backward(engine, problem, { y, dy, statistics: statistics!, dq: dqkv, dkv: dqkv });
-    return [dqkv];
-  });
+  return attend("selfAttention", problem, [qkv]);
 }
 
 /**
@@ -228,13 +222,15 @@ export function crossAttention(q: Tensor, kv: Tensor, options: CrossAttentionOpt
     ...{ q, kv, batch, kvRows, queries, keys, source, width },
     kOffset: 0,
   });
-  const [y, statistics] = forward(engine, problem, tracked(q) || tracked(kv));
-  return engine.record("crossAttention", y, [q, kv], (dy, needs) => {
-    // The kernel that makes dQ makes what dK and dV need, too.
-    const dq = engine.empty(q.shape, q.dtype);
-    const dkv = needs[1] ? engine.empty(kv.shape, kv.dtype) : null;
-    backward(engine, problem, { y, dy, statistics: statistics!, dq, dkv });
-    return [needs[0] ? dq : null, dkv];
+  return attend("crossAttention", problem, [q, kv]);
+}
+
+/** Attention as an operation on `inputs`: q and kv, or both in one. */
+function attend(op: string, problem: Problem, inputs: readonly Tensor[]): Tensor {
+  const [y, statistics] = forward(problem, inputs.some(tracked));
+  return y.engine.record(op, y, inputs, (dy, needs) => {
+    const [dq, dkv] = backward(problem, { y, dy, statistics: statistics!, keysToo: needs.at(-1)! });
+    return inputs.length === 1 ? [dq] : [needs[0] ? dq : null, dkv];
   });
 }
 
@@ -340,10 +336,8 @@ function choose(problem: Omit<Problem, "variant">): Variant {
       const rows = Array.from({ length: batch }, (_, b) => b % kvRows);
       const source = kvRows === batch ? null : sourceTensor(engine, Uint32Array.from(rows), batch, kvRows);
       const trial = { ...problem, q: queries, kv: tokens, mask: null, source, variant };
-      const [y, statistics] = forward(engine, trial, true);
-      const dq = engine.empty(queries.shape, queries.dtype);
-      const dkv = self ? dq : engine.empty(tokens.shape, tokens.dtype);
-      backward(engine, trial, { y, dy: y, statistics: statistics!, dq, dkv });
+      const [y, statistics] = forward(trial, true);
+      backward(trial, { y, dy: y, statistics: statistics!, keysToo: true });
     },
   });
 }
@@ -361,20 +355,16 @@ function blockOf({ device: { limits } }: Backend, headSize: number): number {
  * How a variant covers `rows` rows: invocations of a workgroup, and the rows that each owns, one where that is enough for
  * a workgroup or where two would not fit in registers.
  */
-function cover(
-  engine: Backend,
-  { variant, headSize }: Problem,
-  rows: number,
-): { workers: number; own: number } {
-  const workers = variant === "subgroup" ? engine.lanes.count : rows > 64 ? 128 : 32;
+function cover({ q, variant, headSize }: Problem, rows: number): { workers: number; own: number } {
+  const workers = variant === "subgroup" ? q.engine.lanes.count : rows > 64 ? 128 : 32;
   const double = rows > workers && headSize <= (variant === "subgroup" ? 64 : 32);
   return { workers, own: double ? 2 : 1 };
 }
 
 /** What all kernels are told; they count in quads of four elements. */
-function commonRun(engine: Backend, problem: Problem, rows: number, groups: number) {
+function commonRun(problem: Problem, rows: number, groups: number) {
   const { batch, heads, headSize, queries, keys, dropout } = problem;
-  const { workers, own } = cover(engine, problem, rows);
+  const { workers, own } = cover(problem, rows);
   const tiles = Math.ceil(rows / (workers * own));
   const params = {
     ...{ batch, heads, queries, keys, tiles },
@@ -400,18 +390,19 @@ function commonRun(engine: Backend, problem: Problem, rows: number, groups: numb
       HEAD: headSize,
       WORKERS: workers,
       OWN: own,
-      BLOCK: blockOf(engine, headSize),
+      BLOCK: blockOf(problem.q.engine, headSize),
       DROPOUT: !!dropout,
     },
   };
 }
 
 /** The result and, with `save`, the queries' statistics f32 [B, H, Tq, 2]: see attention-forward.wgsl. */
-function forward(engine: Backend, problem: Problem, save: boolean): [Tensor, Tensor | null] {
+function forward(problem: Problem, save: boolean): [Tensor, Tensor | null] {
   const { q, kv, mask, source, batch, kvRows, queries, heads, headSize, variant } = problem;
+  const { engine } = q;
   const y = engine.empty([batch, queries, heads * headSize], q.dtype);
   const statistics = engine.empty(save ? [batch, heads, queries, 2] : [2]);
-  const run = commonRun(engine, problem, queries, batch);
+  const run = commonRun(problem, queries, batch);
   engine.run(families[variant].forward, {
     ...run,
     bind: [q, kv, mask ?? q, source ?? q, statistics, y],
@@ -422,31 +413,37 @@ function forward(engine: Backend, problem: Problem, save: boolean): [Tensor, Ten
   return [y, null];
 }
 
-interface BackwardTensors {
+/** What backward is told. */
+interface Results {
   y: Tensor;
   dy: Tensor;
   statistics: Tensor;
-  /** Gradient of `q`, in its layout. */
-  dq: Tensor;
-  /** Gradient of `kv`, in its layout, or null where nobody needs it; may be the same tensor as `dq`. */
-  dkv: Tensor | null;
+  /** Whether somebody needs the gradient of `kv`. */
+  keysToo: boolean;
 }
 
-/** Fills `dq` and `dkv`. */
-function backward(engine: Backend, problem: Problem, tensors: BackwardTensors): void {
+/**
+ * The gradients of `q` and, where it is needed, of `kv`, each in its layout; one tensor where these are one. The kernel that
+ * makes dQ makes what dK and dV need, too.
+ */
+function backward(problem: Problem, results: Results): [Tensor, Tensor | null] {
   const { q, kv, mask, source, batch, kvRows, queries, keys, scale, variant } = problem;
-  const { y, dy, statistics, dq, dkv } = tensors;
-  const queryRun = commonRun(engine, problem, queries, batch);
+  const { y, dy, statistics, keysToo } = results;
+  const { engine } = q;
+  const dq = engine.empty(q.shape, q.dtype);
+  const dkv = q === kv ? dq : keysToo ? engine.empty(kv.shape, kv.dtype) : null;
+  const queryRun = commonRun(problem, queries, batch);
   engine.run(families[variant].dq, {
     ...queryRun,
     bind: [q, kv, y, dy, mask ?? q, source ?? q, statistics, dq],
     params: { ...queryRun.params, gradientScale: scale },
   });
-  if (!dkv) return;
-  const keyRun = commonRun(engine, problem, keys, kvRows);
+  if (!dkv) return [dq, null];
+  const keyRun = commonRun(problem, keys, kvRows);
   engine.run(families[variant].dkv, {
     ...keyRun,
     bind: [q, kv, dy, mask ?? q, source ?? q, statistics, dkv],
     params: { ...keyRun.params, kvRows, gradientScale: scale },
   });
+  return [dq, dkv];
 }

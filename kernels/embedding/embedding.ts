@@ -1,52 +1,47 @@
 // Rows of a table by id, and position embeddings.
-import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
-import { binary, contiguousStrides } from "../elementwise/binary.ts";
+import { type Tensor, TensorError } from "../../engine/index.ts";
+import { add } from "../elementwise/arithmetic.ts";
 import { cast } from "../elementwise/cast.ts";
 import eachSource from "../lib/each.wgsl?raw";
-import { blocks, byWidth, requireFloat } from "../lib/items.ts";
+import { blocks, defineByWidth, requireFloat } from "../lib/items.ts";
 import nanSource from "../lib/nan.wgsl?raw";
 import { rowLanes } from "../lib/rows.ts";
 import { partOf, perElement } from "../lib/work.ts";
-import { sumLeading } from "../reduce/reduce.ts";
 import { slicePadded } from "../shape/reshape.ts";
 import forwardSource from "./embedding.wgsl?raw";
 import backwardSource from "./embedding-backward.wgsl?raw";
 
-const forwardKernel = byWidth((suffix, include) =>
-  defineKernel({
-    name: `embedding${suffix}`,
-    source: forwardSource,
-    includes: [include, nanSource, eachSource],
-    bindings: ["table: In", "ids: u32", "+y: Out"],
-    params: {
-      // Items (of WIDTH elements) of y.
-      count: "u32",
-      // Items of a row.
-      length: "u32",
-      rows: "u32",
-    },
-    flops: () => 0,
-    bytes: partOf("y"),
-  }),
-);
-const backwardKernel = byWidth((suffix, include) =>
-  defineKernel({
-    name: `embedding-backward${suffix}`,
-    source: backwardSource,
-    includes: [include, rowLanes],
-    bindings: ["dy: In", "ids: u32", "+dTable: Wide"],
-    params: {
-      tokens: "u32",
-      // Items (of WIDTH elements) of a row.
-      length: "u32",
-      rows: "u32",
-      // Residue classes, a power of two; one workgroup each.
-      classes: "u32",
-    },
-    flops: perElement("dy", 1),
-    bytes: partOf("dy"),
-  }),
-);
+const forwardKernel = defineByWidth({
+  name: "embedding",
+  source: forwardSource,
+  includes: [nanSource, eachSource],
+  bindings: ["table: In", "ids: u32", "+y: Out"],
+  params: {
+    // Items (of WIDTH elements) of y.
+    count: "u32",
+    // Items of a row.
+    length: "u32",
+    rows: "u32",
+  },
+  flops: () => 0,
+  bytes: partOf("y"),
+});
+const backwardKernel = defineByWidth({
+  name: "embedding-backward",
+  source: backwardSource,
+  includes: [rowLanes],
+  bindings: ["dy: In", "ids: u32", "+dTable: Wide"],
+  params: {
+    tokens: "u32",
+    // Items (of WIDTH elements) of a row.
+    length: "u32",
+    rows: "u32",
+    // Residue classes, a power of two; one workgroup each.
+    classes: "u32",
+  },
+  flops: perElement("dy", 1),
+  bytes: partOf("dy"),
+});
 
 export const embeddingKernels = [...forwardKernel.all, ...backwardKernel.all];
 
@@ -95,17 +90,11 @@ export function addPositions(x: Tensor, table: Tensor): Tensor {
   const [places = 0, channels] = table.shape;
   if (x.shape.length !== 3 || table.shape.length !== 2 || channels !== width || places < length)
     throw new TensorError(`addPositions: table [${table.shape}] does not fit [${x.shape}].`);
-  const y = binary("add", x.shape, x, contiguousStrides(x.shape), table, [0, width, 1]);
-  return x.engine.record("addPositions", y, [x, table], (dy, needs) => [
-    dy,
-    needs[1]
-      ? slicePadded(
-          sumLeading(dy, length * width),
-          { outer: 1, extent: length, inner: width },
-          places,
-          0,
-          table.shape,
-        )
-      : null,
-  ]);
+  const { engine } = x;
+  const used = engine.slice(table, 0, [length, width]);
+  const block = { outer: 1, extent: length, inner: width };
+  return add(
+    x,
+    engine.record("addPositions", used, [table], (dy) => [slicePadded(dy, block, places, 0, table.shape)]),
+  );
 }

@@ -1,14 +1,7 @@
 // Layer normalisation over the last axis, with what stands in front of it in a transformer's block fused in, dropout and
 // the residual sum: LayerNorm(dropout(x) + residual) is one kernel forward and two backward.
-import {
-  type Backend,
-  defineKernel,
-  type RandomKey,
-  type Tensor,
-  TensorError,
-  tracked,
-} from "../../engine/index.ts";
-import { byWidth, laneSums, randomItems, requireFloat, rowsOf } from "../lib/items.ts";
+import { type Backend, type RandomKey, type Tensor, TensorError, tracked } from "../../engine/index.ts";
+import { defineByWidth, laneSums, randomItems, requireFloat, rowsOf } from "../lib/items.ts";
 import { eachRows, rowGroups, rowLanes } from "../lib/rows.ts";
 import { elements, perElement } from "../lib/work.ts";
 import forwardSource from "./layernorm.wgsl?raw";
@@ -23,79 +16,73 @@ const dropoutTypes = {
   keptScale: "f32",
 } as const;
 
-const forwardKernel = byWidth((suffix, include, width) =>
-  defineKernel({
-    name: `layernorm${suffix}`,
-    source: forwardSource,
-    includes: [include, ...randomItems(width), ...eachRows],
-    bindings: [
-      "x: In",
-      "residual: In",
-      "gamma: In",
-      "beta: In",
-      "+h: Out",
-      "+y: Out",
-      // Mean and 1 / sqrt(variance + eps) of each row.
-      "+moments: vec2f",
-    ],
-    params: {
-      rows: "u32",
-      // Items (of WIDTH elements) of a row.
-      length: "u32",
-      eps: "f32",
-      ...dropoutTypes,
-    },
-    flops: perElement("x", 10, { HAS_RESIDUAL: 1, DROPOUT: 1 }),
-  }),
-);
-const backwardKernel = byWidth((suffix, include, width) =>
-  defineKernel({
-    name: `layernorm-backward${suffix}`,
-    source: backwardSource,
-    includes: [include, ...randomItems(width), rowLanes],
-    bindings: [
-      "h: In",
-      "gamma: In",
-      "moments: vec2f",
-      "dy: In",
-      // A gradient that h has already, to be added.
-      "earlier: In",
-      "+dh: Out",
-      "+dx: Out",
-      // For each workgroup a row of sums for gamma, then one for beta.
-      "+parts: Wide",
-    ],
-    params: {
-      rows: "u32",
-      // Items (of WIDTH elements) of a row.
-      length: "u32",
-      // Rows of a workgroup, BLOCK at most.
-      blockRows: "u32",
-      // Flags. They are no constants, as each pipeline takes its time to compile.
-      hasEarlier: "u32",
-      affine: "u32",
-      ...dropoutTypes,
-    },
-    flops: (launch) => {
-      const { hasEarlier, affine } = launch.params;
-      return perElement("h", 13 + hasEarlier + 3 * affine, { DROPOUT: 1 })(launch);
-    },
-  }),
-);
-const affineKernel = byWidth((suffix, include, width) =>
-  defineKernel({
-    name: `layernorm-affine${suffix}`,
-    source: affineSource,
-    includes: [include, rowLanes, laneSums(width)],
-    bindings: ["parts: Wide", "+dGamma: Out", "+dBeta: Out"],
-    params: {
-      // Items (of WIDTH elements) of a row.
-      length: "u32",
-      blocks: "u32",
-    },
-    flops: (launch) => elements(launch, "parts"),
-  }),
-);
+const forwardKernel = defineByWidth({
+  name: "layernorm",
+  source: forwardSource,
+  includes: (width) => [...randomItems(width), ...eachRows],
+  bindings: [
+    "x: In",
+    "residual: In",
+    "gamma: In",
+    "beta: In",
+    "+h: Out",
+    "+y: Out",
+    // Mean and 1 / sqrt(variance + eps) of each row.
+    "+moments: vec2f",
+  ],
+  params: {
+    rows: "u32",
+    // Items (of WIDTH elements) of a row.
+    length: "u32",
+    eps: "f32",
+    ...dropoutTypes,
+  },
+  flops: perElement("x", 10, { HAS_RESIDUAL: 1, DROPOUT: 1 }),
+});
+const backwardKernel = defineByWidth({
+  name: "layernorm-backward",
+  source: backwardSource,
+  includes: (width) => [...randomItems(width), rowLanes],
+  bindings: [
+    "h: In",
+    "gamma: In",
+    "moments: vec2f",
+    "dy: In",
+    // A gradient that h has already, to be added.
+    "earlier: In",
+    "+dh: Out",
+    "+dx: Out",
+    // For each workgroup a row of sums for gamma, then one for beta.
+    "+parts: Wide",
+  ],
+  params: {
+    rows: "u32",
+    // Items (of WIDTH elements) of a row.
+    length: "u32",
+    // Rows of a workgroup, BLOCK at most.
+    blockRows: "u32",
+    // Flags. They are no constants, as each pipeline takes its time to compile.
+    hasEarlier: "u32",
+    affine: "u32",
+    ...dropoutTypes,
+  },
+  flops: (launch) => {
+    const { hasEarlier, affine } = launch.params;
+    return perElement("h", 13 + hasEarlier + 3 * affine, { DROPOUT: 1 })(launch);
+  },
+});
+const affineKernel = defineByWidth({
+  name: "layernorm-affine",
+  source: affineSource,
+  includes: (width) => [rowLanes, laneSums(width)],
+  bindings: ["parts: Wide", "+dGamma: Out", "+dBeta: Out"],
+  params: {
+    // Items (of WIDTH elements) of a row.
+    length: "u32",
+    blocks: "u32",
+  },
+  flops: (launch) => elements(launch, "parts"),
+});
 
 export const layernormKernels = [...forwardKernel.all, ...backwardKernel.all, ...affineKernel.all];
 

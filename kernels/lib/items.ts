@@ -3,7 +3,15 @@
 // (measured on llvmpipe: a copy of 16 MB takes 6.6 ms instead of 12), and the last vec4 may reach into a buffer's padding.
 
 import randomSource from "../../engine/base/random.wgsl?raw";
-import { type Tensor, TensorError } from "../../engine/index.ts";
+import {
+  defineKernel,
+  type Include,
+  type Kernel,
+  type KernelSpec,
+  type ParamTypes,
+  type Tensor,
+  TensorError,
+} from "../../engine/index.ts";
 
 /** A type in WGSL: the tensor's own, or f32 for partial results. */
 export type Stored = "Scalar" | "f32";
@@ -77,11 +85,23 @@ export function rowsOf(name: string, tensor: Tensor): { rows: number; length: nu
   return { rows: tensor.size / length, length };
 }
 
-/** The same kernel for vec4s, where row lengths are multiples of 4, and for scalars: chosen by the row length. */
-export function byWidth<K>(make: (suffix: string, include: string, width: 1 | 4) => K): {
-  of(length: number): K;
-  all: K[];
-} {
-  const all = [make("", items(4), 4), make("-odd", items(1), 1)];
+/**
+ * The same kernel for vec4s, where row lengths are multiples of 4, and for scalars: chosen by the row length. Its includes
+ * stand behind `items`.
+ */
+export function defineByWidth<const P extends ParamTypes>(
+  spec: Omit<KernelSpec<P>, "includes"> & {
+    includes: readonly Include[] | ((width: 1 | 4) => readonly Include[]);
+  },
+): { of(length: number): Kernel<P>; all: Kernel<P>[] } {
+  const all = ([4, 1] as const).map((width) => {
+    const { name, includes } = spec;
+    const more = typeof includes === "function" ? includes(width) : includes;
+    return defineKernel<P>({
+      ...spec,
+      name: width === 4 ? name : `${name}-odd`,
+      includes: [items(width), ...more],
+    });
+  });
   return { of: (length) => all[length % 4 === 0 ? 0 : 1]!, all };
 }

@@ -1,6 +1,6 @@
 // Matrix product of f16 operands on an adapter's matrix units (tensor cores), with sums in f32: the f16 accumulator
 // overflows on real models. 2 x 4 subgroups work on a tile of 8 x 8 matrices of MATRIX_M x MATRIX_N results, each on
-// 4 x 2 of them; operands go through shared memory, 32 terms a step, as quads-*.wgsl loads them. Results pass through
+// 4 x 2 of them; operands go through shared memory, 32 terms a step, in blocks as product.wgsl has them. Results pass through
 // shared memory for the epilogue.
 // Constants: MATRIX_M, MATRIX_N, MATRIX_K, and see product.wgsl.
 

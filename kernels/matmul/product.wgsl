@@ -1,6 +1,6 @@
 // What every variant of the matrix product shares: its parameters, where a workgroup's tile lies, and the epilogue.
 // y = op(a) op(b) for every matrix of a batch; `a` is stored [m, k], or [k, m] with TRANS_A, `b` [k, n], or [n, k] with
-// TRANS_B. A quad is four neighbours in memory; quads-even.wgsl and quads-odd.wgsl load and store them.
+// TRANS_B. A quad is four neighbours in memory; variants.ts writes how they are loaded and stored.
 // Constants: TRANS_A, TRANS_B, HAS_BIAS, HAS_RESIDUAL, GELU, SLOPE; HAS_SUMS and HAS_PRE come with what is kept beside y.
 
 // A workgroup's part of the work.

@@ -5,8 +5,7 @@ import functionsSource from "../lib/functions.wgsl?raw";
 import blockSource from "./block.wgsl?raw";
 import matrixSource from "./matrix.wgsl?raw";
 import productSource from "./product.wgsl?raw";
-import evenSource from "./quads-even.wgsl?raw";
-import oddSource from "./quads-odd.wgsl?raw";
+import quadsSource from "./quads.wgsl?raw";
 import subgroupSource from "./subgroup.wgsl?raw";
 import sumsSource from "./sums.wgsl?raw";
 
@@ -59,11 +58,24 @@ export interface Plan {
 /** What a product keeps beside its result: the values before GELU, or the sums of op(a)'s rows. */
 export type Kept = "pre" | "sums";
 
+const components = ["x", "y", "z", "w"];
+
+/** WGSL that loads a quad of the tensor bound as `name`: a whole vec4, or of odd sizes what is `left` in the row, then zeros. */
+function loading(fn: string, name: string, odd: boolean): string {
+  const scalars = components.map((c) => `${name}[i.${c}]`).join(", ");
+  return `fn ${fn}(at: u32, left: u32) -> vec4f {
+${
+  odd
+    ? `  let i = places(at, left);
+  return select(vec4f(0.0), vec4f(vec4<Scalar>(${scalars})), inside(left));`
+    : `  return vec4f(${name}[at / 4u]);`
+}
+}`;
+}
+
 /** WGSL that stores a quad of results, or what is `left` in the row, in the tensor bound as `name`. */
 function storing(fn: string, name: string, odd: boolean): string {
-  const lines = ["x", "y", "z", "w"].map(
-    (c, i) => `  if (left > ${i}u) { ${name}[at + ${i}u] = Out(value.${c}); }`,
-  );
+  const lines = components.map((c, i) => `  if (left > ${i}u) { ${name}[at + ${i}u] = Out(value.${c}); }`);
   return `fn ${fn}(at: u32, left: u32, value: vec4f) {
 ${odd ? lines.join("\n") : `  ${name}[at / 4u] = vec4<Out>(value);`}
 }`;
@@ -92,7 +104,11 @@ function kernels(name: string, source: string, more: Kernel["includes"] = [], en
       includes: [
         `alias Out = ${parts ? "f32" : "Scalar"};`,
         functionsSource,
-        odd ? oddSource : evenSource,
+        quadsSource,
+        loading("loadA", "a", odd),
+        loading("loadB", "b", odd),
+        loading("loadBias", "bias", odd),
+        loading("loadResidual", "residual", odd),
         storing("store", "y", odd),
         keeping(kept, odd),
         productSource,

@@ -1,6 +1,6 @@
 // Scaling rows to length 1, as torch.nn.functional.normalize does.
-import { defineKernel, type Tensor } from "../../engine/index.ts";
-import { byWidth, requireFloat, rowsOf } from "../lib/items.ts";
+import type { Tensor } from "../../engine/index.ts";
+import { defineByWidth, requireFloat, rowsOf } from "../lib/items.ts";
 import nanSource from "../lib/nan.wgsl?raw";
 import { eachRow, rowGroups } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
@@ -15,31 +15,27 @@ const params = {
   eps: "f32",
 } as const;
 
-const forwardKernel = byWidth((suffix, include) =>
-  defineKernel({
-    name: `normalize${suffix}`,
-    source: forwardSource,
-    includes: [include, nanSource, inverseSource, ...eachRow],
-    bindings: [
-      "x: In",
-      "+y: Out",
-      // The norm of each row.
-      "+norms: f32",
-    ],
-    params,
-    flops: perElement("x", 3),
-  }),
-);
-const backwardKernel = byWidth((suffix, include) =>
-  defineKernel({
-    name: `normalize-backward${suffix}`,
-    source: backwardSource,
-    includes: [include, nanSource, inverseSource, ...eachRow],
-    bindings: ["x: In", "norms: f32", "dy: In", "+dx: Out"],
-    params,
-    flops: perElement("x", 7),
-  }),
-);
+const forwardKernel = defineByWidth({
+  name: "normalize",
+  source: forwardSource,
+  includes: [nanSource, inverseSource, ...eachRow],
+  bindings: [
+    "x: In",
+    "+y: Out",
+    // The norm of each row.
+    "+norms: f32",
+  ],
+  params,
+  flops: perElement("x", 3),
+});
+const backwardKernel = defineByWidth({
+  name: "normalize-backward",
+  source: backwardSource,
+  includes: [nanSource, inverseSource, ...eachRow],
+  bindings: ["x: In", "norms: f32", "dy: In", "+dx: Out"],
+  params,
+  flops: perElement("x", 7),
+});
 
 export const normalizeKernels = [...forwardKernel.all, ...backwardKernel.all];
 

@@ -2,7 +2,7 @@
 // position embeddings (Dosovitskiy et al., "An image is worth 16x16 words", arXiv 2010.11929).
 import { defineKernel, type Shape, sizeOf, type Tensor, TensorError } from "../../engine/index.ts";
 import eachSource from "../lib/each.wgsl?raw";
-import { blocks, byWidth, requireFloat, vectors } from "../lib/items.ts";
+import { blocks, defineByWidth, requireFloat, vectors } from "../lib/items.ts";
 import { perElement } from "../lib/work.ts";
 import { sumLeading } from "../reduce/reduce.ts";
 import { slicePadded } from "../shape/reshape.ts";
@@ -10,25 +10,23 @@ import patchifySource from "./patchify.wgsl?raw";
 import pixelsSource from "./pixels.wgsl?raw";
 import prependSource from "./prepend-token.wgsl?raw";
 
-const patchifyKernel = byWidth((suffix, include) =>
-  defineKernel({
-    name: `patchify${suffix}`,
-    source: patchifySource,
-    includes: [include, eachSource],
-    bindings: ["x: In", "+y: Out"],
-    params: {
-      // Items (of WIDTH elements).
-      count: "u32",
-      channels: "u32",
-      // Rows of a patch, and its items in x.
-      size: "u32",
-      sizeX: "u32",
-      gridHeight: "u32",
-      gridWidth: "u32",
-    },
-    flops: () => 0,
-  }),
-);
+const patchifyKernel = defineByWidth({
+  name: "patchify",
+  source: patchifySource,
+  includes: [eachSource],
+  bindings: ["x: In", "+y: Out"],
+  params: {
+    // Items (of WIDTH elements).
+    count: "u32",
+    channels: "u32",
+    // Rows of a patch, and its items in x.
+    size: "u32",
+    sizeX: "u32",
+    gridHeight: "u32",
+    gridWidth: "u32",
+  },
+  flops: () => 0,
+});
 
 const pixelsKernel = defineKernel({
   name: "pixels",
@@ -50,23 +48,21 @@ const pixelsKernel = defineKernel({
   flops: perElement("y", 3),
 });
 
-const prependKernel = byWidth((suffix, include) =>
-  defineKernel({
-    name: `prepend-token${suffix}`,
-    source: prependSource,
-    includes: [include, eachSource],
-    bindings: ["x: In", "token: In", "positions: In", "+y: Out"],
-    params: {
-      // Items (of WIDTH elements) of y.
-      count: "u32",
-      // Tokens of a sequence of y.
-      tokens: "u32",
-      // Items of a token.
-      width: "u32",
-    },
-    flops: perElement("y", 1),
-  }),
-);
+const prependKernel = defineByWidth({
+  name: "prepend-token",
+  source: prependSource,
+  includes: [eachSource],
+  bindings: ["x: In", "token: In", "positions: In", "+y: Out"],
+  params: {
+    // Items (of WIDTH elements) of y.
+    count: "u32",
+    // Tokens of a sequence of y.
+    tokens: "u32",
+    // Items of a token.
+    width: "u32",
+  },
+  flops: perElement("y", 1),
+});
 
 export const patchKernels = [...patchifyKernel.all, pixelsKernel, ...prependKernel.all];
 

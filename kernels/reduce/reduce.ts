@@ -15,6 +15,7 @@ import { items, requireFloat, type Stored } from "../lib/items.ts";
 import nanSource from "../lib/nan.wgsl?raw";
 import { eachRow, rowGroups } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
+import type { Block } from "../shape/reshape.ts";
 import maxSource from "./max-backward.wgsl?raw";
 import columnsSource from "./reduce-columns.wgsl?raw";
 import rowsSource from "./reduce-rows.wgsl?raw";
@@ -91,21 +92,14 @@ const maxBackward = defineKernel({
   flops: perElement("x", 1),
 });
 
-/** x seen as [outer, extent, inner], to be reduced over `extent`. */
-interface View {
-  outer: number;
-  extent: number;
-  inner: number;
-}
-
 interface Reduction {
   max?: boolean;
   /** Multiplies the result; positive where `max` is set. */
   scale?: number;
 }
 
-/** Reduces `x` over the middle of its view into a tensor of `shape` and `dtype`; not recorded. */
-function reduce(x: Tensor, view: View, shape: Shape, reduction: Reduction, dtype: DType = x.dtype): Tensor {
+/** Reduces `x`, seen as `view`, over `extent` into a tensor of `shape` and `dtype`; not recorded. */
+function reduce(x: Tensor, view: Block, shape: Shape, reduction: Reduction, dtype: DType = x.dtype): Tensor {
   const { outer, extent, inner } = view;
   const { max = false, scale = 1 } = reduction;
   const width = (inner === 1 ? extent : inner) % 4 === 0 ? 4 : 1;
@@ -198,7 +192,7 @@ function alongAxis(
   name: string,
   x: Tensor,
   axis: number | undefined,
-): { view: View; shape: number[]; kept: number[] } {
+): { view: Block; shape: number[]; kept: number[] } {
   requireFloat(name, x);
   const rank = x.shape.length;
   if (axis === undefined)

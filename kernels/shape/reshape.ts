@@ -1,36 +1,34 @@
 // Operations that move elements without computing: views, permutations, slices and concatenations. A view shares its
 // tensor's memory; everything else copies.
-import { defineKernel, type Shape, sizeOf, type Tensor, TensorError } from "../../engine/index.ts";
+import { type Shape, sizeOf, type Tensor, TensorError } from "../../engine/index.ts";
 import { contiguousStrides, copyStrided } from "../elementwise/binary.ts";
 import eachSource from "../lib/each.wgsl?raw";
-import { blocks, byWidth, requireFloat } from "../lib/items.ts";
+import { blocks, defineByWidth, requireFloat } from "../lib/items.ts";
 import { partOf } from "../lib/work.ts";
 import sliceSource from "./slice.wgsl?raw";
 
-const sliceKernel = byWidth((suffix, include) =>
-  defineKernel({
-    name: `slice${suffix}`,
-    source: sliceSource,
-    includes: [include, eachSource],
-    bindings: [
-      "x: In",
-      // What follows x; as long as y is beyond x.
-      "next: In",
-      "+y: Out",
-    ],
-    params: {
-      // Items (of WIDTH elements) of y.
-      count: "u32",
-      extent: "u32",
-      extentX: "u32",
-      // Items of the inner extent.
-      inner: "u32",
-      offset: "i32",
-    },
-    flops: () => 0,
-    bytes: partOf("y"),
-  }),
-);
+const sliceKernel = defineByWidth({
+  name: "slice",
+  source: sliceSource,
+  includes: [eachSource],
+  bindings: [
+    "x: In",
+    // What follows x; as long as y is beyond x.
+    "next: In",
+    "+y: Out",
+  ],
+  params: {
+    // Items (of WIDTH elements) of y.
+    count: "u32",
+    extent: "u32",
+    extentX: "u32",
+    // Items of the inner extent.
+    inner: "u32",
+    offset: "i32",
+  },
+  flops: () => 0,
+  bytes: partOf("y"),
+});
 
 export const shapeKernels = sliceKernel.all;
 
@@ -103,16 +101,23 @@ export function transpose2d(x: Tensor): Tensor {
   return permute(x, [1, 0]);
 }
 
+/** `count` entries along the middle of a block, from `start`. */
+function slice(name: string, x: Tensor, block: Block, count: number, start: number, shape: Shape): Tensor {
+  const y = slicePadded(x, block, count, start, shape);
+  return x.engine.record(name, y, [x], (dy) => [
+    slicePadded(dy, { ...block, extent: count }, block.extent, -start, x.shape),
+  ]);
+}
+
 /** `count` entries along the first axis, from `start`. Throws TensorError where they are not all there. */
 export function sliceRows(x: Tensor, start: number, count: number): Tensor {
   requireFloat("sliceRows", x);
   const [rows = 0, ...rest] = x.shape;
   if (!Number.isInteger(start) || !Number.isInteger(count) || start < 0 || count < 1 || start + count > rows)
     throw new TensorError(`sliceRows: [${x.shape}] has no rows ${start} to ${start + count - 1}.`);
-  const inner = sizeOf(rest);
-  const y = slicePadded(x, { outer: 1, extent: rows, inner }, count, start, [count, ...rest]);
-  return x.engine.record("sliceRows", y, [x], (dy) => [
-    slicePadded(dy, { outer: 1, extent: count, inner }, rows, -start, x.shape),
+  return slice("sliceRows", x, { outer: 1, extent: rows, inner: sizeOf(rest) }, count, start, [
+    count,
+    ...rest,
   ]);
 }
 
@@ -121,10 +126,7 @@ export function takeFirst(x: Tensor): Tensor {
   requireFloat("takeFirst", x);
   const [outer, extent, inner] = x.shape as [number, number, number];
   if (x.shape.length !== 3) throw new TensorError(`takeFirst: needs [B, T, C], not [${x.shape}].`);
-  const y = slicePadded(x, { outer, extent, inner }, 1, 0, [outer, inner]);
-  return x.engine.record("takeFirst", y, [x], (dy) => [
-    slicePadded(dy, { outer, extent: 1, inner }, extent, 0, x.shape),
-  ]);
+  return slice("takeFirst", x, { outer, extent, inner }, 1, 0, [outer, inner]);
 }
 
 /** The rows of `a`, then those of `b`: [m, n] and [k, n] give [m + k, n]. Throws TensorError where they don't fit. */
