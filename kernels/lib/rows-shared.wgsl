@@ -7,23 +7,20 @@ var<private> lane: u32;
 var<workgroup> laneValues: array<f32, WORKERS>;
 
 fn laneSum(value: f32) -> f32 {
-  laneValues[lane] = value;
-  workgroupBarrier();
-  for (var span = WORKERS / 2u; span > 0u; span /= 2u) {
-    if (lane < span) {
-      laneValues[lane] += laneValues[lane + span];
-    }
-    workgroupBarrier();
-  }
-  return workgroupUniformLoad(&laneValues[0]);
+  return reduced(value, false);
 }
 
 fn laneMax(value: f32) -> f32 {
+  return reduced(value, true);
+}
+
+fn reduced(value: f32, toLargest: bool) -> f32 {
   laneValues[lane] = value;
   workgroupBarrier();
   for (var span = WORKERS / 2u; span > 0u; span /= 2u) {
     if (lane < span) {
-      laneValues[lane] = max(laneValues[lane], laneValues[lane + span]);
+      let other = laneValues[lane + span];
+      laneValues[lane] = select(laneValues[lane] + other, max(laneValues[lane], other), toLargest);
     }
     workgroupBarrier();
   }

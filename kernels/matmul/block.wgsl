@@ -11,8 +11,9 @@ const QUADS = SIDE * select(1u, 2u, BIG);
 const DEPTH = 2u * THREADS / QUADS;
 const STRIDE = QUADS + 1u;
 
-var<workgroup> tileA: array<vec4f, DEPTH * STRIDE>;
-var<workgroup> tileB: array<vec4f, DEPTH * STRIDE>;
+// The step's quads of `a`, then those of `b`.
+const START_B = DEPTH * STRIDE;
+var<workgroup> tiles: array<vec4f, 2u * START_B>;
 
 // Which of the blocks of a step an invocation brings: quad of rows or columns, and first term. Neighbours read
 // neighbouring addresses, whichever way the operand is stored.
@@ -37,28 +38,21 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   var bottomLeft = array<vec4f, 4>();
   var bottomRight = array<vec4f, 4>();
   for (var k = tile.begin; k < tile.end; k += DEPTH) {
-    let to = at.y * STRIDE + at.x / 4u;
-    if (bringsA) {
-      sums += block[0] + block[1] + block[2] + block[3];
-      tileA[to] = block[0];
-      tileA[to + STRIDE] = block[1];
-      tileA[to + 2u * STRIDE] = block[2];
-      tileA[to + 3u * STRIDE] = block[3];
-    } else {
-      tileB[to] = block[0];
-      tileB[to + STRIDE] = block[1];
-      tileB[to + 2u * STRIDE] = block[2];
-      tileB[to + 3u * STRIDE] = block[3];
-    }
+    let to = select(START_B, 0u, bringsA) + at.y * STRIDE + at.x / 4u;
+    sums += block[0] + block[1] + block[2] + block[3];
+    tiles[to] = block[0];
+    tiles[to + STRIDE] = block[1];
+    tiles[to + 2u * STRIDE] = block[2];
+    tiles[to + 3u * STRIDE] = block[3];
     workgroupBarrier();
     block = fetch(tile, bringsA, at, k + DEPTH);
     for (var d = 0u; d < DEPTH; d++) {
-      let top = tileA[d * STRIDE + ty];
-      let left = tileB[d * STRIDE + tx];
+      let top = tiles[d * STRIDE + ty];
+      let left = tiles[START_B + d * STRIDE + tx];
       step(&topLeft, top, left);
       if (BIG) {
-        let bottom = tileA[d * STRIDE + SIDE + ty];
-        let right = tileB[d * STRIDE + SIDE + tx];
+        let bottom = tiles[d * STRIDE + SIDE + ty];
+        let right = tiles[START_B + d * STRIDE + SIDE + tx];
         step(&topRight, top, right);
         step(&bottomLeft, bottom, left);
         step(&bottomRight, bottom, right);
@@ -77,13 +71,13 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   if (HAS_SUMS) {
     // Those who brought the same rows add up, in the order of their terms.
     if (bringsA) {
-      tileA[at.y / 4u * STRIDE + at.x / 4u] = sums;
+      tiles[at.y / 4u * STRIDE + at.x / 4u] = sums;
     }
     workgroupBarrier();
     if (id < QUADS) {
-      var whole = tileA[id];
+      var whole = tiles[id];
       for (var d = 1u; d < DEPTH / 4u; d++) {
-        whole += tileA[d * STRIDE + id];
+        whole += tiles[d * STRIDE + id];
       }
       finishSums(tile, tile.row + 4u * id, whole);
     }
