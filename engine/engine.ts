@@ -2,7 +2,7 @@
 // in one process, and it takes the caller's GPUDevice as well as one of its own. Its operations are those of
 // run/operations.ts; here stands what its owner does with it.
 
-import { DeviceError } from "./base/errors.ts";
+import { DeviceError, TensorError } from "./base/errors.ts";
 import { type DeviceOptions, type OpenDevice, openDevice } from "./gpu/device.ts";
 import type { PoolStatistics } from "./gpu/pool.ts";
 import { type DispatchTime, Profiler } from "./gpu/profiler.ts";
@@ -52,16 +52,21 @@ export class Engine extends Operations {
    */
   async capture<T>(step: () => T, inputs: Readonly<Record<string, Tensor>> = {}): Promise<Program<T>> {
     const { session, recorder, pace, diversion, options } = this;
-    const { capture, outputs } = diversion.takeDown(() => this.scope(() => refusing("capture", step())));
+    for (const [name, tensor] of Object.entries(inputs))
+      this.requireOwn(tensor, `capture: the input "${name}"`);
+    const taken = diversion.takeDown(() => this.scope(() => refusing("capture", step())));
     const { poison = false, maxArenaBytes = Number.POSITIVE_INFINITY } = options;
     const mayRun = () => {
       this.graph.refuse("run a program");
       diversion.requireDirect("run a program");
     };
     const host = { session, recorder, pace, poison, maxArenaBytes, mayRun };
+    const { capture } = taken;
+    // The program disposes them; a scope around has ended by then.
+    for (const tensor of taken.own) this.keep(tensor);
     try {
       await session.settle(capture.ready());
-      const program = new Program(host, capture, inputs, outputs);
+      const program = new Program(host, taken, inputs);
       await program.ready;
       return program;
     } catch (error) {
@@ -110,6 +115,7 @@ export class Engine extends Operations {
 
   /** Sends the recorded work without waiting for it. */
   flush(): void {
+    this.session.check();
     this.recorder.flush();
   }
 
@@ -133,6 +139,7 @@ export class Engine extends Operations {
       throw new DeviceError("Profiling needs the feature timestamp-query, which this adapter lacks.");
     await this.idle();
     const { recorder } = this;
+    if (recorder.profiler) throw new TensorError("profile: another profile is under way.");
     const profiler = new Profiler(this.session);
     recorder.profiler = profiler;
     try {

@@ -7,8 +7,8 @@ import { castInto } from "./elementwise/cast.ts";
 /**
  * Computes d loss / d parameter for every leaf with `requiresGrad` and adds it to `parameter.grad`: as in PyTorch,
  * gradients add up over calls until the caller clears them (`clearGrad`, or zeros in a tensor of its own). Where `grad`
- * is null or disposed, as after the end of the captured step that made it, it is set to a new tensor that no scope
- * disposes; where the caller put a tensor there, that one is added to.
+ * is null or disposed, or inside of a captured step that of another one, it is set to a new tensor that no scope disposes;
+ * where the caller put a tensor there, that one is added to.
  *
  * `grad` is the gradient of whatever is minimised with respect to `loss`, of its shape; 1 where `loss` has one element.
  * Throws TensorError where it is missing or does not fit, or where `loss` depends on no parameter.
@@ -31,7 +31,7 @@ export function backward(loss: Tensor, options: { grad?: Tensor } = {}): void {
       leaf: (parameter, grad) => {
         const { grad: sum, gradIsOld } = parameter;
         parameter.gradIsOld = false;
-        if (sum && !sum.disposed) {
+        if (sum && engine.canAccumulate(sum)) {
           if (!gradIsOld) accumulateInto(sum, grad);
           else if (sum.dtype === grad.dtype) engine.copy(grad, sum);
           else castInto(grad, sum);

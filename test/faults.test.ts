@@ -13,12 +13,12 @@ import {
   type Tensor,
   TensorError,
 } from "../engine/index.ts";
-import { backward } from "../kernels/backward.ts";
+import { backward, clearGrad } from "../kernels/backward.ts";
 import { accumulateInto } from "../kernels/elementwise/accumulate.ts";
 import { add, mul } from "../kernels/elementwise/arithmetic.ts";
 import { dropout } from "../kernels/elementwise/dropout.ts";
 import { neg, scale } from "../kernels/elementwise/unary.ts";
-import { sum } from "../kernels/reduce/reduce.ts";
+import { sum as engineSum } from "../kernels/reduce/reduce.ts";
 import { reshape } from "../kernels/shape/reshape.ts";
 
 const engine = await Engine.create({ poison: true });
@@ -208,7 +208,7 @@ test("a program that uses another's memory says so once that is gone", async () 
 function learner(e: Engine) {
   const w = e.tensor([2, 3], [2]);
   w.requiresGrad = true;
-  return { w, step: () => backward(sum(mul(w, w))) };
+  return { w, step: () => backward(engineSum(mul(w, w))) };
 }
 
 test("what a rehearsal brings to leaves is taken back", async () => {
@@ -399,14 +399,300 @@ test("a program whose input is faulty has faulty results until that is written a
 });
 
 test("a grid beyond the device is an error that names the kernel, at once", async () => {
-  const y = engine.zeros([1]);
+  const [x, y] = [engine.zeros([1]), engine.zeros([1])];
   const grid = [1, 1, engine.device.limits.maxComputeWorkgroupsPerDimension + 1] as const;
   await fails(
-    () => engine.run(tooWide, { bind: [y, y], params: {}, grid }),
+    () => engine.run(tooWide, { bind: [x, y], params: {}, grid }),
     KernelError,
     /"too-wide" needs a grid of 1 x 1 x 65536/,
   );
-  y.dispose();
+  for (const tensor of [x, y]) tensor.dispose();
+  await worksOn();
+});
+
+const alias = defineKernel({
+  name: "alias",
+  bindings: ["x: f32", "+y: f32"],
+  source: "@compute @workgroup_size(1) fn main() { y[0] = x[0]; }",
+});
+
+test("a tensor that is read in a refused submit is no zeros", async () => {
+  const [x, y] = [engine.tensor([1, 2], [2]), engine.empty([2])];
+  await engine.idle();
+  engine.run(tooWide, { bind: [x, y], params: {}, grid: 1 });
+  await fails(() => x.read(), KernelError, /"too-wide" was refused/);
+  assert.equal(await numbers(x), [1, 2]);
+  await engine.idle();
+  for (const tensor of [x, y]) tensor.dispose();
+});
+
+test("a kernel that would read and write one tensor is refused at once", async () => {
+  const z = engine.tensor([9, 9], [2]);
+  await fails(
+    () => engine.run(alias, { bind: [z, z], params: {}, grid: 1 }),
+    TensorError,
+    /alias: "x" is read and "y" written in one buffer/,
+  );
+  assert.equal(await numbers(z), [9, 9]);
+  z.dispose();
+});
+
+test("a grid that is none and a parameter that is missing are errors at once", async () => {
+  const [x, y] = [engine.tensor([1, 2], [2]), engine.empty([2])];
+  const before = scale(x, 7);
+  for (const grid of [Number.NaN, -1, 0, 0.5, [1, -1, 1], ["a", 1, 1]] as (
+    | number
+    | [number, number, number]
+  )[]) {
+    await fails(
+      () => engine.run(alias, { bind: [x, y], params: {}, grid }),
+      KernelError,
+      /"alias" needs a grid/,
+    );
+  }
+  const needy = defineKernel({
+    ...alias,
+    name: "needy",
+    bindings: ["x: f32", "+y: f32"],
+    params: { k: "u32" },
+  });
+  await fails(
+    () => engine.run(needy, { bind: [x, y], params: {} as { k: number }, grid: 1 }),
+    TensorError,
+    /needy: the parameter "k" is missing/,
+  );
+  assert.equal(await numbers(before), [7, 14]);
+  for (const tensor of [x, y, before]) tensor.dispose();
+  await worksOn();
+});
+
+test("an exception of the device's own calls is the fate of the submit, not of the engine", async () => {
+  const { device } = await callersDevice();
+  const guest = await Engine.create({ device });
+  await worksOn(guest);
+  const { createCommandEncoder } = device;
+  const x = guest.tensor([1, 2], [2]);
+  device.createCommandEncoder = () => {
+    device.createCommandEncoder = createCommandEncoder;
+    throw new Error("on purpose");
+  };
+  const y = scale(x, 2);
+  await fails(() => y.read(), KernelError, /on purpose/);
+  await worksOn(guest);
+  guest.dispose();
+  device.destroy();
+});
+
+test("a program with a faulty input marks what it writes outside of its memory", async () => {
+  const x = engine.tensor([1, 2], [2]);
+  const bad = engine.empty([2]);
+  const [sum, copied] = [engine.tensor([1, 1], [2]), engine.tensor([9, 9], [2])];
+  const w = engine.tensor([2, 3], [2]);
+  w.requiresGrad = true;
+  w.grad = engine.keep(engine.tensor([1, 1], [2]));
+  engine.run(crooked, { bind: [x, bad], params: {}, grid: 1 });
+  const program = await engine.capture(
+    () => {
+      accumulateInto(sum, bad);
+      engine.copy(scale(bad, 2), copied);
+      backward(engineSum(mul(w, bad)));
+    },
+    { bad },
+  );
+  program.run();
+  for (const tensor of [sum, copied, w.grad!]) await fails(() => tensor.read(), KernelError, /crooked/);
+  for (const tensor of [sum, copied, w.grad!]) engine.write(tensor, [5, 5]);
+  program.run({ bad: [10, 20] });
+  assert.equal(await numbers(sum), [15, 25]);
+  assert.equal(await numbers(copied), [20, 40]);
+  assert.equal(await numbers(w.grad!), [15, 25]);
+  program.dispose();
+  for (const tensor of [x, bad, sum, copied, w.grad!, w]) tensor.dispose();
+  await engine.idle().catch(() => {});
+  await worksOn();
+});
+
+test("each run tells anew whether results can be trusted", async () => {
+  const [x, bad] = [engine.tensor([1, 2], [2]), engine.empty([2])];
+  engine.run(crooked, { bind: [x, bad], params: {}, grid: 1 });
+  const program = await engine.capture(() => scale(bad, 2), { bad });
+  program.run();
+  await fails(() => program.outputs.read(), KernelError, /crooked/);
+  engine.write(program.outputs, [5, 5]);
+  program.run();
+  await fails(() => program.outputs.read(), KernelError, /crooked/);
+  program.run({ bad: [1, 2] });
+  assert.equal(await numbers(program.outputs), [2, 4]);
+  // Something refused was written into the result; the next run makes it whole.
+  engine.run(crooked, { bind: [x, program.outputs], params: {}, grid: 1 });
+  await fails(() => program.outputs.read(), KernelError, /crooked/);
+  program.run();
+  assert.equal(await numbers(program.outputs), [2, 4]);
+  program.dispose();
+  for (const tensor of [x, bad]) tensor.dispose();
+  await engine.idle().catch(() => {});
+  await worksOn();
+});
+
+test("what is written anew before the refusal is known is whole", async () => {
+  const [x, y] = [engine.tensor([1, 2], [2]), engine.empty([2])];
+  engine.run(tooWide, { bind: [x, y], params: {}, grid: 1 });
+  engine.flush();
+  const made = scale(y, 2);
+  engine.write(y, [3, 4]);
+  const fresh = scale(y, 2);
+  await engine.idle().catch(() => {});
+  assert.equal(await numbers(y), [3, 4]);
+  await fails(() => made.read(), KernelError, /too-wide/);
+  assert.ok(fresh); // sent together with what was refused, or not: it is right or says so
+  await fresh.read().then(
+    (values) => assert.equal([...values], [6, 8]),
+    (error) => assert.instance(error, KernelError),
+  );
+  for (const tensor of [x, y, made, fresh]) tensor.dispose();
+});
+
+test("the error names what was refused, not what was faulty before", async () => {
+  const [x, y, z] = [engine.tensor([1, 2], [2]), engine.empty([2]), engine.empty([2])];
+  engine.run(crooked, { bind: [x, y], params: {}, grid: 1 });
+  await fails(() => engine.idle(), KernelError, /crooked/);
+  const made = scale(y, 2);
+  engine.run(tooWide, { bind: [x, z], params: {}, grid: 1 });
+  await fails(() => z.read(), KernelError, /too-wide/);
+  await fails(() => made.read(), KernelError, /crooked/);
+  for (const tensor of [x, y, z, made]) tensor.dispose();
+  await worksOn();
+});
+
+test("constants of a captured step can't be changed from outside", async () => {
+  const x = engine.tensor([1, 2], [2]);
+  const program = await engine.capture(
+    () => {
+      const c = engine.tensor([5, 6], [2]);
+      return { c, y: mul(c, x) };
+    },
+    { x },
+  );
+  const { c, y } = program.outputs;
+  program.run();
+  await fails(() => engine.write(c, [0, 0]), TensorError, /constant of a captured step/);
+  await fails(() => engine.clear(c), TensorError, /constant of a captured step/);
+  await fails(() => engine.copy(x, c), TensorError, /constant of a captured step/);
+  await fails(() => engine.run(alias, { bind: [x, c], params: {}, grid: 1 }), TensorError, /"y".*constant/);
+  program.run();
+  assert.equal(await numbers(c), [5, 6]);
+  assert.equal(await numbers(y), [5, 12]);
+  program.dispose();
+  x.dispose();
+});
+
+// One step, several programs
+
+test("two programs of one training step each bring their own gradient", async () => {
+  const w = engine.tensor([2, 3], [2]);
+  w.requiresGrad = true;
+  const [xa, xb] = [engine.tensor([1, 1], [2]), engine.tensor([10, 10], [2])];
+  const step = (x: Tensor) => () => {
+    clearGrad([w]);
+    const loss = engineSum(mul(mul(w, w), x));
+    backward(loss);
+    return loss;
+  };
+  const captureA = engine.capture(step(xa), { xa });
+  // One more while the first still compiles, and the step itself.
+  const captureB = engine.capture(step(xb), { xb });
+  engine.scope(step(xa));
+  assert.equal(await numbers(w.grad!), [4, 6]);
+  const [a, b] = [await captureA, await captureB];
+  b.run();
+  assert.is(await b.outputs.item(), 130);
+  assert.equal(await numbers(w.grad!), [40, 60]);
+  a.run();
+  assert.equal(await numbers(w.grad!), [4, 6]);
+  b.run();
+  clearGrad([w]);
+  a.run();
+  assert.equal(await numbers(w.grad!), [4, 6], "a gradient that was cleared comes back with the next run");
+  a.dispose();
+  b.run();
+  assert.equal(await numbers(w.grad!), [40, 60]);
+  b.dispose();
+  for (const tensor of [w, xa, xb]) tensor.dispose();
+  await worksOn();
+});
+
+test("what a rehearsed or failed step disposes is there afterwards", async () => {
+  const { w, step } = learner(engine);
+  const x = engine.tensor([1, 2], [2]);
+  engine.scope(step);
+  const { usedBytes } = engine.stats();
+  const disposing = () => {
+    clearGrad([w]);
+    x.dispose();
+    step();
+  };
+  await engine.tune(disposing);
+  await engine.prepare(disposing);
+  await fails(
+    () =>
+      engine.capture(() => {
+        disposing();
+        throw new Error("on purpose");
+      }),
+    Error,
+    /on purpose/,
+  );
+  assert.equal(await numbers(w.grad!), [4, 6]);
+  assert.equal(await numbers(x), [1, 2]);
+  assert.is(engine.stats().usedBytes, usedBytes);
+  const program = await engine.capture(disposing);
+  assert.ok(x.disposed);
+  program.run();
+  assert.equal(await numbers(w.grad!), [4, 6]);
+  program.dispose();
+  w.dispose();
+  assert.ok(engine.stats().usedBytes < usedBytes);
+  await worksOn();
+});
+
+test("a program disposes of its outputs those that its step made", async () => {
+  const [w, x] = [engine.tensor([2, 3], [2]), engine.tensor([1, 2], [2])];
+  const program = await engine.capture(() => ({ y: mul(w, x), w }), { x });
+  program.run();
+  assert.equal(await numbers(program.outputs.y), [2, 6]);
+  program.dispose();
+  assert.ok(program.outputs.y.disposed);
+  assert.equal(await numbers(w), [2, 3]);
+  for (const tensor of [w, x]) tensor.dispose();
+});
+
+test("a program that is captured inside of a scope keeps its outputs", async () => {
+  const x = engine.tensor([1, 2], [2]);
+  const program = await engine.scope(() => engine.capture(() => scale(x, 2), { x }));
+  program.run();
+  assert.equal(await numbers(program.outputs), [2, 4]);
+  program.dispose();
+  x.dispose();
+});
+
+test("what is no values of an input is an error that says what is", async () => {
+  const x = engine.tensor([1, 2], [2]);
+  const program = await engine.capture(() => scale(x, 2), { x });
+  const run = (values: unknown) => program.run(values as { x: number[] });
+  await fails(() => run({ x }), TensorError, /"x" is f32\[2\]; it got a tensor.*engine\.copy/);
+  await fails(() => run({ x: null }), TensorError, /it got null for its values/);
+  await fails(() => run({ x: 7 }), TensorError, /it got 7? ?for|it got undefined for|it got false for/);
+  await fails(() => run({ toString: [1, 2] }), TensorError, /no input "toString"/);
+  const other = await Engine.create();
+  await fails(() => other.capture(() => 1, { x }), TensorError, /input "x" belongs to another engine/);
+  await fails(
+    () => engine.capture(() => scale(x, 2), { x: 5 as unknown as Tensor }),
+    TensorError,
+    /input "x" is no tensor/,
+  );
+  other.dispose();
+  program.dispose();
+  x.dispose();
   await worksOn();
 });
 
@@ -541,6 +827,8 @@ test("a tensor of another engine is refused", async () => {
   await fails(() => add(mine, theirs), TensorError, /belongs to another engine/);
   await fails(() => engine.copy(theirs, mine), TensorError, /belongs to another engine/);
   await fails(() => engine.read(theirs), TensorError, /belongs to another engine/);
+  await fails(() => engine.view(theirs, [1, 1]), TensorError, /belongs to another engine/);
+  await fails(() => engine.slice(theirs, 0, [1]), TensorError, /belongs to another engine/);
   other.dispose();
   mine.dispose();
   await worksOn();
@@ -553,8 +841,8 @@ test("every wait settles when the engine is disposed", async () => {
     () => scale(x, 2).read(),
     () => guest.idle(),
     () => guest.capture(() => neg(scale(x, 2))),
-    () => guest.prepare(() => sum(x)),
-    () => guest.tune(() => sum(x)),
+    () => guest.prepare(() => engineSum(x)),
+    () => guest.tune(() => engineSum(x)),
     () => guest.trim(),
     () => guest.profile(() => void scale(x, 3)),
   ].map((start) => errorOf(start));
@@ -566,7 +854,57 @@ test("every wait settles when the engine is disposed", async () => {
   await fails(() => x.read(), DeviceError, /disposed/);
   await fails(() => guest.idle(), DeviceError, /disposed/);
   await fails(() => guest.capture(() => scale(x, 2)), DeviceError, /disposed/);
+  const calls = [
+    () => guest.write(x, [1, 2]),
+    () => guest.clear(x),
+    () => guest.copy(x, x),
+    () => guest.view(x, [2, 1]),
+    () => guest.slice(x, 0, [1]),
+    () => guest.checkpoint(() => scale(x, 2)),
+    () => guest.flush(),
+    () => guest.zeros([1]),
+  ];
+  for (const call of calls) await fails(call, DeviceError, /disposed/);
   guest.dispose();
+});
+
+test("an engine that is disposed while a refusal is looked into leaves no rejection behind", async () => {
+  const rejections: unknown[] = [];
+  const note = (error: unknown) => rejections.push(error);
+  process.on("unhandledRejection", note);
+  for (let turns = 0; turns < 6; turns++) {
+    const guest = await Engine.create();
+    const [x, y] = [guest.tensor([1, 2], [2]), guest.empty([2])];
+    await scale(x, 2).read();
+    guest.run(tooWide, { bind: [x, y], params: {}, grid: 1 });
+    await guest.idle().catch(() => {});
+    guest.run(tooWide, { bind: [x, y], params: {}, grid: 1 });
+    guest.flush();
+    for (let i = 0; i < turns; i++) await new Promise(setImmediate);
+    guest.dispose();
+  }
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  process.off("unhandledRejection", note);
+  assert.equal(rejections, []);
+});
+
+test("options that are no seconds, types that are none and profiles in profiles are errors", async () => {
+  for (const longestSeconds of [-1, 0, Number.NaN]) {
+    await fails(() => Engine.create({ longestSeconds }), DeviceError, /longestSeconds must be a positive/);
+  }
+  await fails(() => engine.empty([1], "f64" as "f32"), TensorError, /can't be of f64/);
+  const shape = [2];
+  const x = engine.tensor([1, 2], shape);
+  shape[0] = 7;
+  assert.equal(x.shape, [2]);
+  x.dispose();
+  if (!engine.hasTimestamps) return;
+  await fails(
+    () => engine.profile(async () => void (await engine.profile(() => {}))),
+    TensorError,
+    /under way/,
+  );
+  assert.equal(await engine.profile(() => {}), []);
 });
 
 test("every wait settles when the device is lost", async () => {
@@ -577,7 +915,7 @@ test("every wait settles when the device is lost", async () => {
     () => scale(x, 2).read(),
     () => guest.idle(),
     () => guest.capture(() => neg(scale(x, 2))),
-    () => guest.prepare(() => sum(x)),
+    () => guest.prepare(() => engineSum(x)),
   ].map((start) => errorOf(start));
   device.destroy();
   for (const error of await Promise.all(waits)) assert.instance(error, DeviceLostError, `${error.stack}`);

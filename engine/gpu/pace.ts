@@ -4,6 +4,7 @@
 // is estimated by its operations and bytes, at the speed of a slow adapter of its kind, until the device has shown its own.
 // Results are the same bits: no kernel knows of other workgroups.
 
+import { DeviceError } from "../base/errors.ts";
 import type { Grid } from "./commands.ts";
 import { isDivisible, type Kernel } from "./kernel.ts";
 import type { LaunchWork } from "./work.ts";
@@ -42,6 +43,7 @@ export class Pace {
     /** Seconds that a dispatch or a submit should take at most. */
     private readonly longest: number,
   ) {
+    if (!(longest > 0)) throw new DeviceError(`longestSeconds must be a positive number, not ${longest}.`);
     this.speed = speeds[software ? "processor" : "gpu"];
   }
 

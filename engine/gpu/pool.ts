@@ -23,6 +23,7 @@ export function sizeClass(bytes: number): number {
 }
 
 export class BufferPool implements Memory {
+  readonly reuses = true;
   private readonly free = new Map<number, Storage[]>();
   /** Storages whose buffer the device had no memory for; nobody gets them again. */
   private readonly broken = new WeakSet<Storage>();

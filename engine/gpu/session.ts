@@ -90,6 +90,7 @@ export class Session {
       const judgement: Promise<void> = device
         .popErrorScope()
         .then(judged, () => {})
+        .catch((error: Error) => this.report(error))
         .finally(() => this.judgements.delete(judgement));
       this.judgements.add(judgement);
     }
@@ -102,7 +103,8 @@ export class Session {
 
   /** Keeps an error for the next call that waits for all work. */
   report(error: Error): void {
-    this.unreported.push(error);
+    // Whoever never asks is told the first ones.
+    if (this.unreported.length < 100) this.unreported.push(error);
   }
 
   /** Takes note that this error was thrown. */

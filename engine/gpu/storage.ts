@@ -19,6 +19,8 @@ export class Storage {
   ended: string | null = null;
   /** Why what is in it can't be trusted: its memory, or work that should have written it, was refused. */
   fault: Error | null = null;
+  /** Whether it holds host values that a captured step has for good. */
+  constant = false;
 
   constructor(
     /** Bytes, padding included. */
@@ -33,6 +35,8 @@ export class Storage {
 
 /** Hands storage out and takes it back. */
 export interface Memory {
+  /** Whether storage that was given back goes to others. */
+  readonly reuses: boolean;
   /** Storage of at least `bytes`, without references yet; `what` names it in errors. */
   take(bytes: number, what: string): Storage;
   give(storage: Storage): void;

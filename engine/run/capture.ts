@@ -37,6 +37,7 @@ interface Claim {
 
 /** Takes commands down instead of sending them, and hands out memory that has no place yet. */
 export class Capture implements Sink, Memory {
+  readonly reuses = false;
   readonly steps: Step[] = [];
   readonly claims = new Map<Storage, Claim>();
   /** Storage from outside of the step; kept from the pool, so that nobody else gets it while the program lives. */
@@ -166,6 +167,7 @@ export class Capture implements Sink, Memory {
       throw new TensorError("capture: a constant of the step is written more than once.");
     }
     claim.constant = bytes;
+    storage.constant = true;
   }
 
   /** The memory that a storage lies in at last, the step's own or from outside, and from which byte on. */
@@ -174,6 +176,14 @@ export class Capture implements Sink, Memory {
     for (let next = this.claims.get(storage)?.host; next; next = this.claims.get(at.storage)?.host)
       at = { storage: next.storage, offset: at.offset + next.offset };
     return at;
+  }
+
+  /** Storage from outside that the step writes. */
+  writtenExternals(): Storage[] {
+    const written = this.steps.flatMap((step) => touches(step).writes);
+    return written
+      .map(({ storage }) => this.rootOf(storage).storage)
+      .filter((root) => this.externals.has(root));
   }
 
   private hold(regions: readonly Region[]): void {

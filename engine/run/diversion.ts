@@ -7,18 +7,56 @@ import type { Sink } from "../gpu/commands.ts";
 import type { CompiledKernel, PipelineCache } from "../gpu/pipelines.ts";
 import type { BufferPool } from "../gpu/pool.ts";
 import type { Session } from "../gpu/session.ts";
-import type { Memory } from "../gpu/storage.ts";
+import { type Memory, release, type Storage } from "../gpu/storage.ts";
+import { tensorsIn } from "../tensor/scopes.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { Capture } from "./capture.ts";
 import type { Recorder } from "./recorder.ts";
 
 /** Dispatches of a rehearsal that compiles nothing. */
 const nowhere: Sink = { dispatch() {}, copy() {}, clear() {}, write() {} };
 
+/** What a step does to tensors from outside, and what it makes, while it is taken down. */
+class Changes {
+  readonly made = new Set<Tensor>();
+  readonly leaves = new Set<Tensor>();
+  private readonly undos: (() => void)[] = [];
+  private readonly releases: Storage[] = [];
+
+  note(undo: () => void): void {
+    this.undos.push(undo);
+  }
+
+  /** A tensor from outside was disposed: its storage goes once that is for good. */
+  letGo(storage: Storage, undo: () => void): void {
+    this.releases.push(storage);
+    this.note(undo);
+  }
+
+  keep(): void {
+    for (const storage of this.releases) release(storage);
+  }
+
+  undo(): void {
+    for (const undo of this.undos.reverse()) undo();
+    for (const tensor of this.made) tensor.dispose();
+  }
+}
+
+/** A step that was taken down. */
+export interface Taken<T> {
+  capture: Capture;
+  outputs: T;
+  /** Those outputs that the step made. */
+  own: readonly Tensor[];
+  /** The gradients that the step makes, with their leaves. */
+  gradients: { leaf: Tensor; grad: Tensor }[];
+}
+
 export class Diversion {
   sink: Sink;
   memory: Memory;
-  /** What takes back the changes of a step that is being taken down; null where none is. */
-  private changes: (() => void)[] | null = null;
+  private changes: Changes | null = null;
 
   constructor(
     private readonly session: Session,
@@ -40,14 +78,22 @@ export class Diversion {
     return this.sink === nowhere;
   }
 
-  /** Records a step into a capture. Where it throws, all is as before. */
-  takeDown<T>(step: () => T): { capture: Capture; outputs: T } {
+  /** Records a step into a capture. Where it throws, all tensors from outside are as before. */
+  takeDown<T>(step: () => T): Taken<T> {
     const capture = new Capture(this.session.device.limits);
+    const changes = new Changes();
     try {
-      const { result } = this.divert(capture, capture, step);
+      const outputs = this.divert(capture, capture, changes, step);
+      const own = tensorsIn(outputs).filter((tensor) => changes.made.has(tensor));
+      const gradients = [...changes.leaves].flatMap((leaf) => (leaf.grad ? [{ leaf, grad: leaf.grad }] : []));
+      changes.keep();
       capture.close(this.pipelines);
-      return { capture, outputs: result };
+      return {
+        ...{ capture, outputs, own },
+        gradients: gradients.filter(({ grad }) => grad.storage.owner === capture),
+      };
     } catch (error) {
+      changes.undo();
       capture.end("was made by a captured step that failed");
       throw error;
     }
@@ -59,11 +105,13 @@ export class Diversion {
    */
   rehearse(step: () => unknown, compile: boolean): readonly CompiledKernel[] {
     const capture = new Capture(this.session.device.limits);
+    const changes = new Changes();
     try {
-      withBlankStreams(() => this.divert(compile ? capture : nowhere, capture, step)).undo();
+      withBlankStreams(() => this.divert(compile ? capture : nowhere, capture, changes, step));
       if (compile) capture.close(this.pipelines);
       return capture.kernels;
     } finally {
+      changes.undo();
       capture.end("was made by a step that was only rehearsed");
     }
   }
@@ -73,27 +121,38 @@ export class Diversion {
     if (!this.direct) throw new TensorError(`A step that is being captured can't ${what}.`);
   }
 
-  /** Told of a change to a tensor that may have to be taken back, and how. */
-  noteUndo(undo: () => void): void {
-    this.changes?.push(undo);
+  noteMade(tensor: Tensor): void {
+    this.changes?.made.add(tensor);
   }
 
-  /** Runs `step` with its work and memory elsewhere; returns with its result what takes back what it changed. */
-  private divert<T>(sink: Sink, memory: Memory, step: () => T): { result: T; undo(): void } {
+  /** As `Backend.noteGradient`. */
+  noteGradient(leaf: Tensor, undo: () => void): void {
+    this.changes?.leaves.add(leaf);
+    this.changes?.note(undo);
+  }
+
+  /** As `Backend.letGo`. */
+  letGo(storage: Storage, undo: () => void): void {
+    if (!this.changes || storage.owner === this.memory) release(storage);
+    else this.changes.letGo(storage, undo);
+  }
+
+  /** As `Backend.canAccumulate`. */
+  canAccumulate({ disposed, storage }: Tensor): boolean {
+    if (disposed) return false;
+    if (this.direct) return storage.buffer !== undefined;
+    return storage.owner === this.pool || storage.owner === this.memory;
+  }
+
+  /** Runs `step` with its work and memory elsewhere. */
+  private divert<T>(sink: Sink, memory: Memory, changes: Changes, step: () => T): T {
     this.session.check();
     if (!this.direct) throw new TensorError("A step is already being captured.");
-    const changes: (() => void)[] = [];
-    const undo = () => {
-      for (const change of changes.reverse()) change();
-    };
     this.sink = sink;
     this.memory = memory;
     this.changes = changes;
     try {
-      return { result: step(), undo };
-    } catch (error) {
-      undo();
-      throw error;
+      return step();
     } finally {
       this.sink = this.recorder;
       this.memory = this.pool;

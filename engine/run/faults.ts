@@ -2,16 +2,34 @@
 // the commands that it has not judged yet are kept, and an error marks what they should have written, what was made of
 // that, and so on. A tensor so marked throws the error when it is read; all others, and the engine, go on.
 
-import { KernelError } from "../base/errors.ts";
-import { type Command, encodeCommands, type Region, touched } from "../gpu/commands.ts";
+import { DeviceError, KernelError } from "../base/errors.ts";
+import { type Command, type Download, encodeCommands, type Region, touched } from "../gpu/commands.ts";
 import type { Session } from "../gpu/session.ts";
+import type { Storage } from "../gpu/storage.ts";
 
 /** Host bytes can't be part of an encoder's work: they end a submit. */
 export type Recorded = Command | { kind: "write"; region: Region; bytes: Uint8Array<ArrayBuffer> };
 
+/** A storage as one of its tenants has it. */
+export type Tenant = Pick<Region, "storage" | "tenure">;
+
+/** What a replayed program reads and writes: all that it writes depends on all that it reads. */
+export interface Replayed {
+  reads: readonly Tenant[];
+  writes: Iterable<Storage>;
+}
+
 /** Commands that are recorded or sent, and that the device has not judged yet. */
 export interface Submission {
   readonly commands: readonly Recorded[];
+  readonly replayed: Replayed | null;
+}
+
+/** What becomes faulty with what. */
+interface Effect {
+  from: readonly Tenant[];
+  to: readonly Tenant[];
+  download: Download | null;
 }
 
 export class Faults {
@@ -20,33 +38,38 @@ export class Faults {
   constructor(private readonly session: Session) {}
 
   /** Keeps commands until `judge` or `close`. */
-  open(commands: readonly Recorded[]): Submission {
-    const entry = { commands };
-    this.pending.add(entry);
-    return entry;
+  open(commands: readonly Recorded[], replayed: Replayed | null = null): Submission {
+    const submission = { commands, replayed };
+    this.pending.add(submission);
+    return submission;
   }
 
-  close(entry: Submission): void {
-    this.pending.delete(entry);
+  close(submission: Submission): void {
+    this.pending.delete(submission);
   }
 
   /** What the device says of commands that were sent together, of which it runs all or none. */
-  async judge(entry: Submission, refusal: GPUError | null): Promise<void> {
+  async judge(submission: Submission, refusal: { message: string } | null): Promise<void> {
     if (!refusal) {
-      this.close(entry);
+      this.close(submission);
       return;
     }
-    const regions = entry.commands.map(touched);
-    // A buffer that there was no memory for, say: then that is the error.
-    const cause = faultOf(regions.flatMap(({ reads, writes }) => [...reads, ...writes]));
-    const error = cause ?? new KernelError(`The device refused a submit: ${refusal.message}`);
-    if (!cause) this.session.report(error);
+    const before = submission.commands.map((command) => faultOf(effectOf(command).from));
+    // Memory that there was none of is enough to refuse all that it is sent with, and was told.
+    const noMemory = before.find((error) => error instanceof DeviceError);
+    const error = noMemory ?? new KernelError(`The device refused a submit: ${refusal.message}`);
+    const effects = effectsOf(submission);
+    for (const { download } of effects) if (download) download.fault ??= error;
     this.spread(
-      regions.flatMap(({ writes }) => writes),
+      effects.flatMap(({ to }) => to),
       error,
     );
-    this.close(entry);
-    if (!cause) error.message = (await this.culprit(entry)) ?? error.message;
+    this.close(submission);
+    if (noMemory) return;
+    const culprit = await this.culprit(submission).catch(() => null);
+    const cause = culprit && before[culprit.at];
+    error.message = cause?.message ?? culprit?.message ?? error.message;
+    if (!cause) this.session.report(error);
   }
 
   /** A command that was recorded: what it makes of something faulty is faulty, what the host writes anew is not. */
@@ -62,25 +85,22 @@ export class Faults {
     for (const { storage } of touched(command).writes) storage.fault ??= cause;
   }
 
-  /** The whole of a storage gets new contents. */
-  overwritten({ storage, offset, size }: Region): void {
-    if (storage.fault && offset === 0 && size >= storage.bytes) storage.fault = null;
+  /** A region gets new contents: where it is the whole storage, what went wrong before is nobody's any more. */
+  overwritten(region: Region): void {
+    const { storage, offset, size } = region;
+    if (offset !== 0 || size < storage.bytes) return;
+    storage.fault = null;
+    if (storage.owner.reuses) region.tenure = ++storage.tenure;
   }
 
   /** The host's bytes did not get there. */
   refusedWrite(region: Region, refusal: GPUError): void {
-    const cause = region.storage.fault;
-    const error = cause ?? new KernelError(`The device refused a write: ${refusal.message}`);
-    if (!cause) this.session.report(error);
-    this.spread([region], error);
+    this.refused([region], [region], `The device refused a write: ${refusal.message}`);
   }
 
   /** Tensors could not be bound to the kernel `name`. */
   refusedBinding(name: string, { reads, writes }: ReturnType<typeof touched>, refusal: GPUError): void {
-    const cause = faultOf([...reads, ...writes]);
-    const error = cause ?? new KernelError(`Kernel "${name}": ${refusal.message}`);
-    if (!cause) this.session.report(error);
-    this.spread(writes, error);
+    this.refused([...reads, ...writes], writes, `Kernel "${name}": ${refusal.message}`);
   }
 
   /** Dispatches of kernels that did not compile are left out. */
@@ -92,34 +112,38 @@ export class Faults {
     }
   }
 
-  /** Marks regions, and what pending commands make of them, in any order: too much rather than too little. */
-  private spread(regions: Iterable<Region>, error: Error): void {
+  private refused(used: readonly Region[], writes: readonly Region[], message: string): void {
+    const cause = faultOf(used);
+    const error = cause ?? new KernelError(message);
+    if (!cause) this.session.report(error);
+    this.spread(writes, error);
+  }
+
+  /** Marks tenants, and what pending commands make of them, in any order: too much rather than too little. */
+  private spread(tenants: Iterable<Tenant>, error: Error): void {
     const faulty = new Set<string>();
-    const name = ({ storage, tenure }: Region) => `${storage.id}:${tenure}`;
-    const mark = (region: Region) => {
-      faulty.add(name(region));
+    const name = ({ storage, tenure }: Tenant) => `${storage.id}:${tenure}`;
+    const mark = (tenant: Tenant) => {
+      faulty.add(name(tenant));
       // Who has the storage now may be another.
-      if (region.storage.tenure === region.tenure) region.storage.fault ??= error;
+      if (tenant.storage.tenure === tenant.tenure) tenant.storage.fault ??= error;
     };
-    for (const region of regions) mark(region);
+    for (const tenant of tenants) mark(tenant);
+    const effects = [...this.pending].flatMap(effectsOf);
     for (let before = -1; before !== faulty.size; ) {
       before = faulty.size;
-      for (const { commands } of this.pending) {
-        for (const command of commands) {
-          const { reads, writes } = touched(command);
-          const from = command.kind === "dispatch" ? [...reads, ...writes] : reads;
-          if (!from.some((region) => faulty.has(name(region)))) continue;
-          if (command.kind === "download") command.fault ??= error;
-          for (const region of writes) mark(region);
-        }
+      for (const { from, to, download } of effects) {
+        if (!from.some((tenant) => faulty.has(name(tenant)))) continue;
+        if (download) download.fault ??= error;
+        for (const tenant of to) mark(tenant);
       }
     }
   }
 
   /** Encodes commands one by one to find which of them the device refuses; null where it is none by itself. */
-  private async culprit({ commands }: Submission): Promise<string | null> {
+  private async culprit({ commands }: Submission): Promise<{ at: number; message: string } | null> {
     const { device } = this.session;
-    for (const command of commands) {
+    for (const [at, command] of commands.entries()) {
       if (command.kind === "write") continue;
       device.pushErrorScope("validation");
       const encoder = device.createCommandEncoder();
@@ -127,14 +151,33 @@ export class Faults {
       encoder.finish();
       const error = await this.session.settle(device.popErrorScope());
       const name = command.kind === "dispatch" ? `Kernel "${command.kernel.name}"` : `A ${command.kind}`;
-      if (error) return `${name} was refused by the device: ${error.message}`;
+      if (error) return { at, message: `${name} was refused by the device: ${error.message}` };
     }
     return null;
   }
 }
 
-function faultOf(regions: Iterable<Region>): Error | null {
-  for (const { storage, tenure } of regions)
+function effectOf(command: Recorded): Effect {
+  const { reads, writes } = touched(command);
+  return {
+    // What a dispatch writes it may read, too.
+    from: command.kind === "dispatch" ? command.regions : reads,
+    to: writes,
+    download: command.kind === "download" ? command : null,
+  };
+}
+
+function effectsOf({ commands, replayed }: Submission): Effect[] {
+  if (!replayed) return commands.map(effectOf);
+  const to = [...replayed.writes].map((storage) => {
+    const read = replayed.reads.find((tenant) => tenant.storage === storage);
+    return { storage, tenure: read?.tenure ?? storage.tenure };
+  });
+  return [{ from: replayed.reads, to, download: null }];
+}
+
+function faultOf(tenants: Iterable<Tenant>): Error | null {
+  for (const { storage, tenure } of tenants)
     if (storage.fault && storage.tenure === tenure) return storage.fault;
   return null;
 }

@@ -19,7 +19,7 @@ import { Pace } from "../gpu/pace.ts";
 import { PipelineCache } from "../gpu/pipelines.ts";
 import { BufferPool } from "../gpu/pool.ts";
 import { Session } from "../gpu/session.ts";
-import { release, retain } from "../gpu/storage.ts";
+import { release, retain, type Storage } from "../gpu/storage.ts";
 import { Graph } from "../tensor/graph.ts";
 import { Scopes } from "../tensor/scopes.ts";
 import { type Backend, type Choice, type Node, type Run, Tensor } from "../tensor/tensor.ts";
@@ -105,6 +105,7 @@ export class Operations implements Backend {
     const { session, diversion } = this;
     session.check();
     requireShape("A tensor", shape);
+    if (!(dtype in bytesPerElement)) throw new TensorError(`A tensor can't be of ${dtype}.`);
     if (dtype === "f16" && !this.hasF16)
       throw new DeviceError("This adapter has no f16 (feature shader-f16).");
     const storage = diversion.memory.take(sizeOf(shape) * bytesPerElement[dtype], `${dtype}[${shape}]`);
@@ -112,7 +113,7 @@ export class Operations implements Backend {
       const { size, tenure } = storage;
       this.recorder.write({ storage, tenure, offset: 0, size }, new Uint8Array(size).fill(0xff));
     }
-    return this.register(new Tensor(this, shape, dtype, storage));
+    return this.register(new Tensor(this, [...shape], dtype, storage));
   }
 
   zeros(shape: Shape, dtype: DType = "f32"): Tensor {
@@ -122,15 +123,15 @@ export class Operations implements Backend {
   }
 
   view(tensor: Tensor, shape: Shape): Tensor {
-    tensor.requireLive();
+    this.requireOwn(tensor);
     requireShape("view", shape);
     if (sizeOf(shape) !== tensor.size)
       throw new TensorError(`view: [${tensor.shape}] can't become [${shape}].`);
-    return this.register(new Tensor(this, shape, tensor.dtype, tensor.storage, tensor.offset));
+    return this.register(new Tensor(this, [...shape], tensor.dtype, tensor.storage, tensor.offset));
   }
 
   slice(tensor: Tensor, start: number, shape: Shape): Tensor {
-    tensor.requireLive();
+    this.requireOwn(tensor);
     requireShape("slice", shape);
     if (!Number.isInteger(start) || start < 0)
       throw new TensorError(`slice: the start must be a whole number from 0 on, not ${start}.`);
@@ -138,7 +139,7 @@ export class Operations implements Backend {
     if (start + sizeOf(shape) > tensor.size)
       throw new TensorError(`slice: past the end of [${tensor.shape}].`);
     if (offset % 256 !== 0) throw new TensorError(`slice: byte offset ${offset} is no multiple of 256.`);
-    return this.register(new Tensor(this, shape, tensor.dtype, tensor.storage, offset));
+    return this.register(new Tensor(this, [...shape], tensor.dtype, tensor.storage, offset));
   }
 
   run<P extends ParamTypes>(kernel: Kernel<P>, run: Run<P>): void {
@@ -147,12 +148,19 @@ export class Operations implements Backend {
     if (run.bind.length !== bindings.length)
       throw new TensorError(`${name}: ${run.bind.length} tensors for ${bindings.length} bindings.`);
     const regions = run.bind.map((tensor, i) => {
-      if (!this.isUsable(tensor)) this.require(tensor, `${name}: "${bindings[i]!.name}", ${tensor},`);
+      const { name: binding, access } = bindings[i]!;
+      if (!this.isUsable(tensor)) this.require(tensor, `${name}: "${binding}", ${tensor},`);
+      if (access === "read_write" && tensor.storage.constant)
+        this.requireVariable(tensor, `${name}: "${binding}", ${tensor},`);
       return boundRegion(tensor);
     });
+    refuseAliases(kernel, regions);
+    for (const param in kernel.params)
+      if (run.params[param] === undefined)
+        throw new TensorError(`${name}: the parameter "${param}" is missing.`);
     const grid: Grid = typeof run.grid === "number" ? [...this.fold(run.grid), 1] : run.grid;
     const { maxComputeWorkgroupsPerDimension: most } = this.session.device.limits;
-    if (grid.some((count) => count > most)) {
+    if (!grid.every((count) => Number.isInteger(count) && count > 0 && count <= most)) {
       throw new KernelError(
         `Kernel "${name}" needs a grid of ${grid.join(" x ")} workgroups, the device takes ${most} a side.`,
       );
@@ -169,17 +177,17 @@ export class Operations implements Backend {
 
   write(tensor: Tensor, values: ArrayLike<number>): void {
     if (values.length !== tensor.size) throw new TensorError(`write: ${values.length} values for ${tensor}.`);
-    this.diversion.sink.write(this.exactRegion(tensor), toBytes(values, tensor.dtype));
+    this.diversion.sink.write(this.exactRegion(tensor, true), toBytes(values, tensor.dtype));
   }
 
   clear(tensor: Tensor): void {
-    this.diversion.sink.clear(this.exactRegion(tensor));
+    this.diversion.sink.clear(this.exactRegion(tensor, true));
   }
 
   copy(from: Tensor, to: Tensor): void {
     if (from.size !== to.size || from.dtype !== to.dtype)
       throw new TensorError(`copy: ${from} does not fit ${to}.`);
-    const [source, target] = [this.exactRegion(from), this.exactRegion(to)];
+    const [source, target] = [this.exactRegion(from, false), this.exactRegion(to, true)];
     if (from.storage !== to.storage) {
       this.diversion.sink.copy(source, target);
       return;
@@ -202,7 +210,7 @@ export class Operations implements Backend {
   private async download(tensor: Tensor): Promise<HostArray> {
     const { session, recorder } = this;
     session.check();
-    const region = this.exactRegion(tensor);
+    const region = this.exactRegion(tensor, false);
     const faults: Error[] = [];
     const flags = usage.mapRead | usage.copyTarget;
     const staging = session.makeBuffer(
@@ -251,8 +259,16 @@ export class Operations implements Backend {
     return tensor;
   }
 
-  noteUndo(undo: () => void): void {
-    this.diversion.noteUndo(undo);
+  canAccumulate(grad: Tensor): boolean {
+    return this.diversion.canAccumulate(grad);
+  }
+
+  noteGradient(leaf: Tensor, undo: () => void): void {
+    this.diversion.noteGradient(leaf, undo);
+  }
+
+  letGo(storage: Storage, undo: () => void): void {
+    this.diversion.letGo(storage, undo);
   }
 
   checkpoint(work: () => Tensor): Tensor {
@@ -261,27 +277,47 @@ export class Operations implements Backend {
 
   private register(tensor: Tensor): Tensor {
     this.scopes.add(tensor);
-    if (!this.diversion.direct) this.noteUndo(() => tensor.dispose());
+    this.diversion.noteMade(tensor);
     return tensor;
   }
 
-  /** Throws TensorError where work can't be recorded with a tensor, which `subject` names. */
-  private require(tensor: Tensor, subject = `${tensor}`): void {
+  /** Throws TensorError where a tensor, which `subject` names, was disposed or is another engine's. */
+  protected requireOwn(tensor: Tensor, subject = `${tensor}`): void {
+    this.session.check();
+    if (!(tensor instanceof Tensor)) throw new TensorError(`${subject} is no tensor.`);
     tensor.requireLive(subject);
     if (tensor.engine !== this) throw new TensorError(`${subject} belongs to another engine.`);
+  }
+
+  /** Throws TensorError where work can't be recorded with a tensor, which `subject` names. */
+  private require(tensor: Tensor, subject?: string): void {
+    this.requireOwn(tensor, subject);
     if (!this.isUsable(tensor))
-      throw new TensorError(`${subject} belongs to a captured step that is not ready: wait for its capture.`);
+      throw new TensorError(
+        `${subject ?? tensor} belongs to a captured step that is not ready: wait for its capture.`,
+      );
+  }
+
+  /** Throws TensorError for host values that a captured step has for good. */
+  private requireVariable({ storage }: Tensor, subject?: string): void {
+    if (!storage.constant || storage.owner === this.diversion.memory) return;
+    throw new TensorError(
+      `${subject ?? "This tensor"} is a constant of a captured step, which can't be changed.`,
+    );
   }
 
   /** Whether work can be recorded with a tensor; one of a captured step has no memory before that is ready. */
-  private isUsable({ disposed, engine, storage }: Tensor): boolean {
+  private isUsable(tensor: Tensor): boolean {
+    if (!(tensor instanceof Tensor)) return false;
+    const { disposed, engine, storage } = tensor;
     const here = storage.buffer !== undefined || storage.owner === this.diversion.memory;
     return here && !disposed && engine === this;
   }
 
   /** What the host writes, copies and reads: the elements, in steps of four bytes. */
-  private exactRegion(tensor: Tensor): Region {
+  private exactRegion(tensor: Tensor, written: boolean): Region {
     this.require(tensor);
+    if (written) this.requireVariable(tensor);
     const { storage, offset, bytes } = tensor;
     return { storage, tenure: storage.tenure, offset, size: Math.ceil(bytes / 4) * 4 };
   }
@@ -290,6 +326,18 @@ export class Operations implements Backend {
 /** What a kernel sees: whole vec4s, also where the last is only partly filled; storages are large enough. */
 function boundRegion({ storage, offset, bytes, shape, dtype }: Tensor): BoundRegion {
   return { storage, tenure: storage.tenure, offset, size: Math.ceil(bytes / 16) * 16, shape, dtype };
+}
+
+/** Throws TensorError where a kernel would read and write one buffer, which WebGPU does not allow. */
+function refuseAliases({ name, bindings }: Kernel, regions: readonly BoundRegion[]): void {
+  for (const [i, { storage }] of regions.entries()) {
+    if (bindings[i]!.access === "read") continue;
+    const at = regions.findIndex((other, j) => other.storage === storage && bindings[j]!.access === "read");
+    if (at >= 0)
+      throw new TensorError(
+        `${name}: "${bindings[at]!.name}" is read and "${bindings[i]!.name}" written in one buffer.`,
+      );
+  }
 }
 
 function requireShape(name: string, shape: Shape): void {

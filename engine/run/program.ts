@@ -17,10 +17,12 @@ import {
 import { usage } from "../gpu/flags.ts";
 import type { Pace, Part } from "../gpu/pace.ts";
 import type { Session } from "../gpu/session.ts";
+import type { Storage } from "../gpu/storage.ts";
 import { type LaunchWork, workOf } from "../gpu/work.ts";
-import { tensorsIn } from "../tensor/scopes.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { Tensor } from "../tensor/tensor.ts";
 import type { Capture, Step } from "./capture.ts";
+import type { Taken } from "./diversion.ts";
+import type { Tenant } from "./faults.ts";
 import { type ArenaOptions, type ProgramMemory, place } from "./placement.ts";
 import type { Recorder } from "./recorder.ts";
 
@@ -32,6 +34,10 @@ export type InputValues =
 /** Why these values can't go into an input of a captured step; empty where they can. */
 function misfitOf(tensor: Tensor, given: InputValues): string {
   if (tensor.disposed) return ", which was disposed";
+  if (given instanceof Tensor) return "; it got a tensor, and takes host values: engine.copy copies tensors";
+  const host = typeof given === "object" && given !== null && ("shape" in given ? given.values : given);
+  if (!host || typeof host.length !== "number")
+    return `; it got ${host ? "an object" : given} for its values`;
   if (!("shape" in given))
     return given.length === tensor.size ? "" : `, of ${tensor.size} values; it got ${given.length}`;
   const { values, shape, dtype = tensor.dtype } = given;
@@ -64,10 +70,12 @@ interface Host extends ArenaOptions {
 
 /** A captured step. `outputs` is what the step returned; its tensors hold the results of the last run. */
 export class Program<T> {
+  readonly outputs: T;
   readonly memory: ProgramMemory;
   readonly dispatches: number;
   /** Resolves when the device has said whether it has the memory. Throws DeviceError where it has not. */
   readonly ready: Promise<void>;
+  private readonly capture: Capture;
   private readonly arenas: GPUBuffer[];
   private readonly commands: Command[] = [];
   private readonly params: GPUBuffer;
@@ -75,19 +83,22 @@ export class Program<T> {
   private readonly changing: { view: DataView; launch: Launch }[];
   private readonly launchList: readonly Launch[];
   private readonly changingBytes: ArrayBuffer;
+  /** The gradients that the step makes, with their leaves: each run brings them there. */
+  private readonly gradients: { leaf: Tensor; grad: Tensor }[];
+  /** The program's own memory, and what it writes outside of it. */
+  private readonly written: ReadonlySet<Storage>;
   private disposed = false;
-  /** Why the results can't be trusted: so far there are none. */
-  private fault: Error | null = new TensorError(
-    "The captured step that this is a result of has not run yet.",
-  );
-
   /** Made by `Engine.capture`; the pipelines of all commands must be ready. */
   constructor(
     private readonly host: Host,
-    private readonly capture: Capture,
+    private readonly taken: Taken<T>,
     private readonly inputs: Readonly<Record<string, Tensor>>,
-    readonly outputs: T,
   ) {
+    const { capture, gradients } = taken;
+    this.capture = capture;
+    this.outputs = taken.outputs;
+    this.gradients = gradients;
+    this.written = new Set([...capture.claims.keys(), ...capture.writtenExternals()]);
     const { session } = host;
     const { device } = session;
     const { steps } = capture;
@@ -98,7 +109,8 @@ export class Program<T> {
     const { arenas, memory } = place(session, host, capture, refused);
     this.arenas = arenas;
     this.memory = memory;
-    for (const storage of capture.claims.keys()) storage.fault = this.fault;
+    const early = new TensorError("The captured step that this is a result of has not run yet.");
+    for (const storage of capture.claims.keys()) storage.fault = early;
 
     const launches = steps.flatMap((step) => this.divide(step));
     const changes = ({ step }: Launch) => Object.values(step.params).some((value) => value instanceof Scalar);
@@ -167,7 +179,7 @@ export class Program<T> {
   run(values: Readonly<Record<string, InputValues>> = {}): void {
     this.check();
     for (const name in values) {
-      const tensor = this.inputs[name];
+      const tensor = Object.hasOwn(this.inputs, name) && this.inputs[name];
       if (!tensor) throw new TensorError(`The captured step has no input "${name}".`);
       const misfit = misfitOf(tensor, values[name]!);
       if (misfit)
@@ -178,7 +190,24 @@ export class Program<T> {
       this.inputs[name]!.engine.write(this.inputs[name]!, "shape" in given ? given.values : given);
     }
     for (const { view, launch } of this.changing) writeLaunch(view, launch);
+    const { externals, claims } = this.capture;
+    let fault: Error | null = null;
+    for (const storage of externals) fault ??= storage.fault;
+    for (const storage of claims.keys()) storage.fault = fault;
+    if (fault) for (const storage of this.written) storage.fault ??= fault;
     this.replay(this.commands, this.changingBytes);
+    this.bringGradients();
+  }
+
+  /** Leaves have this program's gradient from now on, whichever they had. */
+  private bringGradients(): void {
+    for (const gradient of this.gradients) {
+      const { leaf, grad } = gradient;
+      if (leaf.disposed || leaf.grad === grad) continue;
+      if (grad.disposed)
+        gradient.grad = new Tensor(grad.engine, grad.shape, grad.dtype, grad.storage, grad.offset);
+      leaf.grad = gradient.grad;
+    }
   }
 
   private check(): void {
@@ -191,12 +220,9 @@ export class Program<T> {
   }
 
   private replay(commands: readonly Command[], changingBytes: ArrayBuffer): void {
-    const { externals, claims } = this.capture;
-    let fault: Error | null = null;
-    for (const storage of externals) fault ??= storage.fault;
-    if (fault !== this.fault) for (const storage of claims.keys()) storage.fault = fault;
-    this.fault = fault;
-    this.host.recorder.replay(commands, this.params, changingBytes, externals);
+    const reads: Tenant[] = [];
+    for (const storage of this.capture.externals) reads.push({ storage, tenure: storage.tenure });
+    this.host.recorder.replay(commands, this.params, changingBytes, { reads, writes: this.written });
   }
 
   /** A step's dispatch in the parts that it is sent in. */
@@ -236,7 +262,7 @@ export class Program<T> {
     const { host, capture } = this;
     const { session, recorder } = host;
     // Those that lie outside of the program, as views of an input do, don't end with its memory.
-    for (const tensor of tensorsIn(this.outputs)) tensor.dispose();
+    for (const tensor of this.taken.own) tensor.dispose();
     recorder.afterSent(() => {
       for (const buffer of [...this.arenas, this.params]) session.destroyBuffer(buffer);
     });

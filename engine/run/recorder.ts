@@ -24,7 +24,7 @@ import type { Profiler } from "../gpu/profiler.ts";
 import type { Session } from "../gpu/session.ts";
 import type { Storage } from "../gpu/storage.ts";
 import { workOf } from "../gpu/work.ts";
-import { Faults, type Recorded, type Submission } from "./faults.ts";
+import { Faults, type Recorded, type Replayed, type Submission } from "./faults.ts";
 
 interface Batch {
   commands: Recorded[];
@@ -150,22 +150,17 @@ export class Recorder implements Sink {
 
   /**
    * Sends a program's commands after all that was recorded, in one submit unless that is long. `head` goes to the front of its parameters
-   * before; `externals` are the storages that others may write in between.
+   * before.
    */
-  replay(
-    commands: readonly Command[],
-    params: GPUBuffer,
-    head: ArrayBuffer,
-    externals: Iterable<Storage>,
-  ): void {
+  replay(commands: readonly Command[], params: GPUBuffer, head: ArrayBuffer, replayed: Replayed): void {
     this.flush();
-    for (const storage of externals) this.touch(storage);
+    for (const { storage } of replayed.reads) this.touch(storage);
     const values = this.backlog ? head.slice(0) : head;
     // What goes wrong before has to find what these commands make of it.
-    const submission = this.faults.open(commands);
+    const submission = this.faults.open(commands, replayed);
     this.send(noneMissing, () => {
       if (values.byteLength > 0) this.session.device.queue.writeBuffer(params, 0, values);
-      this.submit(commands);
+      this.submit(commands, replayed);
       this.faults.close(submission);
     });
   }
@@ -275,14 +270,14 @@ export class Recorder implements Sink {
   }
 
   /** Sends commands in as few submits as are not long. */
-  private submit(commands: readonly Command[]): void {
+  private submit(commands: readonly Command[], replayed: Replayed | null = null): void {
     let [first, estimate] = [0, 0];
     for (let i = 0; i <= commands.length; i++) {
       const command = commands[i];
       const more = command?.kind === "dispatch" ? command.estimate : 0;
       if (i > first && (!command || this.pace.isLong(estimate + more))) {
         const all = first === 0 && !command;
-        this.submitTogether(all ? commands : commands.slice(first, i), estimate);
+        this.submitTogether(all ? commands : commands.slice(first, i), estimate, replayed);
         first = i;
         estimate = 0;
       }
@@ -290,18 +285,23 @@ export class Recorder implements Sink {
     }
   }
 
-  private submitTogether(commands: readonly Command[], estimate: number): void {
+  private submitTogether(commands: readonly Command[], estimate: number, replayed: Replayed | null): void {
     const { session, faults, pace } = this;
     const { device } = session;
-    const submission = faults.open(commands);
+    const submission = faults.open(commands, replayed);
+    let thrown: Error | null = null;
     session.guard(
       "validation",
       () => {
-        const encoder = device.createCommandEncoder();
-        encodeCommands(encoder, commands, this.profiler);
-        device.queue.submit([encoder.finish()]);
+        try {
+          const encoder = device.createCommandEncoder();
+          encodeCommands(encoder, commands, this.profiler);
+          device.queue.submit([encoder.finish()]);
+        } catch (error) {
+          thrown = error as Error;
+        }
       },
-      (error) => faults.judge(submission, error),
+      (error) => faults.judge(submission, error ?? thrown),
     );
     this.counters.submits++;
     if (!pace.measures(estimate)) return;

@@ -7,7 +7,7 @@ import { TensorError } from "../base/errors.ts";
 import { type Shape, sizeOf } from "../base/shape.ts";
 import type { Grid } from "../gpu/commands.ts";
 import type { Constants, Kernel, Lanes, ParamTypes, ParamValues } from "../gpu/kernel.ts";
-import { release, retain, type Storage } from "../gpu/storage.ts";
+import { retain, type Storage } from "../gpu/storage.ts";
 
 export class Tensor {
   readonly size: number;
@@ -54,7 +54,7 @@ export class Tensor {
     const [gradBefore, oldBefore] = [this.gradient, this.gradientIsOld];
     this.gradient = grad;
     this.gradientIsOld = old;
-    this.engine.noteUndo(() => {
+    this.engine.noteGradient(this, () => {
       this.gradient = gradBefore;
       this.gradientIsOld = oldBefore;
     });
@@ -78,9 +78,13 @@ export class Tensor {
   /** Gives the memory back; a second call does nothing. */
   dispose(): void {
     if (!this.live) return;
+    const { node } = this;
     this.live = false;
     this.node = null;
-    release(this.storage);
+    this.engine.letGo(this.storage, () => {
+      this.live = true;
+      this.node = node;
+    });
   }
 
   /** Copies the elements to the host, in row-major order. f16 is widened. Throws as `Backend.read` does. */
@@ -222,6 +226,10 @@ export interface Backend {
   checkpoint(work: () => Tensor): Tensor;
   /** Takes a tensor out of all scopes; the caller disposes it. Returns the tensor. */
   keep(tensor: Tensor): Tensor;
-  /** Told of a change to a tensor that outlives a step which is only rehearsed, and how it is taken back. */
-  noteUndo(undo: () => void): void;
+  /** Whether a gradient can be added to: not where it was disposed, or is that of another captured step, which makes it anew. */
+  canAccumulate(grad: Tensor): boolean;
+  /** Told of a change to a leaf's gradient, and how it is taken back where a step is only rehearsed. */
+  noteGradient(leaf: Tensor, undo: () => void): void;
+  /** A tensor lets go of its storage; `undo` has it again, where a step is only rehearsed. */
+  letGo(storage: Storage, undo: () => void): void;
 }
