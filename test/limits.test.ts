@@ -4,7 +4,8 @@ import * as assert from "uvu/assert";
 import { recordCase, runCase } from "../cases/check.ts";
 import { gelu } from "../cases/reference.ts";
 import { allCases } from "../cases/table.ts";
-import { Engine, findAdapter } from "../engine/index.ts";
+import { type DType, Engine, findAdapter, type Tensor, TensorError } from "../engine/index.ts";
+import * as kernels from "../kernels/index.ts";
 import { linear } from "../kernels/matmul/matmul.ts";
 
 const { adapter, instance } = await findAdapter({});
@@ -48,6 +49,59 @@ test("a hidden layer that GELU's gradient needs may fill a buffer by itself", as
     const expected = gelu(dot(column));
     assert.ok(Math.abs(values[column]! - expected) < 1e-5, `${values[column]} at ${column}, not ${expected}`);
   }
+  engine.dispose();
+});
+
+test("ops on numbers refuse integers, and two types in one op", async () => {
+  const engine = await Engine.create();
+  const of = (dtype: DType) => engine.tensor([1, 2, 3, 4], [2, 2], dtype);
+  const ops: Record<string, (a: Tensor, b: Tensor) => unknown> = {
+    matmul: (a, b) => kernels.matmul(a, b),
+    linear: (a, b) => kernels.linear(a, b),
+    feedForward: (a, b) => kernels.feedForward(a, { weight: b, bias: b }, { weight: b, bias: b }),
+    add: kernels.add,
+    mul: kernels.mul,
+    layernorm: (a, b) => kernels.layernorm(a, b, b),
+    concatRows: kernels.concatRows,
+    accumulateInto: (a, b) => kernels.accumulateInto(a, b),
+    crossAttention: (a, b) => kernels.crossAttention(a, b, { heads: 1 }),
+  };
+  for (const [name, op] of Object.entries(ops)) {
+    for (const [a, b] of [
+      ["i32", "i32"],
+      ["u32", "u32"],
+      ["f32", "i32"],
+      ["i32", "f32"],
+      ...(engine.hasF16 && name !== "accumulateInto" ? [["f32", "f16"] as const] : []),
+    ] as [DType, DType][]) {
+      assert.throws(
+        () => op(of(a), of(b)),
+        (error: Error) => error instanceof TensorError,
+        `${name} of ${a} and ${b}`,
+      );
+    }
+  }
+  const single: Record<string, (x: Tensor) => unknown> = {
+    sum: (x) => kernels.sum(x),
+    mean: (x) => kernels.mean(x),
+    max: (x) => kernels.max(x, 0),
+    sumTo: (x) => kernels.sumTo(x, [1, 2]),
+    normSquared: (x) => kernels.normSquared(engine, [x]),
+    softmax: kernels.softmax,
+    normalize: (x) => kernels.normalize(x),
+    relu: kernels.relu,
+    topk: (x) => kernels.topk(x, 1),
+  };
+  for (const [name, op] of Object.entries(single)) {
+    for (const dtype of ["i32", "u32"] as const) {
+      assert.throws(
+        () => op(of(dtype)),
+        (error: Error) => error instanceof TensorError,
+        `${name} of ${dtype}`,
+      );
+    }
+  }
+  await engine.idle();
   engine.dispose();
 });
 

@@ -2,6 +2,7 @@
 // Gradients are matrix products again, so the four transpose variants serve forward and backward alike.
 import { type Shape, sizeOf, type Tensor, TensorError, tracked } from "../../engine/index.ts";
 import { multiplyBySlope } from "../elementwise/unary.ts";
+import { requireFloat } from "../lib/items.ts";
 import { sumLeading } from "../reduce/reduce.ts";
 import { multiply, type ProductResult } from "./product.ts";
 
@@ -19,10 +20,11 @@ export interface MatmulOptions {
 /**
  * y = scale · op(a) op(b). `a` is [..., m, k] (or [..., k, m] with transposeA), `b` is [..., k, n] (or [..., n, k] with
  * transposeB); leading dimensions are a batch and must agree, or `b` has none and is shared. f32 or f16, sums in f32.
- * Throws TensorError where the shapes do not fit.
+ * Throws TensorError where shapes or dtypes do not fit.
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   const { transposeA = false, transposeB = false, scale = 1 } = options;
+  requireFloat("matmul", a, b);
   const misfit = () => {
     const marks = `${transposeA ? " transposed" : ""} by [${b.shape}]${transposeB ? " transposed" : ""}`;
     return new TensorError(`matmul: [${a.shape}]${marks} does not fit.`);
@@ -77,7 +79,7 @@ export interface LinearOptions {
 
 /**
  * The linear layer y = gelu(x Wᵀ + bias) + residual. `x` is [..., k], `weight` [n, k] as PyTorch stores it; the result
- * is [..., n]. Throws TensorError where the shapes do not fit.
+ * is [..., n]; f32 or f16. Throws TensorError where shapes or dtypes do not fit.
  */
 export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): Tensor {
   const { bias = null, gelu = false, residual = null } = options;
@@ -99,6 +101,7 @@ function layer(
   options: { gelu?: boolean; residual?: Tensor | null; keep?: "pre" | null },
 ): ProductResult {
   const { residual = null } = options;
+  requireFloat("linear", x, weight, ...(bias ? [bias] : []), ...(residual ? [residual] : []));
   const [n, k] = [weight.shape[0]!, weight.shape[1]!];
   if (weight.shape.length !== 2 || x.shape.at(-1) !== k) {
     throw new TensorError(`linear: input [${x.shape}] does not fit the weight [${weight.shape}].`);
@@ -149,7 +152,7 @@ export interface Layer {
 /**
  * The feed-forward half of a transformer's block, y = gelu(x W₁ᵀ + b₁) W₂ᵀ + b₂ + residual, as one operation: the same
  * as two calls of `linear`, but the gradient goes through GELU in the epilogue of a product instead of by itself. `x` is
- * [..., k]; the result is [..., n]. Throws TensorError where the shapes do not fit.
+ * [..., k]; the result is [..., n]; f32 or f16. Throws TensorError where shapes or dtypes do not fit.
  */
 export function feedForward(
   x: Tensor,

@@ -87,8 +87,11 @@ const parts = 256;
 /**
  * Adds the sum of squares of f32 tensors into one number.
  * @returns f32 [1], the square of the global norm
+ * @throws TensorError for another dtype
  */
 export function normSquared(engine: Backend, gradients: readonly Tensor[]): Tensor {
+  const other = gradients.find(({ dtype }) => dtype !== "f32");
+  if (other) throw new TensorError(`normSquared: needs f32, not ${other}.`);
   const total = engine.empty([1]);
   gradients.forEach((gradient, i) => {
     const partial = engine.empty([parts]);

@@ -161,9 +161,10 @@ export function sumLeading(x: Tensor, columns: number, dtype: DType = x.dtype): 
 
 /**
  * Undoes a broadcast: scale times the sum of `x` over the repetitions that made its shape out of `shape`; `x` itself
- * where nothing is to be done. Not recorded.
+ * where nothing is to be done. Not recorded. Throws TensorError for integers.
  */
 export function sumTo(x: Tensor, shape: Shape, scale = 1): Tensor {
+  requireFloat("sumTo", x);
   const padded = [...new Array<number>(x.shape.length - shape.length).fill(1), ...shape];
   let current = x;
   let factor = scale;

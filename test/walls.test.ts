@@ -1,0 +1,114 @@
+// Imports run one way, however they are written: what the lint's patterns can't see (types by `import("…")`, detours in
+// a path, folders that are new) is found here by the files that specifiers come to.
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+/** Each may import what stands before it; those in one line don't know each other, but for tests, which may see all. */
+const order = [["engine"], ["kernels"], ["model"], ["train"], ["cases"], ["cli", "web", "bench"], ["test"]];
+const floors = [["base"], ["gpu"], ["tensor"], ["tune"], ["run"]];
+/** Bench scripts that Node starts by themselves use the command line's loader. */
+const excepted = new Set(["bench/gpu.mjs cli/register.mjs"]);
+
+interface Import {
+  from: string;
+  to: string;
+}
+
+/** What a text imports, by any of the ways there are. */
+export function specifiersOf(text: string): string[] {
+  const ways = /(?:\bfrom|\bimport|\bimport\s*\(|\brequire\s*\()\s*["']([^"'\n]+)["']/g;
+  return [...text.matchAll(ways)].map((match) => match[1]!);
+}
+
+/** The imports of a file, given by its path from the root: of files, or of the package by its own name. */
+function importsOf(from: string, text: string): Import[] {
+  return specifiersOf(text).flatMap((specifier) => {
+    const path = specifier.replace(/\?.*$/, "");
+    if (/^casement\b/.test(path)) return [{ from, to: path }];
+    return path.startsWith(".") ? [{ from, to: relative(root, join(root, dirname(from), path)) }] : [];
+  });
+}
+
+const place = (list: readonly string[][], name: string) => list.findIndex((names) => names.includes(name));
+
+/** Why an import may not be; null where it may. */
+export function objection({ from, to }: Import): string | null {
+  if (excepted.has(`${from} ${to}`) || from.startsWith("test/")) return null;
+  if (to.startsWith("casement")) return "the package's own name hides which folder it is";
+  const [[source, sourceFloor], [target, targetFloor]] = [from.split("/"), to.split("/")] as [
+    string[],
+    string[],
+  ];
+  const [a, b] = [place(order, source!), place(order, target!)];
+  if (a < 0 || b < 0) return "one of the folders has no place";
+  if (source !== target) return b < a ? null : `${source} does not know ${target}`;
+  if (source !== "engine" || from.split("/").length < 3) return null;
+  const [c, d] = [place(floors, sourceFloor!), place(floors, targetFloor!)];
+  if (c < 0 || d < 0) return "one of the engine's folders has no floor";
+  return sourceFloor === targetFloor || d < c
+    ? null
+    : `engine/${sourceFloor} does not know engine/${targetFloor}`;
+}
+
+const files = order
+  .flat()
+  .filter((folder) => readdirSync(root).includes(folder))
+  .flatMap((folder) => {
+    const names = readdirSync(join(root, folder), { recursive: true }) as string[];
+    return names
+      .filter((name) => /\.m?[jt]s$/.test(name) && !/peers|node_modules/.test(name))
+      .map((name) => join(folder, name));
+  });
+const imports = files.flatMap((file) => importsOf(file, readFileSync(join(root, file), "utf8")));
+
+test("every import goes the one way", () => {
+  assert.ok(imports.length > 500, `${imports.length} imports were found`);
+  const wrong = imports.flatMap((one) => {
+    const why = objection(one);
+    return why ? [`${one.from} imports ${one.to}: ${why}`] : [];
+  });
+  assert.equal(wrong, []);
+});
+
+test("no file imports itself by way of others, types included", () => {
+  const next = new Map<string, string[]>();
+  for (const { from, to } of imports)
+    if (!from.startsWith("test/")) next.set(from, [...(next.get(from) ?? []), to]);
+  const done = new Set<string>();
+  const walk = (file: string, path: readonly string[]): string[] => {
+    if (path.includes(file)) return [[...path.slice(path.indexOf(file)), file].join(" -> ")];
+    if (done.has(file)) return [];
+    const found = (next.get(file) ?? []).flatMap((to) => walk(to, [...path, file]));
+    done.add(file);
+    return found;
+  };
+  assert.equal(
+    files.flatMap((file) => walk(file, [])),
+    [],
+  );
+});
+
+for (const [from, text] of [
+  ["engine/base/zz.ts", 'import "../../engine/gpu/session.ts";'],
+  ["engine/base/a/zz.ts", 'import "../../gpu/session.ts";'],
+  ["engine/zz/zz.ts", 'import "../../kernels/index.ts";'],
+  ["engine/zz/zz.ts", 'import "../base/shape.ts";'],
+  ["engine/base/shape.ts", 'export type Q = import("../tensor/tensor.ts").Tensor;'],
+  ["engine/gpu/pool.ts", 'import { Tensor } from ".././tensor/tensor.ts";'],
+  ["engine/gpu/pool.ts", 'import { Tensor } from "casement/engine";'],
+  ["kernels/zz.ts", 'const vit = require("../model/vit.ts");'],
+  ["model/zz.ts", 'export { x } from "../train/config.ts";'],
+  ["train/a/zz.ts", 'await import("../../cases/table.ts");'],
+  ["bench/zz.ts", 'import "../cli/main.ts";'],
+] as const) {
+  test(`${from} may not say ${text}`, () => {
+    const [found] = importsOf(from, text);
+    assert.ok(found && objection(found), JSON.stringify(found));
+  });
+}
+
+test.run();
