@@ -10,7 +10,9 @@ import {
   planLines,
   probeAdapter,
 } from "./advice.mjs";
-import { checkDriver } from "./driver.ts";
+
+/** The op table is much to load for all other commands. */
+const loadCheck = async () => (await import("./driver.ts")).checkDriver;
 
 const BYTES = ["bytes", "KiB", "MiB", "GiB"];
 
@@ -156,7 +158,7 @@ export async function doctor(options: { json?: boolean; check?: boolean }): Prom
       chromium: chromium ?? null,
       sharp: sharp ?? null,
     };
-    const verdicts = checks ? await checkDriver() : [];
+    const verdicts = checks ? await (await loadCheck())() : [];
     const check = checks && { check: { right: right(verdicts), cases: verdicts } };
     console.log(JSON.stringify({ ...report, ...(remedy && { remedy }), ...check }, null, 2));
     return adapter && right(verdicts) ? 0 : 1;
@@ -182,7 +184,7 @@ export async function doctor(options: { json?: boolean; check?: boolean }): Prom
   if (!checks) return adapter ? 0 : 1;
 
   console.log("\nops on this driver, forward and backward, against float64");
-  const verdicts = await checkDriver((verdict) => console.log(verdictLines(verdict).join("\n")));
+  const verdicts = await (await loadCheck())((verdict) => console.log(verdictLines(verdict).join("\n")));
   const wrong = verdicts.filter(({ failures }) => failures.length > 0);
   const skipped = verdicts.filter((verdict) => verdict.skipped !== null).length;
   const count = verdicts.length - skipped;
