@@ -415,7 +415,10 @@ class Player {
       "no gradient": () => backward(tensor, { grad: tensor }),
       foreign: () => engine.scope(() => add(tensor, other)),
       early: () => tensor.read(),
-      "too early": () => engine.scope(() => neg(tensor)),
+      "too early": () =>
+        engine.scope(() => {
+          neg(tensor);
+        }),
     };
     const names = ["read", "use", "write", "copy", "view", "clear"].includes(s.how) ? `${tensor}` : null;
     await refused(`"${s.how}" with ${s.of}`, wrong[s.how], names, s.how === "too early");
