@@ -226,7 +226,7 @@ class Generator {
       zeros: 1,
       reshape: 3,
       slice: 2,
-      ...(place === "checkpoint" ? {} : { clear: 0.5, clamp: 1, copy: 4, accumulate: 3, gather: 2 }),
+      ...(place === "checkpoint" ? {} : { clear: 0.5, clamp: 1, copy: 4, accumulate: 3, gather: 2, move: 3 }),
       ...(place === "top" || place === "scope" ? { write: 4 } : {}),
     });
     switch (what) {
@@ -256,6 +256,9 @@ class Generator {
         );
         break;
       }
+      case "move":
+        this.move(place, engine, to);
+        break;
       case "gather":
         this.gather(engine, to);
         break;
@@ -289,6 +292,34 @@ class Generator {
         this.operation(place, engine, to);
         break;
     }
+  }
+
+  /** Copies what was just made to where it belongs, and perhaps goes on with either. */
+  private move(place: Place, engine: EngineName, to: Statement[]): void {
+    const { draws, model } = this;
+    const { length } = to;
+    this.operation(place, engine, to);
+    const made = to.length > length ? model.available(engine).at(-1) : null;
+    if (!made || made.dtype === "u32") return;
+    const { name, shape, dtype } = made;
+    const fitting = model
+      .available(engine)
+      .filter(
+        (cell) => cell.dtype === dtype && cell.memory !== made.memory && sizeOf(cell.shape) === sizeOf(shape),
+      );
+    const target =
+      draws.chance(0.6) && fitting.length > 0
+        ? draws.pick(fitting).name
+        : this.newInput(place, engine, shape, dtype, "normal", to);
+    if (!target || !this.attempt({ do: "copy", from: name, to: target }, to)) return;
+    if (draws.chance(0.3)) this.attempt({ do: "clamp", to: target, low: -0.25, high: 0.25 }, to);
+    if (draws.chance(0.3)) {
+      const spec = { fn: "scale", shape, dtype };
+      const x = draws.pick([name, target]);
+      const out = this.name();
+      this.attempt({ do: "op", out, op: "unary", spec, inputs: [x], shape, dtype }, to);
+    }
+    if (draws.chance(0.6)) this.attempt({ do: "dispose", of: name }, to);
   }
 
   /** Puts tensors side by side into one, as a flat buffer of gradients has them. */

@@ -153,6 +153,8 @@ export class Model {
   private gradients = true;
   private key = 1;
   private nextNode = 1;
+  /** Within a function whose changes are taken back: what it disposed can't be. */
+  private undone = false;
   private salt = 0;
 
   /** Carries a statement out. Returns what a read should give. Throws Refused and leaves the model in any state. */
@@ -258,7 +260,7 @@ export class Model {
         const of = this.use(s.of);
         if (!of.grad) throw new Refused("no gradient");
         const own = this.gone(of.grad) || of.grad.memory.program === this.captured();
-        if (!own && this.frames.some(({ kind }) => kind === "rehearsal")) throw new Refused("not its own");
+        if (!own && this.undone) throw new Refused("not its own");
         of.grad.disposed = true;
         of.grad = null;
         return null;
@@ -330,7 +332,12 @@ export class Model {
         const restore = this.snapshot();
         const kind = frameOf(s);
         this.open(kind, s.engine);
-        for (const inner of s.body) this.perform(inner);
+        this.undone = kind === "rehearsal" || s.do === "fail";
+        try {
+          for (const inner of s.body) this.perform(inner);
+        } finally {
+          this.undone = false;
+        }
         const { gradients } = this.frames.at(-1)!;
         if (s.do === "fail" && kind === "checkpoint") {
           for (const cell of this.frames.pop()!.made) cell.disposed = true;

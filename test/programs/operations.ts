@@ -58,11 +58,13 @@ export class Draws {
     return this.chance(0.75) ? this.pick(this.common) : this.anyExtent();
   }
 
-  /** Small ones, odd ones and 1 are likely. */
   private anyExtent(): number {
-    return this.chance(0.1) ? 1 : this.chance(0.15) ? 12 : this.chance(0.05) ? 65 : 1 + this.below(9);
+    return this.pick(extents);
   }
 }
+
+/** Mostly small; whole vec4s, parts of them, 1, and more than one workgroup's lanes. */
+const extents = [1, 1, 2, 3, 4, 4, 5, 6, 7, 8, 8, 9, 11, 12, 12, 12, 65];
 
 /** A tensor as a proposal sees it. */
 export interface View {
@@ -217,7 +219,8 @@ export const operations: Record<string, Operation<object>> = {
   }>({
     propose(draws, x) {
       const length = x.shape.at(-1) ?? 1;
-      if (length < 2) return null;
+      // Of one or two the gradient is the difference of equal numbers.
+      if (length < 3) return null;
       const { shape, dtype } = x;
       const residual = draws.chance(0.5);
       const probability = residual && draws.chance(0.5) ? 0.25 : 0;
@@ -254,7 +257,7 @@ export const operations: Record<string, Operation<object>> = {
   }),
   normalize: operation<{ shape: number[]; dtype: DType }>({
     propose(_, x) {
-      if (x.shape.length === 0) return null;
+      if ((x.shape.at(-1) ?? 1) === 1) return null; // the gradient of one is the difference of equal numbers
       return { spec: { shape: x.shape, dtype: x.dtype }, inputs: [x], shape: x.shape, dtype: x.dtype };
     },
     make: ({ shape, dtype }) => normalizeCase(shape, dtype),
@@ -331,7 +334,6 @@ export const operations: Record<string, Operation<object>> = {
     make: ({ rows, width, ids, dtype }) => embeddingCase(rows, width, ids, dtype),
   }),
   addPositions: operation<{ shape: number[]; places: number; dtype: DType }>({
-    lean: true,
     propose(draws, x) {
       if (x.shape.length !== 3) return null;
       const { shape, dtype } = x;
