@@ -24,6 +24,7 @@ const misuses: Misuse[] = [
   "misfit",
   "no gradient",
   "foreign",
+  "constant",
   "early",
   "too early",
 ];
@@ -497,7 +498,8 @@ class Generator {
       this.body({ do: what, engine, body: [], returns: [], form: "list" }, place, body);
     else {
       const own = this.own(engine, body);
-      if (own.length > 0) this.attempt({ do: what, of: draws.pick(own).name }, body);
+      const any = what === "dispose" && draws.chance(0.3) ? this.model.available(engine) : own;
+      if (any.length > 0) this.attempt({ do: what, of: draws.pick(any).name }, body);
     }
   }
 

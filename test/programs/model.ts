@@ -105,6 +105,8 @@ interface Program {
   effects: Effect[];
   inputs: string[];
   outputs: Cell[];
+  /** What the step makes for leaves that had none: each run brings it there. */
+  gradients: Map<Cell, Cell>;
   runs: number;
   /** Whether the capture was waited for. */
   ready: boolean;
@@ -153,8 +155,6 @@ export class Model {
   private gradients = true;
   private key = 1;
   private nextNode = 1;
-  /** Within a function whose changes are taken back: what it disposed can't be. */
-  private undone = false;
   private salt = 0;
 
   /** Carries a statement out. Returns what a read should give. Throws Refused and leaves the model in any state. */
@@ -207,7 +207,7 @@ export class Model {
         return null;
       }
       case "write": {
-        const to = this.use(s.to);
+        const to = this.target(s.to);
         if (this.captured()) throw new Refused("a captured step does not write");
         if (to.dtype === "u32" && `${s.draw}` !== `${to.draw}`) throw new Refused("ids may be too large");
         this.fill(to, () => drawInput({ ...to, draw: s.draw }, s.seed));
@@ -259,8 +259,6 @@ export class Model {
       case "clearGrad": {
         const of = this.use(s.of);
         if (!of.grad) throw new Refused("no gradient");
-        const own = this.gone(of.grad) || of.grad.memory.program === this.captured();
-        if (!own && this.undone) throw new Refused("not its own");
         of.grad.disposed = true;
         of.grad = null;
         return null;
@@ -318,6 +316,12 @@ export class Model {
         }
         for (const effect of program.effects) effect();
         program.runs++;
+        for (const [leaf, grad] of program.gradients) {
+          if (leaf.disposed || leaf.grad === grad) continue;
+          const again = grad.disposed ? this.cell(grad.name, grad, grad.memory, grad.offset) : grad;
+          program.gradients.set(leaf, again);
+          leaf.grad = again;
+        }
         return null;
       }
       case "end": {
@@ -332,12 +336,7 @@ export class Model {
         const restore = this.snapshot();
         const kind = frameOf(s);
         this.open(kind, s.engine);
-        this.undone = kind === "rehearsal" || s.do === "fail";
-        try {
-          for (const inner of s.body) this.perform(inner);
-        } finally {
-          this.undone = false;
-        }
+        for (const inner of s.body) this.perform(inner);
         const { gradients } = this.frames.at(-1)!;
         if (s.do === "fail" && kind === "checkpoint") {
           for (const cell of this.frames.pop()!.made) cell.disposed = true;
@@ -386,7 +385,7 @@ export class Model {
         ? { outer: outer?.checkpoint ?? null, first: this.nextNode, key: this.key, uses: new Map() }
         : (outer?.checkpoint ?? null);
     const fresh: Omit<Program, "name" | "engine"> = {
-      ...{ effects: [], inputs: [], outputs: [], runs: 0 },
+      ...{ effects: [], inputs: [], outputs: [], gradients: new Map(), runs: 0 },
       ...{ ready: false, ended: false, lost: false, needs: new Set() },
     };
     this.frames.push({
@@ -425,6 +424,7 @@ export class Model {
       else if (memory.program === program) memory.defined = false;
     }
     program.outputs = returned;
+    for (const [leaf, grad] of program.gradients) if (leaf.grad !== grad) program.gradients.delete(leaf);
     if (kind === "capture") this.programs.set(program.name, program);
     return program;
   }
@@ -466,7 +466,10 @@ export class Model {
   snapshot(): () => void {
     const cells = new Map(this.cells);
     const programs = new Map(
-      [...this.programs].map(([name, program]) => [name, { program, copy: { ...program } }]),
+      [...this.programs].map(([name, program]) => [
+        name,
+        { program, copy: { ...program, gradients: new Map(program.gradients) } },
+      ]),
     );
     const everything = this.everything.map((cell) => ({ cell, copy: { ...cell } }));
     const memories = this.memories.map((memory) => ({ memory, copy: { ...memory } }));
@@ -563,7 +566,6 @@ export class Model {
       if (cell.node) this.requireIntact(cell, cell.node);
       if (cell.requiresGrad) {
         if (cell.disposed || this.gone(cell)) throw new Refused("a leaf that is gone");
-        if (cell.grad && this.early(cell.grad)) throw new Refused("a gradient that is not yet there");
       }
       for (const input of cell.node?.inputs ?? []) if (this.tracked(input)) reached.add(input);
     }
@@ -594,16 +596,20 @@ export class Model {
 
   private addToLeaf(leaf: Cell, incoming: Cell): void {
     const { grad } = leaf;
-    if (grad && !grad.disposed && !this.gone(grad)) {
-      this.requireDefined(grad);
-      if (this.captured() && grad.memory.constant) throw new Refused("a constant");
-      this.noteProgram(grad);
-      this.emit(() => this.fill(grad, (lane) => sum(valuesOf(grad, lane), valuesOf(incoming, lane)), true));
-      return;
+    const captured = this.captured();
+    // A step adds to what is there for good, and to what it made; another program's gradient is that one's.
+    if (grad && !grad.disposed && !this.gone(grad) && !this.early(grad)) {
+      const { program } = grad.memory;
+      if (!captured || program === null || program === captured) {
+        this.requireDefined(grad);
+        this.emit(() => this.fill(grad, (lane) => sum(valuesOf(grad, lane), valuesOf(incoming, lane)), true));
+        return;
+      }
     }
     const own = this.temporary(leaf);
     own.name = `${leaf.name}.grad`;
     leaf.grad = own;
+    captured?.gradients.set(leaf, own);
     this.emit(() => this.fill(own, (lane) => valuesOf(incoming, lane)));
   }
 
@@ -632,6 +638,7 @@ export class Model {
     const dead = cell.disposed || this.gone(cell);
     const { program } = cell.memory;
     const wrong = {
+      constant: !dead && cell.memory.constant && !this.early(cell),
       early: !dead && program !== null && program.runs === 0 && !cell.memory.defined,
       "too early": !dead && this.early(cell) && cell.dtype !== "u32",
       read: dead,
@@ -696,7 +703,7 @@ export class Model {
   /** The tensor of a name, to be changed. */
   private target(name: string): Cell {
     const cell = this.use(name);
-    if (this.captured() && cell.memory.constant) throw new Refused("a constant");
+    if (cell.memory.constant) throw new Refused("a constant");
     if (this.frames.some(({ kind }) => kind === "checkpoint"))
       throw new Refused("a checkpoint changes nothing");
     return cell;

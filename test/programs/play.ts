@@ -98,6 +98,7 @@ class Player {
   private tensors = new Map<string, Tensor>();
   private readonly programs = new Map<string, Promise<Program<unknown>>>();
   private readonly leaves = new Set<Tensor>();
+  private readonly gradients = new Set<Tensor>();
   private readonly pending: Pending[] = [];
   private readonly key = new Scalar(1);
 
@@ -160,6 +161,8 @@ class Player {
           const drawn = drawInput({ shape: [...tensor.shape], dtype: tensor.dtype, draw }, seed);
           return [name, this.order.chance(0.5) ? drawn : { values: drawn, shape: tensor.shape }] as const;
         });
+        // A leaf that had another gradient gets the program's: the other is its owner's to dispose.
+        for (const { grad } of this.leaves) if (grad) this.gradients.add(grad);
         program.run(Object.fromEntries(values));
         break;
       }
@@ -220,7 +223,8 @@ class Player {
   /** Gives back all that the program made, in some order, and waits for what is under way. */
   async end(): Promise<void> {
     const chores: (() => void)[] = [];
-    for (const tensor of new Set(this.tensors.values())) chores.push(() => tensor.dispose());
+    for (const tensor of new Set([...this.tensors.values(), ...this.gradients]))
+      chores.push(() => tensor.dispose());
     for (const program of this.programs.values()) {
       const done = await soon(program, "capture");
       chores.push(() => done.dispose());
@@ -414,6 +418,7 @@ class Player {
       misfit: () => engine.scope(() => add(tensor, other)),
       "no gradient": () => backward(tensor, { grad: tensor }),
       foreign: () => engine.scope(() => add(tensor, other)),
+      constant: () => engine.write(tensor, new Float32Array(tensor.size)),
       early: () => tensor.read(),
       "too early": () =>
         engine.scope(() => {

@@ -21,6 +21,8 @@ export type Misuse =
   | "misfit"
   | "no gradient"
   | "foreign"
+  /** Changes what a captured step has from the host. */
+  | "constant"
   /** Reads what a captured step has not made yet. */
   | "early"
   /** Uses what may have no memory yet, as the step's kernels are perhaps still being compiled. */
