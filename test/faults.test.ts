@@ -294,6 +294,28 @@ test("a program can't run inside of another step, whose replay would not run it"
   await worksOn();
 });
 
+test("a gradient beside that of a program that has not run is one of its own", async () => {
+  const w = engine.tensor([1, 2], [2]);
+  w.requiresGrad = true;
+  const ones = engine.tensor([1, 1], [2]);
+  const bring = (factor: number) => engine.scope(() => backward(scale(w, factor), { grad: ones }));
+  const capturing = engine.capture(() => bring(3));
+  bring(2);
+  const early = w.grad!;
+  const program = await capturing;
+  bring(4);
+  assert.is(w.grad, early);
+  assert.equal(await numbers(early), [6, 6]);
+  program.run();
+  assert.equal(await numbers(w.grad!), [3, 3]);
+  const second = await engine.capture(() => bring(5));
+  bring(7);
+  assert.equal(await numbers(w.grad!), [7, 7]);
+  program.dispose();
+  second.dispose();
+  for (const tensor of [w.grad!, early, w, ones]) tensor.dispose();
+});
+
 test("a gradient that a program makes is a program's memory", async () => {
   const { w, step } = learner(engine);
   const program = await engine.capture(step);

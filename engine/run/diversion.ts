@@ -140,7 +140,8 @@ export class Diversion {
   /** As `Backend.canAccumulate`. */
   canAccumulate({ disposed, storage }: Tensor): boolean {
     if (disposed) return false;
-    if (this.direct) return storage.buffer !== undefined;
+    // A program that has not run yet, ready or not, has made none.
+    if (this.direct) return storage.buffer !== undefined && !(storage.fault instanceof TensorError);
     return storage.owner === this.pool || storage.owner === this.memory;
   }
 

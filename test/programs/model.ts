@@ -594,17 +594,20 @@ export class Model {
     }
   }
 
+  /** A step adds to what is there for good and to what it made; nobody to a program's gradient before that runs. */
+  private canAccumulate(grad: Cell): boolean {
+    if (grad.disposed || this.gone(grad)) return false;
+    const { program } = grad.memory;
+    return program === null || program === this.captured() || (!this.captured() && program.runs > 0);
+  }
+
   private addToLeaf(leaf: Cell, incoming: Cell): void {
     const { grad } = leaf;
     const captured = this.captured();
-    // A step adds to what is there for good, and to what it made; another program's gradient is that one's.
-    if (grad && !grad.disposed && !this.gone(grad) && !this.early(grad)) {
-      const { program } = grad.memory;
-      if (!captured || program === null || program === captured) {
-        this.requireDefined(grad);
-        this.emit(() => this.fill(grad, (lane) => sum(valuesOf(grad, lane), valuesOf(incoming, lane)), true));
-        return;
-      }
+    if (grad && this.canAccumulate(grad)) {
+      this.requireDefined(grad);
+      this.emit(() => this.fill(grad, (lane) => sum(valuesOf(grad, lane), valuesOf(incoming, lane)), true));
+      return;
     }
     const own = this.temporary(leaf);
     own.name = `${leaf.name}.grad`;
