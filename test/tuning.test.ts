@@ -7,6 +7,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { relativeError } from "../cases/compare.ts";
 import { type ChoiceStore, Engine, type Kernel, normal } from "../engine/index.ts";
+import { timeVariants } from "../engine/tune/choices.ts";
 import { crossAttention } from "../kernels/attention/attention.ts";
 import { backward } from "../kernels/backward.ts";
 import { choiceFile } from "../train/tuning.ts";
@@ -50,6 +51,47 @@ async function markOf(engine: Engine, key?: string): Promise<number> {
   assert.ok(values.every((value) => value === values[0]));
   return values[0]!;
 }
+
+/** Times variants by a clock that each run moves on by so many milliseconds, told of its number. */
+async function timedBy(clock: Record<string, (run: number) => number>) {
+  let now = 0;
+  const runs = Object.fromEntries(Object.keys(clock).map((variant) => [variant, 0]));
+  const { now: realNow } = performance;
+  performance.now = () => now;
+  try {
+    const run = (variant: string) => {
+      now += clock[variant]!(runs[variant]!++);
+    };
+    return { ...(await timeVariants(Object.keys(clock), run, async () => {})), runs };
+  } finally {
+    performance.now = realNow;
+  }
+}
+const always = (milliseconds: number) => () => milliseconds;
+
+test("the fastest by its median is taken, and what is hopeless at first is timed no more", async () => {
+  // The first of all runs compiles; one sample of five is disturbed.
+  const disturbed = (run: number) => (run === 0 ? 500 : run === 4 ? 90 : 8);
+  const { runs, ...found } = await timedBy({ rule: always(10), other: disturbed, slow: always(25) });
+  assert.equal(found, { variant: "other", milliseconds: { rule: 10, other: 8 } });
+  assert.equal(runs, { rule: 7, other: 7, slow: 2 });
+  assert.equal((await timedBy({ rule: always(10), slow: always(29) })).milliseconds, { rule: 10, slow: 29 });
+});
+
+test("another variant than the rule's has to be faster by a twentieth, unless that is out already", async () => {
+  assert.is((await timedBy({ rule: always(10), other: always(9.6) })).variant, "rule");
+  assert.is((await timedBy({ rule: always(10), other: always(9.4) })).variant, "other");
+  assert.is((await timedBy({ other: always(9.4), rule: always(10) })).variant, "other");
+  const { variant } = await timedBy({ rule: always(100), first: always(10), second: always(9.6) });
+  assert.is(variant, "second");
+});
+
+test("short runs are timed several together, for three milliseconds, up to fifty", async () => {
+  const { runs, milliseconds } = await timedBy({ short: always(0.125), tiny: always(0.0625) });
+  assert.equal(runs, { short: 2 + 5 * 24, tiny: 2 + 5 * 48 });
+  assert.equal(milliseconds, { short: 0.125, tiny: 0.0625 });
+  assert.is((await timedBy({ tiniest: always(2 ** -20) })).runs.tiniest, 2 + 5 * 50);
+});
 
 test("the rule's variant runs until the fastest is measured; eager and captured agree", async () => {
   const engine = await Engine.create();

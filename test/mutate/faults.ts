@@ -27,9 +27,16 @@ const operators: Record<string, string[]> = {
   ...{ "|=": ["&="], "&=": ["|="], "++": ["--"], "--": ["++"], "??=": ["="], "<<=": [">>="], ">>=": ["<<="] },
 };
 
-/** A number and its neighbours; 0.0 and 1.0 for each other, and other fractions a quarter larger or none. */
+/**
+ * A number and its neighbours; 0.0 and 1.0 for each other, other fractions a quarter larger or none, and bits without
+ * their highest.
+ */
 function otherNumbers(literal: string): string[] {
-  if (/^0x/i.test(literal)) return [`(${literal} ^ 1${/u$/.test(literal) ? "u" : ""})`];
+  if (/^0x/i.test(literal)) {
+    const value = Number.parseInt(literal, 16);
+    const other = value === 0 ? 1 : value - 2 ** Math.floor(Math.log2(value));
+    return [`0x${other.toString(16)}${/u$/.test(literal) ? "u" : ""}`];
+  }
   const [, digits = "", suffix = ""] = /^(.*?)([uifhn]?)$/.exec(literal)!;
   const value = Number(digits);
   if (/[.e]/i.test(digits) || /[fh]/.test(suffix)) {

@@ -81,10 +81,10 @@ export const read = (file: string) => readFileSync(join(root, file), "utf8");
  */
 function testFiles(): string[] {
   return readdirSync(join(root, "test"))
-    .filter((name) => name.endsWith(".test.ts") && !/^(ops|mutate)\.test/.test(name))
+    .filter((name) => name.endsWith(".test.ts") && !/^(ops|mutate|browser|deno)\.test/.test(name))
     .map((name) => `test/${name}`)
     .filter((file) => /from "\.\.\/(engine|kernels|cases)\//.test(read(file)))
-    .filter((file) => !/from "\.\/(command|browser|home)/.test(read(file)));
+    .filter((file) => !/from "\.\/command/.test(read(file)));
 }
 
 /** The environment in which a process of Node, and those that it starts, import the house's sources changed. */
