@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { multiply } from "../cases/check.ts";
 import { Engine, normal, RandomStreams, Scalar, type Tensor } from "../engine/index.ts";
-import { type Lifetime, planMemory } from "../engine/run/planner.ts";
+import { type Lifetime, leastBytes, planMemory } from "../engine/run/planner.ts";
 import { backward } from "../kernels/backward.ts";
 import { add } from "../kernels/elementwise/arithmetic.ts";
 import { dropout } from "../kernels/elementwise/dropout.ts";
@@ -282,6 +282,17 @@ test("plans keep apart what lives at the same time and what one command reads an
   const sum = (values: number[]) => values.reduce((x, y) => x + y, 0);
   assert.ok(arenas.every((size) => size <= limit));
   assert.ok(sum(arenas) < sum(lifetimes.map(({ bytes }) => bytes)) / 4, `${sum(arenas)} bytes`);
+});
+
+test("the most bytes at one time: what ends is gone before what begins, and what nothing touches never was", () => {
+  const life = (bytes: number, first: number, last: number): Lifetime => ({
+    ...{ bytes, first, last },
+    apart: new Set(),
+  });
+  assert.is(leastBytes([]), 0);
+  assert.is(leastBytes([life(5, 0, 3), life(7, 4, 6)]), 7);
+  assert.is(leastBytes([life(5, 0, 4), life(7, 4, 6), life(1, 2, 2)]), 12);
+  assert.is(leastBytes([life(5, 2, 2), life(3, 0, 9), life(90, 7, 4)]), 8);
 });
 
 test.run();

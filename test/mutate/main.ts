@@ -4,11 +4,13 @@
 //
 //   npm run mutate -- --seed 7 --count 100 --only kernels/topk
 //
-// The same seed gives the same faults while the sources stay as they are. Faults in WGSL that don't compile are drawn anew.
+// The same seed gives the same faults while the sources stay as they are. Faults in WGSL that don't compile are drawn anew, and
+// so are those of harmless.ts.
 // Exit status 1 where fewer than 92 of 100 died.
 import { parseArgs } from "node:util";
 import { randomBits } from "../../engine/index.ts";
 import { type Fault, lineOf, placesOf } from "./faults.ts";
+import { harmless } from "./harmless.ts";
 import { checksFor, type Fate, runFault } from "./run-fault.ts";
 import { read, sourceFiles, takeNotes } from "./seen.ts";
 
@@ -46,7 +48,7 @@ if (places.length === 0) throw new RangeError(`No source has ${values.only.join(
 for (const line of seen.leftOut) console.log(`left out: ${line}`);
 console.log(`${places.length} places in ${sources.size} sources, seed ${seed}`);
 
-/** "file:line: the line, with what is taken away and what comes in its place". */
+/** The line of a fault, with what is taken away and what comes in its place. */
 function describe(file: string, { start, end, text }: Fault): string {
   const source = sources.get(file)!;
   const from = source.lastIndexOf("\n", start - 1) + 1;
@@ -58,26 +60,32 @@ function describe(file: string, { start, end, text }: Fault): string {
       .join(" ");
   const was = short(source.slice(start, end));
   const change = `[-${was.length > 60 ? `${was.slice(0, 60)}…` : was}-]{+${text}+}`;
-  const line =
-    source.slice(from, start).trimStart() + change + short(source.slice(end, to < 0 ? undefined : to));
-  return `${file}:${lineOf(source, start)}: ${line}`;
+  return source.slice(from, start).trimStart() + change + short(source.slice(end, to < 0 ? undefined : to));
 }
 
 const fates: { number: number; fault: string; fate: Fate }[] = [];
 const drawn = new Set<string>();
+let told = 0;
 for (let draw = 0; fates.filter(({ fate }) => fate.what !== "does not compile").length < count; draw++) {
   if (draw > 20 * count) break;
   const pick = (stream: number, below: number) => randomBits({ key: seed, stream }, draw) % below;
   const { file, faults } = places[pick(1, places.length)]!;
   const fault = faults[pick(2, faults.length)]!;
   const line = describe(file, fault);
-  if (drawn.has(line) || (values.number !== undefined && draw !== number("number"))) continue;
-  drawn.add(line);
+  const where = `${file}:${lineOf(sources.get(file)!, fault.start)}: ${line}`;
+  if (drawn.has(where) || (values.number !== undefined && draw !== number("number"))) continue;
+  drawn.add(where);
+  const why = harmless[`${file}: ${line}`];
+  if (why !== undefined && values.number === undefined) {
+    console.log(`#${draw} changes no result (${why}) ${where}`);
+    told++;
+    continue;
+  }
   const start = performance.now();
   const fate = await runFault(file, fault, checksFor(seen, file, fault), limit);
-  fates.push({ number: draw, fault: line, fate });
+  fates.push({ number: draw, fault: where, fate });
   const seconds = ((performance.now() - start) / 1000).toFixed(0);
-  console.log(`#${draw} ${fate.what} (${fate.by}, ${seconds} s) ${line}`);
+  console.log(`#${draw} ${fate.what} (${fate.by}, ${seconds} s) ${where}`);
   if (values.number !== undefined) break;
 }
 
@@ -87,7 +95,7 @@ const died = of("killed", "killed by time").length;
 console.log(
   `\n${died} of ${counted} faults died, ${of("killed by time").length} of them by running out of time;`,
 );
-console.log(`${of("does not compile").length} more did not compile.`);
+console.log(`${of("does not compile").length} more did not compile, ${told} are known to change no result.`);
 if (counted > died) console.log("Nothing saw:");
 for (const { number, fault, fate } of of("survived")) console.log(`#${number} ${fault} (${fate.by})`);
 process.exitCode = died >= 0.92 * counted ? 0 : 1;

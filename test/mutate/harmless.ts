@@ -1,0 +1,27 @@
+// Faults that were looked at one by one and change no result: equal by construction, or a matter of speed. Each is named as
+// main.ts prints it, without the line's number. They are drawn, told and not counted.
+export const harmless: Readonly<Record<string, string>> = {
+  // Equal by construction
+  "kernels/backward.ts: } else if ([-`${grad.shape}` !== `${parameter.shape}`-]{+true+}) {":
+    "a view of the same shape is the same tensor under another handle",
+  "kernels/matmul/quads-odd.wgsl: return select(vec4f([-0.0-]{+1.0+}), vec4f(vec4<Scalar>(b[i.x], b[i.y], b[i.z], b[i.w])), inside(left));":
+    "terms of b beyond the last meet zeros of a, columns beyond the last are not stored",
+  "kernels/matmul/product.wgsl: let quad = min(column, (params.n - 1u) / 4u * [-4u-]{+5u+});":
+    "it only moves reads of columns that are not stored",
+  "kernels/topk/topk.wgsl: var n = [-0u-]{+1u+};": "every workgroup has a tile, which sets it",
+  "kernels/optimizer/square-sum.wgsl: if (id == [-0u-]{+1u+}) {":
+    "any one invocation may store: the sum is in workgroup memory behind a barrier",
+  "train/objective/contrastive.wgsl: if (lane [-==-]{+!=+}0u) {":
+    "all lanes have the row's loss, and store the same",
+  "engine/run/recorder.ts: if (values.byteLength > [-0-]{+1+}) this.session.device.queue.writeBuffer(params, 0, values);":
+    "parameters are words of four bytes",
+  "kernels/elementwise/unary.ts: function evaluate(op: Op, x: Tensor, operand = [-0-]{+1+}): Tensor {":
+    "ops that are not told an operand have none in their formula",
+  // Speed or room
+  "engine/gpu/pool.ts: const step = Math.max(256, 2 ** (Math.floor(Math.log2(bytes)) - [-3-]{+4+}));":
+    "size classes half as far apart: less padding, fewer buffers used again",
+  "engine/gpu/wait.ts: const share = 1 [-/-]{+*+}16;": "how long the thread naps between looks at the device",
+  "engine/gpu/pace.ts: private lastEnd = [-0-]{+1+};": "a millisecond of the first measurement",
+  "kernels/reduce/reduce.ts: return extent [-<=-]{+<+}few ? extent : Math.max(32, Math.ceil(Math.sqrt(extent)));":
+    "one more length is reduced in two stages",
+};
