@@ -97,7 +97,7 @@ class Generator {
       rehearse: 1.2,
       fail: 2.5,
       refused: 1.5,
-      reopen: 0.4,
+      reopen: this.engines.includes("B") ? 1.2 : 0,
     });
     switch (what) {
       case "values":
@@ -181,7 +181,7 @@ class Generator {
         break;
       }
       case "reopen":
-        if (this.engines.includes("B")) this.attempt({ do: "reopen" }, list);
+        this.attempt({ do: "reopen" }, list);
         break;
     }
   }

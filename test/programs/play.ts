@@ -220,8 +220,11 @@ class Player {
       throw new Difference(`the device reports: ${this.bench.failures.splice(0).join("\n")}`);
   }
 
-  /** Gives back all that the program made, in some order, and waits for what is under way. */
+  /** Reads all that is there, gives back all that the program made, in some order, and waits for what is under way. */
   async end(): Promise<void> {
+    for (const leaf of [...this.model.cells.keys()])
+      await this.last({ do: "grad", of: leaf, out: `${leaf}.grad` });
+    for (const of of [...this.model.cells.keys()]) await this.last({ do: "read", of, wait: false });
     const chores: (() => void)[] = [];
     for (const tensor of new Set([...this.tensors.values(), ...this.gradients]))
       chores.push(() => tensor.dispose());
@@ -241,7 +244,16 @@ class Player {
     }
   }
 
-  /** A statement that is done at once. Returns nothing. */
+  /** A statement of the end, where the model takes it. */
+  private async last(statement: Statement): Promise<void> {
+    try {
+      await this.step(statement);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+    }
+  }
+
+  /** A statement that is done at once. */
   private now(s: Statement): void {
     const { tensors } = this;
     switch (s.do) {
