@@ -5,9 +5,10 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { OpCase } from "../cases/case.ts";
-import { recordCase, runCase, testedCases } from "../cases/check.ts";
+import { recordCase, testedCases } from "../cases/check.ts";
 import { wantedFeatures } from "../engine/gpu/device.ts";
 import { composeWgsl, Engine, type EngineOptions, findAdapter } from "../engine/index.ts";
+import { testCases } from "./op-engines.ts";
 
 /** What an engine would launch for a case, as text; nothing is run. */
 function launchesOf(engine: Engine, opCase: OpCase): string {
@@ -63,14 +64,7 @@ for (const [at, { label, without, options }] of homes.entries()) {
     for (const opCase of cases) if (!opCase.bench) recordCase(engine, opCase);
     await engine.idle();
   });
-  for (const opCase of cases) {
-    const name = `${opCase.name} (${label})`;
-    test(name, async () => {
-      const result = await runCase(engine, opCase);
-      if (result.skipped) console.log(`\nskipped: ${name} (${result.skipped})`);
-      assert.equal(result.failures, []);
-    });
-  }
+  testCases(label, engine, cases);
 }
 
 test.after(() => {

@@ -1,27 +1,23 @@
 // What runs on a device of WebGPU's least limits: 16 KiB of workgroup memory, 128 MiB a binding.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { recordCase, runCase } from "../cases/check.ts";
 import { gelu } from "../cases/reference.ts";
 import { allCases } from "../cases/table.ts";
 import { type DType, Engine, findAdapter, type Tensor, TensorError } from "../engine/index.ts";
 import * as kernels from "../kernels/index.ts";
 import { linear } from "../kernels/matmul/matmul.ts";
+import { testCases } from "./op-engines.ts";
 
 const { adapter, instance } = await findAdapter({});
 const device = await adapter.requestDevice();
 const wide = await Engine.create({ device, poison: true, sharedLanes: 64 });
 
-for (const opCase of allCases.filter(
-  ({ name, bench }) => !bench && /^layernorm (residual 33x100|3x1030|700x16)|wide head/.test(name),
-)) {
-  test(`${opCase.name} by 64 lanes`, async () => {
-    recordCase(wide, opCase);
-    const { failures, skipped } = await runCase(wide, opCase);
-    if (skipped) console.log(`\nskipped: ${opCase.name} (${skipped})`);
-    assert.equal(failures, []);
-  });
-}
+const narrow = /^layernorm (residual 33x100|3x1030|700x16)|wide head/;
+testCases(
+  "64 lanes",
+  wide,
+  allCases.filter(({ name, bench }) => !bench && narrow.test(name)),
+);
 
 test("a hidden layer that GELU's gradient needs may fill a buffer by itself", async () => {
   const { maxStorageBufferBindingSize } = device.limits;

@@ -2,9 +2,23 @@
 // adapter has them and without; row kernels also with several subgroups a row, which only adapters of wide subgroups choose
 // by themselves; and all of it in parts, as where everything takes the device long. What else no case would come to on a small machine, workgroups of 64 lanes and grids of more than GRID_X
 // workgroups, a cut of the table comes to on an engine of that kind.
+import { test } from "uvu";
+import * as assert from "uvu/assert";
 import type { OpCase } from "../cases/case.ts";
-import { recordCase, testedCases } from "../cases/check.ts";
+import { recordCase, runCase, testedCases } from "../cases/check.ts";
 import { Engine, type EngineOptions, type Kernel } from "../engine/index.ts";
+
+/** A test for each case on an engine, which `label` names. */
+export function testCases(label: string, engine: Engine, cases: readonly OpCase[]): void {
+  for (const opCase of cases) {
+    const name = `${opCase.name} (${label})`;
+    test(name, async () => {
+      const result = await runCase(engine, opCase);
+      if (result.skipped) console.log(`\nskipped: ${name} (${result.skipped})`);
+      assert.equal(result.failures, []);
+    });
+  }
+}
 
 export interface OpEngine {
   label: string;

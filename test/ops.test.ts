@@ -1,10 +1,10 @@
 // Every case of the op table on the engines of op-engines.ts, against float64.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { recordCase, runCase } from "../cases/check.ts";
+import { recordCase } from "../cases/check.ts";
 import { allCases } from "../cases/table.ts";
 import { Engine } from "../engine/index.ts";
-import { opEngines } from "./op-engines.ts";
+import { opEngines, testCases } from "./op-engines.ts";
 
 const { engines: kinds } = await opEngines();
 const engines = await Promise.all(
@@ -23,14 +23,7 @@ for (const { label, engine, cases } of engines) {
     await engine.idle();
     assert.is(engine.stats().usedBytes, 0, "a scope did not give its memory back");
   });
-  for (const opCase of cases) {
-    const name = `${opCase.name} (${label})`;
-    test(name, async () => {
-      const result = await runCase(engine, opCase);
-      if (result.skipped) console.log(`\nskipped: ${name} (${result.skipped})`);
-      assert.equal(result.failures, []);
-    });
-  }
+  testCases(label, engine, cases);
 }
 
 test.after(() => {
