@@ -7,10 +7,12 @@ import { Engine } from "../../engine/index.ts";
 
 let engine: Engine;
 
-/** Opens an engine and compiles all pipelines. Returns the adapter in words. */
-async function open(): Promise<string> {
+/** Opens an engine and compiles the pipelines of all cases, or of these. Returns the adapter in words. */
+async function open(names?: readonly string[]): Promise<string> {
   engine = await Engine.create({ poison: true });
-  for (const opCase of allCases) if (!opCase.bench) recordCase(engine, opCase);
+  for (const opCase of allCases) {
+    if (!opCase.bench && (names?.includes(opCase.name) ?? true)) recordCase(engine, opCase);
+  }
   await engine.idle();
   return engine.adapterName;
 }

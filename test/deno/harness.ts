@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { build } from "vite";
-import type { CaseResult } from "../../cases/check.ts";
+import { type CaseResult, testedCases } from "../../cases/check.ts";
 import type { Home } from "../home.ts";
 
 /** Deno's own program: that of the package `deno` is put in its place by an install script, which may not have run. */
@@ -36,12 +36,9 @@ async function bundle(outDir: string): Promise<string> {
   return join(outDir, "ops.js");
 }
 
-/** Opens the op table in Deno, all pipelines compiled. Returns why it can't where it can't. */
-export async function openDeno(): Promise<Home | { skipped: string }> {
-  const deno = findDeno();
-  if (!deno) return { skipped: `no Deno for ${process.platform} ${process.arch}` };
-  const scratch = await mkdtemp(join(tmpdir(), "casement-deno-"));
-  const child = spawn(deno, ["run", "--unstable-webgpu", "--allow-all", await bundle(scratch)], {
+/** One Deno on these cases, their pipelines compiled. */
+async function start(deno: string, script: string, names: readonly string[]): Promise<Home> {
+  const child = spawn(deno, ["run", "--unstable-webgpu", "--allow-all", script], {
     env: { ...process.env, XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? tmpdir(), NO_COLOR: "1" },
     stdio: ["pipe", "pipe", "inherit"],
   });
@@ -53,18 +50,18 @@ export async function openDeno(): Promise<Home | { skipped: string }> {
   });
   ended.catch(() => {});
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const answer = async () => {
+  const ask = async (line: string) => {
+    child.stdin.write(`${line}\n`);
     const { value } = await Promise.race([lines.next(), ended]);
     if (value === undefined) return ended;
     const said = JSON.parse(value) as CaseResult & { error?: string };
     if (said.error) throw new Error(said.error);
     return said;
   };
-  await answer();
+  await ask(JSON.stringify(names));
   return {
     async run(name) {
-      child.stdin.write(`${name}\n`);
-      const result = await answer();
+      const result = await ask(name);
       for (const [label, values] of Object.entries(result.outputs))
         result.outputs[label] = Array.from(values, Number);
       return result;
@@ -72,6 +69,27 @@ export async function openDeno(): Promise<Home | { skipped: string }> {
     async close() {
       child.stdin.end();
       await ended.catch(() => {});
+    },
+  };
+}
+
+/**
+ * Opens the op table in Deno, all pipelines compiled. wgpu compiles them one after the other on one thread, so there are
+ * two, each with a half of the cases. Returns why it can't where it can't.
+ */
+export async function openDeno(): Promise<Home | { skipped: string }> {
+  const deno = findDeno();
+  if (!deno) return { skipped: `no Deno for ${process.platform} ${process.arch}` };
+  const scratch = await mkdtemp(join(tmpdir(), "casement-deno-"));
+  const script = await bundle(scratch);
+  const names = testedCases.map(({ name }) => name);
+  const middle = Math.ceil(names.length / 2);
+  const halves = [names.slice(0, middle), names.slice(middle)];
+  const homes = await Promise.all(halves.map((half) => start(deno, script, half)));
+  return {
+    run: (name) => homes[halves.findIndex((half) => half.includes(name))]!.run(name),
+    async close() {
+      for (const home of homes) await home.close();
       await rm(scratch, { recursive: true, force: true });
     },
   };
