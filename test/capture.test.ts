@@ -12,6 +12,7 @@ import { layernorm } from "../kernels/layernorm/layernorm.ts";
 import { linear, matmul } from "../kernels/matmul/matmul.ts";
 import { AdamW } from "../kernels/optimizer/adamw.ts";
 import { mean } from "../kernels/reduce/reduce.ts";
+import { softmax } from "../kernels/softmax/softmax.ts";
 import { Parameters } from "../model/parameters.ts";
 
 const [rows, width] = [12, 20];
@@ -282,6 +283,22 @@ test("plans keep apart what lives at the same time and what one command reads an
   const sum = (values: number[]) => values.reduce((x, y) => x + y, 0);
   assert.ok(arenas.every((size) => size <= limit));
   assert.ok(sum(arenas) < sum(lifetimes.map(({ bytes }) => bytes)) / 4, `${sum(arenas)} bytes`);
+});
+
+test("one kernel of a program runs alone, and the rest keeps what it had", async () => {
+  const engine = await Engine.create({ poison: true });
+  const x = engine.tensor([1, 2, 3, 4], [1, 4]);
+  const program = await engine.capture(() => ({ doubled: scale(x, 2), shares: softmax(x) }));
+  program.run();
+  const shares = await program.outputs.shares.read();
+  const [first] = program.launches();
+  engine.write(x, [7, 5, 3, 1]);
+  program.runAlone(first!.kernel);
+  assert.equal([...(await program.outputs.doubled.read())], [14, 10, 6, 2]);
+  assert.equal(await program.outputs.shares.read(), shares);
+  program.run();
+  assert.not.equal(await program.outputs.shares.read(), shares);
+  engine.dispose();
 });
 
 test("the most bytes at one time: what ends is gone before what begins, and what nothing touches never was", () => {

@@ -17,11 +17,13 @@ export const harmless: Readonly<Record<string, string>> = {
     "parameters are words of four bytes",
   "kernels/elementwise/unary.ts: function evaluate(op: Op, x: Tensor, operand = [-0-]{+1+}): Tensor {":
     "ops that are not told an operand have none in their formula",
+  "kernels/attention/attention.ts: stream: dropout?.key.stream ?? [-0-]{+1+},":
+    "without dropout nothing is drawn",
   // Speed or room
+  "engine/engine.ts: const wanted = this.isSoftware && !this.options.device ? threads [---]{+++}1 : 0;":
+    "two devices more compile at once",
   "engine/gpu/pool.ts: const step = Math.max(256, 2 ** (Math.floor(Math.log2(bytes)) - [-3-]{+4+}));":
     "size classes half as far apart: less padding, fewer buffers used again",
   "engine/gpu/wait.ts: const share = 1 [-/-]{+*+}16;": "how long the thread naps between looks at the device",
   "engine/gpu/pace.ts: private lastEnd = [-0-]{+1+};": "a millisecond of the first measurement",
-  "kernels/reduce/reduce.ts: return extent [-<=-]{+<+}few ? extent : Math.max(32, Math.ceil(Math.sqrt(extent)));":
-    "one more length is reduced in two stages",
 };
