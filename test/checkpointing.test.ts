@@ -97,6 +97,35 @@ test("checkpoints in checkpoints give the same bits too", async () => {
   for (const name in expected) assert.equal(results[name], expected[name], name);
 });
 
+test("what a checkpoint starts from waits for all its gradients, also those of earlier nodes", async () => {
+  let times = 0;
+  const gradients = [kept, checkpointed].map((through) => {
+    const x = engine.tensor(inputOf(2), [rows, width]);
+    x.requiresGrad = true;
+    times = 0;
+    const sum = engine.scope(() => {
+      const tripled = multiply(x, 3.1);
+      const start = engine.record("counted", multiply(tripled, 1), [tripled], (dy) => {
+        times++;
+        return [dy];
+      });
+      const beside = multiply(start, 1.7);
+      backward(
+        mean(
+          add(
+            through(() => mul(start, start)),
+            beside,
+          ),
+        ),
+      );
+      return x.grad!;
+    });
+    assert.is(times, 1);
+    return sum.read();
+  });
+  assert.equal(await gradients[1], await gradients[0]);
+});
+
 test("a captured step is checkpointed: same numbers over several steps, less memory", async () => {
   const capture = async (through: Through) => {
     const network = makeNetwork(5);

@@ -57,9 +57,10 @@ export function planMemory(lifetimes: readonly Lifetime[], limit: number): Plan 
 
 /** The most bytes that live at the same time. */
 export function leastBytes(lifetimes: readonly Lifetime[]): number {
-  const changes = lifetimes.flatMap(({ bytes, first, last }) =>
-    first <= last ? [[first, bytes] as const, [last + 1, -bytes] as const] : [],
-  );
+  const changes = lifetimes.flatMap(({ bytes, first, last }) => [
+    [first, bytes] as const,
+    [last + 1, -bytes] as const,
+  ]);
   let [live, most] = [0, 0];
   // At one time, what ends is gone before what begins.
   for (const [, change] of changes.sort((a, b) => a[0] - b[0] || a[1] - b[1])) {
