@@ -20,6 +20,7 @@ import { dropout } from "../kernels/elementwise/dropout.ts";
 import { neg, scale } from "../kernels/elementwise/unary.ts";
 import { sum as engineSum } from "../kernels/reduce/reduce.ts";
 import { reshape } from "../kernels/shape/reshape.ts";
+import { softmax } from "../kernels/softmax/softmax.ts";
 
 const engine = await Engine.create({ poison: true });
 test.after(() => engine.dispose());
@@ -292,6 +293,17 @@ test("a program can't run inside of another step, whose replay would not run it"
   program.dispose();
   w.dispose();
   await worksOn();
+});
+
+test("what the host writes to a result comes after a run that waits for another kernel", async () => {
+  const fresh = await Engine.create({ poison: true });
+  const x = fresh.tensor([1, 2, 3, 4], [4]);
+  const program = await fresh.capture(() => scale(x, 2));
+  softmax(x);
+  program.run();
+  fresh.write(program.outputs, [9, 8, 7, 6]);
+  assert.equal(await numbers(program.outputs), [9, 8, 7, 6]);
+  fresh.dispose();
 });
 
 test("a gradient beside that of a program that has not run is one of its own", async () => {

@@ -155,6 +155,8 @@ export class Recorder implements Sink {
   replay(commands: readonly Command[], params: GPUBuffer, head: ArrayBuffer, replayed: Replayed): void {
     this.flush();
     for (const { storage } of replayed.reads) this.touch(storage);
+    // The host may write a result while its run still waits.
+    for (const storage of replayed.writes) this.touch(storage);
     const values = this.backlog ? head.slice(0) : head;
     // What goes wrong before has to find what these commands make of it.
     const submission = this.faults.open(commands, replayed);
