@@ -1,6 +1,7 @@
 // Random programs from the command line:
-//   node --import ./cli/register.mjs test/programs/main.ts [--seed N] [--count N] [--failures N] [--list]
-// Runs `count` programs from seed N on; `--list` prints them instead.
+//   node --import ./cli/register.mjs test/programs/main.ts [--seed N] [--count N] [--failures N] [--whole] [--list]
+// Runs `count` programs from seed N on, up to so many different failures; with `--whole` those are not shortened.
+// `--list` prints the programs instead.
 import { parseArgs } from "node:util";
 import { generate } from "./generate.ts";
 import { search } from "./search.ts";

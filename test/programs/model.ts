@@ -20,9 +20,9 @@ const rounding: Record<DType, number> = { f32: 1e-6, f16: 1e-3, u32: 0, i32: 0 }
 /** How far the lanes may lie apart. */
 const apart: Record<DType, number> = { f32: 1e-3, f16: 0.05, u32: 0, i32: 0 };
 /** The least relative error that is told. */
-const least: Record<DType, number> = { f32: 2e-5, f16: 1e-2, u32: 0, i32: 0 };
+const least: Record<DType, number> = { f32: 3e-5, f16: 1e-2, u32: 0, i32: 0 };
 /** Errors count relative to numbers of at least this size. */
-const floor = 0.01;
+const floor = 0.03;
 const largest = 300;
 
 const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
