@@ -308,6 +308,31 @@ fn main() {
   broken.dispose();
 });
 
+test("a WGSL error says in which of a kernel's texts it is, with the lines around it", async () => {
+  const broken = await Engine.create();
+  const fine = "fn fine() -> f32 {\n  return 1.0;\n}";
+  const main = "@compute @workgroup_size(1)\nfn main() { y[0] = fine() + wrong(); }";
+  const wrong = "\n\n\n\nfn wrong() -> f32 {\n  return nothing;\n}\n// one\n// two\n// three";
+  const kernel = (includes: string[], source: string) =>
+    defineKernel({ name: "crooked", bindings: ["+y: f32"], includes, source });
+  for (const [includes, source, place] of [
+    [[fine, wrong], main, "line 6 of include 2"],
+    [[wrong, fine], main, "line 6 of include 1"],
+    [[fine], `${main}${wrong}`, "line 7"],
+  ] as const) {
+    const y = broken.zeros([1]);
+    broken.run(kernel([...includes], source), { bind: [y], params: {}, grid: 1 });
+    await rejects(y.read(), (error) => {
+      assert.match(error.message, `${place}: `);
+      const excerpt = error.message.split("\n").filter((line) => / \| /.test(line));
+      assert.is(excerpt.length, 5, error.message);
+      assert.match(excerpt[2]!, /^> +\d+ \| {3}return nothing;/);
+      return true;
+    });
+  }
+  broken.dispose();
+});
+
 // Order
 
 test("a tensor overwritten between two dispatches gives each its own values", async () => {
