@@ -370,7 +370,7 @@ export const operations: Record<string, Operation<object>> = {
     propose(draws, x) {
       if (x.shape.length !== 2) return null;
       const [rows, n] = x.shape as [number, number];
-      const k = 1 + draws.below(n);
+      const k = 1 + draws.below(Math.min(n, 128));
       const compare = draws.pick(["values", "indices"] as const);
       return {
         spec: { rows, n, k, compare, dtype: x.dtype },
