@@ -142,7 +142,10 @@ export function bindGroupKey(compiled: CompiledKernel, regions: readonly Region[
   return key;
 }
 
-/** Encodes commands in order, without what did not compile. With a profiler each dispatch gets a pass of its own, with timestamps. */
+/**
+ * Encodes commands in order, without what did not compile. With a profiler each dispatch gets a pass of its own, with
+ * timestamps.
+ */
 export function encodeCommands(
   encoder: GPUCommandEncoder,
   commands: readonly Command[],

@@ -88,6 +88,7 @@ export class Program<T> {
   /** The program's own memory, and what it writes outside of it. */
   private readonly written: ReadonlySet<Storage>;
   private disposed = false;
+
   /** Made by `Engine.capture`; the pipelines of all commands must be ready. */
   constructor(
     private readonly host: Host,
@@ -112,7 +113,8 @@ export class Program<T> {
     const early = new TensorError("The captured step that this is a result of has not run yet.");
     for (const storage of capture.claims.keys()) storage.fault = early;
 
-    const launches = steps.flatMap((step) => this.divide(step));
+    const divided = steps.map((step) => this.divide(step));
+    const launches = divided.flat();
     const changes = ({ step }: Launch) => Object.values(step.params).some((value) => value instanceof Scalar);
     const changing = launches.filter(changes);
     const inOrder = [...changing, ...launches.filter((launch) => !changes(launch))];
@@ -133,7 +135,7 @@ export class Program<T> {
     }));
 
     const groups = new Map<string, GPUBindGroup>();
-    for (const step of steps) {
+    for (const [at, step] of steps.entries()) {
       if (step.kind !== "dispatch") {
         this.commands.push(step);
         continue;
@@ -150,18 +152,9 @@ export class Program<T> {
           },
         );
       groups.set(key, bindGroup);
-      for (const { part, estimate, slot: params } of launches.filter((launch) => launch.step === step)) {
-        const { grid } = part;
-        this.commands.push({
-          kind: "dispatch",
-          kernel: compiled,
-          regions,
-          bindGroup,
-          params,
-          grid,
-          estimate,
-        });
-      }
+      const common = { kind: "dispatch", kernel: compiled, regions, bindGroup } as const;
+      for (const { part, estimate, slot } of divided[at]!)
+        this.commands.push({ ...common, params: slot, grid: part.grid, estimate });
     }
     this.ready = session.judged().then(() => {
       if (!refusal) return;

@@ -149,8 +149,8 @@ export class Recorder implements Sink {
   }
 
   /**
-   * Sends a program's commands after all that was recorded, in one submit unless that is long. `head` goes to the front of its parameters
-   * before.
+   * Sends a program's commands after all that was recorded, in one submit unless that is long. `head` goes to the front of
+   * its parameters before.
    */
   replay(commands: readonly Command[], params: GPUBuffer, head: ArrayBuffer, replayed: Replayed): void {
     this.flush();
