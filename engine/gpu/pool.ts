@@ -4,7 +4,7 @@
 import { DeviceError } from "../base/errors.ts";
 import { usage } from "./flags.ts";
 import { mebibytes, type Session } from "./session.ts";
-import { largestStorage, type Memory, Storage } from "./storage.ts";
+import { type Memory, Storage } from "./storage.ts";
 
 /** Bytes held by the pool: handed out and waiting. */
 export interface PoolStatistics {
@@ -33,8 +33,9 @@ export class BufferPool implements Memory {
 
   /** A buffer of at least `bytes`. Throws DeviceError beyond the device's limits, naming what was asked for. */
   take(bytes: number, what: string): Storage {
-    const limit = requireFit(bytes, what, this.session.device.limits);
-    const size = Math.min(sizeClass(bytes), limit);
+    const { largestStorage } = this.session;
+    requireFit(bytes, what, largestStorage);
+    const size = Math.min(sizeClass(bytes), largestStorage);
     const waiting = this.free.get(size)?.pop();
     this.statistics.usedBytes += size;
     this.statistics.peakBytes = Math.max(this.statistics.peakBytes, this.statistics.usedBytes);
@@ -85,11 +86,10 @@ export class BufferPool implements Memory {
   }
 }
 
-/** Throws DeviceError where one storage can't have so many bytes; returns how many it can. */
-export function requireFit(bytes: number, what: string, limits: GPUSupportedLimits): number {
-  const limit = largestStorage(limits);
-  if (bytes <= limit) return limit;
+/** Throws DeviceError where one storage, which has `largest` bytes at most, can't have so many. */
+export function requireFit(bytes: number, what: string, largest: number): void {
+  if (bytes <= largest) return;
   throw new DeviceError(
-    `${what} needs ${mebibytes(bytes)} in one buffer, this device binds at most ${mebibytes(limit)}: use a smaller batch.`,
+    `${what} needs ${mebibytes(bytes)} in one buffer, this device binds at most ${mebibytes(largest)}: use a smaller batch.`,
   );
 }

@@ -21,6 +21,10 @@ if (inNode) {
 export class Session {
   /** Why nothing can be done any more; null as long as it can. */
   ended: Error | null = null;
+  /** Bytes that one storage can have: whole vec4s of what the device binds, as kernels see a tensor in vec4s. */
+  readonly largestStorage: number;
+  /** Workgroups of a dispatch along one axis. */
+  readonly mostWorkgroups: number;
   private readonly buffers = new Set<GPUBuffer>();
   private readonly waits = new Set<(error: Error) => void>();
   private readonly judgements = new Set<Promise<void>>();
@@ -33,6 +37,10 @@ export class Session {
     readonly device: GPUDevice,
     private readonly owned: boolean,
   ) {
+    // Kept, as every dispatch asks and a device's answers are slow.
+    const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupsPerDimension } = device.limits;
+    this.largestStorage = Math.floor(Math.min(maxBufferSize, maxStorageBufferBindingSize) / 256) * 256;
+    this.mostWorkgroups = maxComputeWorkgroupsPerDimension;
     // The device may live longer than this: what it holds for good must not hold the engine.
     const self = new WeakRef(this);
     device.lost.then(({ reason, message }) =>

@@ -51,8 +51,3 @@ export function retain(storage: Storage): void {
 export function release(storage: Storage): void {
   if (--storage.references === 0) storage.owner.give(storage);
 }
-
-/** Bytes that one storage can have: whole vec4s of what the device binds, as kernels see a tensor in vec4s. */
-export function largestStorage({ maxBufferSize, maxStorageBufferBindingSize }: GPUSupportedLimits): number {
-  return Math.floor(Math.min(maxBufferSize, maxStorageBufferBindingSize) / 256) * 256;
-}

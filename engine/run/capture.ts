@@ -44,11 +44,12 @@ export class Capture implements Sink, Memory {
   readonly externals = new Set<Storage>();
   private open = true;
 
-  constructor(private readonly limits: GPUSupportedLimits) {}
+  /** `largestStorage`: bytes that one storage can have on the device. */
+  constructor(private readonly largestStorage: number) {}
 
   /** Memory for a tensor of the step. Throws DeviceError beyond the device's limits. */
   take(bytes: number, what: string): Storage {
-    requireFit(bytes, what, this.limits);
+    requireFit(bytes, what, this.largestStorage);
     const storage = new Storage(Math.ceil(bytes / 256) * 256, bytes, this);
     this.claims.set(storage, { returned: false, constant: null, host: null });
     return storage;

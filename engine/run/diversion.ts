@@ -80,7 +80,7 @@ export class Diversion {
 
   /** Records a step into a capture. Where it throws, all tensors from outside are as before. */
   takeDown<T>(step: () => T): Taken<T> {
-    const capture = new Capture(this.session.device.limits);
+    const capture = new Capture(this.session.largestStorage);
     const changes = new Changes();
     try {
       const outputs = this.divert(capture, capture, changes, step);
@@ -104,7 +104,7 @@ export class Diversion {
    * start to compile and are returned.
    */
   rehearse(step: () => unknown, compile: boolean): readonly CompiledKernel[] {
-    const capture = new Capture(this.session.device.limits);
+    const capture = new Capture(this.session.largestStorage);
     const changes = new Changes();
     try {
       withBlankStreams(() => this.divert(compile ? capture : nowhere, capture, changes, step));

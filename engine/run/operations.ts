@@ -147,19 +147,21 @@ export class Operations implements Backend {
     const { name, bindings } = kernel;
     if (run.bind.length !== bindings.length)
       throw new TensorError(`${name}: ${run.bind.length} tensors for ${bindings.length} bindings.`);
-    const regions = run.bind.map((tensor, i) => {
+    const regions: BoundRegion[] = [];
+    for (let i = 0; i < bindings.length; i++) {
+      const tensor = run.bind[i]!;
       const { name: binding, access } = bindings[i]!;
       if (!this.isUsable(tensor)) this.require(tensor, `${name}: "${binding}", ${tensor},`);
       if (access === "read_write" && tensor.storage.constant)
         this.requireVariable(tensor, `${name}: "${binding}", ${tensor},`);
-      return boundRegion(tensor);
-    });
+      regions.push(boundRegion(tensor));
+    }
     refuseAliases(kernel, regions);
     for (const param in kernel.params)
       if (run.params[param] === undefined)
         throw new TensorError(`${name}: the parameter "${param}" is missing.`);
     const grid: Grid = typeof run.grid === "number" ? [...this.fold(run.grid), 1] : run.grid;
-    const { maxComputeWorkgroupsPerDimension: most } = this.session.device.limits;
+    const { mostWorkgroups: most } = this.session;
     if (!grid.every((count) => Number.isInteger(count) && count > 0 && count <= most)) {
       throw new KernelError(
         `Kernel "${name}" needs a grid of ${grid.join(" x ")} workgroups, the device takes ${most} a side.`,
@@ -330,13 +332,14 @@ function boundRegion({ storage, offset, bytes, shape, dtype }: Tensor): BoundReg
 
 /** Throws TensorError where a kernel would read and write one buffer, which WebGPU does not allow. */
 function refuseAliases({ name, bindings }: Kernel, regions: readonly BoundRegion[]): void {
-  for (const [i, { storage }] of regions.entries()) {
+  for (let i = 0; i < bindings.length; i++) {
     if (bindings[i]!.access === "read") continue;
-    const at = regions.findIndex((other, j) => other.storage === storage && bindings[j]!.access === "read");
-    if (at >= 0)
-      throw new TensorError(
-        `${name}: "${bindings[at]!.name}" is read and "${bindings[i]!.name}" written in one buffer.`,
-      );
+    for (let j = 0; j < bindings.length; j++) {
+      if (bindings[j]!.access === "read" && regions[j]!.storage === regions[i]!.storage)
+        throw new TensorError(
+          `${name}: "${bindings[j]!.name}" is read and "${bindings[i]!.name}" written in one buffer.`,
+        );
+    }
   }
 }
 

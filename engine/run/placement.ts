@@ -4,7 +4,6 @@ import { TensorError } from "../base/errors.ts";
 import type { Region } from "../gpu/commands.ts";
 import { usage } from "../gpu/flags.ts";
 import type { Session } from "../gpu/session.ts";
-import { largestStorage } from "../gpu/storage.ts";
 import { type Capture, touches } from "./capture.ts";
 import { leastBytes, planMemory } from "./planner.ts";
 
@@ -77,7 +76,7 @@ export function place(
       }
     }
   });
-  const plan = planMemory(lifetimes, Math.min(largestStorage(device.limits), maxArenaBytes));
+  const plan = planMemory(lifetimes, Math.min(session.largestStorage, maxArenaBytes));
   const arenas = plan.arenas.map((size, i) => {
     const flags = usage.storage | usage.copySource | usage.copyTarget;
     return session.makeBuffer({ size, usage: flags, label: `arena ${i} of a captured step` }, refused);
