@@ -1,7 +1,8 @@
 // Picture preprocessing against Pillow, in Node and in a browser, and its errors.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Page } from "playwright-core";
 import sharp from "sharp";
 import { test } from "uvu";
@@ -13,6 +14,9 @@ import type { PicturePage } from "./browser/picture.ts";
 import { cases, files, meanDifferences } from "./picture-cases.ts";
 
 declare const picturePage: PicturePage;
+
+/** A picture of another profile that was handed out. */
+const handedOut = new URL("../../shared/data/hard-cases/p3.png", import.meta.url);
 
 const opened = await openPage("picture.ts");
 const scratch = mkdtempSync(join(tmpdir(), "casement-picture-"));
@@ -52,6 +56,26 @@ for (const one of files) {
   });
   browserTest(`${title} (browser)`, async (page) => {
     holds(await page.evaluate((one) => picturePage.decode(one), one));
+  });
+}
+
+if (existsSync(handedOut)) {
+  test("a Display P3 picture gives the numbers in its file, as Pillow does", async () => {
+    const { rgb, width } = await decodePicture(fileURLToPath(handedOut));
+    const pixel = (x: number, y: number) => [...rgb.subarray((y * width + x) * 3, (y * width + x) * 3 + 3)];
+    assert.equal(
+      [pixel(4, 6), pixel(5, 7), pixel(15, 11)],
+      [
+        [78, 119, 92],
+        [94, 139, 110],
+        [237, 221, 233],
+      ],
+    );
+  });
+  browserTest("a Display P3 picture gives the same bytes (browser)", async (page) => {
+    const one = { name: "p3.png", file: readFileSync(handedOut, "base64"), size: 7, resized: [] };
+    const found = await page.evaluate((one) => picturePage.decode(one), one);
+    assert.equal(found, [...(await decodeSquare(fileURLToPath(handedOut), 7))]);
   });
 }
 

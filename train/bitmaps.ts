@@ -26,10 +26,32 @@ export async function decodeBlob(blob: Blob, size: number): Promise<Uint8Array> 
   }
 }
 
-/** A JPEG without its EXIF segments: `createImageBitmap` turns a picture as they say, and has no option against it. */
+/**
+ * A JPEG or PNG without its EXIF: `createImageBitmap` turns a picture as that says, and has no option against it. That of
+ * WebP and AVIF is not heeded by browsers.
+ */
 function withoutExif(bytes: Uint8Array<ArrayBuffer>): Blob {
-  const [startOfImage, app1, startOfScan] = [0xd8, 0xe1, 0xda];
-  if (bytes[0] !== 0xff || bytes[1] !== startOfImage) return new Blob([bytes]);
+  const isPng = bytes[0] === 0x89 && bytes[1] === 0x50;
+  const isJpeg = bytes[0] === 0xff && bytes[1] === 0xd8;
+  return new Blob(isPng ? pngWithoutExif(bytes) : isJpeg ? jpegWithoutExif(bytes) : [bytes]);
+}
+
+/** Chunks are length, type, contents, checksum, after a signature of 8 bytes. */
+function pngWithoutExif(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const exif = 0x65584966;
+  const kept = [bytes.subarray(0, 8)];
+  let at = 8;
+  while (at + 12 <= bytes.length) {
+    const end = at + 12 + view.getUint32(at);
+    if (view.getUint32(at + 4) !== exif) kept.push(bytes.subarray(at, end));
+    at = end;
+  }
+  return [...kept, bytes.subarray(at)];
+}
+
+function jpegWithoutExif(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>[] {
+  const [app1, startOfScan] = [0xe1, 0xda];
   const kept = [bytes.subarray(0, 2)];
   let at = 2;
   while (bytes[at] === 0xff && bytes[at + 1] !== 0xff && bytes[at + 1] !== startOfScan) {
@@ -37,5 +59,5 @@ function withoutExif(bytes: Uint8Array<ArrayBuffer>): Blob {
     if (bytes[at + 1] !== app1) kept.push(bytes.subarray(at, end));
     at = end;
   }
-  return new Blob([...kept, bytes.subarray(at)]);
+  return [...kept, bytes.subarray(at)];
 }

@@ -1,5 +1,7 @@
-// Picture files become RGB bytes here, in Node, by sharp. sharp is an optional peer of the package, so it is
-// imported only when a file is first decoded.
+// Picture files become RGB bytes here, in Node, by sharp, as Pillow's `convert("RGB")` makes them: the numbers in the file
+// are the colours. Colour profiles are not applied and pictures not turned as EXIF says, for the published models were
+// trained without either; of 16 bits the upper 8 count, of an animation the first frame. bitmaps.ts keeps to the same in
+// a page. sharp is an optional peer of the package, so it is imported only when a file is first decoded.
 import { flattenAlpha, resizeBicubic } from "../model/picture.ts";
 
 /** A decoded picture: uint8 [height, width, 3], RGB on white. */
@@ -21,20 +23,31 @@ function loadSharp(): Promise<typeof import("sharp").default> {
   return sharpModule;
 }
 
+/** CMYK bytes as RGB, by Pillow's formula (src/libImaging/Convert.c, cmyk2rgb); browsers have the same. */
+function rgbOfCmyk(cmyk: Uint8Array): Uint8Array {
+  const rgb = new Uint8Array((cmyk.length / 4) * 3);
+  for (let from = 0, to = 0; from < cmyk.length; from += 4) {
+    const light = 255 - cmyk[from + 3];
+    for (let c = 0; c < 3; c++) rgb[to++] = light - Math.round((cmyk[from + c] * light) / 255);
+  }
+  return rgb;
+}
+
 /**
- * Decodes one picture file (PNG, JPEG, WebP, ...) to RGB on white, at its own size. EXIF rotation is not
- * applied: Pillow, with which the published models were trained, doesn't either.
+ * Decodes one picture file (PNG, JPEG, WebP, ...) to RGB on white, at its own size.
  * @throws when sharp is missing, and when the file is missing, unreadable or empty; the message names the file
  */
 export async function decodePicture(path: string): Promise<Picture> {
   const sharp = await loadSharp();
   let decoded: { data: Buffer; info: { width: number; height: number; channels: number } };
+  let isCmyk: boolean;
   try {
-    decoded = await sharp(path)
-      .toColourspace("srgb")
-      .ensureAlpha()
-      .raw({ depth: "uchar" })
-      .toBuffer({ resolveWithObject: true });
+    const file = sharp(path, { ignoreIcc: true });
+    isCmyk = (await file.metadata()).space === "cmyk";
+    const pixels = isCmyk
+      ? file.pipelineColourspace("cmyk").toColourspace("cmyk")
+      : file.toColourspace("srgb").ensureAlpha();
+    decoded = await pixels.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
   } catch (cause) {
     throw new Error(`cannot decode picture ${path}: ${cause instanceof Error ? cause.message : cause}`, {
       cause,
@@ -42,7 +55,8 @@ export async function decodePicture(path: string): Promise<Picture> {
   }
   const { width, height } = decoded.info;
   try {
-    return { rgb: flattenAlpha(decoded.data, width, height), width, height };
+    const rgb = isCmyk ? rgbOfCmyk(decoded.data) : flattenAlpha(decoded.data, width, height);
+    return { rgb, width, height };
   } catch (cause) {
     throw new Error(`cannot use picture ${path}: ${cause instanceof Error ? cause.message : cause}`, {
       cause,
