@@ -92,7 +92,9 @@ export const ignored: readonly (readonly [RegExp, string])[] = [
   [/(^|\.)position_ids$/, "the numbers 0, 1, 2 …"],
   [/(^|\.)itm_head\./, "matching head, which CASE has not"],
   [/(^|\.)pooler\./, "pooler: CASE takes the first token"],
-  [/^text_decoder\./, "captioning decoder"],
+  [/(^|\.)text_decoder\./, "captioning decoder"],
+  [/(^|\.)teacher\./, "the teacher's copy"],
+  [/(^|\.)(model_ema|ema_model|ema)\./, "moving average"],
   [/(^|\.)(cls|classifier|head|qa_outputs)\./, "head of another task"],
 ];
 
@@ -102,7 +104,7 @@ export interface Naming {
   /** Which parts of CASE it has. */
   vision: boolean;
   text: boolean;
-  /** What may stand before all of its names. */
+  /** What its own models have before all of its names; the holders of recognise.ts may stand before that. */
   prefixes: readonly string[];
   /** Casement's names to theirs. */
   rows: ReadonlyMap<string, readonly string[]>;
@@ -152,7 +154,7 @@ const originalBlipNaming = naming(
 
 export const bertNaming = naming("BERT", ["", "bert."], textRows(""));
 
-const timmNaming = naming("ViT, timm's names", ["", "model."], visionRows(1, ""));
+const timmNaming = naming("ViT, timm's names", [""], visionRows(1, ""));
 
 export const vitNaming = naming("ViT, Hugging Face's names", ["", "vit."], visionRows(2, ""));
 
@@ -162,7 +164,8 @@ const newVitNaming = naming(
   visionRows(3, ""),
 );
 
-const namings = [blipNaming, originalBlipNaming, bertNaming, timmNaming, vitNaming, newVitNaming];
+/** All namings, the first of equals before the rest. */
+export const namings = [blipNaming, originalBlipNaming, bertNaming, timmNaming, vitNaming, newVitNaming];
 
 /** A name taken apart: `a.3.b.weight` is layer 3 of `a.#.b.*`. */
 export interface PatternedName {
@@ -193,23 +196,4 @@ export function patternOf(name: string): PatternedName {
 /** The name that a pattern stands for. */
 export function nameOf(pattern: string, { layer, leaf }: Pick<PatternedName, "layer" | "leaf">): string {
   return pattern.replace("#", layer).replace("*", leaf);
-}
-
-/**
- * The naming that knows most of the names, and what stands before them all; null where none knows any.
- */
-export function recognise(names: Iterable<string>): { naming: Naming; prefix: string } | null {
-  const all = [...names];
-  let best: { naming: Naming; prefix: string; known: number } | null = null;
-  for (const candidate of namings) {
-    const theirs = new Set([...candidate.rows.values()].flat());
-    // DataParallel puts "module." before all names.
-    for (const prefix of candidate.prefixes.flatMap((own) => [own, `module.${own}`])) {
-      const known = all.filter(
-        (name) => name.startsWith(prefix) && theirs.has(patternOf(name.slice(prefix.length)).pattern),
-      ).length;
-      if (known > (best?.known ?? 0)) best = { naming: candidate, prefix, known };
-    }
-  }
-  return best;
 }

@@ -7,17 +7,9 @@ import { type ModelConfig, modelSchema } from "../config.ts";
 import { type Initial, initialValues, type ParameterSpec } from "../parameters.ts";
 import { CheckpointError, isFloat, quote } from "../safetensors.ts";
 import { addedTokens, bertSize, bertVocabulary } from "../vocabulary.ts";
-import {
-  bertNaming,
-  blipNaming,
-  ignored,
-  type Naming,
-  nameOf,
-  patternOf,
-  recognise,
-  vitNaming,
-} from "./names.ts";
+import { bertNaming, blipNaming, ignored, type Naming, nameOf, patternOf, vitNaming } from "./names.ts";
 import { resizePositions } from "./positions.ts";
+import { bareName, requireNaming } from "./recognise.ts";
 import type { Checkpoint, TensorEntry } from "./tensor.ts";
 
 export interface PlanOptions {
@@ -91,9 +83,14 @@ class Lookup {
     this.naming = naming;
     this.size = tensors.size;
     for (const [name, entry] of tensors) {
-      if (!name.startsWith(prefix)) continue;
-      const { pattern, layer, leaf } = patternOf(name.slice(prefix.length));
-      this.byName.set(nameOf(pattern, { layer, leaf }), { name, entry });
+      const bare = bareName(name, prefix);
+      if (bare === null) continue;
+      const { pattern, layer, leaf } = patternOf(bare);
+      const theirs = nameOf(pattern, { layer, leaf });
+      const other = this.byName.get(theirs);
+      if (other)
+        throw new CheckpointError(`${quote(other.name)} and ${quote(name)} are the same tensor twice`);
+      this.byName.set(theirs, { name, entry });
     }
   }
 
@@ -135,11 +132,7 @@ class Lookup {
  * `requireWhole`, so that the table can be shown first.
  */
 export async function planImport(checkpoint: Checkpoint, options: PlanOptions = {}): Promise<ImportPlan> {
-  const known = recognise(checkpoint.tensors.keys());
-  if (!known) {
-    const some = [...checkpoint.tensors.keys()].slice(0, 3).map(quote).join(", ") || "nothing";
-    throw new CheckpointError(`neither BLIP, BERT nor ViT: it holds ${some}`);
-  }
+  const known = requireNaming([...checkpoint.tensors.keys()]);
   const lookup = new Lookup(checkpoint, known);
   const notes: string[] = [];
   const config = usableConfig(options.config, known.naming, notes);
