@@ -6,7 +6,7 @@ import { add, div, mul, sub } from "../kernels/elementwise/arithmetic.ts";
 import { cast } from "../kernels/elementwise/cast.ts";
 import * as functions from "../kernels/elementwise/unary.ts";
 import type { Draw, OpCase } from "./case.ts";
-import { gelu, geluSlope } from "./reference.ts";
+import { gelu, geluSlope, geluTanh, geluTanhSlope } from "./reference.ts";
 
 interface Function {
   run(x: Tensor): Tensor;
@@ -53,6 +53,13 @@ const unaryOps: Record<string, Function> = {
     exponents: [-30, 30],
   },
   gelu: { run: functions.gelu, value: gelu, slope: geluSlope, exponents: [-20, 0] },
+  geluTanh: { run: functions.geluTanh, value: geluTanh, slope: geluTanhSlope, exponents: [-20, 0] },
+  geluQuick: {
+    run: functions.geluQuick,
+    value: (x) => x * sigmoid(1.702 * x),
+    slope: (x) => sigmoid(1.702 * x) * (1 + 1.702 * x * (1 - sigmoid(1.702 * x))),
+    exponents: [-20, 0],
+  },
   square: { run: functions.square, value: (x) => x * x, slope: (x) => 2 * x, exponents: [-30, 30] },
   reciprocal: {
     run: functions.reciprocal,

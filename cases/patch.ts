@@ -55,32 +55,33 @@ function pixelsCase(batch: number, height: number, width: number): OpCase {
   };
 }
 
-function prependCase(batch: number, length: number, width: number, dtype: DType = "f32"): OpCase {
-  const sequence = (length + 1) * width;
+function prependCase(batch: number, length: number, width: number, dtype: DType = "f32", tokens = 1): OpCase {
+  const prefix = tokens * width;
+  const sequence = prefix + length * width;
   const place = (i: number) => ({ b: Math.floor(i / sequence), rest: i % sequence });
   const rowOf = (i: number) => {
     const { b, rest } = place(i);
-    return b * length * width + rest - width;
+    return b * length * width + rest - prefix;
   };
   return {
-    name: `prependToken ${batch}x${length}x${width} ${dtype}`,
+    name: `prependToken ${batch}x${length}x${width}${tokens > 1 ? ` of ${tokens}` : ""} ${dtype}`,
     inputs: [
       { name: "x", shape: [batch, length, width], dtype },
-      { name: "token", shape: [width], dtype },
-      { name: "positions", shape: [length + 1, width], dtype },
+      { name: "token", shape: tokens > 1 ? [tokens, width] : [width], dtype },
+      { name: "positions", shape: [tokens + length, width], dtype },
     ],
     run: ([x, token, positions]) => prependToken(x!, token!, positions!),
     reference: ([x, token, positions]) =>
       Float64Array.from({ length: batch * sequence }, (_, i) => {
         const { rest } = place(i);
-        return positions![rest]! + (rest < width ? token![rest]! : x![rowOf(i)]!);
+        return positions![rest]! + (rest < prefix ? token![rest]! : x![rowOf(i)]!);
       }),
     gradients: ([x, token], dy) => {
       const dx = new Float64Array(x!.length);
       const dToken = new Float64Array(token!.length);
       dy.forEach((incoming, i) => {
         const { rest } = place(i);
-        if (rest < width) dToken[rest]! += incoming;
+        if (rest < prefix) dToken[rest]! += incoming;
         else dx[rowOf(i)] = incoming;
       });
       return [dx, dToken, sumRows(dy, sequence)];
@@ -100,6 +101,8 @@ export const patchCases: OpCase[] = [
   prependCase(5, 20, 40),
   prependCase(3, 25, 11),
   prependCase(2, 5, 3),
+  prependCase(3, 4, 8, "f32", 5),
+  prependCase(2, 5, 3, "f32", 2),
   prependCase(1, 1, 12, "f16"),
   prependCase(4, 2, 5, "f16"),
 ];

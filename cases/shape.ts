@@ -1,6 +1,15 @@
 // Cases of the operations that only move elements: the reference is a list of where each element comes from.
 import type { DType, Tensor } from "../engine/index.ts";
-import { concatRows, permute, reshape, sliceRows, takeFirst, transpose2d } from "../kernels/shape/reshape.ts";
+import {
+  concatRows,
+  concatTokens,
+  permute,
+  reshape,
+  sliceRows,
+  sliceTokens,
+  takeFirst,
+  transpose2d,
+} from "../kernels/shape/reshape.ts";
 import type { OpCase } from "./case.ts";
 
 /** `sources[i]` is the index into the inputs, laid end to end, of element i of the result. */
@@ -71,6 +80,28 @@ export function concatCase(m: number, k: number, n: number, dtype: DType = "f32"
   return moveCase("concatRows", shapes, ([a, b]) => concatRows(a!, b!), range(0, (m + k) * n), dtype);
 }
 
+type Sequences = [batch: number, tokens: number, width: number];
+
+/** Where in [batch, tokens, width] the elements of some tokens of each sequence lie. */
+const tokensOf = ([, tokens, width]: Sequences, b: number, start: number, count: number) =>
+  range((b * tokens + start) * width, count * width);
+
+function sliceTokensCase(shape: Sequences, start: number, count: number, dtype: DType = "f32"): OpCase {
+  const sources = range(0, shape[0]).flatMap((b) => tokensOf(shape, b, start, count));
+  const run = ([x]: Tensor[]) => sliceTokens(x!, start, count);
+  return moveCase(`sliceTokens ${start}+${count}`, [shape], run, sources, dtype);
+}
+
+function concatTokensCase(a: Sequences, more: number, dtype: DType = "f32"): OpCase {
+  const [batch, tokens, width] = a;
+  const b: Sequences = [batch, more, width];
+  const sources = range(0, batch).flatMap((i) => [
+    ...tokensOf(a, i, 0, tokens),
+    ...tokensOf(b, i, 0, more).map((at) => batch * tokens * width + at),
+  ]);
+  return moveCase("concatTokens", [a, b], ([x, y]) => concatTokens(x!, y!), sources, dtype);
+}
+
 export const shapeCases: OpCase[] = [
   moveCase("reshape", [[4, 6]], ([x]) => reshape(x!, [2, -1, 3]), range(0, 24)),
   moveCase("reshape", [[3, 5]], ([x]) => reshape(x!, [15]), range(0, 15), "f16"),
@@ -89,6 +120,12 @@ export const shapeCases: OpCase[] = [
   takeFirstCase([3, 5, 8]),
   takeFirstCase([2, 3, 5]),
   takeFirstCase([4, 1, 7], "f16"),
+  sliceTokensCase([3, 5, 8], 1, 3),
+  sliceTokensCase([2, 3, 5], 2, 1),
+  sliceTokensCase([4, 6, 7], 0, 4, "f16"),
+  concatTokensCase([3, 2, 8], 4),
+  concatTokensCase([2, 3, 5], 1),
+  concatTokensCase([4, 1, 8], 1, "f16"),
   concatCase(3, 2, 8),
   concatCase(5, 1, 3),
   concatCase(1, 6, 5, "f16"),

@@ -26,6 +26,8 @@ const ops = {
     work: [1, 1],
   },
   gelu: { value: "gelu(x)", slope: "geluSlope(x)", work: [29, 34] },
+  geluTanh: { value: "x * sigmoid(geluTanhArgument(x))", slope: "geluTanhSlope(x)", work: [8, 14] },
+  geluQuick: { value: "x * sigmoid(1.702 * x)", slope: "geluQuickSlope(x)", work: [5, 8] },
   square: { value: "x * x", slope: "2.0 * x", work: [1, 1] },
   reciprocal: { value: "1.0 / x", slope: "-y * y", work: [1, 2] },
   scale: { value: "x * params.operand", slope: "params.operand", work: [1, 0] },
@@ -100,6 +102,10 @@ export const tanh = (x: Tensor): Tensor => apply("tanh", x);
 export const relu = (x: Tensor): Tensor => apply("relu", x);
 /** x Φ(x), the exact form (Hendrycks and Gimpel, arXiv 1606.08415). */
 export const gelu = (x: Tensor): Tensor => apply("gelu", x);
+/** 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x³))), GELU by its approximation (section 2 of the same). */
+export const geluTanh = (x: Tensor): Tensor => apply("geluTanh", x);
+/** x sigmoid(1.702 x), GELU as OpenAI's CLIP has it (the other approximation of the same section). */
+export const geluQuick = (x: Tensor): Tensor => apply("geluQuick", x);
 /** x² */
 export const square = (x: Tensor): Tensor => apply("square", x);
 /** 1 / x */

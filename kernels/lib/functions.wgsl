@@ -35,6 +35,23 @@ fn notPositive(x: vec4f) -> vec4<bool> {
   return (bits == vec4u(0u)) | ((bits >= vec4u(0x80000000u)) & (bits <= vec4u(0xff800000u)));
 }
 
+// GELU by tanh, 0.5 x (1 + tanh u), is x sigmoid(2 u).
+fn geluTanhArgument(x: vec4f) -> vec4f {
+  return 1.5957691216057308 * (x + 0.044715 * x * x * x);
+}
+
+fn geluTanhSlope(x: vec4f) -> vec4f {
+  let s = sigmoid(geluTanhArgument(x));
+  // Beyond |x| of 10 the second term is 0, and must not be 0 times infinity.
+  let x2 = min(x * x, vec4f(100.0));
+  return s + x * s * (1.0 - s) * 1.5957691216057308 * (1.0 + 0.134145 * x2);
+}
+
+fn geluQuickSlope(x: vec4f) -> vec4f {
+  let s = sigmoid(1.702 * x);
+  return s + 1.702 * x * s * (1.0 - s);
+}
+
 // exp(-|x|) can't overflow.
 fn sigmoid(x: vec4f) -> vec4f {
   let e = exp(-abs(x));

@@ -58,6 +58,8 @@ const prependKernel = defineByWidth({
     count: "u32",
     // Tokens of a sequence of y.
     tokens: "u32",
+    // Those of them that are not of x.
+    prefix: "u32",
     // Items of a token.
     width: "u32",
   },
@@ -139,14 +141,15 @@ export function pixelsToFloat(
 }
 
 /**
- * Puts `token` (C elements) in front of every sequence of `x` [B, N, C] and adds `positions` [N + 1, C]: [B, N + 1, C].
- * All f32 or all f16. Throws TensorError where they don't fit.
+ * Puts `token` (P C elements, one token or several) in front of every sequence of `x` [B, N, C] and adds `positions`
+ * [P + N, C]: [B, P + N, C]. All f32 or all f16. Throws TensorError where they don't fit.
  */
 export function prependToken(x: Tensor, token: Tensor, positions: Tensor): Tensor {
   requireFloat("prependToken", x, token, positions);
   const [batch = 0, length = 0, width = 0] = x.shape;
-  const tokens = length + 1;
-  if (x.shape.length !== 3 || token.size !== width || positions.size !== tokens * width)
+  const prefix = token.size / width;
+  const tokens = prefix + length;
+  if (x.shape.length !== 3 || !Number.isInteger(prefix) || positions.size !== tokens * width)
     throw new TensorError(
       `prependToken: token [${token.shape}] or positions [${positions.shape}] does not fit [${x.shape}].`,
     );
@@ -156,15 +159,18 @@ export function prependToken(x: Tensor, token: Tensor, positions: Tensor): Tenso
   const y = engine.empty([batch, tokens, width], dtype);
   engine.run(prependKernel.of(width), {
     bind: [x, token, positions, y],
-    params: { count, tokens, width: items },
+    params: { count, tokens, prefix, width: items },
     grid: blocks(count),
     dtype,
   });
   const whole = { outer: batch, extent: tokens, inner: width };
   return engine.record("prependToken", y, [x, token, positions], (dy, needs) => [
-    needs[0] ? slicePadded(dy, whole, length, 1, x.shape) : null,
+    needs[0] ? slicePadded(dy, whole, length, prefix, x.shape) : null,
     needs[1]
-      ? engine.view(sumLeading(slicePadded(dy, whole, 1, 0, [batch, width]), width), token.shape)
+      ? engine.view(
+          sumLeading(slicePadded(dy, whole, prefix, 0, [batch, token.size]), token.size),
+          token.shape,
+        )
       : null,
     needs[2] ? engine.view(sumLeading(dy, tokens * width), positions.shape) : null,
   ]);

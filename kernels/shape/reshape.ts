@@ -129,6 +129,19 @@ export function takeFirst(x: Tensor): Tensor {
   return slice("takeFirst", x, { outer, extent, inner }, 1, 0, [outer, inner]);
 }
 
+/**
+ * `count` tokens of each sequence of `x` [B, T, C], from `start`: [B, count, C]. Throws TensorError where they are not all
+ * there.
+ */
+export function sliceTokens(x: Tensor, start: number, count: number): Tensor {
+  requireFloat("sliceTokens", x);
+  const [outer, extent, inner] = x.shape as [number, number, number];
+  const whole = Number.isInteger(start) && Number.isInteger(count) && start >= 0 && count >= 1;
+  if (x.shape.length !== 3 || !whole || start + count > extent)
+    throw new TensorError(`sliceTokens: [${x.shape}] has no tokens ${start} to ${start + count - 1}.`);
+  return slice("sliceTokens", x, { outer, extent, inner }, count, start, [outer, count, inner]);
+}
+
 /** The rows of `a`, then those of `b`: [m, n] and [k, n] give [m + k, n]. Throws TensorError where they don't fit. */
 export function concatRows(a: Tensor, b: Tensor): Tensor {
   requireFloat("concatRows", a, b);
@@ -136,9 +149,30 @@ export function concatRows(a: Tensor, b: Tensor): Tensor {
   const k = b.shape[0]!;
   if (a.shape.length !== 2 || b.shape.length !== 2 || b.shape[1] !== n)
     throw new TensorError(`concatRows: [${a.shape}] and [${b.shape}] do not fit.`);
-  const y = slicePadded(a, { outer: 1, extent: m, inner: n }, m + k, 0, [m + k, n], b);
-  const all = { outer: 1, extent: m + k, inner: n };
-  return a.engine.record("concatRows", y, [a, b], (dy, needs) => [
+  return concat("concatRows", [a, m], [b, k], { outer: 1, inner: n }, [m + k, n]);
+}
+
+/** The tokens of `a`, then those of `b`, by sequence: [B, T, C] and [B, U, C] give [B, T + U, C]. Throws as `concatRows`. */
+export function concatTokens(a: Tensor, b: Tensor): Tensor {
+  requireFloat("concatTokens", a, b);
+  const [outer, t, inner] = a.shape as [number, number, number];
+  const u = b.shape[1]!;
+  const fits = a.shape.length === 3 && b.shape.length === 3 && b.shape[0] === outer && b.shape[2] === inner;
+  if (!fits) throw new TensorError(`concatTokens: [${a.shape}] and [${b.shape}] do not fit.`);
+  return concat("concatTokens", [a, t], [b, u], { outer, inner }, [outer, t + u, inner]);
+}
+
+/** Joins two tensors along the middle of a block, each given with its extent there. */
+function concat(
+  name: string,
+  [a, m]: [Tensor, number],
+  [b, k]: [Tensor, number],
+  { outer, inner }: Omit<Block, "extent">,
+  shape: Shape,
+): Tensor {
+  const y = slicePadded(a, { outer, extent: m, inner }, m + k, 0, shape, b);
+  const all = { outer, extent: m + k, inner };
+  return a.engine.record(name, y, [a, b], (dy, needs) => [
     needs[0] ? slicePadded(dy, all, m, 0, a.shape) : null,
     needs[1] ? slicePadded(dy, all, k, m, b.shape) : null,
   ]);
