@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { cac } from "cac";
+import { parseArgs } from "node:util";
 import { coldStart } from "./cold-start.ts";
 import { measureGrowth } from "./growth.ts";
 import type { OurSide } from "./ours.ts";
@@ -12,12 +12,13 @@ import { writeReport } from "./report.ts";
 import { type CaseResult, geomean, type Results, resultsSchema, slug } from "./results.ts";
 import { MismatchError, measure, type Plan } from "./run.ts";
 import { subjects } from "./subjects.ts";
+import { end, UsageError } from "./usage.ts";
 
 interface Flags {
   peers?: boolean;
   json?: string;
   quick?: boolean;
-  filter?: string;
+  filter?: string[];
   record?: boolean;
   growth?: boolean;
   report?: boolean;
@@ -47,6 +48,13 @@ function line({ name, ours_ms, peers, ratio_best_peer, gflops, fraction_of_peak 
 
 /** Measures what the flags ask for. Returns whether all went well. */
 async function bench(flags: Flags): Promise<boolean> {
+  const chosen = subjects.filter(
+    ({ name, quick }) =>
+      (!flags.quick || quick) &&
+      (!flags.filter || flags.filter.some((parts) => parts.split(",").some((part) => name.includes(part)))),
+  );
+  if (chosen.length === 0) throw new UsageError(`No case has ${flags.filter?.join(" or ")} in its name.`);
+  if (flags.json === "") throw new UsageError("--json needs the name of a file.");
   const started = performance.now();
   const seconds = () => (performance.now() - started) / 1000;
   if (flags.peers) installPeers(say);
@@ -71,11 +79,6 @@ async function bench(flags: Flags): Promise<boolean> {
         geomean_ratio: geomean(measured.map(({ ratio_best_peer }) => ratio_best_peer)),
       });
     let failed = false;
-    const chosen = subjects.filter(
-      ({ name, quick }) =>
-        (!flags.quick || quick) &&
-        (!flags.filter || `${flags.filter}`.split(",").some((part) => name.includes(part))),
-    );
     for (const subject of chosen) {
       if (flags.quick && seconds() > quickSeconds) {
         say(`Left out for time: ${subject.name}`);
@@ -127,30 +130,34 @@ async function bench(flags: Flags): Promise<boolean> {
   }
 }
 
-const cli = cac("npm run bench --");
-cli
-  .command("", "Measures the op table and whole training steps on this machine's adapter")
-  .option("--peers", "Measure tfjs, jax-js and onnxruntime as well; installs them when first used")
-  .option("--json <file>", "Write the results as JSON")
-  .option("--quick", "A few cases, within a minute")
-  .option("--filter <text>", "Only cases whose names contain this, or one of these between commas")
-  .option("--growth", "Also measure how a step's time and memory grow; written to bench/results")
-  .option(
-    "--record",
-    "Write the results to bench/results under the adapter's name, and redraw docs/performance.md",
-  )
-  .option("--report", "Only redraw docs/performance.md from bench/results")
-  .action(async (flags: Flags) => {
-    if (!flags.report && !(await bench(flags))) process.exitCode = 1;
-    if (flags.report || flags.record || flags.growth) await writeReport(say);
-  });
-cli.help();
+// Who reads no more, as `head` does, has seen enough.
+process.stdout.on("error", () => process.exit(0));
+
+const help = `npm run bench -- OPTIONS: measures the op table and whole training steps on this machine's adapter
+
+  --peers        Measure tfjs, jax-js and onnxruntime as well; installs them when first used
+  --json FILE    Write the results as JSON
+  --quick        A few cases, within a minute
+  --filter TEXT  Only cases whose names contain this, or one of these between commas; may be repeated
+  --growth       Also measure how a step's time and memory grow; written to bench/results
+  --record       Write the results to bench/results under the adapter's name, and redraw docs/performance.md
+  --report       Only redraw docs/performance.md from bench/results`;
 
 try {
-  cli.parse(process.argv, { run: false });
-  await cli.runMatchedCommand();
+  const { values: flags } = parseArgs({
+    options: {
+      ...{ peers: { type: "boolean" }, quick: { type: "boolean" }, growth: { type: "boolean" } },
+      ...{ record: { type: "boolean" }, report: { type: "boolean" }, help: { type: "boolean", short: "h" } },
+      json: { type: "string" },
+      filter: { type: "string", multiple: true },
+    },
+  });
+  if (flags.help) say(help);
+  else {
+    if (!flags.report && !(await bench(flags))) process.exitCode = 1;
+    if (flags.report || flags.record || flags.growth) await writeReport(say);
+  }
   process.exit(process.exitCode ?? 0);
 } catch (error) {
-  console.error(error);
-  process.exit(1);
+  end(error);
 }

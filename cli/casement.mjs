@@ -1,6 +1,18 @@
 #!/usr/bin/env node
 // Starts the command line from its TypeScript sources: tsx compiles them on the fly, wgsl-hook.mjs makes
 // `import text from "./x.wgsl?raw"` mean in Node what it means under Vite.
-import "./register.mjs";
+import { writeSync } from "node:fs";
+import { endWithParent, relay, relayed } from "./relay.mjs";
 
-await import("./main.ts");
+if (process.argv.includes("--json") && !relayed()) relay(import.meta.url, process.argv.slice(2));
+else {
+  endWithParent();
+  // While the sources load there is nothing to save.
+  const quit = () => {
+    if (relayed()) writeSync(Number(process.env.CASEMENT_RESULTS), '{ "error": "Interrupted." }\n');
+    process.exit(130);
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, quit);
+  await import("./register.mjs");
+  await import("./process.ts");
+}

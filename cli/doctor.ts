@@ -10,6 +10,7 @@ import {
   planLines,
   probeAdapter,
 } from "./advice.mjs";
+import { exit, type Output } from "./output.ts";
 
 /** The op table is much to load for all other commands. */
 const loadCheck = async () => (await import("./driver.ts")).checkDriver;
@@ -137,31 +138,28 @@ const indent = (line: string) => `    ${line}`;
 /**
  * Prints what this machine offers: Node, the adapter with its features and limits, Chromium and sharp; with `check` also
  * whether the driver computes ops right, forward and backward, against float64.
- * @returns the exit code: 0 with an adapter, and one that computes right where that was checked; 1 otherwise
+ * @returns the exit status: 0 with an adapter, and one that computes right where that was checked; 1 otherwise
  */
-export async function doctor(options: { json?: boolean; check?: boolean }): Promise<number> {
+export async function doctor(output: Output, { check = false }: { check?: boolean }): Promise<number> {
   const { adapter, log } = probeAdapter();
   const chromium = findChromium();
   const sharp = await sharpVersion();
   const remedy = adapter
     ? undefined
     : { reason: explainMissingAdapter(), commands: planLines(adapterPlan()) };
-  const checks = adapter !== undefined && options.check === true;
   const right = (verdicts: Verdict[]) => verdicts.every(({ failures }) => failures.length === 0);
-  if (options.json) {
+  const checkAll = async (heard?: (verdict: Verdict) => void) =>
+    adapter && check ? (await loadCheck())(heard) : [];
+  if (output.json) {
     const { version: node, platform, arch } = process;
+    const verdicts = await checkAll();
     const report = {
-      node,
-      platform,
-      arch,
-      adapter: adapter ?? null,
-      chromium: chromium ?? null,
-      sharp: sharp ?? null,
+      ...{ node, platform, arch, adapter: adapter ?? null, chromium: chromium ?? null, sharp: sharp ?? null },
+      ...(remedy && { remedy }),
+      ...(adapter && check && { check: { right: right(verdicts), cases: verdicts } }),
     };
-    const verdicts = checks ? await (await loadCheck())() : [];
-    const check = checks && { check: { right: right(verdicts), cases: verdicts } };
-    console.log(JSON.stringify({ ...report, ...(remedy && { remedy }), ...check }, null, 2));
-    return adapter && right(verdicts) ? 0 : 1;
+    output.result(report, "");
+    return adapter && right(verdicts) ? exit.done : exit.failed;
   }
 
   const install = planLines(browserPlan()).join(" && ");
@@ -180,18 +178,18 @@ export async function doctor(options: { json?: boolean; check?: boolean }): Prom
     if (log) lines.push("", "what the driver said", ...log.split("\n").map((line) => `  ${line}`));
     lines.push("", "to get one", ...remedy.commands);
   }
-  console.log(lines.join("\n"));
-  if (!checks) return adapter ? 0 : 1;
+  output.lines(lines.join("\n"));
+  if (!adapter || !check) return adapter ? exit.done : exit.failed;
 
-  console.log("\nops on this driver, forward and backward, against float64");
-  const verdicts = await (await loadCheck())((verdict) => console.log(verdictLines(verdict).join("\n")));
+  output.lines("\nops on this driver, forward and backward, against float64");
+  const verdicts = await checkAll((verdict) => output.lines(verdictLines(verdict).join("\n")));
   const wrong = verdicts.filter(({ failures }) => failures.length > 0);
   const skipped = verdicts.filter((verdict) => verdict.skipped !== null).length;
   const count = verdicts.length - skipped;
-  console.log(
+  output.lines(
     wrong.length === 0
       ? `\n${count} cases are right, ${skipped} could not run here.`
       : `\n${wrong.length} of ${count} cases are WRONG on this driver: ${wrong.map(({ name }) => name).join("; ")}.\nUpdate the driver, or take another adapter; results of these ops can't be trusted here.`,
   );
-  return right(verdicts) ? 0 : 1;
+  return right(verdicts) ? exit.done : exit.failed;
 }

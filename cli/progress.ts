@@ -1,9 +1,10 @@
 // Progress on the terminal: one bar for training, one for everything else; plain lines where output is no terminal.
 import cliProgress from "cli-progress";
 import type { RunEvents } from "../train/run.ts";
+import type { Output } from "./output.ts";
 
-/** Shows the events of a run. `quiet` keeps standard output free for JSON. */
-export function consoleEvents(quiet = false): RunEvents & { end(): void } {
+/** Shows the events of a run. */
+export function consoleEvents(output: Output): RunEvents & { end(): void } {
   let bar: cliProgress.SingleBar | null = null;
   let shown = "";
   const interactive = process.stderr.isTTY === true;
@@ -23,7 +24,7 @@ export function consoleEvents(quiet = false): RunEvents & { end(): void } {
   return {
     message(text) {
       end();
-      if (!quiet) console.log(text);
+      output.line(text);
     },
     step(record, total) {
       const left = ((total - record.step) * record.seconds) / record.step;
@@ -36,15 +37,15 @@ export function consoleEvents(quiet = false): RunEvents & { end(): void } {
         const format = "training {bar} {value}/{total} | loss {loss} | {rate} samples/s | {left} left";
         open("training", format, total, record.step);
         bar?.update(record.step, fields);
-      } else if (!quiet && (record.step === total || performance.now() > nextLine)) {
+      } else if (record.step === total || performance.now() > nextLine) {
         nextLine = performance.now() + 10_000;
-        console.log(
+        output.line(
           `step ${record.step}/${total}  loss ${fields.loss}  ${fields.rate} samples/s  ${fields.left} left`,
         );
       }
     },
     progress(what, done, total) {
-      if (interactive && !quiet) {
+      if (interactive) {
         open(what, `${what} {bar} {value}/{total}`, total, done);
         bar?.update(done);
         if (done === total) end();

@@ -4,6 +4,7 @@ import type { Metrics, Recall } from "../train/metrics.ts";
 import { kernelRows, millisecondsOf, type StepProfile } from "../train/profile/measure.ts";
 import { rate, share } from "../train/report/format.ts";
 import type { Answer } from "../train/search.ts";
+import { visible } from "./output.ts";
 
 const columns = ["r1", "r5", "r10", "r50"] as const;
 
@@ -33,7 +34,7 @@ export function recallTables(metrics: Metrics): string {
 /** Answers of a search, best first. */
 export function answerTable(answers: readonly Answer[]): string {
   return answers
-    .map(({ rank, score, name }) => `${`${rank}`.padStart(4)}  ${score.toFixed(4)}  ${name}`)
+    .map(({ rank, score, name }) => `${`${rank}`.padStart(4)}  ${score.toFixed(4)}  ${visible(name, "line")}`)
     .join("\n");
 }
 
@@ -50,7 +51,7 @@ function importLines(title: string, lines: readonly PlanLine[]): string {
     // Names side by side differ in one part only: encoder.{query, key}.
     const shown = [first, ...others.map((name) => (name.startsWith(stem) ? name.slice(stem.length) : name))];
     const to = anyLayer(note);
-    const line = to.startsWith(`${first} `) ? to : `${shown.join(" + ")}  ->  ${to}`;
+    const line = visible(to.startsWith(`${first} `) ? to : `${shown.join(" + ")}  ->  ${to}`, "line");
     counts.set(line, (counts.get(line) ?? 0) + 1);
     tensors += names.length;
   }
@@ -58,15 +59,24 @@ function importLines(title: string, lines: readonly PlanLine[]): string {
   return [`${title}: ${tensors}`, ...body].join("\n");
 }
 
+const elementsOf = (plan: ImportPlan) =>
+  plan.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+
+/** What `importTable` shows, as JSON. */
+export function planSummary(plan: ImportPlan) {
+  const { title, model, notes, mapped, ignored, missing, misshaped, unexpected, fresh } = plan;
+  const tensors = { mapped, ignored, missing, misshaped, unexpected, fresh };
+  return { title, model, tokens: plan.vocabulary.length, parameters: elementsOf(plan), notes, tensors };
+}
+
 /** What becomes of a checkpoint's tensors: mapped, ignored on purpose, missing, unexpected, and what starts afresh. */
 export function importTable(plan: ImportPlan): string {
   const { vision, text, projection } = plan.model;
-  const size = plan.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   return [
     `${plan.title}\n` +
       `ViT ${vision.width} wide, ${vision.depth} layers, ${vision.imageSize} px in patches of ${vision.patchSize}; ` +
       `BERT ${text.width} wide, ${text.depth} layers, ${plan.vocabulary.length} tokens; embeddings of ${projection}; ` +
-      `${(size / 1e6).toFixed(2)} M parameters`,
+      `${(elementsOf(plan) / 1e6).toFixed(2)} M parameters`,
     ...plan.notes,
     importLines("mapped", plan.mapped),
     importLines("ignored on purpose", plan.ignored),

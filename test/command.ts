@@ -44,15 +44,15 @@ export async function sideBySide<T, R>(items: readonly T[], work: (item: T) => P
   return results;
 }
 
-/** Runs commands that must fail, each with a message that matches and no stack trace. */
+/** Runs commands that must fail, each with a message that matches, its exit status (1 unless told) and no stack trace. */
 export async function failClearly(
   dir: string,
-  cases: readonly (readonly [args: string[], message: RegExp])[],
+  cases: readonly (readonly [args: string[], message: RegExp, status?: number])[],
 ): Promise<void> {
   const results = await sideBySide(cases, ([args]) => runCommand(dir, args));
   results.forEach(({ code, err }, i) => {
-    const [args, message] = cases[i];
-    assert.is(code, 1, `${args.join(" ")} should fail`);
+    const [args, message, status = 1] = cases[i];
+    assert.is(code, status, `${args.join(" ")} should fail`);
     assert.match(err, message);
     assert.not.match(err, /\n\s+at /, `${args.join(" ")} shows a stack trace`);
   });

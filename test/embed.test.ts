@@ -159,18 +159,22 @@ test("embeddings in f16 point where those in f32 do", async () => {
 
 test("mistakes end in one clear line", async () => {
   writeFileSync(join(dir, "broken.pth"), "this is no checkpoint, but long enough to be one");
-  const cases: [string[], RegExp][] = [
+  const cases: [string[], RegExp, number?][] = [
     [["import", "broken.pth", "--out", "x"], /broken\.pth: neither safetensors/],
     [["import", "nowhere.pth", "--out", "x"], /nowhere\.pth/],
     [["import", ".", "--out", "x"], /broken\.pth|several|missing|neither/],
-    [["import", "hf"], /--out DIR/],
+    [["import", "hf"], /--out DIR/, 2],
     [["import", "hf", "--out", "mine"], /already there/],
-    [["import", "hf", "--out", "x", "--image-size", "big"], /--image-size/],
+    [["import", "hf", "--out", "x", "--image-size", "big"], /--image-size/, 2],
     [["import", "hf", "--out", "x", "--image-size", "40"], /multiple of patchSize/],
-    [["export", "--run", "mine", "--format", "onnx", "--out", "x"], /safetensors-hf/],
+    [["export", "--run", "mine", "--format", "onnx", "--out", "x"], /safetensors-hf/, 2],
     [["export", "--run", "mine", "--format", "safetensors-hf", "--out", "mine/x"], /already there/],
-    [["embed", "--checkpoint", "mine"], /--image FILE/],
-    [["embed", "--checkpoint", "mine", "--text", "a", "--precision", "f8"], /--precision must be f32 or f16/],
+    [["embed", "--checkpoint", "mine"], /--image FILE/, 2],
+    [
+      ["embed", "--checkpoint", "mine", "--text", "a", "--precision", "f8"],
+      /--precision must be f32 or f16/,
+      2,
+    ],
     [["embed", "--checkpoint", "nowhere", "--text", "a"], /nowhere/],
     [["embed", "--checkpoint", "mine", "--image", "broken.pth"], /broken\.pth/],
   ];

@@ -171,14 +171,18 @@ test("--json prints the figures alone", async () => {
 });
 
 test("an unknown configuration, none at all and a bad number of steps get a line each", async () => {
-  const lines: [string[], RegExp][] = [
-    [["--config", "nowhere.json"], /Cannot read the configuration nowhere\.json/],
-    [[], /Missing --config FILE/],
-    [["--config", file, "--steps", "none"], /--steps must be a whole number from 1, not "none"/],
+  const lines: [string[], RegExp, number][] = [
+    [["--config", "nowhere.json"], /Cannot read the configuration nowhere\.json/, 1],
+    [[], /--config FILE is missing/, 2],
+    [
+      ["--config", file, "--steps", "none"],
+      /--steps must be a whole number from 1 to 2\^53 - 1, not "none"/,
+      2,
+    ],
   ];
-  for (const [args, message] of lines) {
+  for (const [args, message, status] of lines) {
     const { code, out, err } = await runCommand(dir, ["profile", ...args]);
-    assert.is(code, 1);
+    assert.is(code, status);
     assert.is(out, "");
     assert.match(err, message);
     assert.is(

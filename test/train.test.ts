@@ -181,7 +181,7 @@ test("bad input gets one clear line", async () => {
     ...copy,
     model: { ...copy.model, vision: { patchSize: 5 } },
   }));
-  const expected: [string[], RegExp][] = [
+  const expected: [string[], RegExp, number?][] = [
     [["search", "--run", "whole", "--image", broken, "--text", "x"], /broken\.png/],
     [["search", "--run", "whole", "--image", empty, "--text", "x"], /empty\.png/],
     [["search", "--run", "whole", "--image", "missing.png", "--text", "x"], /missing\.png/],
@@ -191,9 +191,9 @@ test("bad input gets one clear line", async () => {
     [["train", "--config", await writeConfig("micro"), "--out", "whole"], /--resume whole/],
     [["train", "--config", "nowhere.json"], /nowhere\.json/],
     [["train", "--resume", "nowhere"], /nowhere/],
-    [["train", "--config", await writeConfig("micro"), "--ablate", "colour"], /text-only/],
+    [["train", "--config", await writeConfig("micro"), "--ablate", "colour"], /text-only/, 2],
     [["eval", "--run", "whole", "--split", "moon"], /"moon"/],
-    [["flatten"], /flatten/],
+    [["flatten"], /flatten/, 2],
   ];
   await failClearly(dir, expected);
 });

@@ -96,6 +96,15 @@ export function parseConfig(value: unknown, source: string): RunConfig {
   throw new ConfigError(`${source} is not a valid configuration:\n${problems.join("\n")}`);
 }
 
+/** A configuration with another number of steps or another seed. Warm-up ends before the steps do. Throws ConfigError. */
+export function overrule(config: RunConfig, { steps, seed }: { steps?: number; seed?: number }): RunConfig {
+  const { training } = config;
+  const total = steps ?? training.steps;
+  const warmup = Math.min(training.warmup, total - 1);
+  const changed = { ...config, seed: seed ?? config.seed, training: { ...training, steps: total, warmup } };
+  return parseConfig(changed, "The configuration with these changes");
+}
+
 /** Reads and checks a configuration file. Throws ConfigError. */
 export async function loadConfig(file: string): Promise<RunConfig> {
   let value: unknown;

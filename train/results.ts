@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Ablation, ablate, ablations } from "./ablations.ts";
 import { writeAtomically } from "./checkpoint.ts";
-import { ConfigError, loadConfig, type RunConfig } from "./config.ts";
+import { ConfigError, loadConfig, overrule, type RunConfig } from "./config.ts";
 import type { Metrics, Recall } from "./metrics.ts";
 import { type RunEvents, train } from "./run.ts";
 
@@ -21,21 +21,23 @@ export interface ResultsOptions {
   stop: () => boolean;
 }
 
-/** Trains all models and rewrites the table. A model whose finished run has the same configuration is not trained again. */
-export async function writeResults({ steps, events, stop }: ResultsOptions): Promise<void> {
-  const base = await loadConfig(configFile);
-  if (steps !== undefined) base.training.steps = steps;
+/**
+ * Trains all models and rewrites the table. A model whose finished run has the same configuration is not trained again.
+ * Returns the page, null where it was stopped before.
+ */
+export async function writeResults({ steps, events, stop }: ResultsOptions): Promise<string | null> {
+  const base = overrule(await loadConfig(configFile), { steps });
   const configs = new Map<string, RunConfig>([["CASE", base]]);
   for (const name of Object.keys(ablations) as Ablation[]) configs.set(name, ablate(base, name));
   const rows = new Map<string, Metrics>();
   for (const [name, config] of configs) {
     const out = join(root, "runs/results", config.name);
     const metrics = (await finished(out, config)) ?? (await trainOne(config, out, events, stop));
-    if (!metrics) return;
+    if (!metrics) return null;
     rows.set(name, metrics);
   }
   await writeAtomically(page, insert(await readFile(page, "utf8"), table(base, rows)));
-  events.message(`Rewrote ${page}`);
+  return page;
 }
 
 async function trainOne(

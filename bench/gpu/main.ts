@@ -5,8 +5,8 @@ import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
-import { cac } from "cac";
+import { parseArgs, promisify } from "node:util";
+import { end as endBy, UsageError } from "../usage.ts";
 import { endings, reserve, totalSeconds } from "./budget.ts";
 import { cardFacts } from "./card.ts";
 import { type Adapter, parts, type TorchFacts } from "./parts.ts";
@@ -18,8 +18,7 @@ import { Worker } from "./worker.ts";
 interface Flags {
   out: string;
   quick?: boolean;
-  only?: string;
-  list?: boolean;
+  only?: string[];
   python: string;
 }
 
@@ -36,6 +35,11 @@ async function commit(): Promise<string | null> {
 }
 
 async function run({ out, quick = false, only, python }: Flags): Promise<void> {
+  // All parts lean on the first.
+  const chosen = only ? [parts[0]!.name, ...only.flatMap((names) => names.split(","))] : [];
+  const unknown = chosen.find((name) => !parts.some((part) => part.name === name));
+  if (unknown !== undefined) throw new UsageError(`There is no part "${unknown}"; --list shows them.`);
+  if (out === "") throw new UsageError("--out needs the name of a file.");
   // Since the start of the process: what loading took is part of the time.
   const seconds = () => performance.now() / 1000;
   const total = quick ? totalSeconds.quick : totalSeconds.full;
@@ -79,7 +83,7 @@ async function run({ out, quick = false, only, python }: Flags): Promise<void> {
   };
   for (const [signal, code] of [
     ["SIGINT", 130],
-    ["SIGTERM", 143],
+    ["SIGTERM", 130],
   ] as const)
     process.once(signal, () => stop(code));
   // Whatever else goes wrong.
@@ -92,8 +96,6 @@ async function run({ out, quick = false, only, python }: Flags): Promise<void> {
   ).unref();
 
   results.machine.card = await cardFacts();
-  // All parts lean on the first.
-  const chosen = only ? [parts[0]!.name, ...`${only}`.split(",")] : [];
   const ends = endings(parts, quick, chosen);
   const say = (text: string) => console.log(text);
   await runParts(parts, { quick, results, ...sides, ends, clock: seconds, end, say, save });
@@ -101,24 +103,29 @@ async function run({ out, quick = false, only, python }: Flags): Promise<void> {
   stop(0);
 }
 
-const cli = cac("npm run gpu --");
-cli
-  .command("", "Checks and measures this machine's GPU, PyTorch beside us, in at most 7 minutes")
-  .option("--out <file>", "Where the results go; written after each part", { default: "runs/gpu.json" })
-  .option("--quick", "At most 2 minutes")
-  .option("--only <parts>", "Only these parts, between commas")
-  .option("--python <program>", "The Python that has PyTorch", { default: "python3" })
-  .option("--list", "Only list the parts with their seconds")
-  .action(async (flags: Flags) => {
-    if (!flags.list) return run(flags);
-    for (const { name, full, quick } of parts) console.log(`${name}: ${full} s, ${quick} s with --quick`);
-  });
-cli.help();
+// Who reads no more, as `head` does, has seen enough.
+process.stdout.on("error", () => process.exit(0));
+
+const help = `npm run gpu -- OPTIONS: checks and measures this machine's GPU, PyTorch beside us, in at most 7 minutes
+
+  --out FILE        Where the results go, runs/gpu.json unless told; written after each part
+  --quick           At most 2 minutes
+  --only PARTS      Only these parts, between commas; may be repeated
+  --python PROGRAM  The Python that has PyTorch, python3 unless told
+  --list            Only list the parts with their seconds`;
 
 try {
-  cli.parse(process.argv, { run: false });
-  await cli.runMatchedCommand();
+  const { values } = parseArgs({
+    options: {
+      out: { type: "string", default: "runs/gpu.json" },
+      python: { type: "string", default: "python3" },
+      only: { type: "string", multiple: true },
+      ...{ quick: { type: "boolean" }, list: { type: "boolean" }, help: { type: "boolean", short: "h" } },
+    },
+  });
+  if (values.help) console.log(help);
+  else if (!values.list) await run(values as Flags);
+  else for (const { name, full, quick } of parts) console.log(`${name}: ${full} s, ${quick} s with --quick`);
 } catch (error) {
-  console.error(error);
-  process.exit(1);
+  endBy(error);
 }

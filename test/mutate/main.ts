@@ -8,35 +8,47 @@
 // so are those of harmless.ts.
 // Exit status 1 where fewer than 92 of 100 died.
 import { parseArgs } from "node:util";
+import { wholeNumber } from "../../cli/options.ts";
 import { randomBits } from "../../engine/index.ts";
 import { type Fault, lineOf, placesOf } from "./faults.ts";
 import { harmless } from "./harmless.ts";
 import { checksFor, type Fate, runFault } from "./run-fault.ts";
 import { read, sourceFiles, takeNotes } from "./seen.ts";
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: "string", default: "1" },
-    count: { type: "string", default: "20" },
-    /** Only sources whose paths have this in them. */
-    only: { type: "string", multiple: true, default: [] },
-    /** Only the fault of this number, where a run of the same seed listed it. */
-    number: { type: "string" },
-    /** Seconds that cases of the op table may take for one fault. */
-    limit: { type: "string", default: "180" },
-  },
-});
-const number = (name: "seed" | "count" | "number" | "limit") => {
-  const value = Number(values[name]);
-  if (!Number.isInteger(value) || value < 0)
-    throw new RangeError(`--${name} must be a whole number, not ${values[name]}.`);
-  return value;
-};
-const [seed, count, limit] = [number("seed"), number("count"), number("limit")];
+// Who reads no more, as `head` does, has seen enough.
+process.stdout.on("error", () => process.exit(0));
+
+/** The options, and the numbers among them. */
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        seed: { type: "string", default: "1" },
+        count: { type: "string", default: "20" },
+        /** Only sources whose paths have this in them. */
+        only: { type: "string", multiple: true, default: [] },
+        /** Only the fault of this number, where a run of the same seed listed it. */
+        number: { type: "string" },
+        /** Seconds that cases of the op table may take for one fault. */
+        limit: { type: "string", default: "180" },
+      },
+    });
+    const number = (name: "seed" | "count" | "limit") => wholeNumber(values[name], `--${name}`, 0);
+    return {
+      ...{ only: values.only, seed: number("seed"), count: number("count"), limit: number("limit") },
+      number: values.number === undefined ? undefined : wholeNumber(values.number, "--number", 0),
+    };
+  } catch (error) {
+    console.error((error as Error).message);
+    process.exit(2);
+  }
+}
+const options = readOptions();
+const { seed, count, limit } = options;
 
 const sources = new Map(
   sourceFiles()
-    .filter((file) => values.only.length === 0 || values.only.some((part) => file.includes(part)))
+    .filter((file) => options.only.length === 0 || options.only.some((part) => file.includes(part)))
     .map((file) => [file, read(file)]),
 );
 const seen = takeNotes((line) => console.log(line));
@@ -44,7 +56,7 @@ for (const file of seen.idle) sources.delete(file);
 const places = Array.from(sources, ([file, source]) =>
   placesOf(file, source).map((faults) => ({ file, faults })),
 ).flat();
-if (places.length === 0) throw new RangeError(`No source has ${values.only.join(" or ")} in its path.`);
+if (places.length === 0) throw new RangeError(`No source has ${options.only.join(" or ")} in its path.`);
 for (const line of seen.leftOut) console.log(`left out: ${line}`);
 console.log(`${places.length} places in ${sources.size} sources, seed ${seed}`);
 
@@ -73,10 +85,10 @@ for (let draw = 0; fates.filter(({ fate }) => fate.what !== "does not compile").
   const fault = faults[pick(2, faults.length)]!;
   const line = describe(file, fault);
   const where = `${file}:${lineOf(sources.get(file)!, fault.start)}: ${line}`;
-  if (drawn.has(where) || (values.number !== undefined && draw !== number("number"))) continue;
+  if (drawn.has(where) || (options.number !== undefined && draw !== options.number)) continue;
   drawn.add(where);
   const why = harmless[`${file}: ${line}`];
-  if (why !== undefined && values.number === undefined) {
+  if (why !== undefined && options.number === undefined) {
     console.log(`#${draw} changes no result (${why}) ${where}`);
     told++;
     continue;
@@ -86,7 +98,7 @@ for (let draw = 0; fates.filter(({ fate }) => fate.what !== "does not compile").
   fates.push({ number: draw, fault: where, fate });
   const seconds = ((performance.now() - start) / 1000).toFixed(0);
   console.log(`#${draw} ${fate.what} (${fate.by}, ${seconds} s) ${where}`);
-  if (values.number !== undefined) break;
+  if (options.number !== undefined) break;
 }
 
 const of = (...what: Fate["what"][]) => fates.filter(({ fate }) => what.includes(fate.what));

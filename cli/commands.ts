@@ -1,0 +1,170 @@
+// The commands, one per line of the README's table.
+import { join } from "node:path";
+import type { ImportPlan } from "../model/checkpoint/plan.ts";
+import type { Precision } from "../model/parameters.ts";
+import { loadConfig } from "../train/config.ts";
+import { embed } from "../train/embed.ts";
+import { exportCheckpoint, importCheckpoint } from "../train/import.ts";
+import { figures, profile, profileFiles } from "../train/profile.ts";
+import { writeResults } from "../train/results.ts";
+import { evaluate, openEngine, openModel, openRun } from "../train/run.ts";
+import { search } from "../train/search.ts";
+import { type Command, command } from "./command.ts";
+import { doctor } from "./doctor.ts";
+import { choice, flag, needed, otherwise, path, text, UsageError, whole } from "./options.ts";
+import { exit } from "./output.ts";
+import { consoleEvents } from "./progress.ts";
+import { answerTable, importTable, planSummary, profileTable, recallTables } from "./tables.ts";
+import { defaultFolder, stopMessage, trainCommand } from "./train.ts";
+
+const precision = choice<Precision>("NAME", ["f32", "f16"], "f32 or f16; the run's own unless told");
+
+const doctorCommand = command({
+  about: "Shows adapter, features and limits, and what to do where no adapter is found",
+  options: {
+    check: flag("Check the driver too: a cut of the op table against float64, in about a minute"),
+  },
+  run: ({ check }, { output }) => doctor(output, { check }),
+});
+
+const evalCommand = command({
+  about: "Prints recall tables of a trained run",
+  options: {
+    run: needed(path("DIR", "Folder of the run")),
+    split: text("NAME", "One split only"),
+    precision,
+  },
+  async run({ run: dir, split, precision }, { output }) {
+    const events = consoleEvents(output);
+    const run = await openRun(dir, events, precision);
+    const names = split === undefined ? Object.keys(run.dataset.splits) : [split];
+    const { metrics } = await evaluate(run, names, events);
+    metrics.steps = run.config.training.steps;
+    run.engine.dispose();
+    events.end();
+    output.result(metrics, recallTables(metrics));
+    return exit.done;
+  },
+});
+
+const searchCommand = command({
+  about: "Ranks the gallery for a picture and a text",
+  options: {
+    run: needed(path("DIR", "Folder of the run")),
+    image: needed(path("FILE", "Picture file")),
+    text: needed(text("TEXT", "What should be different")),
+    k: otherwise(whole("N", "Number of answers", 1, 128), 10),
+    precision,
+  },
+  async run({ run: dir, image, text, k, precision }, { output }) {
+    const events = consoleEvents(output);
+    const run = await openRun(dir, events, precision);
+    const answers = await search(run, image, text, k, events);
+    run.engine.dispose();
+    events.end();
+    output.result({ image, text, answers }, answerTable(answers));
+    return exit.done;
+  },
+});
+
+const importCommand = command({
+  about: "Turns a BLIP, BERT or ViT checkpoint into a folder like a run's",
+  operands: { source: needed(path("SOURCE", "A checkpoint, or a folder with one")) },
+  options: {
+    out: needed(path("DIR", "Folder to be made")),
+    partial: flag("Start what the checkpoint lacks afresh"),
+    imageSize: whole("N", "Side of the pictures, instead of the checkpoint's", 1),
+  },
+  async run({ out, ...options }, { output }) {
+    let summary: ReturnType<typeof planSummary> | undefined;
+    const show = (plan: ImportPlan) => {
+      summary = planSummary(plan);
+      output.lines(importTable(plan));
+    };
+    await importCheckpoint({ ...options, out, show });
+    output.result({ out, ...summary }, `Imported to ${out}.`);
+    return exit.done;
+  },
+});
+
+const exportCommand = command({
+  about: "Writes a model for Hugging Face's BlipForImageTextRetrieval",
+  options: {
+    run: needed(path("DIR", "Folder of the run or import")),
+    format: needed(choice("NAME", ["safetensors-hf"], "safetensors-hf")),
+    out: needed(path("FILE", "File to be made; config.json and vocab.txt go beside it")),
+  },
+  async run({ run, out }, { output }) {
+    await exportCheckpoint(run, out);
+    output.result({ run, out }, `Exported to ${out}. The matching head itm_head is zeros: CASE has none.`);
+    return exit.done;
+  },
+});
+
+const embedCommand = command({
+  about: "Prints the embedding of a picture, a text, or a query of both",
+  options: {
+    checkpoint: needed(path("DIR", "Folder of a run or an import")),
+    image: path("FILE", "Picture file"),
+    text: text("TEXT", "Text"),
+    precision,
+  },
+  async run({ checkpoint, image, text, precision }, { output }) {
+    if (image === undefined && text === undefined)
+      throw new UsageError("--image FILE or --text TEXT is missing");
+    const model = await openModel(checkpoint, precision);
+    const { kind, embedding } = await embed(model, { image, text });
+    model.engine.dispose();
+    const numbers = [...embedding];
+    output.result({ kind, image, text, embedding: numbers }, numbers.join(" "));
+    return exit.done;
+  },
+});
+
+const profileCommand = command({
+  about: "Shows where the time of a training step goes",
+  options: {
+    config: needed(path("FILE", "Configuration file (JSON)")),
+    out: path("DIR", "Folder for trace.json, roofline.html and profile.json (runs/NAME/profile unless told)"),
+    steps: otherwise(whole("N", "Steps that are measured; the fastest counts", 1), 3),
+  },
+  async run({ config: file, steps, ...flags }, { output }) {
+    const config = await loadConfig(file);
+    const out = flags.out ?? join(defaultFolder(config.name), "profile");
+    const events = consoleEvents(output);
+    const engine = await openEngine(config, { exactTimestamps: true });
+    const measured = await profile(engine, config, { out, steps, events });
+    engine.dispose();
+    events.end();
+    const written = `Written to ${out}: ${Object.values(profileFiles).join(", ")}`;
+    output.result(figures(config.name, measured), `${profileTable(measured)}\n\n${written}`);
+    return exit.done;
+  },
+});
+
+const resultsCommand = command({
+  about: "Trains emoji-tiny and its rivals under one budget and rewrites docs/results.md",
+  options: { steps: whole("N", "Number of steps, instead of the configuration's", 1) },
+  async run({ steps }, { output, interrupt }) {
+    const events = consoleEvents(output);
+    const page = await writeResults({ steps, events, stop: interrupt.stoppable(stopMessage) });
+    events.end();
+    output.result(
+      { finished: page !== null, page },
+      page === null ? "Stopped; once more to go on." : `Rewrote ${page}`,
+    );
+    return page === null ? exit.interrupted : exit.done;
+  },
+});
+
+export const commands = new Map<string, Command>([
+  ["doctor", doctorCommand],
+  ["train", trainCommand],
+  ["eval", evalCommand],
+  ["search", searchCommand],
+  ["import", importCommand],
+  ["export", exportCommand],
+  ["embed", embedCommand],
+  ["profile", profileCommand],
+  ["results", resultsCommand],
+]);

@@ -1,0 +1,82 @@
+// `casement train`: a run from a configuration, or the rest of one.
+import { basename, join } from "node:path";
+import { type Ablation, ablate, ablations } from "../train/ablations.ts";
+import { loadConfig, overrule, type RunConfig } from "../train/config.ts";
+import { runConfig, train } from "../train/run.ts";
+import { command } from "./command.ts";
+import { choice, flag, path, quoted, UsageError, type Values, whole, writtenOut } from "./options.ts";
+import { exit } from "./output.ts";
+import { consoleEvents } from "./progress.ts";
+import { recallTables } from "./tables.ts";
+
+export const stopMessage = "Stopping after this step; once more to quit at once.";
+
+/** What starts a run, and has no meaning for one that goes on. */
+const starting = {
+  config: path("FILE", "Configuration file (JSON)"),
+  out: path("DIR", "Folder of the run (runs/NAME unless told)"),
+  seed: whole("N", "Seed, instead of the configuration's", 0),
+  ablate: choice(
+    "RIVAL",
+    Object.keys(ablations) as Ablation[],
+    `Train a rival: ${Object.keys(ablations).join(", ")}`,
+  ),
+  init: path("DIR", "Start from the model in this folder: an import or a finished run"),
+  fresh: flag("Move an earlier run in the folder aside"),
+};
+
+export const trainCommand = command({
+  about: "Trains and evaluates a model",
+  options: {
+    ...starting,
+    steps: whole("N", "Number of steps, instead of the configuration's", 1),
+    resume: path("DIR", "Go on with the run in this folder; --steps then changes its length for good"),
+  },
+  async run({ steps, resume, ...flags }, { output, interrupt }) {
+    const config = await (resume === undefined ? configOf(flags) : configOfRun(resume, flags));
+    const changed = overrule(config, { steps, seed: flags.seed });
+    const out = resume ?? flags.out ?? defaultFolder(config.name);
+    const events = consoleEvents(output);
+    const outcome = await train(changed, {
+      ...{ out, events, stop: interrupt.stoppable(stopMessage) },
+      ...{ resume: resume !== undefined, fresh: flags.fresh, init: flags.init },
+      command: `npx casement train ${writtenOut(resume === undefined ? { ...flags, steps } : { config: join(out, "config.json") })}`,
+    });
+    events.end();
+    if (outcome.finished) {
+      const { metrics } = outcome;
+      const tables = `${recallTables(metrics)}\n\nReport: ${join(out, "report.html")}`;
+      output.result({ out, finished: true, metrics }, tables);
+      return exit.done;
+    }
+    const next = `npx casement train ${writtenOut({ resume: out })}`;
+    output.result(
+      { out, finished: false, step: outcome.step, resume: next },
+      `Stopped after step ${outcome.step}. To go on: ${next}`,
+    );
+    return exit.interrupted;
+  },
+});
+
+type Starting = Values<typeof starting>;
+
+async function configOf({ config: file, ablate: rival }: Starting): Promise<RunConfig> {
+  if (file === undefined) throw new UsageError("--config FILE or --resume DIR is missing");
+  const config = await loadConfig(file);
+  return rival === undefined ? config : ablate(config, rival);
+}
+
+async function configOfRun(dir: string, flags: Starting): Promise<RunConfig> {
+  const beside = writtenOut(flags);
+  if (beside !== "") {
+    throw new UsageError(`--resume takes everything but --steps from the run; leave out: ${beside}`);
+  }
+  return runConfig(dir);
+}
+
+/** Where a run goes by its name alone. */
+export function defaultFolder(name: string): string {
+  if (basename(name) !== name || name === "." || name === "..")
+    throw new UsageError(`--out DIR is missing; the configuration's name, ${quoted(name)}, is no folder's`);
+  return join("runs", name);
+}
