@@ -135,7 +135,7 @@ export function quote(value: unknown): string {
 }
 
 /** Whether a value is one of the element types. */
-function isStoredType(value: unknown): value is StoredType {
+export function isStoredType(value: unknown): value is StoredType {
   return typeof value === "string" && Object.hasOwn(elementBytes, value);
 }
 
@@ -305,22 +305,32 @@ export function headerLength(bytes: Uint8Array, size: number, limit = HEADER_LIM
   return Number(declared);
 }
 
+/** A range of a tensor whose element type is not known here: its shape says nothing about its bytes. */
+export type OtherRange = Omit<TensorRange, "dtype"> & { dtype: string };
+
+/** What later writers may call an element type. */
+const otherType = /^[A-Z][A-Z0-9_]{0,19}$/;
+
 /**
  * Reads a header, without its length. Throws CheckpointError for whatever the format does not allow: bad UTF-8 or
  * JSON, a name given twice, an unknown dtype, offsets that overlap, leave a hole or do not fit the shape, and data
  * that end before the last tensor or go on behind it.
  * @param available bytes that follow the header
+ * @param others takes the tensors of element types that are not known, which are an error unless it is there
  * @returns the tensors in the order of their bytes
  */
 export function readLayout(
   bytes: Uint8Array,
   available: number,
+  others?: OtherRange[],
 ): { ranges: TensorRange[]; metadata: Record<string, string> } {
   const header = parseHeader(bytes);
   const metadata: Record<string, string> = Object.create(null);
-  const ranges: TensorRange[] = [];
+  const ranges: OtherRange[] = [];
   for (const [name, value] of Object.entries(header)) {
     if (name === METADATA) {
+      // As the library takes it.
+      if (value === null) continue;
       for (const [key, text] of entriesOf(value, METADATA)) {
         if (typeof text !== "string")
           throw new CheckpointError(`metadata ${quote(key)}: its value is not a string`);
@@ -336,8 +346,9 @@ export function readLayout(
       }
     }
     const dtype = fields.get("dtype");
-    if (!isStoredType(dtype)) throw new CheckpointError(`${what}: unknown dtype ${quote(dtype)}`);
-    const expected = byteLength(name, dtype, fields.get("shape"));
+    const other = others && typeof dtype === "string" && otherType.test(dtype) && !isStoredType(dtype);
+    if (!isStoredType(dtype) && !other) throw new CheckpointError(`${what}: unknown dtype ${quote(dtype)}`);
+    const expected = byteLength(name, isStoredType(dtype) ? dtype : "U8", fields.get("shape"));
     const offsets = fields.get("data_offsets");
     if (
       !Array.isArray(offsets) ||
@@ -349,12 +360,12 @@ export function readLayout(
     }
     const [begin, end] = offsets as [number, number];
     const shape = fields.get("shape") as number[];
-    if (end - begin !== expected) {
+    if (isStoredType(dtype) && end - begin !== expected) {
       throw new CheckpointError(
         `${what}: ${dtype} [${shape}] takes ${expected} bytes, its range has ${end - begin}`,
       );
     }
-    ranges.push({ name, dtype, shape, begin, end });
+    ranges.push({ name, dtype: dtype as string, shape, begin, end });
   }
   ranges.sort((a, b) => a.begin - b.begin || a.end - b.end);
   let at = 0;
@@ -373,7 +384,9 @@ export function readLayout(
     at = end;
   }
   if (at !== available) throw new CheckpointError(`${available - at} bytes follow the last tensor`);
-  return { ranges, metadata };
+  const isKnown = (range: OtherRange): range is TensorRange => isStoredType(range.dtype);
+  others?.push(...ranges.filter((range) => !isKnown(range)));
+  return { ranges: ranges.filter(isKnown), metadata };
 }
 
 /**
@@ -399,7 +412,7 @@ function halfTable(): Float32Array {
 }
 
 /** Whether tensors of a type are read as float32. */
-export function isFloat(dtype: StoredType): boolean {
+export function isFloat(dtype: string): dtype is "F32" | "F16" | "BF16" | "F64" {
   return dtype === "F32" || dtype === "F16" || dtype === "BF16" || dtype === "F64";
 }
 

@@ -175,6 +175,65 @@ export function tensorPickle(options: Parameters<typeof tensorOps>[0] = {}): Uin
   return pickle(op.dict, op.text("w"), tensorOps(options), op.setItem);
 }
 
+/** What `torchFile` pickles as a tensor: f32, in a storage of its own. */
+export class Stored {
+  constructor(
+    readonly values: Float32Array,
+    readonly shape: readonly number[],
+  ) {}
+}
+
+/** What `torchFile` pickles as a call of something that no reader should call. */
+export class Foreign {
+  constructor(
+    readonly global: readonly [module: string, name: string],
+    ...given: unknown[]
+  ) {
+    this.given = given;
+  }
+
+  readonly given: unknown[];
+}
+
+/** A file of torch.save's of lists, dictionaries, texts, numbers, `Stored` and `Foreign`; the old form where `stream` is set. */
+export function torchFile(value: unknown, stream = false): Uint8Array {
+  const storages: Record<string, Uint8Array> = {};
+  const keys = new Map<Stored, string>();
+  const opcodes = (value: unknown): Uint8Array => {
+    if (value === null) return concat(op.none);
+    if (typeof value === "boolean") return concat([value ? 0x88 : 0x89]);
+    if (typeof value === "number") return concat(op.int(value));
+    if (typeof value === "string") return op.text(value);
+    if (Array.isArray(value)) return concat(op.list, op.mark, ...value.map(opcodes), [0x65]);
+    if (value instanceof Foreign) {
+      const given = concat(op.mark, ...value.given.map(opcodes), op.tuple);
+      return concat(op.global(...value.global), given, op.reduce);
+    }
+    if (value instanceof Stored) {
+      const { values, shape } = value;
+      const key = keys.get(value) ?? `${keys.size}`;
+      keys.set(value, key);
+      storages[key] = new Uint8Array(values.slice().buffer);
+      const strides = shape.map((_, i) =>
+        shape.slice(i + 1).reduce((product, extent) => product * extent, 1),
+      );
+      return tensorOps({ key, count: values.length, shape: [...shape], strides });
+    }
+    const entries = value instanceof Map ? [...value] : Object.entries(value as object);
+    return concat(op.dict, op.mark, ...entries.flatMap((entry) => entry.map(opcodes)), op.setItems);
+  };
+  const body = pickle(opcodes(value));
+  if (!stream) return torchZip(body, storages);
+  return concat(
+    pickle([0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19]),
+    pickle(op.int(1001)),
+    pickle(op.dict, op.text("little_endian"), [0x88], op.setItem),
+    body,
+    pickle(opcodes(Object.keys(storages))),
+    ...Object.values(storages).flatMap((bytes) => [fields([8, bytes.length / 4]), bytes]),
+  );
+}
+
 /**
  * Values that depend on a tensor's name and each element's place only, uniform within ±`scale` around 1 for the weights
  * of norms and around 0 otherwise. reference/parity.py computes the same.

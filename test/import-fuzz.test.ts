@@ -186,16 +186,21 @@ test("1,000 safetensors headers whose fields lie: the tensors tile the data, or 
     const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
     const names = new Set(tensors.map(({ name }) => name));
     let end = 0;
+    // A type that is not known takes any bytes, and is refused once its tensor is read.
+    const other = (dtype: unknown) => dtype === "F8";
     const legal =
       names.size === tensors.length &&
       !names.has("__metadata__") &&
       tensors.every(
         ({ dtype, shape, offsets }) =>
           typeof dtype === "string" &&
-          Object.hasOwn(elementBytes, dtype) &&
+          (Object.hasOwn(elementBytes, dtype) || other(dtype)) &&
           [...shape, ...offsets].every(isCount) &&
-          (shape as number[]).reduce((a, b) => a * b, elementBytes[dtype as StoredType]) ===
-            (offsets[1] as number) - (offsets[0] as number),
+          isCount((shape as number[]).reduce((a, b) => a * b, 1)) &&
+          (offsets[0] as number) <= (offsets[1] as number) &&
+          (other(dtype) ||
+            (shape as number[]).reduce((a, b) => a * b, elementBytes[dtype as StoredType]) ===
+              (offsets[1] as number) - (offsets[0] as number)),
       ) &&
       (tensors as { offsets: number[] }[])
         .sort((a, b) => a.offsets[0] - b.offsets[0] || a.offsets[1] - b.offsets[1])
@@ -251,7 +256,7 @@ test("300 indexes whose files are none open nothing but plain names", async () =
         asked.push(file);
         return shard;
       });
-      assert.ok([...tensors.keys()].every((name) => name === known));
+      assert.ok([...tensors.keys()].every((name) => shard.tensors.has(name)));
       counts.loaded++;
     } catch (error) {
       assert.instance(error, CheckpointError, `${JSON.stringify(index)}: ${(error as Error).stack}`);
@@ -367,7 +372,8 @@ test("300 shapes, strides and offsets: a tensor is within its storage or refused
     const { shape, strides, offset } = options;
     const elements = shape.reduce((a, b) => a * b, 1);
     const last = shape.reduce((sum, extent, i) => sum + (extent - 1) * strides[i], offset);
-    const legal = offset <= 16 && elements <= 16 && (elements === 0 || last < 16);
+    // A stride of zero repeats an element, a million times at most.
+    const legal = offset <= 16 && elements <= 2 ** 20 && (elements === 0 || last < 16);
     assert.is(loaded, legal, JSON.stringify(options));
   }
 });

@@ -5,6 +5,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { importTable } from "../cli/tables.ts";
@@ -104,8 +105,13 @@ test("tensors are read where they lie, a few megabytes at a time", async () => {
   assert.ok(largest <= 4 << 20, `${largest}`);
 });
 
-test("a safetensors file whose length starts like a pickle is none", async () => {
+test("a safetensors file whose length starts like a pickle is none, nor like a packed file", async () => {
   const name = "n".repeat(64);
+  const packed = writeSafetensors({ w: { dtype: "U8", shape: [1], data: Uint8Array.of(1) } });
+  const long = concat(new Uint8Array(8), packed.subarray(8, -1), new Uint8Array(0x8b1f).fill(0x20));
+  const length = 0x8b1f;
+  new DataView(long.buffer).setUint32(0, length, true);
+  assert.is((await open(concat(long.subarray(0, 8 + length), [1]))).tensors.size, 1);
   for (let length = 1; length < 200; length += 8) {
     const bytes = writeSafetensors({
       [name + "n".repeat(length)]: { dtype: "U8", shape: [1], data: Uint8Array.of(1) },
@@ -132,7 +138,7 @@ test("zip files with long sizes, a comment, or deflated entries are read", async
   }
 });
 
-test("a pickle gets no function but those of the list, and is refused by name", async () => {
+test("a pickle's functions are never called, and what one would have made is told by its name", async () => {
   for (const [module, name] of [
     ["os", "system"],
     ["posix", "system"],
@@ -146,15 +152,38 @@ test("a pickle gets no function but those of the list, and is refused by name", 
     ["collections", "OrderedDict.__init__"],
     ["constructor", "prototype"],
   ]) {
-    const named = new RegExp(`asks for "${module}.${name}"`.replaceAll(".", "\\."));
+    const named = new RegExp(`"${module}.${name}" would make, which is never called`.replaceAll(".", "\\."));
     const call = [op.text("echo"), op.tuple1, op.reduce];
-    await refuses(() => load(torchZip(pickle(op.global(module, name), ...call))), named);
     const stacked = [op.text(module), op.text(name), [0x93]];
-    await refuses(() => load(torchZip(pickle(...stacked, ...call))), named);
+    for (const global of [[op.global(module, name)], stacked]) {
+      await refuses(() => load(torchZip(pickle(...global, ...call))), named);
+      // As the value of a name it is a tensor that can't be read.
+      const { tensors } = await open(
+        torchZip(
+          pickle(
+            op.dict,
+            op.text("w"),
+            ...global,
+            ...call,
+            op.setItem,
+            op.text("v"),
+            tensorOps(),
+            op.setItem,
+          ),
+          { 0: new Uint8Array(16) },
+        ),
+      );
+      assert.equal([...tensors.keys()], ["w", "v"]);
+      assert.equal([...(await tensors.get("v")!.read())], [0, 0, 0, 0]);
+      await refuses(
+        () => tensors.get("w")!.read(),
+        new RegExp(`"w": made by ${module}.${name}`.replaceAll(".", "\\.")),
+      );
+    }
   }
   await refuses(
     () => load(readFileSync(join(fixtures, "module.pth"))),
-    /torch\.nn\.modules\.container\.Sequential/,
+    /inside of a "torch\.nn\.modules\.container\.Sequential".*state_dict\(\)/,
   );
 });
 
@@ -166,7 +195,7 @@ test("every kind of broken pickle is refused by what is wrong", async () => {
   const cases: [Uint8Array, RegExp][] = [
     [torchZip(concat(op.proto, op.dict)), /pickle ends/],
     [torchZip(concat([0x80, 9], op.dict, op.stop)), /protocol 9/],
-    [bad([0x69]), /opcode 0x69/],
+    [bad([0x01]), /opcode 0x01/],
     [bad(op.pop), /stack/],
     [bad(op.tuple), /mark/],
     [bad(op.dict, op.get(3)), /recalls 3/],
@@ -174,14 +203,19 @@ test("every kind of broken pickle is refused by what is wrong", async () => {
     [bad(op.list, op.none, op.none, op.setItem), /no dictionary/],
     [bad(op.dict, op.mark, op.none, op.setItems), /without a value/],
     [bad([0x58, 255, 255, 255, 127]), /text of 2147483647 bytes/],
+    [bad([0x42, 255, 255, 255, 127]), /pickle ends/],
     [bad([0x8d, 255, 255, 255, 255, 255, 255, 255, 255]), /text of \d+ bytes/],
     [bad([0x8b, 255, 255, 0, 0]), /integer of 65535 bytes/],
-    [bad([0x58, 1, 0, 0, 0, 0xff]), /UTF-8/],
+    [bad([0x58, 1, 0, 0, 0, 0xff]), /no dictionary of tensors/],
+    [bad([0x58, 1, 0, 0, 0, 0xff], op.text("w"), [0x93]), /no name/],
     [bad(op.list), /no dictionary of tensors/],
     [bad(op.list, op.put(0), op.get(0), op.append), /contains itself/],
     [bad(op.dict, op.put(0), op.text("w"), op.get(0), op.setItem), /contains itself/],
     [bad(op.list, op.put(0), op.get(0), op.tuple1, op.append), /contains itself/],
-    [bad(op.global("torch", "FloatStorage"), op.tuple0, op.reduce), /arguments/],
+    [bad(op.int(1), op.tuple0, op.reduce), /calls what is no function/],
+    [bad(op.global("a", "b"), op.none, op.reduce), /calls what is no function/],
+    [bad(op.int(1), op.tuple0, [0x81]), /no class/],
+    [bad(op.list, op.none, op.build), /attributes/],
     [bad(op.text("0"), op.persistent), /no storage/],
     [
       bad(op.dict, op.text("w"), tensorOps(), op.setItem, op.text("w"), tensorOps(), op.setItem),
@@ -192,6 +226,7 @@ test("every kind of broken pickle is refused by what is wrong", async () => {
     [tensor({ offset: 2 ** 53 }), /whole number/],
     [tensor({ shape: [2], strides: [4] }), /do not fit/],
     [tensor({ shape: [1e6, 1e6], strides: [0, 0] }), /do not fit/],
+    [tensor({ shape: [1025, 1024], strides: [0, 0] }), /do not fit/],
     [tensor({ shape: [2 ** 40, 2 ** 40], strides: [2 ** 40, 2 ** 40] }), /do not fit|bad shape/],
     [tensor({ shape: [2, 2] }), /bad shape/],
     [tensor({ shape: new Array(70).fill(1), strides: new Array(70).fill(1) }), /70 dimensions/],
@@ -243,21 +278,35 @@ test("every kind of broken zip file is refused by what is wrong", async () => {
 
 test("broken streams and other files are refused by what they are", async () => {
   const old = readFileSync(join(fixtures, "old.pth"));
-  const tar = new Uint8Array(1024);
+  const text = (words: string) => new TextEncoder().encode(words);
+  const tar = new Uint8Array(1024).fill(7);
   tar.set(new TextEncoder().encode("ustar"), 257);
   const swapped = Uint8Array.from(old);
   const at = Buffer.from(old).indexOf("little_endian") + "little_endian".length + 2;
   assert.is(swapped[at], 0x88);
   swapped[at] = 0x89;
   const cases: [Uint8Array, RegExp][] = [
-    [tar, /tar file/],
+    [tar, /a tar file/],
     [old.subarray(0, -1), /truncated/],
     [old.subarray(0, 100), /pickle ends/],
     [swapped, /little-endian/],
     [pickle(op.int(1), op.int(2)), /none of torch\.save's/],
-    [new Uint8Array(100), /neither safetensors nor/],
+    [new Uint8Array(100), /nothing but zeros/],
+    [new Uint8Array(100).fill(1), /neither safetensors nor/],
     [new Uint8Array(3), /truncated/],
-    [new Uint8Array(0), /truncated/],
+    [new Uint8Array(0), /truncated: the file is empty/],
+    [text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 895117345\n"), /git lfs pull/],
+    [text("<!DOCTYPE html><html><body>Sign in</body></html>"), /web page/],
+    [text("\ufeff\n<html lang=en>"), /web page/],
+    [text('<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>'), /web page/],
+    [text('{"error": "Repository not found"}'), /JSON text/],
+    [text('[{"a": 1}]'), /JSON text/],
+    [gzipSync(old), /gunzip/],
+    [text("BZh91AY&SY"), /bzip2/],
+    [concat([0xfd], text("7zXZ"), new Uint8Array(20)), /xz/],
+    [concat([0x28, 0xb5, 0x2f, 0xfd], new Uint8Array(20)), /zstd/],
+    [concat([0x89], text("HDF\r\n\x1a\n"), new Uint8Array(20)), /HDF5/],
+    [text("GGUF and all the rest"), /GGUF/],
   ];
   for (const [bytes, pattern] of cases) await refuses(() => load(bytes), pattern);
 });

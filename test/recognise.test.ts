@@ -3,9 +3,15 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type Naming, nameOf, namings } from "../model/checkpoint/names.ts";
-import { bareName, recognise, requireNaming } from "../model/checkpoint/recognise.ts";
+import { bareName, recognise, requireNaming as requireNamingOf } from "../model/checkpoint/recognise.ts";
 import { CheckpointError } from "../model/safetensors.ts";
 import { Draws } from "./checkpoint-files.ts";
+
+/** The naming of tensors with these names, in a file with these keys. */
+function requireNaming(names: readonly string[], keys: readonly string[] = []) {
+  const entry = { dtype: "F32", shape: [1], read: async () => new Float32Array(1) };
+  return requireNamingOf({ tensors: new Map(names.map((name) => [name, entry])), keys });
+}
 
 /** All names of a naming with two layers. */
 function namesOf({ rows }: Naming): string[] {

@@ -3,6 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { modelSchema } from "../model/config.ts";
+import { decodeText } from "./text.ts";
 
 const count = z.int().positive();
 
@@ -109,7 +110,9 @@ export function overrule(config: RunConfig, { steps, seed }: { steps?: number; s
 export async function loadConfig(file: string): Promise<RunConfig> {
   let value: unknown;
   try {
-    value = JSON.parse(await readFile(file, "utf8"));
+    const text = decodeText(await readFile(file));
+    if (text === null) throw new Error("it is no text in UTF-8 or UTF-16");
+    value = JSON.parse(text);
   } catch (cause) {
     throw new ConfigError(`Cannot read the configuration ${file}: ${(cause as Error).message}`, { cause });
   }

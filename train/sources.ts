@@ -1,35 +1,51 @@
 // Checkpoints on disk: a file that is read where needed, and what lies beside it in a folder of Hugging Face's.
-import { open, readdir, readFile, stat } from "node:fs/promises";
+
+import type { Stats } from "node:fs";
+import { open, readdir, readlink, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { openCheckpoint } from "../model/checkpoint/open.ts";
 import { openSharded } from "../model/checkpoint/safetensors.ts";
 import type { ByteSource } from "../model/checkpoint/source.ts";
 import type { Checkpoint } from "../model/checkpoint/tensor.ts";
+import { tokensOf } from "../model/checkpoint/words.ts";
 import { CheckpointError } from "../model/safetensors.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
+import { readJson, readText } from "./text.ts";
 
 /** An open file. */
 export type FileSource = ByteSource & { close(): Promise<void> };
 
-/** Opens a file. Throws CheckpointError where it can't be opened. */
+/** Opens a file. Throws CheckpointError where it can't be opened or read, or is none. */
 export async function openFile(path: string): Promise<FileSource> {
-  try {
-    const handle = await open(path, "r");
-    const { size } = await handle.stat();
-    const read = async (offset: number, length: number) => {
-      const bytes = new Uint8Array(length);
-      let filled = 0;
-      while (filled < length) {
-        const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled);
-        if (bytesRead === 0) break;
-        filled += bytesRead;
-      }
-      return bytes.subarray(0, filled);
-    };
-    return { name: path, size, read, close: () => handle.close() };
-  } catch (cause) {
-    throw new CheckpointError(`Cannot open ${path}: ${(cause as Error).message}`, { cause });
-  }
+  const failed = (what: string) => (cause: Error) => {
+    throw new CheckpointError(`Cannot ${what} ${path}: ${cause.message}`, { cause });
+  };
+  // Before it is opened: a pipe would wait for a writer.
+  if (!(await find(path)).isFile()) throw new CheckpointError(`${path} is no file`);
+  const handle = await open(path, "r").catch(failed("open"));
+  const { size } = await handle.stat();
+  const read = async (offset: number, length: number) => {
+    const bytes = new Uint8Array(length);
+    let filled = 0;
+    while (filled < length) {
+      const { bytesRead } = await handle
+        .read(bytes, filled, length - filled, offset + filled)
+        .catch(failed("read"));
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return bytes.subarray(0, filled);
+  };
+  return { name: path, size, read, close: () => handle.close() };
+}
+
+/** What is at a path. Throws CheckpointError where nothing is; a link of a model cache may lead to what was removed. */
+async function find(path: string): Promise<Stats> {
+  return stat(path).catch(async (cause) => {
+    const target = cause.code === "ENOENT" ? await readlink(path).catch(() => null) : null;
+    const why = target === null ? cause.message : `it is a link to ${target}, which is not there`;
+    throw new CheckpointError(`Cannot open ${path}: ${why}`, { cause });
+  });
 }
 
 /** A checkpoint with what its folder tells about it. */
@@ -37,7 +53,7 @@ export interface FoundCheckpoint {
   checkpoint: Checkpoint;
   /** The parsed config.json, null where there is none. */
   config: unknown;
-  /** The tokens by id, null where the folder has no vocabulary. */
+  /** The tokens by id, empty for a blank line of vocab.txt; null where the folder has no vocabulary. */
   tokens: readonly string[] | null;
   close(): Promise<void>;
 }
@@ -49,18 +65,16 @@ const usual = [
   "pytorch_model.bin",
   "pytorch_model.bin.index.json",
 ];
-const endings = /\.(safetensors|bin|pth|pt)$/;
-/** Longest JSON or vocabulary that is read. */
-const longestText = 16 << 20;
+/** What trainers keep beside a model. */
+const besides = /^(optimizer|scheduler|scaler|training_args|rng_state)[^/]*$/;
+const endings = /\.(safetensors|bin|pth|pt|ckpt)(\.tar)?$/i;
 
 /**
  * Opens a file, an index of several, or the checkpoint in a folder. Throws CheckpointError where there is none or more
  * than one, and as `openCheckpoint` does.
  */
 export async function findCheckpoint(path: string): Promise<FoundCheckpoint> {
-  const info = await stat(path).catch((cause) => {
-    throw new CheckpointError(`Cannot open ${path}: ${cause.message}`, { cause });
-  });
+  const info = await find(path);
   const file = info.isDirectory() ? join(path, await choose(path)) : path;
   const folder = dirname(file);
   const opened: FileSource[] = [];
@@ -85,31 +99,25 @@ export async function findCheckpoint(path: string): Promise<FoundCheckpoint> {
 }
 
 async function choose(folder: string): Promise<string> {
-  const names = await readdir(folder);
+  const names = await readdir(folder).catch((cause) => {
+    throw new CheckpointError(`Cannot read ${folder}: ${cause.message}`, { cause });
+  });
   const known = usual.find((name) => names.includes(name));
   if (known) return known;
-  const others = names.filter((name) => endings.test(name));
+  const indexes = names.filter((name) => /\.(safetensors|bin)\.index\.json$/.test(name));
+  const others =
+    indexes.length === 1 ? indexes : names.filter((name) => endings.test(name) && !besides.test(name));
   if (others.length === 1) return others[0];
-  const found = others.length === 0 ? "no checkpoint" : `several checkpoints: ${others.sort().join(", ")}`;
-  throw new CheckpointError(`${folder} holds ${found}`);
+  if (others.length > 1)
+    throw new CheckpointError(`${folder} holds several checkpoints, name one: ${some(others)}`);
+  throw new CheckpointError(`${folder} holds no checkpoint${names.length > 0 ? `, but ${some(names)}` : ""}`);
 }
 
-async function readText(path: string): Promise<string | null> {
-  const info = await stat(path).catch(() => null);
-  if (!info?.isFile()) return null;
-  if (info.size > longestText) throw new CheckpointError(`${path} has ${info.size} bytes, too many`);
-  return readFile(path, "utf8");
-}
-
-/** Parses a JSON file; null where there is none. Throws CheckpointError. */
-async function readJson(path: string): Promise<unknown> {
-  const text = await readText(path);
-  if (text === null) return null;
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new CheckpointError(`${path}: ${(cause as Error).message}`, { cause });
-  }
+/** The first few of many names. */
+function some(names: readonly string[]): string {
+  const most = 8;
+  const more = names.length > most ? ` and ${names.length - most} more` : "";
+  return `${names.toSorted().slice(0, most).join(", ")}${more}`;
 }
 
 /** The vocabulary of a folder: tokenizer.json, which knows added tokens, or vocab.txt. */
@@ -127,7 +135,10 @@ async function readTokens(folder: string): Promise<readonly string[] | null> {
   if (json === null && text === null) return null;
   try {
     if (text === null) return Tokenizer.fromJSON(json).vocabulary;
-    return new Tokenizer(text.replace(/\r?\n$/, "").split(/\r?\n/)).vocabulary;
+    const tokens = tokensOf(text);
+    // Only asked whether it is one.
+    new Tokenizer(tokens.filter((token) => token !== ""));
+    return tokens;
   } catch (cause) {
     throw new CheckpointError(`${folder}: ${(cause as Error).message}`, { cause });
   }

@@ -1,8 +1,16 @@
-// A pickle is a program for a stack machine, and Python's own machine may call anything. This one knows the opcodes
-// that a dictionary of tensors needs and a short list of globals, which it never calls: it builds descriptions of
-// tensors instead. Opcodes as in CPython's Lib/pickletools.py, globals as in torch/_utils.py and torch/serialization.py.
-import { CheckpointError, isCount, quote, type StoredType } from "../safetensors.ts";
-import { checkView, mostDimensions, type View } from "./tensor.ts";
+// A pickle is a program for a stack machine, and Python's own machine may call anything. This one calls nothing: of a
+// short list of globals it builds descriptions of tensors, and whatever else a trainer put into its file (Namespaces,
+// numpy's scalars, enums, paths) stays opaque, never built. Opcodes of protocols 2 to 5 as in CPython's
+// Lib/pickletools.py, globals as in torch/_utils.py, torch/_tensor.py and torch/serialization.py.
+import {
+  CheckpointError,
+  elementBytes,
+  isCount,
+  isStoredType,
+  quote,
+  type StoredType,
+} from "../safetensors.ts";
+import { mostDimensions, type View, viewFault } from "./tensor.ts";
 
 /** A value of the pickle. Bytes stay bytes, numbers beyond 2^53 are BigInts. */
 export type Value =
@@ -16,6 +24,7 @@ export type Value =
   | PickledTuple
   | PickledDict
   | Global
+  | Opaque
   | PickledStorage
   | PickledTensor;
 
@@ -47,15 +56,31 @@ export class PickledDict {
   }
 }
 
-/** A name of the short list. */
+/** A function or class that the pickle names. */
 export class Global {
   constructor(readonly name: string) {}
 }
 
+/**
+ * What a function or class outside of the list would have made. It is never made; what it would have been given is kept,
+ * for a tensor may be among it.
+ */
+export class Opaque {
+  readonly given: Value[];
+
+  /** @param name of the function or class */
+  constructor(
+    readonly name: string,
+    ...given: Value[]
+  ) {
+    this.given = given;
+  }
+}
+
 /** A storage that the pickle refers to, or part of one. */
 export class PickledStorage {
-  /** Element type; U8 for the untyped ones. */
-  readonly dtype: StoredType;
+  /** Element type; U8 for the untyped ones, else what PyTorch calls the storage. */
+  readonly dtype: StoredType | string;
   /** Under which the container keeps the bytes. */
   readonly key: string;
   /** Elements of the whole storage. */
@@ -63,7 +88,7 @@ export class PickledStorage {
   /** First element and number of elements of the part. */
   readonly part: { begin: number; count: number };
 
-  constructor(dtype: StoredType, key: string, count: number, part = { begin: 0, count }) {
+  constructor(dtype: string, key: string, count: number, part = { begin: 0, count }) {
     this.dtype = dtype;
     this.key = key;
     this.count = count;
@@ -71,11 +96,12 @@ export class PickledStorage {
   }
 }
 
-/** A tensor: a view of a storage, within its bounds. */
+/** A tensor: a view of a storage. One that leaves its bounds has a fault, and is no harm until it is needed. */
 export class PickledTensor {
   constructor(
     readonly storage: PickledStorage,
     readonly view: View,
+    readonly fault: string | null,
   ) {}
 }
 
@@ -95,22 +121,38 @@ const storageTypes: Record<string, StoredType> = {
   BoolStorage: "BOOL",
 };
 
-/** Everything that a pickle may name. */
-const globals: ReadonlySet<string> = new Set([
+/** Bytes per element of storages that no tensor is read from: a stream must still be walked past them. */
+const otherStorages: Record<string, number> = {
+  ComplexFloatStorage: 8,
+  ComplexDoubleStorage: 16,
+  QInt8Storage: 1,
+  QUInt8Storage: 1,
+  QInt32Storage: 4,
+  QUInt4x2Storage: 1,
+  QUInt2x4Storage: 1,
+};
+
+/** Classes whose instances are read as dictionaries. */
+const dictionaries: ReadonlySet<string> = new Set([
   "collections.OrderedDict",
-  "torch.Size",
-  "torch._utils._rebuild_parameter",
-  "torch._utils._rebuild_tensor_v2",
-  "torch.storage.UntypedStorage",
-  ...Object.keys(storageTypes).map((name) => `torch.${name}`),
+  "collections.defaultdict",
+  "builtins.dict",
+  "__builtin__.dict",
+]);
+
+/** What a tensor with attributes of its own may be of. */
+const tensorTypes: ReadonlySet<string> = new Set([
+  "torch.Tensor",
+  "torch.nn.parameter.Parameter",
+  "torch.nn.parameter.Buffer",
 ]);
 
 /** A state dict takes some 30 opcodes per tensor. Each may make an object, so this bounds the memory too. */
-const mostOpcodes = 200_000;
-/** Longest text or list of bytes. */
+const mostOpcodes = 400_000;
+/** Longest text. */
 const longestText = 1 << 20;
 /** Longest integer in bytes; torch's magic number has ten. */
-const longestInteger = 16;
+const longestInteger = 256;
 
 /** The program goes on beyond the bytes at hand. */
 export class PickleEnds extends CheckpointError {
@@ -144,18 +186,20 @@ class Reader {
   u64 = () => this.view.getBigUint64(this.take(8), true);
   f64 = () => this.view.getFloat64(this.take(8), false);
 
+  /** A view of the bytes, so that an array of a foreign object's costs nothing. */
   raw(length: number | bigint): Uint8Array {
-    if (length > longestText) throw new CheckpointError(`the pickle has a text of ${length} bytes: refused`);
     const from = this.take(Number(length));
     return this.bytes.subarray(from, this.at);
   }
 
-  text(length: number | bigint): string {
+  /** Bytes that are no UTF-8, as Python 2's may be and those of undecodable paths are, stay bytes. */
+  text(length: number | bigint): string | Uint8Array {
+    if (length > longestText) throw new CheckpointError(`the pickle has a text of ${length} bytes: refused`);
     return decode(this.raw(length));
   }
 
   /** Up to the next line feed. */
-  line(): string {
+  line(): string | Uint8Array {
     const end = this.bytes.indexOf(10, this.at);
     if (end < 0) {
       if (this.bytes.length - this.at > longestText)
@@ -179,11 +223,13 @@ class Reader {
   }
 }
 
-function decode(bytes: Uint8Array): string {
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function decode(bytes: Uint8Array): string | Uint8Array {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return decoder.decode(bytes);
   } catch {
-    throw new CheckpointError("the pickle has a text that is not valid UTF-8");
+    return bytes;
   }
 }
 
@@ -256,6 +302,7 @@ opcode(0x80, (_, reader) => {
 opcode(0x95, (_, reader) => reader.u64());
 opcode("(", (machine) => machine.mark());
 opcode("0", (machine) => machine.pop());
+opcode("2", (machine) => machine.push(machine.top()));
 opcode("1", (machine) => machine.sinceMark());
 
 opcode("N", (machine) => machine.push(null));
@@ -277,6 +324,7 @@ opcode("U", (machine, reader) => machine.push(reader.text(reader.u8())));
 opcode("B", (machine, reader) => machine.push(reader.raw(reader.u32())));
 opcode("C", (machine, reader) => machine.push(reader.raw(reader.u8())));
 opcode(0x8e, (machine, reader) => machine.push(reader.raw(reader.u64())));
+opcode(0x96, (machine, reader) => machine.push(reader.raw(reader.u64())));
 
 opcode("q", (machine, reader) => machine.remember(reader.u8()));
 opcode("r", (machine, reader) => machine.remember(reader.u32()));
@@ -295,24 +343,30 @@ opcode("t", (machine) => {
 opcode("]", (machine) => machine.push(new PickledList()));
 opcode("a", (machine) => {
   const item = machine.pop();
-  listOnTop(machine).items.push(item);
+  append(machine, [item]);
 });
 opcode("e", (machine) => {
   const items = machine.sinceMark();
-  const list = listOnTop(machine);
-  for (const item of items) list.items.push(item);
+  append(machine, items);
 });
 opcode("}", (machine) => machine.push(new PickledDict()));
 opcode("s", (machine) => {
   const value = machine.pop();
   const key = machine.pop();
-  dictOnTop(machine).set(key, value);
+  setItems(machine, [key, value]);
 });
 opcode("u", (machine) => {
   const items = machine.sinceMark();
-  const dict = dictOnTop(machine);
-  if (items.length % 2 !== 0) throw new CheckpointError("the pickle sets a key without a value");
-  for (let i = 0; i < items.length; i += 2) dict.set(items[i], items[i + 1]);
+  setItems(machine, items);
+});
+opcode(0x8f, (machine) => machine.push(new Opaque("set")));
+opcode(0x90, (machine) => {
+  const items = machine.sinceMark();
+  append(machine, items);
+});
+opcode(0x91, (machine) => {
+  const items = machine.sinceMark();
+  machine.push(new Opaque("frozenset", new PickledTuple(items)));
 });
 
 opcode("c", (machine, reader) => {
@@ -323,14 +377,36 @@ opcode(0x93, (machine) => {
   const name = machine.pop();
   machine.push(globalOf(machine.pop(), name));
 });
+// copyreg's numbers for classes, whose names stand outside of the pickle.
+opcode(0x82, (machine, reader) => machine.push(new Global(`extension ${reader.u8()}`)));
+opcode(0x83, (machine, reader) => machine.push(new Global(`extension ${reader.u16()}`)));
+opcode(0x84, (machine, reader) => machine.push(new Global(`extension ${reader.u32()}`)));
 opcode("R", (machine) => {
   const given = machine.pop();
   machine.push(rebuild(machine.pop(), given));
 });
-// The state of an OrderedDict: torch's versions of modules. Nothing here needs it.
+opcode(0x81, (machine) => {
+  const given = machine.pop();
+  machine.push(instance(machine.pop(), given));
+});
+opcode(0x92, (machine) => {
+  const named = machine.pop();
+  const given = machine.pop();
+  machine.push(instance(machine.pop(), given, named));
+});
+opcode("o", (machine) => {
+  const [type, ...given] = machine.sinceMark();
+  machine.push(instance(type ?? null, new PickledTuple(given)));
+});
+// The attributes of an object. Those of an OrderedDict are torch's versions of modules, those of a tensor a trainer's
+// own; nothing here needs either.
 opcode("b", (machine) => {
-  machine.pop();
-  dictOnTop(machine);
+  const state = machine.pop();
+  const object = machine.top();
+  if (object instanceof Opaque) object.given.push(state);
+  else if (!(object instanceof PickledDict || object instanceof PickledTensor)) {
+    throw new CheckpointError("the pickle gives attributes to what has none");
+  }
 });
 opcode("Q", (machine) => machine.push(storageOf(machine.pop())));
 
@@ -339,52 +415,98 @@ function pushTuple(machine: Machine, count: number): void {
   machine.push(new PickledTuple(items.reverse()));
 }
 
-function listOnTop(machine: Machine): PickledList {
+function append(machine: Machine, items: readonly Value[]): void {
   const list = machine.top();
-  if (!(list instanceof PickledList)) throw new CheckpointError("the pickle appends to what is no list");
-  return list;
+  if (list instanceof PickledList) for (const item of items) list.items.push(item);
+  else if (list instanceof Opaque) for (const item of items) list.given.push(item);
+  else throw new CheckpointError("the pickle appends to what is no list");
 }
 
-function dictOnTop(machine: Machine): PickledDict {
+function setItems(machine: Machine, items: readonly Value[]): void {
   const dict = machine.top();
-  if (!(dict instanceof PickledDict))
-    throw new CheckpointError("the pickle sets items of what is no dictionary");
-  return dict;
+  if (items.length % 2 !== 0) throw new CheckpointError("the pickle sets a key without a value");
+  if (dict instanceof PickledDict) for (let i = 0; i < items.length; i += 2) dict.set(items[i], items[i + 1]);
+  else if (dict instanceof Opaque) for (const item of items) dict.given.push(item);
+  else throw new CheckpointError("the pickle sets items of what is no dictionary");
 }
 
 function globalOf(module: Value, name: Value): Global {
-  const full =
-    typeof module === "string" && typeof name === "string" ? `${module}.${name}` : "what is no name";
-  if (!globals.has(full)) {
-    throw new CheckpointError(
-      `the pickle asks for ${quote(full)}; only tensors, their storages and dictionaries are read, and nothing is run`,
-    );
+  if (typeof module !== "string" || typeof name !== "string") {
+    throw new CheckpointError("the pickle asks for what is no name");
   }
-  return new Global(full);
+  return new Global(`${module}.${name}`);
+}
+
+/** An instance of a class, described instead. */
+function instance(type: Value, given: Value, named?: Value): Value {
+  if (!(type instanceof Global || type instanceof Opaque)) {
+    throw new CheckpointError("the pickle makes an instance of what is no class");
+  }
+  if (dictionaries.has(type.name)) return new PickledDict();
+  return new Opaque(type.name, given, ...(named === undefined ? [] : [named]));
 }
 
 /** What Python would call, described instead. */
 function rebuild(callable: Value, given: Value): Value {
-  if (!(callable instanceof Global) || !(given instanceof PickledTuple)) {
-    throw new CheckpointError("the pickle calls what is no function of the list");
+  if (!(callable instanceof Global || callable instanceof Opaque) || !(given instanceof PickledTuple)) {
+    throw new CheckpointError("the pickle calls what is no function");
   }
   const { name } = callable;
   const args = given.items;
-  if (name === "collections.OrderedDict" && args.length === 0) return new PickledDict();
-  if (name === "torch.Size" && args[0] instanceof PickledTuple) return args[0];
-  if (name === "torch._utils._rebuild_parameter" && args[0] instanceof PickledTensor) return args[0];
-  if (name === "torch._utils._rebuild_tensor_v2" && args[0] instanceof PickledStorage) {
-    const [storage, offset, shape, strides] = args;
-    const view = { offset: wholeNumber(offset), shape: wholeNumbers(shape), strides: wholeNumbers(strides) };
-    checkView(`a tensor of storage ${quote(storage.key)}`, view, storage.part.count);
-    return new PickledTensor(storage, { ...view, offset: view.offset + storage.part.begin });
+  const [first] = args;
+  const opaque = () => new Opaque(name, given);
+  if (callable instanceof Opaque) return new Opaque(name, callable, given);
+  if (dictionaries.has(name))
+    return dictionaryOf(name === "collections.defaultdict" ? args[1] : first) ?? opaque();
+  if (name === "torch.Size" && first instanceof PickledTuple) return first;
+  if (name === "torch._utils._rebuild_parameter" || name === "torch._utils._rebuild_parameter_with_state") {
+    return first instanceof PickledTensor ? first : opaque();
   }
-  throw new CheckpointError(`the pickle calls ${name} with arguments that it does not take`);
+  // A tensor that has attributes, or is of a class of its own: the function, the class, what the function is given.
+  if (name === "torch._tensor._rebuild_from_type_v2") {
+    const [, type, inner] = args;
+    if (!(type instanceof Global)) return opaque();
+    return tensorTypes.has(type.name) ? rebuild(first, inner) : new Opaque(type.name, given);
+  }
+  if (name === "torch._utils._rebuild_tensor_v2" || name === "torch._utils._rebuild_tensor") {
+    if (!(first instanceof PickledStorage)) return opaque();
+    const [storage, offset, shape, strides] = args as [PickledStorage, ...Value[]];
+    const view = { offset: wholeNumber(offset), shape: wholeNumbers(shape), strides: wholeNumbers(strides) };
+    const fault = isStoredType(storage.dtype)
+      ? viewFault(view, storage.part.count)
+      : `its storage is a torch.${storage.dtype}`;
+    return new PickledTensor(storage, { ...view, offset: view.offset + storage.part.begin }, fault);
+  }
+  return opaque();
 }
 
-/** `("storage", type, key, device, elements)`, and in old files a part of the storage behind it. */
-function storageOf(id: Value): PickledStorage {
+/** A dictionary of pairs, as Python 2 gives them to its OrderedDict; null for anything else that is given. */
+function dictionaryOf(given: Value | undefined): PickledDict | null {
+  const dict = new PickledDict();
+  if (given === undefined) return dict;
+  if (given instanceof PickledDict) return given;
+  if (!(given instanceof PickledList)) return null;
+  for (const pair of given.items) {
+    if (!(pair instanceof PickledList || pair instanceof PickledTuple) || pair.items.length !== 2)
+      return null;
+    dict.set(pair.items[0], pair.items[1]);
+  }
+  return dict;
+}
+
+/** Bytes of a storage, null where its element type is not known. */
+export function storageBytes({ dtype, count }: PickledStorage): number | null {
+  const width = isStoredType(dtype) ? elementBytes[dtype] : otherStorages[dtype];
+  return width === undefined ? null : count * width;
+}
+
+/**
+ * `("storage", type, key, device, elements)`, and in old files a part of the storage behind it, or `("module", class,
+ * ...)`, with which a stream tells where the class of a whole module stands.
+ */
+function storageOf(id: Value): PickledStorage | Global {
   const [kind, type, key, , count, part] = id instanceof PickledTuple ? id.items : [];
+  if (kind === "module" && type instanceof Global) return type;
   if (
     kind !== "storage" ||
     !(type instanceof Global) ||
@@ -395,8 +517,9 @@ function storageOf(id: Value): PickledStorage {
     throw new CheckpointError("the pickle refers to something outside of it that is no storage");
   }
   const name = type.name.slice(type.name.lastIndexOf(".") + 1);
-  const dtype = name === "UntypedStorage" ? "U8" : storageTypes[name];
-  if (!dtype) throw new CheckpointError(`the pickle has a storage of type ${type.name}`);
+  if (!name.endsWith("Storage")) throw new CheckpointError(`the pickle has a storage of type ${type.name}`);
+  const known = Object.hasOwn(storageTypes, name) ? storageTypes[name] : name;
+  const dtype = name === "UntypedStorage" ? "U8" : known;
   if (!(part instanceof PickledTuple)) return new PickledStorage(dtype, key, count);
   const [begin, length] = [wholeNumber(part.items[1]), wholeNumber(part.items[2])];
   if (begin + length > count) throw new CheckpointError(`storage ${quote(key)} has a part beyond its end`);
@@ -417,9 +540,9 @@ function wholeNumbers(value: Value | undefined): number[] {
 }
 
 /**
- * Runs a pickle. Throws PickleEnds where it goes on beyond `bytes`, and CheckpointError for an opcode or a global that
- * is not on the lists, for values that do not fit together, for a tensor outside of its storage, for over 200,000
- * opcodes, and for a result that contains itself.
+ * Runs a pickle. Throws PickleEnds where it goes on beyond `bytes`, and CheckpointError for an opcode that is not on the
+ * list, for values that do not fit together, for over 400,000 opcodes, and for a result that contains itself (what is
+ * opaque may).
  * @returns the value, and where the next byte after the pickle is
  */
 export function runPickle(bytes: Uint8Array, from = 0): { value: Value; end: number } {

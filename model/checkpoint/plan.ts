@@ -6,11 +6,11 @@ import { caseSpecs } from "../case.ts";
 import { type ModelConfig, modelSchema } from "../config.ts";
 import { type Initial, initialValues, type ParameterSpec } from "../parameters.ts";
 import { CheckpointError, isFloat, quote } from "../safetensors.ts";
-import { addedTokens, bertSize, bertVocabulary } from "../vocabulary.ts";
 import { bertNaming, blipNaming, ignored, type Naming, nameOf, patternOf, vitNaming } from "./names.ts";
 import { resizePositions } from "./positions.ts";
 import { bareName, requireNaming } from "./recognise.ts";
 import type { Checkpoint, TensorEntry } from "./tensor.ts";
+import { wordsOf } from "./words.ts";
 
 export interface PlanOptions {
   /** Side of the pictures that the model shall take; the checkpoint's own unless told. */
@@ -132,13 +132,15 @@ class Lookup {
  * `requireWhole`, so that the table can be shown first.
  */
 export async function planImport(checkpoint: Checkpoint, options: PlanOptions = {}): Promise<ImportPlan> {
-  const known = requireNaming([...checkpoint.tensors.keys()]);
+  const known = requireNaming(checkpoint);
   const lookup = new Lookup(checkpoint, known);
-  const notes: string[] = [];
+  const notes: string[] = [...(checkpoint.notes ?? [])];
   const config = usableConfig(options.config, known.naming, notes);
   const { model, grid } = deduceModel(lookup, { ...options, config }, notes);
   const rows = lookup.shape(wordTable)?.[0] ?? 0;
-  const vocabulary = await extendVocabulary(rows, options.tokens ?? null);
+  const words = await wordsOf(rows, options.tokens ?? null, known.naming.vision && known.naming.text);
+  const { vocabulary } = words;
+  notes.push(...words.notes);
   const plan: ImportPlan = {
     title: `${known.naming.title}, ${checkpoint.format}`,
     ...{ model, vocabulary, notes },
@@ -438,30 +440,4 @@ function asObject(value: unknown): Record<string, unknown> | undefined {
   return typeof value === "object" && value !== null && !Array.isArray(value)
     ? (value as Record<string, unknown>)
     : undefined;
-}
-
-/**
- * The tokens of a table of `rows` rows, and the added ones that it lacks behind them. Throws CheckpointError for a
- * table that neither bert-base-uncased's vocabulary nor `tokens` fits.
- */
-async function extendVocabulary(rows: number, tokens: readonly string[] | null): Promise<string[]> {
-  const lacking = (known: readonly string[]) => addedTokens.filter((token) => !known.includes(token));
-  if (tokens) {
-    // Hugging Face's files may not know the tokens that BLIP added.
-    const own = [...tokens, ...lacking(tokens).slice(0, Math.max(0, rows - tokens.length))];
-    if (own.length !== rows && rows > 0) {
-      throw new CheckpointError(
-        `the vocabulary has ${tokens.length} tokens, the word embeddings ${rows} rows`,
-      );
-    }
-    return [...own, ...lacking(own)];
-  }
-  const full = await bertVocabulary();
-  if (rows > 0 && (rows < bertSize || rows > full.length)) {
-    throw new CheckpointError(
-      `the word embeddings have ${rows} rows, bert-base-uncased's vocabulary ${bertSize}: ` +
-        "put the checkpoint's vocab.txt beside it",
-    );
-  }
-  return full;
 }

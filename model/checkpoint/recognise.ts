@@ -2,6 +2,7 @@
 // model, each in an attribute of its own, and every wrapper adds a part to every name.
 import { CheckpointError, quote } from "../safetensors.ts";
 import { type Naming, namings, patternOf } from "./names.ts";
+import type { Checkpoint } from "./tensor.ts";
 
 /**
  * What DataParallel, torch.compile, FSDP and activation checkpointing put into names. They wrap parts of a model as well
@@ -20,6 +21,9 @@ const mostHolders = 10;
 
 /** One prefix must be known by so many times more tensors than another to make it no rival. */
 const outweighs = 10;
+
+/** The patterns that each naming knows. */
+const tables = namings.map(({ rows }) => new Set([...rows.values()].flat()));
 
 /** A naming, what stands before all of its names, and how many of the names it knows there. */
 export interface Recognised {
@@ -61,7 +65,6 @@ function isUsual(prefix: string, { prefixes }: Naming): boolean {
  * before another one, a short one before a long one.
  */
 export function recognise(names: Iterable<string>): Recognised | null {
-  const tables = namings.map((naming) => new Set([...naming.rows.values()].flat()));
   const counts = namings.map(() => new Map<string, number>());
   for (const name of names) {
     const whole = unwrapped(name);
@@ -94,15 +97,20 @@ export function recognise(names: Iterable<string>): Recognised | null {
   return { ...other, rivals: [...new Set(rivals.map(({ prefix }) => prefix))] };
 }
 
-/** `recognise`, and CheckpointError where no naming fits, or several prefixes do. */
-export function requireNaming(names: readonly string[], keys: readonly string[] = []): Recognised {
+/**
+ * `recognise`, and CheckpointError where no naming fits, where several prefixes do, and where a tensor that the naming
+ * knows can't be read.
+ */
+export function requireNaming({ tensors, keys = [] }: Pick<Checkpoint, "tensors" | "keys">): Recognised {
+  const names = [...tensors.keys()];
   const known = recognise(names);
   if (!known) {
     const nothing = keys.length > 0 ? `no tensors, but ${some(keys)}` : "nothing";
-    const held = names.length > 0 ? some(names) : nothing;
-    throw new CheckpointError(`neither BLIP, BERT nor ViT: it holds ${held}`);
+    throw new CheckpointError(
+      `neither BLIP, BERT nor ViT: it holds ${names.length > 0 ? some(names) : nothing}`,
+    );
   }
-  const { prefix, rivals } = known;
+  const { naming, prefix, rivals } = known;
   if (rivals.length > 0) {
     throw new CheckpointError(
       `which of its parts is meant? The names under ${some([prefix, ...rivals])} are equally well known; save one of them by itself`,
@@ -112,6 +120,13 @@ export function requireNaming(names: readonly string[], keys: readonly string[] 
     throw new CheckpointError(
       `the names stand under ${quote(prefix)}: a RoBERTa, which starts its positions at 2 and is not computed`,
     );
+  }
+  const wanted = tables[namings.indexOf(naming)];
+  for (const [name, { fault }] of tensors) {
+    if (fault === undefined) continue;
+    const bare = bareName(name, prefix);
+    if (bare !== null && wanted.has(patternOf(bare).pattern))
+      throw new CheckpointError(`tensor ${quote(name)}: ${fault}`);
   }
   return known;
 }

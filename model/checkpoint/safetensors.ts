@@ -1,5 +1,12 @@
 // Safetensors files of any size, read tensor by tensor, and those that an index spreads over several files.
-import { CheckpointError, elementBytes, headerLength, quote, readLayout } from "../safetensors.ts";
+import {
+  CheckpointError,
+  elementBytes,
+  headerLength,
+  type OtherRange,
+  quote,
+  readLayout,
+} from "../safetensors.ts";
 import { type ByteSource, readBytes } from "./source.ts";
 import { type Checkpoint, readFloats, type TensorEntry } from "./tensor.ts";
 
@@ -12,7 +19,14 @@ export async function openSafetensors(source: ByteSource): Promise<Checkpoint> {
   const start = 8 + headerLength(first, source.size, headerLimit);
   const header = await readBytes(source, 8, start - 8, "the header");
   const tensors = new Map<string, TensorEntry>();
-  for (const { name, dtype, shape, begin, end } of readLayout(header, source.size - start).ranges) {
+  const others: OtherRange[] = [];
+  const { ranges } = readLayout(header, source.size - start, others);
+  for (const { name, dtype, shape } of others) {
+    const fault = `its type ${dtype} is not read`;
+    const read = () => Promise.reject(new CheckpointError(`tensor ${quote(name)}: ${fault}`));
+    tensors.set(name, { dtype, shape, fault, read });
+  }
+  for (const { name, dtype, shape, begin, end } of ranges) {
     const count = (end - begin) / elementBytes[dtype];
     const what = `tensor ${quote(name)}`;
     tensors.set(name, { dtype, shape, read: () => readFloats(source, dtype, start + begin, count, what) });
@@ -38,13 +52,17 @@ export async function openSharded(
   const tensors = new Map<string, TensorEntry>();
   for (const [name, file] of Object.entries(map)) {
     // Names only: an index from elsewhere must not reach into other folders.
-    if (typeof file !== "string" || !/^[\w-][\w.-]*$/.test(file)) {
+    if (typeof file !== "string" || !/^(?!\.)[^/\\:\p{Cc}]{1,255}$/u.test(file)) {
       throw new CheckpointError(`the index puts ${quote(name)} in ${quote(file)}, which is no file name`);
     }
     if (!shards.has(file)) shards.set(file, await open(file));
     const entry = shards.get(file)!.tensors.get(name);
     if (!entry) throw new CheckpointError(`the index puts ${quote(name)} in ${file}, which lacks it`);
     tensors.set(name, entry);
+  }
+  // As Hugging Face's loader does: what a file holds counts whether the index knows it or not.
+  for (const shard of shards.values()) {
+    for (const [name, entry] of shard.tensors) if (!tensors.has(name)) tensors.set(name, entry);
   }
   const [{ format } = { format: "nothing" }] = shards.values();
   return { format: `${format} in ${shards.size} files`, tensors };

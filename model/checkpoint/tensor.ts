@@ -4,9 +4,12 @@ import { CheckpointError, decodeFloats, elementBytes, quote, type StoredType } f
 import { type ByteSource, readBytes } from "./source.ts";
 
 export interface TensorEntry {
-  readonly dtype: StoredType;
+  /** Element type as the file calls it; one that is not known here is no harm until the tensor is needed. */
+  readonly dtype: string;
   readonly shape: readonly number[];
-  /** The elements as float32, row-major. Throws CheckpointError for a type that is no float, and for a cut file. */
+  /** Why the tensor can't be read, where that shows before its bytes do. */
+  readonly fault?: string;
+  /** The elements as float32, row-major. Throws CheckpointError for a type that is no float, a fault and a cut file. */
   read(): Promise<Float32Array<ArrayBuffer>>;
 }
 
@@ -15,6 +18,10 @@ export interface Checkpoint {
   /** The container, for messages. */
   format: string;
   tensors: Map<string, TensorEntry>;
+  /** What the file has at its top, tensors or not, where that is more than its tensors. */
+  keys?: readonly string[];
+  /** What was chosen in opening it, for people. */
+  notes?: readonly string[];
 }
 
 /** Bytes that are converted at a time. */
@@ -52,30 +59,29 @@ export function countOf(shape: readonly number[]): number {
   return shape.reduce((product, extent) => product * extent, 1);
 }
 
+/** Elements that a tensor may have whatever its storage: `expand` repeats a row, or one number, without storing it again. */
+const mostExpanded = 1 << 20;
 /** Most dimensions of a tensor; PyTorch stops at 64. */
 export const mostDimensions = 64;
 
 /**
- * Throws CheckpointError for a view that leaves its storage of `count` elements, and for one with more elements than
- * the storage, as PyTorch's `expand` makes: a few bytes could ask for any amount of memory.
+ * What is wrong with a view of a storage of `count` elements, null where nothing is: it leaves the storage, or has more
+ * elements than PyTorch's `expand` is granted, for a few bytes could ask for any amount of memory.
  */
-export function checkView(what: string, { offset, shape, strides }: View, count: number): void {
+export function viewFault({ offset, shape, strides }: View, count: number): string | null {
   const whole = [offset, ...shape, ...strides].every((n) => Number.isSafeInteger(n) && n >= 0);
   if (!whole || shape.length !== strides.length || shape.length > mostDimensions) {
-    throw new CheckpointError(
-      `${what}: bad shape ${quote(shape)}, strides ${quote(strides)} or offset ${quote(offset)}`,
-    );
+    return `bad shape ${quote(shape)}, strides ${quote(strides)} or offset ${quote(offset)}`;
   }
   const elements = countOf(shape);
   const last = shape.reduce((sum, extent, i) => sum + (extent - 1) * strides[i], offset);
-  if (elements > count || (elements > 0 && last >= count) || offset > count) {
-    throw new CheckpointError(
-      `${what}: shape [${shape}], strides [${strides}] and offset ${offset} do not fit its storage of ${count} elements`,
-    );
+  if (elements > Math.max(count, mostExpanded) || (elements > 0 && last >= count) || offset > count) {
+    return `shape [${shape}], strides [${strides}] and offset ${offset} do not fit its storage of ${count} elements`;
   }
+  return null;
 }
 
-/** Reads a view that `checkView` has passed: in one piece where its elements follow one another. */
+/** Reads a view that has no fault: in one piece where its elements follow one another. */
 export async function readView(
   source: ByteSource,
   dtype: StoredType,

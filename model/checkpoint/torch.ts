@@ -1,35 +1,37 @@
 // What torch.save writes: since PyTorch 1.6 a zip file with a pickle and one entry per storage, before that a stream of
 // pickles with the storages behind them (torch/serialization.py: _save, _legacy_save). State dicts only.
-import { CheckpointError, elementBytes, quote } from "../safetensors.ts";
+import { CheckpointError, elementBytes, quote, type StoredType } from "../safetensors.ts";
+import { findStateDict, heldIn } from "./dictionary.ts";
 import {
+  Opaque,
   PickledDict,
+  PickledList,
   PickledStorage,
   PickledTensor,
   PickledTuple,
   PickleEnds,
   runPickle,
+  storageBytes,
   type Value,
 } from "./pickle.ts";
 import { type ByteSource, partOf, readBytes } from "./source.ts";
 import { type Checkpoint, countOf, readView, type TensorEntry } from "./tensor.ts";
 import { openZip, type ZipEntry } from "./zip.ts";
 
-/** The longest pickle; BLIP's state dict takes 60 kB. Its values take several times its bytes. */
-const longestPickle = 8 << 20;
+/** The longest pickle; BLIP's state dict takes 60 kB, but arrays of numpy's lie within. */
+const longestPickle = 32 << 20;
 /** What is read of a stream at first, in search of a pickle's end. */
 const firstBytes = 1 << 16;
 
 const magicNumber = 0x1950a86a20f9469cfc6cn;
 const protocol = 1001;
 
-/** Where training scripts put the state dict: BLIP's, Lightning's, and some others'. */
-const wrappers = ["model", "state_dict", "module"];
-
 /**
- * Tensors may share a storage, as tied weights do. Together they may ask for this many times what the file holds: a small
- * file must not take hours to read.
+ * Tensors may share a storage, as tied weights do, or repeat it. Together they may ask for this many times what the file
+ * holds, and for so many bytes more: a small file must not take hours to read.
  */
 const mostSharing = 4;
+const mostRepeated = 16 << 20;
 
 /** Finds a storage's bytes. Throws CheckpointError. */
 type Locate = (storage: PickledStorage) => Promise<ByteSource>;
@@ -51,17 +53,15 @@ export async function openTorchZip(source: ByteSource): Promise<Checkpoint> {
   const entryOf = (storage: PickledStorage) => {
     const entry = entries.get(`${folder}data/${storage.key}`);
     if (!entry) throw new CheckpointError(`the zip file lacks storage ${quote(storage.key)}`);
-    if (entry.size !== bytesOf(storage)) {
-      throw new CheckpointError(
-        `storage ${quote(storage.key)} has ${entry.size} bytes, not ${bytesOf(storage)}`,
-      );
+    const bytes = storageBytes(storage) ?? entry.size;
+    if (entry.size !== bytes) {
+      throw new CheckpointError(`storage ${quote(storage.key)} has ${entry.size} bytes, not ${bytes}`);
     }
     return entry;
   };
   const storages = storagesOf(value);
   for (const storage of storages.values()) entryOf(storage);
-  const tensors = stateDict(value, storages, async (storage) => entryOf(storage).open());
-  return { format: "PyTorch zip", tensors };
+  return stateDict("PyTorch zip", value, storages, async (storage) => entryOf(storage).open());
 }
 
 /** Opens the old form: magic number, protocol, system, state dict and the storages' keys, each pickled by itself. */
@@ -82,9 +82,8 @@ export async function openTorchStream(source: ByteSource): Promise<Checkpoint> {
   }
   const value = await next();
   const keys = await next();
-  const listed =
-    keys instanceof PickledTuple || (keys !== null && typeof keys === "object" && "items" in keys);
-  if (!listed) throw new CheckpointError("the stream does not list its storages");
+  if (!(keys instanceof PickledTuple || keys instanceof PickledList))
+    throw new CheckpointError("the stream does not list its storages");
   const storages = storagesOf(value);
   const places = new Map<string, ByteSource>();
   for (const key of keys.items) {
@@ -98,18 +97,15 @@ export async function openTorchStream(source: ByteSource): Promise<Checkpoint> {
     if (count !== BigInt(storage.count)) {
       throw new CheckpointError(`${what} has ${count} elements, not ${storage.count}`);
     }
-    places.set(key, partOf(source, at + 8, bytesOf(storage), what));
-    at += 8 + bytesOf(storage);
+    const bytes = storageBytes(storage);
+    if (bytes === null) throw new CheckpointError(`${what} is a torch.${storage.dtype}, which is not known`);
+    places.set(key, partOf(source, at + 8, bytes, what));
+    at += 8 + bytes;
   }
   for (const key of storages.keys()) {
     if (!places.has(key)) throw new CheckpointError(`the stream lacks storage ${quote(key)}`);
   }
-  const tensors = stateDict(value, storages, async ({ key }) => places.get(key)!);
-  return { format: "PyTorch stream", tensors };
-}
-
-function bytesOf({ count, dtype }: PickledStorage): number {
-  return count * elementBytes[dtype];
+  return stateDict("PyTorch stream", value, storages, async ({ key }) => places.get(key)!);
 }
 
 async function readEntry(entry: ZipEntry | undefined, limit: number): Promise<Uint8Array | null> {
@@ -140,54 +136,55 @@ function storagesOf(root: Value): Map<string, PickledStorage> {
   for (let value = waiting.pop(); value !== undefined; value = waiting.pop()) {
     if (value === null || typeof value !== "object" || seen.has(value)) continue;
     seen.add(value);
-    if (value instanceof PickledDict) for (const item of value.values) waiting.push(item);
-    else if (value instanceof PickledTensor) waiting.push(value.storage);
-    else if (value instanceof PickledStorage) {
-      const known = storages.get(value.key) ?? value;
-      if (known.dtype !== value.dtype || known.count !== value.count) {
-        throw new CheckpointError(`storage ${quote(value.key)} is described in two ways`);
-      }
-      storages.set(value.key, value);
-    } else if ("items" in value) for (const item of value.items) waiting.push(item);
+    for (const item of heldIn(value)) waiting.push(item);
+    if (value instanceof PickledTensor) waiting.push(value.storage);
+    if (!(value instanceof PickledStorage)) continue;
+    const known = storages.get(value.key) ?? value;
+    if (known.dtype !== value.dtype || known.count !== value.count) {
+      throw new CheckpointError(`storage ${quote(value.key)} is described in two ways`);
+    }
+    storages.set(value.key, value);
   }
   return storages;
 }
 
 /**
- * The tensors of a state dict by name, or of one within a training script's dictionary; all else is left out. Throws
- * CheckpointError where there is none, for a name given twice, and for tensors of too much more than the storages hold.
+ * The state dict's tensors by name. What is opaque under a name is listed as a tensor that can't be read, for it may be
+ * one that is needed. Throws CheckpointError as `findStateDict` does, for a name given twice, and for tensors of too
+ * much more than the storages hold.
  */
 function stateDict(
+  format: string,
   root: Value,
   storages: ReadonlyMap<string, PickledStorage>,
   locate: Locate,
-): Map<string, TensorEntry> {
-  let dict = root;
-  if (dict instanceof PickledDict) {
-    const outer = dict;
-    const wrapper = wrappers.find((key) => outer.get(key) instanceof PickledDict);
-    if (wrapper) dict = outer.get(wrapper)!;
-  }
-  if (!(dict instanceof PickledDict)) throw new CheckpointError("the file holds no dictionary of tensors");
+): Checkpoint {
+  const { held, keys, notes } = findStateDict(root);
   const tensors = new Map<string, TensorEntry>();
-  const storageBytes = [...storages.values()].reduce((sum, storage) => sum + bytesOf(storage), 0);
-  let viewBytes = 0;
-  dict.values.forEach((value, i) => {
-    const name = dict.keys[i];
-    if (typeof name !== "string" || !(value instanceof PickledTensor)) return;
+  let left = mostRepeated;
+  for (const storage of storages.values()) left += mostSharing * (storageBytes(storage) ?? 0);
+  for (const [name, value] of held) {
     if (tensors.has(name)) throw new CheckpointError(`tensor ${quote(name)} is there twice`);
-    const { storage, view } = value;
     const what = `tensor ${quote(name)}`;
-    viewBytes += countOf(view.shape) * elementBytes[storage.dtype];
-    if (viewBytes > mostSharing * storageBytes)
-      throw new CheckpointError(`the tensors share storages over ${mostSharing} times: refused`);
+    const fault = value instanceof Opaque ? `made by ${value.name}, which is never called` : value.fault;
+    if (fault !== null || value instanceof Opaque) {
+      const [dtype, shape] =
+        value instanceof Opaque ? [value.name, []] : [value.storage.dtype, value.view.shape];
+      const read = () => Promise.reject(new CheckpointError(`${what}: ${fault}`));
+      tensors.set(name, { dtype, shape, fault: fault!, read });
+      continue;
+    }
+    const { storage, view } = value;
+    // Its fault would be a storage of another type.
+    const dtype = storage.dtype as StoredType;
+    left -= countOf(view.shape) * elementBytes[dtype];
+    if (left < 0) throw new CheckpointError(`the tensors share storages over ${mostSharing} times: refused`);
     tensors.set(name, {
-      dtype: storage.dtype,
-      shape: view.shape,
-      read: async () => readView(await locate(storage), storage.dtype, view, what),
+      ...{ dtype, shape: view.shape },
+      read: async () => readView(await locate(storage), dtype, view, what),
     });
-  });
-  return tensors;
+  }
+  return { format, tensors, keys, notes };
 }
 
 function show(value: Value): string {
