@@ -9,8 +9,8 @@ interface Spec {
   residual?: boolean;
   /** On x, before the residual. */
   dropout?: { probability: number; key: RandomKey };
-  /** Elements all positive, their mean several deviations from 0. */
-  positive?: boolean;
+  /** The mean of x and of the residual, in deviations; 0 unless told. */
+  mean?: number;
   dtype?: DType;
   bench?: boolean;
 }
@@ -20,12 +20,13 @@ const eps = 1e-5;
 export function layernormCase(spec: Spec): OpCase {
   const { shape, dtype = "f32", bench = false } = spec;
   const length = shape.at(-1)!;
-  const draw = spec.positive ? "positive" : "normal";
+  const { mean = 0 } = spec;
+  const draw = { at: (_: number, normal: number) => mean + normal };
   const inputs: Input[] = [
     { name: "x", shape, dtype, draw },
     { name: "gamma", shape: [length], dtype },
     { name: "beta", shape: [length], dtype },
-    ...(spec.residual ? [{ name: "residual", shape, dtype, draw } as const] : []),
+    ...(spec.residual ? [{ name: "residual", shape, dtype, draw }] : []),
   ];
   const { dropout } = spec;
   /** What dropout multiplies element i by. */
@@ -51,7 +52,7 @@ export function layernormCase(spec: Spec): OpCase {
     return { normal: h, inverse };
   };
   return {
-    name: `layernorm${dropout ? " dropout" : ""}${spec.residual ? " residual" : ""}${spec.positive ? " positive" : ""} ${shape.join("x")} ${dtype}`,
+    name: `layernorm${dropout ? " dropout" : ""}${spec.residual ? " residual" : ""}${mean ? ` mean ${mean}` : ""} ${shape.join("x")} ${dtype}`,
     inputs,
     run: ([x, gamma, beta, residual]) => layernorm(x!, gamma!, beta!, { eps, residual, dropout }),
     reference: (values) =>
@@ -100,7 +101,9 @@ export const layernormCases: OpCase[] = [
   layernormCase({ shape: [21, 40], residual: true, dropout }),
   layernormCase({ shape: [9, 11], residual: true, dropout }),
   layernormCase({ shape: [18, 36], residual: true, dropout, dtype: "f16" }),
-  layernormCase({ shape: [6, 256], positive: true, residual: true }),
+  layernormCase({ shape: [6, 256], mean: 4, residual: true }),
+  layernormCase({ shape: [5, 96], mean: 1000 }),
+  layernormCase({ shape: [5, 99], mean: -2000 }),
   layernormCase({ shape: [6, 24], dtype: "f16" }),
   layernormCase({ shape: [5, 15], residual: true, dtype: "f16" }),
   layernormCase({ shape: [4616, 768], bench: true }),

@@ -69,6 +69,17 @@ function tiedMaxCase(shape: number[], axis: number): OpCase {
   };
 }
 
+/** A constant, summed down long columns: its roundings all go the same way. */
+function constantCase(shape: number[]): OpCase {
+  const opCase = reduceCase("sum", shape, 0);
+  return {
+    ...opCase,
+    name: `${opCase.name} constant`,
+    inputs: [{ name: "x", shape, draw: { at: () => 0.7 } }],
+    tolerance: 5e-7,
+  };
+}
+
 export const reduceCases: OpCase[] = [
   ...(["sum", "mean"] as const).flatMap((op) => [
     reduceCase(op, [1]),
@@ -94,6 +105,7 @@ export const reduceCases: OpCase[] = [
   tiedMaxCase([5, 6, 7], 0),
   tiedMaxCase([20, 9, 8], 1),
   tiedMaxCase([6, 33], -1),
+  constantCase([250_000, 3]),
   sumLeadingCase(1, 8),
   sumLeadingCase(65, 7),
   sumLeadingCase(4096, 12),

@@ -4,8 +4,8 @@
 // A workgroup first finds the means of its rows; then each lane walks down its columns, with the partial sums in
 // registers. Host side: layernorm.ts. Constants: BLOCK, DROPOUT.
 
-// Of each row mean, 1 / deviation, mean(g) and mean(g n); every lane has a copy of its own, which spares a barrier.
-var<workgroup> terms: array<vec4f, BLOCK * LANES>;
+// Of each row mean(g) and mean(g n); every lane has a copy of its own, which spares a barrier.
+var<workgroup> terms: array<vec2f, BLOCK * LANES>;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
@@ -25,9 +25,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     for (var i = id; i < params.length; i += LANES) {
       let g = Wide(dy[base + i]) * Wide(gamma[i]);
       sums += g;
-      products += g * ((Wide(h[base + i]) - moment.x) * moment.y);
+      products += g * ((Wide(h[base + i]) - moment.x - moment.y) * moment.z);
     }
-    terms[r * LANES + id] = vec4f(moment, laneSum(total(sums)) / n, laneSum(total(products)) / n);
+    terms[r * LANES + id] = vec2f(laneSum(total(sums)), laneSum(total(products))) / n;
   }
   for (var i = id; i < params.length; i += LANES) {
     let factor = Wide(gamma[i]);
@@ -35,10 +35,11 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     var forBeta = Wide(0.0);
     for (var r = 0u; r < count; r++) {
       let at = (first + r) * params.length + i;
+      let moment = moments[first + r];
       let term = terms[r * LANES + id];
       let incoming = Wide(dy[at]);
-      let normal = (Wide(h[at]) - term.x) * term.y;
-      var gradient = (incoming * factor - term.z - normal * term.w) * term.y;
+      let normal = (Wide(h[at]) - moment.x - moment.y) * moment.z;
+      var gradient = (incoming * factor - term.x - normal * term.y) * moment.z;
       if (params.hasEarlier != 0u) {
         gradient += Wide(earlier[at]);
       }

@@ -27,8 +27,8 @@ const forwardKernel = defineByWidth({
     "beta: In",
     "+h: Out",
     "+y: Out",
-    // Mean and 1 / sqrt(variance + eps) of each row.
-    "+moments: vec2f",
+    // Of each row what its numbers are relative to, their mean relative to that, and 1 / sqrt(variance + eps).
+    "+moments: vec3f",
   ],
   params: {
     rows: "u32",
@@ -46,7 +46,7 @@ const backwardKernel = defineByWidth({
   bindings: [
     "h: In",
     "gamma: In",
-    "moments: vec2f",
+    "moments: vec3f",
     "dy: In",
     // A gradient that h has already, to be added.
     "earlier: In",
@@ -98,11 +98,11 @@ export interface LayernormOptions {
 /** Rows that one workgroup of the forward kernel takes, where there are rows enough to keep a GPU busy all the same. */
 const forwardRows = 2;
 /**
- * Rows that one workgroup of the backward kernel takes, at most: 16, or as many as have room in workgroup memory, a vec4 for
+ * Rows that one workgroup of the backward kernel takes, at most: 16, or as many as have room in workgroup memory, a vec2 for
  * each row and lane beside what sums over lanes take. A device of the least limits has no room for 16 rows of 64 lanes.
  */
 function mostRows({ lanes, device }: Backend): number {
-  const room = Math.floor(device.limits.maxComputeWorkgroupStorageSize / (16 * lanes.count));
+  const room = Math.floor(device.limits.maxComputeWorkgroupStorageSize / (8 * lanes.count));
   return Math.min(16, room - 1);
 }
 
@@ -135,7 +135,7 @@ export function layernorm(x: Tensor, gamma: Tensor, beta: Tensor, options: Layer
   const y = engine.empty(x.shape, dtype);
   // Without a residual nothing is written there.
   const h = engine.empty(residual ? x.shape : [4], dtype);
-  const moments = engine.empty([rows, 2]);
+  const moments = engine.empty([rows, 4]);
   const together = rows >= 512 ? forwardRows : 1;
   engine.run(forwardKernel.of(length), {
     bind: [x, residual ?? x, gamma, beta, h, y, moments],

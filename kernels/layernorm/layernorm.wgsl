@@ -1,13 +1,13 @@
 // y = gamma (h - mean) / sqrt(variance + eps) + beta along each row, h = dropout(x) + residual (Ba, Kiros and Hinton,
 // "Layer normalization", 2016). Mean and variance come from one read by Welford's running update in every lane, joined
-// after Chan et al. (1979), which does not cancel as a difference of squares would. One workgroup of WORKERS invocations
-// takes ROWS rows: their moments one after the other, then all of them column by column, so that gamma and beta are
+// after Chan et al. (1979), which does not cancel as a difference of squares would; and all numbers are taken relative to
+// the row's first ones, so that a mean far from 0 costs no digits. One workgroup of WORKERS invocations takes ROWS rows: their moments one after the other, then all of them column by column, so that gamma and beta are
 // loaded once. Host side: layernorm.ts. Constants: ROWS; HAS_RESIDUAL, without which h is x and not written; DROPOUT.
 
 fn takeRows(first: u32) {
   // Past the end the last row is taken again, to the same result.
   let last = params.rows - 1u;
-  var rowMoments = array<vec2f, ROWS>();
+  var rowMoments = array<vec3f, ROWS>();
   for (var r = 0u; r < ROWS; r++) {
     rowMoments[r] = momentsOf(min(first + r, last));
   }
@@ -22,40 +22,48 @@ fn takeRows(first: u32) {
       } else {
         value = Wide(x[at]);
       }
-      y[at] = Out((value - rowMoments[r].x) * rowMoments[r].y * scale + shift);
+      y[at] = Out((value - rowMoments[r].x - rowMoments[r].y) * rowMoments[r].z * scale + shift);
     }
   }
 }
 
-// Mean and 1 / sqrt(variance + eps) of a row, which every lane gets; writes h.
-fn momentsOf(row: u32) -> vec2f {
+// Item `at` of h, as it is stored: what is stored is what is normalised, also where storing rounds.
+fn valueAt(at: u32) -> Wide {
+  var value = Wide(x[at]);
+  if (DROPOUT) {
+    value *= select(Wide(0.0), Wide(params.keptScale), kept(at));
+  }
+  if (HAS_RESIDUAL) {
+    value = Wide(Out(value + Wide(residual[at])));
+  }
+  return value;
+}
+
+// Of a row the origin, the mean relative to it and 1 / sqrt(variance + eps), which every lane gets; writes h.
+fn momentsOf(row: u32) -> vec3f {
   let base = row * params.length;
+  let origin = total(valueAt(base)) / f32(WIDTH);
   var means = Wide(0.0);
   var squares = Wide(0.0);
   var count = 0.0;
   for (var i = lane; i < params.length; i += WORKERS) {
-    var value = Wide(x[base + i]);
-    if (DROPOUT) {
-      value *= select(Wide(0.0), Wide(params.keptScale), kept(base + i));
-    }
+    let value = valueAt(base + i);
     if (HAS_RESIDUAL) {
-      value += Wide(residual[base + i]);
-      // What is stored is what is normalised, also where storing rounds.
       h[base + i] = Out(value);
-      value = Wide(Out(value));
     }
     count += 1.0;
-    let step = value - means;
+    let away = value - origin;
+    let step = away - means;
     means += step / count;
-    squares += step * (value - means);
+    squares += step * (away - means);
   }
   let n = f32(params.length * WIDTH);
   let mean = laneSum(count * total(means)) / n;
   let between = means - mean;
   let variance = laneSum(total(squares) + count * total(between * between)) / n;
-  let deviation = inverseSqrt(variance + params.eps);
+  let result = vec3f(origin, mean, inverseSqrt(variance + params.eps));
   if (lane == 0u) {
-    moments[row] = vec2f(mean, deviation);
+    moments[row] = result;
   }
-  return vec2f(mean, deviation);
+  return result;
 }

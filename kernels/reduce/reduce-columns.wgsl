@@ -16,13 +16,20 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   let base = o * params.extent * params.inner + i;
   var result = Wide(x[base + first * params.inner]);
   var highest = magnitudes(result);
-  for (var r = first + 1u; r < end; r++) {
-    let next = Wide(x[base + r * params.inner]);
-    if (MAX) {
-      result = max(result, next);
-      highest = max(highest, magnitudes(next));
-    } else {
-      result += next;
+  for (var r = first + 1u; r < end;) {
+    // Few numbers at a time, so that a long sum is rounded no more often than a pairwise one.
+    var block = Wide(0.0);
+    for (let blockEnd = min(r + 32u, end); r < blockEnd; r++) {
+      let next = Wide(x[base + r * params.inner]);
+      if (MAX) {
+        result = max(result, next);
+        highest = max(highest, magnitudes(next));
+      } else {
+        block += next;
+      }
+    }
+    if (!MAX) {
+      result += block;
     }
   }
   if (MAX) {
