@@ -11,7 +11,7 @@ import { evaluate, openEngine, openModel, openRun } from "../train/run.ts";
 import { search } from "../train/search.ts";
 import { type Command, command } from "./command.ts";
 import { doctor } from "./doctor.ts";
-import { choice, flag, needed, otherwise, path, text, UsageError, whole } from "./options.ts";
+import { choice, flag, many, needed, otherwise, path, text, UsageError, whole } from "./options.ts";
 import { exit } from "./output.ts";
 import { consoleEvents } from "./progress.ts";
 import { answerTable, importTable, planSummary, profileTable, recallTables } from "./tables.ts";
@@ -74,6 +74,7 @@ const importCommand = command({
     out: needed(path("DIR", "Folder to be made")),
     partial: flag("Start what the checkpoint lacks afresh"),
     imageSize: whole("N", "Side of the pictures, instead of the checkpoint's", 1),
+    ignore: many(text("PATTERN", "Passes over tensors, or FILE:FIELD; * is any text, may be given again")),
   },
   async run({ out, ...options }, { output }) {
     let summary: ReturnType<typeof planSummary> | undefined;

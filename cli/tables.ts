@@ -64,8 +64,8 @@ const elementsOf = (plan: ImportPlan) =>
 
 /** What `importTable` shows, as JSON. */
 export function planSummary(plan: ImportPlan) {
-  const { title, model, notes, mapped, ignored, missing, misshaped, unexpected, fresh } = plan;
-  const tensors = { mapped, ignored, missing, misshaped, unexpected, fresh };
+  const { title, model, notes, mapped, ignored, missing, misshaped, unknown, unexpected, fresh } = plan;
+  const tensors = { mapped, ignored, missing, misshaped, unknown, unexpected, fresh };
   return { title, model, tokens: plan.vocabulary.length, parameters: elementsOf(plan), notes, tensors };
 }
 
@@ -82,7 +82,8 @@ export function importTable(plan: ImportPlan): string {
     importLines("ignored on purpose", plan.ignored),
     importLines("missing", plan.missing),
     importLines("of another shape or type", plan.misshaped),
-    importLines("unexpected, left out", plan.unexpected),
+    importLines("not known, within an encoder", plan.unknown),
+    importLines("not known, outside of the encoders, left out", plan.unexpected),
     importLines("initialised afresh", plan.fresh),
   ].join("\n");
 }

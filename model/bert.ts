@@ -6,9 +6,10 @@ import { crossAttention, selfAttention } from "../kernels/attention/attention.ts
 import { dropout } from "../kernels/elementwise/dropout.ts";
 import { addPositions, embedding } from "../kernels/embedding/embedding.ts";
 import { type LayernormOptions, layernorm } from "../kernels/layernorm/layernorm.ts";
-import { feedForward, linear } from "../kernels/matmul/matmul.ts";
+import { linear } from "../kernels/matmul/matmul.ts";
 import { reshape, takeFirst } from "../kernels/shape/reshape.ts";
 import type { ModelConfig } from "./config.ts";
+import { activatedFeedForward } from "./feed-forward.ts";
 import { initials } from "./initial.ts";
 import { type Initial, linearSpecs, normSpecs, type ParameterSpec, type Parameters } from "./parameters.ts";
 import { type Observer, stage } from "./stage.ts";
@@ -155,7 +156,11 @@ export function bert(
           hidden = attentionOutput(seen, hidden, `${layer}.crossattention.output`);
         }
         const [first, second] = [weights(`${layer}.intermediate.dense`), weights(`${layer}.output.dense`)];
-        return output((options) => feedForward(hidden, first, second, options), hidden, `${layer}.output`);
+        return output(
+          (options) => activatedFeedForward(config.activation, hidden, first, second, options),
+          hidden,
+          `${layer}.output`,
+        );
       },
       checkpointing,
     );

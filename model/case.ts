@@ -14,7 +14,7 @@ import type { ModelConfig } from "./config.ts";
 import { initials } from "./initial.ts";
 import { linearSpecs, type ParameterSpec, Parameters, type Precision } from "./parameters.ts";
 import { stage } from "./stage.ts";
-import { vit, vitSpecs } from "./vit.ts";
+import { poolTokens, vit, vitSpecs } from "./vit.ts";
 
 /** All parameters of a model. */
 export function caseSpecs(config: ModelConfig, vocabularySize: number): ParameterSpec[] {
@@ -73,12 +73,12 @@ export class Case {
   }
 
   /**
-   * Target embeddings: normalise(vision_proj(class token)).
+   * Target embeddings: normalise(vision_proj(pooled tokens)), these the class token unless the configuration differs.
    * @param tokens [pictures, tokens, width], from `encodeImages`
    * @returns f32 [pictures, projection], rows of unit length
    */
   embedTargets(tokens: Tensor): Tensor {
-    return stage(this.engine, () => normalize(this.project(takeFirst(tokens), "vision_proj")));
+    return stage(this.engine, () => normalize(this.project(this.pool(tokens), "vision_proj")));
   }
 
   /**
@@ -103,7 +103,7 @@ export class Case {
       if (fusion !== "late") return normalize(shift);
       // A packed source begins with the rows themselves.
       const rows = this.engine.slice(source, 0, [text.ids.shape[0]!]);
-      const reference = this.project(embedding(takeFirst(tokens), rows), "reference_proj");
+      const reference = this.project(embedding(this.pool(tokens), rows), "reference_proj");
       return normalize(add(shift, reference));
     });
   }
@@ -126,6 +126,10 @@ export class Case {
 
   dispose(): void {
     this.parameters.dispose();
+  }
+
+  private pool(tokens: Tensor): Tensor {
+    return poolTokens(this.parameters, this.config.vision, tokens);
   }
 
   /** A projection, f32: lengths and similarities want more digits than f16 has. */

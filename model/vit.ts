@@ -1,109 +1,236 @@
 // The vision transformer of BLIP: ViT with pre-norm blocks, a class token, learnt positions, biased fused QKV, exact
-// GELU and a final norm (Dosovitskiy et al., arXiv 2010.11929; sizes and order from BLIP's visual_encoder).
+// GELU and a final norm (Dosovitskiy et al., arXiv 2010.11929; sizes and order from BLIP's visual_encoder). What other
+// ViTs have besides or instead is a field of the configuration: registers, no class token, a norm in front of the blocks,
+// norms of queries and keys, other activations, other ways to pool.
 import type { Tensor } from "../engine/index.ts";
-import { selfAttention } from "../kernels/attention/attention.ts";
+import { crossAttention, selfAttention } from "../kernels/attention/attention.ts";
+import { addPositions, embedding } from "../kernels/embedding/embedding.ts";
 import { layernorm } from "../kernels/layernorm/layernorm.ts";
-import { feedForward, linear } from "../kernels/matmul/matmul.ts";
+import { linear } from "../kernels/matmul/matmul.ts";
 import { patchify, prependToken } from "../kernels/patch/patch.ts";
-import type { ModelConfig } from "./config.ts";
+import { mean } from "../kernels/reduce/reduce.ts";
+import {
+  concatRows,
+  concatTokens,
+  reshape,
+  sliceRows,
+  sliceTokens,
+  takeFirst,
+} from "../kernels/shape/reshape.ts";
+import { type ModelConfig, mlpWidth } from "./config.ts";
+import { activatedFeedForward } from "./feed-forward.ts";
 import { initials } from "./initial.ts";
 import { linearSpecs, normSpecs, type ParameterSpec, type Parameters } from "./parameters.ts";
 import { type Observer, stage } from "./stage.ts";
 
+type VisionConfig = ModelConfig["vision"];
+
 const root = "vision_model";
 
-/** Number of tokens that a picture becomes, the class token included. */
-export function imageTokens({ imageSize, patchSize }: ModelConfig["vision"]): number {
-  return (imageSize / patchSize) ** 2 + 1;
+/** Number of tokens that stand for no patch; they are the first. */
+export function prefixTokens({
+  classToken,
+  registers,
+}: Pick<VisionConfig, "classToken" | "registers">): number {
+  return Number(classToken) + registers;
+}
+
+/** Number of tokens that a picture becomes, the class token and registers included. */
+export function imageTokens(config: VisionConfig): number {
+  return (config.imageSize / config.patchSize) ** 2 + prefixTokens(config);
 }
 
 /** Parameters of the vision transformer. */
 export function vitSpecs(config: ModelConfig): ParameterSpec[] {
-  const { width, depth, patchSize, mlpRatio } = config.vision;
+  const { width, depth, heads, patchSize, classToken, registers, preNorm, queryKeyNorm, pooling } =
+    config.vision;
+  const inner = mlpWidth(config.vision);
   const { embedding, weight, valuesFrom, attentionOutput, feedForwardOutput } = initials(config);
   const embeddings = `${root}.embeddings`;
   const specs: ParameterSpec[] = [
-    { name: `${embeddings}.class_embedding`, shape: [width], initial: embedding },
+    ...(classToken ? [{ name: `${embeddings}.class_embedding`, shape: [width], initial: embedding }] : []),
+    ...(registers > 0
+      ? [{ name: `${embeddings}.register_embedding`, shape: [registers, width], initial: embedding }]
+      : []),
     {
       name: `${embeddings}.position_embedding`,
       shape: [imageTokens(config.vision), width],
       initial: embedding,
     },
     ...linearSpecs(`${embeddings}.patch_embedding`, width, 3 * patchSize ** 2, weight),
+    ...(preNorm ? normSpecs(`${root}.pre_layernorm`, width) : []),
+  ];
+  const mlp = (name: string) => [
+    ...linearSpecs(`${name}.mlp.fc1`, inner, width, weight),
+    ...linearSpecs(`${name}.mlp.fc2`, width, inner, feedForwardOutput),
   ];
   for (let i = 0; i < depth; i++) {
     const layer = `${root}.encoder.layers.${i}`;
     specs.push(
       ...normSpecs(`${layer}.layer_norm1`, width),
       ...linearSpecs(`${layer}.self_attn.qkv`, 3 * width, width, valuesFrom(2 * width)),
+      ...(queryKeyNorm
+        ? ["query_norm", "key_norm"].flatMap((name) => normSpecs(`${layer}.self_attn.${name}`, width / heads))
+        : []),
       ...linearSpecs(`${layer}.self_attn.projection`, width, width, attentionOutput),
       ...normSpecs(`${layer}.layer_norm2`, width),
-      ...linearSpecs(`${layer}.mlp.fc1`, mlpRatio * width, width, weight),
-      ...linearSpecs(`${layer}.mlp.fc2`, width, mlpRatio * width, feedForwardOutput),
+      ...mlp(layer),
     );
   }
-  return [...specs, ...normSpecs(`${root}.post_layernorm`, width)];
+  specs.push(...normSpecs(`${root}.post_layernorm`, width));
+  if (pooling === "attention") {
+    const head = `${root}.head`;
+    specs.push(
+      { name: `${head}.probe`, shape: [1, width], initial: embedding },
+      ...linearSpecs(`${head}.attention.qkv`, 3 * width, width, valuesFrom(2 * width)),
+      ...linearSpecs(`${head}.attention.projection`, width, width, attentionOutput),
+      ...normSpecs(`${head}.layer_norm`, width),
+      ...mlp(head),
+    );
+  }
+  return specs;
 }
 
 export interface VitOptions {
   /** Backward runs each block once more instead of keeping what it made. */
   checkpointing?: boolean;
   /**
-   * Is shown "patches" [pictures, tokens - 1, width], and "embeddings" and "layer 1", "layer 2", ..., each
+   * Is shown "patches" [pictures, patches, width], and "embeddings" and "layer 1", "layer 2", ..., each
    * [pictures, tokens, width].
    */
   observe?: Observer;
 }
 
+/** The layers of a vision transformer by name. */
+function layersOf(parameters: Parameters, config: VisionConfig) {
+  const p = (name: string) => parameters.get(`${root}.${name}`);
+  const weights = (name: string) => ({ weight: p(`${name}.weight`), bias: p(`${name}.bias`) });
+  return {
+    p,
+    weights,
+    norm: (x: Tensor, name: string) =>
+      layernorm(x, p(`${name}.weight`), p(`${name}.bias`), { eps: config.layerNormEpsilon }),
+    dense: (input: Tensor, name: string, options: { residual?: Tensor } = {}) =>
+      linear(input, weights(name).weight, { bias: weights(name).bias, ...options }),
+    mlp: (normed: Tensor, name: string, residual: Tensor) =>
+      activatedFeedForward(
+        config.activation,
+        normed,
+        weights(`${name}.mlp.fc1`),
+        weights(`${name}.mlp.fc2`),
+        {
+          residual,
+        },
+      ),
+  };
+}
+
 /**
  * Encodes pictures.
  * @param pixels [pictures, 3, size, size], normalised, in the precision of the parameters
- * @returns [pictures, tokens, width], the class token first, after the final norm
+ * @returns [pictures, tokens, width], the class token first and registers behind it, after the final norm where that is
+ *   of all tokens
  */
 export function vit(
   parameters: Parameters,
-  config: ModelConfig["vision"],
+  config: VisionConfig,
   pixels: Tensor,
   { checkpointing = false, observe }: VitOptions = {},
 ): Tensor {
-  const p = (name: string) => parameters.get(`${root}.${name}`);
-  const norm = (x: Tensor, name: string) =>
-    layernorm(x, p(`${name}.weight`), p(`${name}.bias`), { eps: config.layerNormEpsilon });
+  const { p, norm, dense, mlp } = layersOf(parameters, config);
   const { engine } = pixels;
+  const { width, heads, classToken, registers } = config;
+
+  /** The tokens that stand for no patch: the class token, the registers, or both. */
+  const prefix = () => {
+    if (registers === 0) return p("embeddings.class_embedding");
+    const own = p("embeddings.register_embedding");
+    return classToken ? concatRows(reshape(p("embeddings.class_embedding"), [1, width]), own) : own;
+  };
+  /** Attention with queries and keys that are normalised by head. */
+  const normedAttention = (qkv: Tensor, layer: string) => {
+    const [pictures, tokens] = qkv.shape as [number, number, number];
+    const apart = reshape(qkv, [pictures * tokens, 3, width]);
+    const byHead = (part: number, name: string) =>
+      norm(reshape(sliceTokens(apart, part, 1), [-1, width / heads]), `${layer}.self_attn.${name}`);
+    const key = reshape(byHead(1, "key_norm"), [pictures * tokens, 1, width]);
+    const keyValue = concatTokens(key, sliceTokens(apart, 2, 1));
+    return crossAttention(
+      reshape(byHead(0, "query_norm"), [pictures, tokens, width]),
+      reshape(keyValue, [pictures, tokens, 2 * width]),
+      { heads },
+    );
+  };
 
   let x = stage(
     engine,
     () => {
-      const patches = linear(patchify(pixels, config.patchSize), p("embeddings.patch_embedding.weight"), {
-        bias: p("embeddings.patch_embedding.bias"),
-      });
+      const patches = dense(patchify(pixels, config.patchSize), "embeddings.patch_embedding");
       observe?.("patches", patches);
-      return prependToken(patches, p("embeddings.class_embedding"), p("embeddings.position_embedding"));
+      const positions = p("embeddings.position_embedding");
+      const placed =
+        prefixTokens(config) > 0
+          ? prependToken(patches, prefix(), positions)
+          : addPositions(patches, positions);
+      return config.preNorm ? norm(placed, "pre_layernorm") : placed;
     },
     checkpointing,
   );
   observe?.("embeddings", x);
   for (let i = 0; i < config.depth; i++) {
     const layer = `encoder.layers.${i}`;
-    const weights = (name: string) => ({
-      weight: p(`${layer}.${name}.weight`),
-      bias: p(`${layer}.${name}.bias`),
-    });
-    const dense = (input: Tensor, name: string, options: { residual?: Tensor } = {}) =>
-      linear(input, weights(name).weight, { bias: weights(name).bias, ...options });
     const before = x;
     x = stage(
       engine,
       () => {
-        const qkv = dense(norm(before, `${layer}.layer_norm1`), "self_attn.qkv");
-        const attended = selfAttention(qkv, { heads: config.heads });
-        const middle = dense(attended, "self_attn.projection", { residual: before });
-        const normed = norm(middle, `${layer}.layer_norm2`);
-        return feedForward(normed, weights("mlp.fc1"), weights("mlp.fc2"), { residual: middle });
+        const qkv = dense(norm(before, `${layer}.layer_norm1`), `${layer}.self_attn.qkv`);
+        const attended = config.queryKeyNorm ? normedAttention(qkv, layer) : selfAttention(qkv, { heads });
+        const middle = dense(attended, `${layer}.self_attn.projection`, { residual: before });
+        return mlp(norm(middle, `${layer}.layer_norm2`), layer, middle);
       },
       checkpointing,
     );
     observe?.(`layer ${i + 1}`, x);
   }
+  if (config.finalNorm === "pooled") return x;
   return stage(engine, () => norm(x, "post_layernorm"), checkpointing);
 }
+
+/**
+ * One vector for each picture, as the configuration pools: the class token, the mean of the patches' tokens, or what a
+ * learnt query gathers from these, with a feed-forward part behind it (SigLIP's head, Zhai et al., arXiv 2303.15343;
+ * from Lee et al., arXiv 1810.00825).
+ * @param tokens [pictures, tokens, width], from `vit`
+ * @returns [pictures, width]
+ */
+export function poolTokens(parameters: Parameters, config: VisionConfig, tokens: Tensor): Tensor {
+  const pooled = poolers[config.pooling](parameters, config, tokens);
+  return config.finalNorm === "pooled" ? layersOf(parameters, config).norm(pooled, "post_layernorm") : pooled;
+}
+
+/** The tokens that stand for patches. */
+function patchesOf(config: VisionConfig, tokens: Tensor): Tensor {
+  const prefix = prefixTokens(config);
+  return prefix > 0 ? sliceTokens(tokens, prefix, tokens.shape[1]! - prefix) : tokens;
+}
+
+const poolers: Record<VisionConfig["pooling"], typeof poolTokens> = {
+  token: (_parameters, _config, tokens) => takeFirst(tokens),
+  mean: (_parameters, config, tokens) => mean(patchesOf(config, tokens), 1),
+  attention: (parameters, config, tokens) => {
+    const { p, norm, dense, mlp, weights } = layersOf(parameters, config);
+    const { engine } = tokens;
+    const { width, heads } = config;
+    const pictures = tokens.shape[0]!;
+    const { weight, bias } = weights("head.attention.qkv");
+    const part = (x: Tensor, from: number, parts: number) =>
+      linear(x, sliceRows(weight, from * width, parts * width), {
+        bias: sliceRows(bias, from * width, parts * width),
+      });
+    // The same query for every picture.
+    const probes = embedding(p("head.probe"), engine.zeros([pictures, 1], "u32"));
+    const attended = crossAttention(part(probes, 0, 1), part(patchesOf(config, tokens), 1, 2), { heads });
+    const gathered = dense(attended, "head.attention.projection");
+    return takeFirst(mlp(norm(gathered, "head.layer_norm"), "head", gathered));
+  },
+};

@@ -456,7 +456,8 @@ test("the original BLIP is mapped whole; copies, queues and heads are left out o
     "mapped: ",
     "ignored on purpose: ",
     "missing: 0",
-    "unexpected, left out: 0",
+    "not known, within an encoder: 0",
+    "not known, outside of the encoders, left out: 0",
     "[REV]",
   ])
     assert.ok(table.includes(heading), heading);
@@ -466,19 +467,10 @@ test("missing and mis-shaped tensors are errors; --partial starts afresh and tel
   const shapes = originalShapes();
   delete shapes["text_encoder.encoder.layer.1.attention.self.key.bias"];
   delete shapes["vision_proj.bias"];
-  shapes["text_encoder.something.new"] = [3];
   const plan = await planImport(namedCheckpoint(shapes));
   assert.equal(
     plan.missing.flatMap(({ names }) => names),
     ["text_encoder.encoder.layer.1.attention.self.key.bias", "vision_proj.bias"],
-  );
-  assert.equal(
-    plan.unexpected.flatMap(({ names }) => names).sort(),
-    [
-      "text_encoder.encoder.layer.1.attention.self.query.bias",
-      "text_encoder.encoder.layer.1.attention.self.value.bias",
-      "text_encoder.something.new",
-    ].slice(2),
   );
   await refuses(async () => requireWhole(plan), /2 tensors are missing.*key\.bias.*--partial/);
   const partial = await planImport(namedCheckpoint(shapes), { partial: true });
@@ -550,8 +542,8 @@ test("config.json gives heads and epsilons, another model's config.json is refus
   const silent = { ...config, vision_config: { num_attention_heads: 4 } };
   assert.is((await planImport(checkpoint, { config: silent })).model.vision.layerNormEpsilon, 1e-6);
   await refuses(() => planImport(checkpoint, { config: { model_type: "roberta" } }), /roberta/);
-  const relu = { model_type: "blip", vision_config: { hidden_act: "relu" } };
-  await refuses(() => planImport(checkpoint, { config: relu }), /hidden_act.*relu/);
+  const swish = { model_type: "blip", vision_config: { hidden_act: "swish" } };
+  await refuses(() => planImport(checkpoint, { config: swish }), /vision_config\.hidden_act.*swish/);
   const odd = { model_type: "blip", text_config: { num_attention_heads: 5 } };
   await refuses(() => planImport(checkpoint, { config: odd }), /multiple of heads/);
 });
@@ -581,10 +573,10 @@ test("positions of another size equal torch.nn.functional.interpolate's", () => 
   };
   assert.ok(cases.length >= 5);
   for (const { from, to, width, resized } of cases) {
-    const positions = namedValues(`positions ${from}`, (1 + from * from) * width, 1);
+    // The class token's row is the first of them, and stays out of it.
+    const positions = namedValues(`positions ${from}`, (1 + from * from) * width, 1).subarray(width);
     const mine = resizePositions(positions, from, to, width);
-    assert.equal([...mine.subarray(0, width)], [...positions.subarray(0, width)]);
-    const worst = Math.max(...resized.map((value, i) => Math.abs(value - mine[width + i])));
+    const worst = Math.max(...resized.map((value, i) => Math.abs(value - mine[i])));
     assert.ok(resized.length === to * to * width && worst < 1e-6, `${from} to ${to}: ${worst}`);
   }
 });

@@ -2,7 +2,7 @@
 // nothing rivals them, and refusals by name where something does.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type Naming, nameOf, namings } from "../model/checkpoint/names.ts";
+import { alternatives, type Naming, nameOf, namings } from "../model/checkpoint/names.ts";
 import { bareName, recognise, requireNaming as requireNamingOf } from "../model/checkpoint/recognise.ts";
 import { CheckpointError } from "../model/safetensors.ts";
 import { Draws } from "./checkpoint-files.ts";
@@ -15,7 +15,7 @@ function requireNaming(names: readonly string[], keys: readonly string[] = []) {
 
 /** All names of a naming with two layers. */
 function namesOf({ rows }: Naming): string[] {
-  const patterns = [...rows.values()].flat();
+  const patterns = [...rows.values()].flat().map((theirs) => alternatives(theirs)[0]);
   return patterns.flatMap((pattern) =>
     (pattern.includes("#") ? ["0", "1"] : [""]).flatMap((layer) =>
       (pattern.includes("*") ? ["weight", "bias"] : [""]).map((leaf) => nameOf(pattern, { layer, leaf })),

@@ -19,6 +19,8 @@ export interface ImportOptions {
   out: string;
   partial?: boolean;
   imageSize?: number;
+  /** Names of tensors and fields that count as not there, see PlanOptions. */
+  ignore?: readonly string[];
   /** Told of the plan before anything is written, and before missing tensors are refused. */
   show(plan: ImportPlan): void;
 }

@@ -2,7 +2,7 @@
 // names.ts, query, key and value apart, and a config.json. What BLIP has no place for stands in its "casement" part.
 import { sizeOf } from "../../engine/base/shape.ts";
 import { caseSpecs } from "../case.ts";
-import type { ModelConfig } from "../config.ts";
+import { type Activation, type ModelConfig, mlpWidth } from "../config.ts";
 import { CheckpointError } from "../safetensors.ts";
 import { blipNaming, nameOf, patternOf } from "./names.ts";
 import type { TensorEntry } from "./tensor.ts";
@@ -80,7 +80,24 @@ function theirShape(
   return parts > 1 ? [shape[0] / parts, ...shape.slice(1)] : shape;
 }
 
-/** The config.json for `exportTensors`, with everything said that Hugging Face's classes would assume otherwise. */
+const activationNames: Record<Activation, string> = {
+  gelu: "gelu",
+  geluTanh: "gelu_pytorch_tanh",
+  geluQuick: "quick_gelu",
+  relu: "relu",
+};
+
+/** Whether Hugging Face's BLIP computes the same; what else a vision transformer may have, it would leave out. */
+export function isBlip({ vision }: ModelConfig): boolean {
+  const { classToken, registers, preNorm, queryKeyNorm, pooling, finalNorm } = vision;
+  const more = registers > 0 || preNorm || queryKeyNorm;
+  return classToken && !more && pooling === "token" && finalNorm === "tokens";
+}
+
+/**
+ * The config.json for `exportTensors`, with everything said that Hugging Face's classes would assume otherwise. A model
+ * that BLIP could not hold has a model_type that they refuse.
+ */
 export function exportConfig(
   model: ModelConfig,
   vocabulary: readonly string[],
@@ -89,20 +106,20 @@ export function exportConfig(
   const { vision, text, projection, initializerRange } = model;
   const id = (token: string) => Math.max(0, vocabulary.indexOf(token));
   return {
-    architectures: ["BlipForImageTextRetrieval"],
-    model_type: "blip",
+    architectures: [isBlip(model) ? "BlipForImageTextRetrieval" : "Casement"],
+    model_type: isBlip(model) ? "blip" : "casement",
     image_text_hidden_size: projection,
     projection_dim: projection,
     initializer_range: initializerRange,
     vision_config: {
       model_type: "blip_vision_model",
       hidden_size: vision.width,
-      intermediate_size: vision.mlpRatio * vision.width,
+      intermediate_size: mlpWidth(vision),
       num_hidden_layers: vision.depth,
       num_attention_heads: vision.heads,
       image_size: vision.imageSize,
       patch_size: vision.patchSize,
-      hidden_act: "gelu",
+      hidden_act: activationNames[vision.activation],
       layer_norm_eps: vision.layerNormEpsilon,
     },
     text_config: {
@@ -114,7 +131,7 @@ export function exportConfig(
       num_hidden_layers: text.depth,
       num_attention_heads: text.heads,
       max_position_embeddings: text.maxPositions,
-      hidden_act: "gelu",
+      hidden_act: activationNames[text.activation],
       layer_norm_eps: text.layerNormEpsilon,
       hidden_dropout_prob: text.dropout,
       attention_probs_dropout_prob: text.dropout,

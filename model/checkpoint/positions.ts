@@ -25,8 +25,8 @@ function taps(from: number, to: number): { at: number[]; weights: number[] }[] {
 
 /**
  * Resizes position embeddings.
- * @param positions f32 [1 + from * from, width], the class token's row first
- * @returns f32 [1 + to * to, width]
+ * @param positions f32 [from * from, width], those of patches alone
+ * @returns f32 [to * to, width]
  */
 export function resizePositions(
   positions: Float32Array,
@@ -34,8 +34,7 @@ export function resizePositions(
   to: number,
   width: number,
 ): Float32Array<ArrayBuffer> {
-  const resized = new Float32Array((1 + to * to) * width);
-  resized.set(positions.subarray(0, width));
+  const resized = new Float32Array(to * to * width);
   const windows = taps(from, to);
   const row = new Float64Array(width);
   windows.forEach((vertical, y) => {
@@ -44,11 +43,11 @@ export function resizePositions(
       vertical.at.forEach((sourceY, i) => {
         horizontal.at.forEach((sourceX, j) => {
           const weight = vertical.weights[i] * horizontal.weights[j];
-          const start = (1 + sourceY * from + sourceX) * width;
+          const start = (sourceY * from + sourceX) * width;
           for (let k = 0; k < width; k++) row[k] += weight * positions[start + k];
         });
       });
-      resized.set(row, (1 + y * to + x) * width);
+      resized.set(row, (y * to + x) * width);
     });
   });
   return resized;

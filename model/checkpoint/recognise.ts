@@ -22,9 +22,6 @@ const mostHolders = 10;
 /** One prefix must be known by so many times more tensors than another to make it no rival. */
 const outweighs = 10;
 
-/** The patterns that each naming knows. */
-const tables = namings.map(({ rows }) => new Set([...rows.values()].flat()));
-
 /** A naming, what stands before all of its names, and how many of the names it knows there. */
 export interface Recognised {
   naming: Naming;
@@ -65,15 +62,16 @@ function isUsual(prefix: string, { prefixes }: Naming): boolean {
  * before another one, a short one before a long one.
  */
 export function recognise(names: Iterable<string>): Recognised | null {
-  const counts = namings.map(() => new Map<string, number>());
+  const found = namings.map(() => new Map<string, Set<string>>());
   for (const name of names) {
     const whole = unwrapped(name);
     for (let at = 0, holder = 0; holder <= mostHolders; holder++) {
       const { pattern } = patternOf(whole.slice(at));
-      tables.forEach((table, i) => {
-        if (!table.has(pattern)) return;
+      namings.forEach(({ patterns }, i) => {
+        if (!patterns.has(pattern)) return;
         const prefix = whole.slice(0, at);
-        counts[i].set(prefix, (counts[i].get(prefix) ?? 0) + 1);
+        const known = found[i].get(prefix) ?? new Set();
+        found[i].set(prefix, known.add(name));
       });
       const dot = whole.indexOf(".", at);
       if (dot < 0) break;
@@ -81,14 +79,18 @@ export function recognise(names: Iterable<string>): Recognised | null {
     }
   }
   const all = namings.flatMap((naming, i) =>
-    Array.from(counts[i], ([prefix, known]) => ({ naming, prefix, known })),
+    Array.from(found[i], ([prefix, known]) => ({ naming, prefix, known: known.size })),
   );
   const best = (some: typeof all) =>
     some.reduce<(typeof all)[number] | null>((first, next) => {
       if (!first || next.known > first.known) return next;
       return next.known === first.known && next.prefix.length < first.prefix.length ? next : first;
     }, null);
-  const usual = best(all.filter(({ naming, prefix }) => isUsual(prefix, naming)));
+  const knownBy = ({ naming, prefix }: (typeof all)[number]) => found[namings.indexOf(naming)].get(prefix)!;
+  /** Whether another knows the same tensors, and more: namings have some names in common. */
+  const isPart = (one: (typeof all)[number]) =>
+    all.some((more) => more.known > one.known && [...knownBy(one)].every((name) => knownBy(more).has(name)));
+  const usual = best(all.filter((one) => isUsual(one.prefix, one.naming) && !isPart(one)));
   const other = best(all.filter(({ naming, prefix }) => !isUsual(prefix, naming)));
   if (!other || (usual && usual.known * outweighs >= other.known)) return usual && { ...usual, rivals: [] };
   const apart = ({ prefix }: { prefix: string }) =>
@@ -121,11 +123,10 @@ export function requireNaming({ tensors, keys = [] }: Pick<Checkpoint, "tensors"
       `the names stand under ${quote(prefix)}: a RoBERTa, which starts its positions at 2 and is not computed`,
     );
   }
-  const wanted = tables[namings.indexOf(naming)];
   for (const [name, { fault }] of tensors) {
     if (fault === undefined) continue;
     const bare = bareName(name, prefix);
-    if (bare !== null && wanted.has(patternOf(bare).pattern))
+    if (bare !== null && naming.patterns.has(patternOf(bare).pattern))
       throw new CheckpointError(`tensor ${quote(name)}: ${fault}`);
   }
   return known;

@@ -1,0 +1,254 @@
+// The configuration of a model from its checkpoint: sizes from the shapes of its tensors, its parts from which are there,
+// and the rest from what the files beside it say, or as its kind of model has it.
+import { sizeOf } from "../../engine/base/shape.ts";
+import { type Activation, type ModelConfig, mlpWidth, modelSchema } from "../config.ts";
+import { CheckpointError } from "../safetensors.ts";
+import type { Lookup } from "./lookup.ts";
+import { dinov2Naming, type Naming, towerNaming, vitNaming } from "./names.ts";
+import { asObject, type EncoderSettings, type Fields, type Settings, type Size } from "./settings.ts";
+
+export const wordTable = "text_encoder.embeddings.word_embeddings.weight";
+export const textPositions = "text_encoder.embeddings.position_embeddings.weight";
+export const imagePositions = "vision_model.embeddings.position_embedding";
+const attentionOf = (layer: number | "#") => `vision_model.encoder.layers.${layer}.self_attn`;
+
+/** Width of an attention head in every published BERT, ViT and BLIP of the usual sizes. */
+const headWidth = 64;
+/** Beyond any published size; a file must not ask for more memory than it has reason to. */
+const mostWidth = 8192;
+
+/** What the checkpoint's form settles besides the model's sizes. */
+export interface Deduced {
+  /** Side of its pictures in patches. */
+  grid: number;
+  /** Rows of its position table before those of the patches. */
+  placed: number;
+  /** Patterns of the biases that its kind of model has not. */
+  unbiased: ReadonlySet<string>;
+}
+
+/** The sizes of the model, from the shapes; the rest from config.json or as the naming's models have it. */
+export function deduceModel(
+  lookup: Lookup,
+  { imageSize, partial }: { imageSize?: number; partial?: boolean },
+  settings: Settings,
+  notes: string[],
+): { model: ModelConfig } & Deduced {
+  const { naming } = lookup;
+  const own = asObject(settings.casement?.model);
+  const vision: Record<string, unknown> = { ...asObject(own?.vision) };
+  const text: Record<string, unknown> = { ...asObject(own?.text) };
+  const unbiased = new Set<string>();
+  let layout = { grid: 0, placed: 1 };
+  const patches = lookup.shape("vision_model.embeddings.patch_embedding.weight");
+  const positions = lookup.whole(imagePositions);
+  if (patches && positions) {
+    const [width, channels, patchSize, wide] = patches;
+    if (patches.length !== 4 || channels !== 3 || patchSize !== wide) {
+      throw new CheckpointError(`the patch embedding is [${patches}], not [width, 3, patch, patch]`);
+    }
+    const said = settings.vision;
+    const form = visionForm(lookup, width, said, own);
+    layout = placesOf(lookup, positions, width, patchSize, form, said);
+    const inner = lookup.shape("vision_model.encoder.layers.0.mlp.fc1.weight")?.[0] ?? 4 * width;
+    const depth = lookup.depth("vision_model.encoder.layers.#.layer_norm1.*");
+    const ownSize = layout.grid * patchSize;
+    Object.assign(vision, form, {
+      ...{ width, patchSize, imageSize: imageSize ?? ownSize, mlpRatio: inner / width, depth },
+    });
+    requireSizes("vision", said, {
+      ...{ width, depth, inner, patch: patchSize, channels, image: ownSize, registers: form.registers },
+      projection: lookup.shape("vision_proj.weight")?.[0],
+    });
+    const headSize = lookup.shape(`${attentionOf(0)}.query_norm.weight`)?.[0];
+    const known = headSize === undefined ? undefined : width / headSize;
+    applyEncoder(
+      "vision",
+      vision,
+      { ...said, heads: said.heads ?? known },
+      visionDefaults(naming, form),
+      notes,
+    );
+    for (const [pattern, may] of [
+      [`${attentionOf("#")}.qkv`, true],
+      [`vision_model.embeddings.patch_embedding`, form.preNorm],
+    ] as const) {
+      if (may && lookup.has(`${pattern}.weight`) && !lookup.has(`${pattern}.bias`))
+        unbiased.add(`${pattern}.*`);
+    }
+    const qkv = `${attentionOf("#")}.qkv.*`;
+    if (said.biases === true) unbiased.delete(qkv);
+    if (said.biases === false && !unbiased.has(qkv)) {
+      throw new CheckpointError(
+        "config.json says that queries, keys and values have no biases, but they are there",
+      );
+    }
+    if (unbiased.size > 0) notes.push(`vision: no biases of ${[...unbiased].map(lastParts).join(" and ")}`);
+  } else if (imageSize !== undefined) vision.imageSize = imageSize;
+  const words = lookup.shape(wordTable);
+  const places = lookup.shape(textPositions);
+  if (words && places) {
+    const [, width] = words;
+    const inner = lookup.shape("text_encoder.encoder.layer.0.intermediate.dense.weight")?.[0] ?? 4 * width;
+    const depth = lookup.depth("text_encoder.encoder.layer.#.attention.output.dense.*");
+    Object.assign(text, {
+      ...{ width, intermediate: inner, maxPositions: places[0], depth },
+      maxLength: Math.min(Number(text.maxLength ?? 35), places[0]),
+    });
+    const keys = "text_encoder.encoder.layer.0.crossattention.self.key_value.weight";
+    requireSizes("text", settings.text, {
+      ...{ width, depth, inner, places: places[0], imageWidth: lookup.shape(keys)?.[1] },
+    });
+    applyEncoder("text", text, settings.text, { heads: null, epsilon: 1e-12, activation: "gelu" }, notes);
+  }
+  if (!partial && naming.vision && naming.text && !(patches && positions && words && places)) {
+    throw new CheckpointError(
+      "the checkpoint lacks embeddings that tell the model's size; --partial goes on",
+    );
+  }
+  const projection =
+    lookup.shape("vision_proj.weight")?.[0] ?? lookup.shape("text_proj.weight")?.[0] ?? own?.projection;
+  const wanted = { ...own, vision, text, ...(projection === undefined ? {} : { projection }) };
+  const parsed = modelSchema.safeParse(wanted);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map(
+      (issue) => `${issue.path.join(".") || "model"}: ${issue.message}`,
+    );
+    throw new CheckpointError(`the model's sizes don't go together: ${problems.slice(0, 3).join("; ")}`);
+  }
+  const model = parsed.data;
+  if (model.fusion !== "early")
+    throw new CheckpointError(`fusion "${model.fusion}" is no form that BLIP has`);
+  const widths = [model.vision.width, model.text.width, model.text.intermediate, model.projection];
+  const largest = Math.max(...widths, model.vision.imageSize, mlpWidth(model.vision) / 4);
+  if (largest > mostWidth)
+    throw new CheckpointError(`a size of ${largest} is beyond the ${mostWidth} that are read`);
+  return { model, ...layout, grid: layout.grid || model.vision.imageSize / model.vision.patchSize, unbiased };
+}
+
+/** The end of a pattern, for people. */
+const lastParts = (pattern: string) => pattern.replace(".*", "").split(".").at(-1)!;
+
+/** What parts a vision transformer has, from its tensors, and how it pools where these leave it open. */
+function visionForm(lookup: Lookup, width: number, said: EncoderSettings, own: Fields | undefined) {
+  const ours = (name: string) => `vision_model.${name}`;
+  const either = (name: string) => lookup.has(`${ours(name)}.weight`) || lookup.has(`${ours(name)}.bias`);
+  const classToken = lookup.has(ours("embeddings.class_embedding"));
+  const registers = sizeOf(lookup.whole(ours("embeddings.register_embedding")) ?? [0]) / width;
+  const ownVision = asObject(own?.vision);
+  const afterPooling = lookup.names(ours("post_layernorm.weight"))[0]?.startsWith("fc_norm") ?? false;
+  const shown = lookup.has(ours("head.probe")) ? "attention" : !classToken || afterPooling ? "mean" : "token";
+  // CLIP's last norm is of the class token alone.
+  const pooledNorm = afterPooling || (lookup.naming === towerNaming && classToken);
+  return {
+    classToken,
+    registers,
+    preNorm: either("pre_layernorm"),
+    queryKeyNorm:
+      either("encoder.layers.#.self_attn.query_norm") || either("encoder.layers.#.self_attn.key_norm"),
+    pooling: said.pooling ?? ownVision?.pooling ?? shown,
+    finalNorm: ownVision?.finalNorm ?? (pooledNorm ? "pooled" : "tokens"),
+  };
+}
+
+/** Side of the pictures in patches, and how many tokens in front of them have a place, from the position table. */
+function placesOf(
+  { naming }: Lookup,
+  positions: readonly number[],
+  width: number,
+  patchSize: number,
+  { classToken, registers }: { classToken: boolean; registers: number },
+  said: EncoderSettings,
+): { grid: number; placed: number } {
+  const rows = sizeOf(positions) / width;
+  const all = Number(classToken) + registers;
+  const first = Number(classToken);
+  const possible =
+    naming === dinov2Naming || naming === towerNaming
+      ? [first]
+      : naming.title.startsWith(vitNaming.title) || naming.text
+        ? [all]
+        : said.patchPositionsOnly === undefined
+          ? [all, first, 0]
+          : [said.patchPositionsOnly ? 0 : all];
+  const image = said.sizes.get("image")?.value;
+  const grids = [...new Set(possible)].flatMap((placed) => {
+    const grid = Math.sqrt(rows - placed);
+    const fits = Number.isInteger(grid) && grid > 0 && (image === undefined || grid * patchSize === image);
+    return fits ? [{ grid, placed }] : [];
+  });
+  if (positions.at(-1) !== width || grids.length === 0) {
+    const tokens = all === 0 ? "" : all === 1 ? "a class token and " : `${all} tokens and `;
+    const size = image === undefined ? "" : ` of ${image} pixels, as config.json says`;
+    throw new CheckpointError(
+      `the position embedding [${positions}] is no ${tokens}square of patches${size}`,
+    );
+  }
+  if (grids.length > 1) {
+    const ways = grids.map(({ grid, placed }) => `${placed} tokens and ${grid} x ${grid} patches`);
+    throw new CheckpointError(
+      `the position embedding [${positions}] may be ${ways.join(" or ")}: put a config.json with image_size beside the checkpoint`,
+    );
+  }
+  return grids[0];
+}
+
+/** Throws CheckpointError where config.json says another size than the tensors have. */
+function requireSizes(part: string, { sizes }: EncoderSettings, actual: Partial<Record<Size, number>>): void {
+  for (const [size, { field, value }] of sizes) {
+    const { width = 0, inner = 0 } = actual;
+    const there = size === "ratio" ? inner : actual[size];
+    const due = size === "ratio" ? Math.trunc(width * value) : value;
+    if (there !== undefined && there !== due) {
+      throw new CheckpointError(`${field} is ${value}, but the ${part} encoder's tensors have ${there}`);
+    }
+  }
+}
+
+interface Defaults {
+  /** null: from the width. */
+  heads: number | null;
+  epsilon: number;
+  /** null: there are several. */
+  activation: Activation | null;
+}
+
+/** What a naming's vision transformers have where no config.json says it. */
+function visionDefaults(
+  naming: Naming,
+  { preNorm, pooling }: { preNorm: boolean; pooling: unknown },
+): Defaults {
+  const other = preNorm || pooling === "attention" || naming === towerNaming;
+  const epsilon = naming.title.startsWith(vitNaming.title) ? 1e-12 : preNorm ? 1e-5 : 1e-6;
+  return { heads: null, epsilon, activation: other ? null : "gelu" };
+}
+
+function applyEncoder(
+  part: string,
+  sizes: Record<string, unknown>,
+  said: EncoderSettings,
+  defaults: Defaults,
+  notes: string[],
+): void {
+  const width = sizes.width as number;
+  if (said.heads === undefined && defaults.heads === null && width % headWidth !== 0) {
+    throw new CheckpointError(
+      `the ${part} encoder is ${width} wide, no multiple of ${headWidth}: ` +
+        "put a config.json with its num_attention_heads beside the checkpoint",
+    );
+  }
+  sizes.heads = said.heads ?? defaults.heads ?? width / headWidth;
+  sizes.layerNormEpsilon = said.epsilon ?? defaults.epsilon;
+  sizes.activation = said.activation ?? sizes.activation ?? defaults.activation;
+  if (sizes.activation === null) {
+    throw new CheckpointError(
+      `CLIP and SigLIP come with several kinds of GELU, and the tensors don't tell which: put a config.json with ` +
+        `"hidden_act" ("gelu", "quick_gelu" or "gelu_pytorch_tanh") beside the checkpoint`,
+    );
+  }
+  const source = (value: unknown) => (value === undefined ? "assumed" : "config.json");
+  notes.push(
+    `${part}: ${sizes.heads} heads (${source(said.heads)}), layer norm epsilon ${sizes.layerNormEpsilon} ` +
+      `(${source(said.epsilon)}), ${sizes.activation} (${source(said.activation)})`,
+  );
+}

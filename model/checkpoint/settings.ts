@@ -1,0 +1,368 @@
+// What the files beside a checkpoint say of the computation: config.json of Hugging Face's and of timm's, and
+// preprocessor_config.json. Each field is computed with, held against the tensors, known to change no embedding, or
+// refused by name: a field that is not known may change anything.
+import type { Activation } from "../config.ts";
+import { CheckpointError, quote } from "../safetensors.ts";
+import { bertNaming, blipNaming, dinov2Naming, type Naming, timmNaming, towerNaming } from "./names.ts";
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** What is said of one encoder; what isn't said is undefined. */
+export interface EncoderSettings {
+  heads?: number;
+  epsilon?: number;
+  activation?: Activation;
+  pooling?: "token" | "mean" | "attention";
+  /** Whether queries, keys and values have biases. */
+  biases?: boolean;
+  /** Whether only patches have positions. */
+  patchPositionsOnly?: boolean;
+  /** Sizes by the fields that say them. */
+  sizes: Map<Size, { field: string; value: number }>;
+}
+
+/** Sizes that the tensors have as well. */
+export type Size =
+  | "width"
+  | "depth"
+  | "inner"
+  | "ratio"
+  | "image"
+  | "patch"
+  | "channels"
+  | "registers"
+  | "places"
+  | "imageWidth"
+  | "projection";
+
+export interface Settings {
+  vision: EncoderSettings;
+  text: EncoderSettings;
+  /** Export's own part. */
+  casement: Fields | undefined;
+}
+
+/** What a field does. */
+type Rule =
+  /** No embedding depends on it. */
+  | "needless"
+  | { size: Size }
+  /** The only values that are computed. */
+  | { only: readonly unknown[] }
+  /** Takes the value; gives what would be computed where this one isn't, else null. */
+  | { take: (value: unknown, into: EncoderSettings) => string | null };
+
+const names: Record<string, Activation> = {
+  ...{ gelu: "gelu", gelu_python: "gelu", "nn.gelu": "gelu" },
+  ...{ gelu_new: "geluTanh", gelu_fast: "geluTanh", gelu_pytorch_tanh: "geluTanh", gelu_tanh: "geluTanh" },
+  ...{ gelu_accurate: "geluTanh", gelu_python_tanh: "geluTanh" },
+  ...{ quick_gelu: "geluQuick", quickgelu: "geluQuick", relu: "relu" },
+};
+
+const activation: Rule = {
+  take: (value, into) => {
+    if (value === null) return null;
+    if (typeof value !== "string" || !Object.hasOwn(names, value)) return Object.keys(names).join(", ");
+    into.activation = names[value];
+    return null;
+  },
+};
+const number = (key: "heads" | "epsilon", check: (value: number) => boolean, what: string): Rule => ({
+  take: (value, into) => {
+    if (typeof value !== "number" || !check(value)) return what;
+    into[key] = value;
+    return null;
+  },
+});
+const flag = (key: "biases" | "patchPositionsOnly"): Rule => ({
+  take: (value, into) => {
+    if (typeof value !== "boolean") return "true, false";
+    into[key] = value;
+    return null;
+  },
+});
+const heads = number("heads", (value) => Number.isInteger(value) && value > 0, "a whole number");
+const size = (size: Size): Rule => ({ size });
+const only = (...values: unknown[]): Rule => ({ only: values });
+
+const rulesOf = (names: string, rule: Rule) =>
+  Object.fromEntries(
+    names
+      .trim()
+      .split(/\s+/)
+      .map((name) => [name, rule]),
+  );
+
+/** What Hugging Face writes into any config.json. */
+const common: Record<string, Rule> = {
+  ...rulesOf(
+    `_name_or_path _commit_hash architectures model_type transformers_version torch_dtype dtype torchscript
+     use_bfloat16 tf_legacy_loss use_cache return_dict return_dict_in_generate output_attentions output_hidden_states
+     output_scores id2label label2id num_labels problem_type finetuning_task task_specific_params tokenizer_class prefix
+     bos_token_id eos_token_id pad_token_id sep_token_id cls_token_id mask_token_id decoder_start_token_id
+     forced_bos_token_id forced_eos_token_id tie_word_embeddings tie_encoder_decoder is_encoder_decoder is_composition
+     gradient_checkpointing chunk_size_feed_forward initializer_range initializer_factor logit_scale_init_value
+     label_smoothing classifier_dropout hidden_dropout_prob attention_probs_dropout_prob attention_dropout dropout
+     drop_path_rate language license _attn_implementation attn_implementation _attn_implementation_autoset
+     _attn_implementation_internal max_length min_length do_sample early_stopping num_beams num_beam_groups
+     diversity_penalty temperature top_k top_p typical_p repetition_penalty length_penalty no_repeat_ngram_size
+     encoder_no_repeat_ngram_size num_return_sequences pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers
+     pooler_size_per_head pooler_type pooler_output_size pooler_act directionality vocab_size type_vocab_size
+     add_cross_attention encoder_stride out_features out_indices stage_names reshape_hidden_states use_mask_token`,
+    "needless",
+  ),
+  num_attention_heads: heads,
+  layer_norm_eps: number("epsilon", (value) => value > 0, "a positive number"),
+  hidden_act: activation,
+  ...{ hidden_size: size("width"), num_hidden_layers: size("depth"), intermediate_size: size("inner") },
+};
+
+const ofVision: Record<string, Rule> = {
+  ...common,
+  ...{ image_size: size("image"), patch_size: size("patch"), num_channels: size("channels") },
+  ...{ mlp_ratio: size("ratio"), num_register_tokens: size("registers") },
+  qkv_bias: flag("biases"),
+  use_swiglu_ffn: only(false),
+  apply_layernorm: only(true),
+  // LayerScale's start; its values are in the tensors.
+  ...rulesOf("layerscale_value projection_dim vision_use_head", "needless"),
+};
+
+const ofText: Record<string, Rule> = {
+  ...common,
+  max_position_embeddings: size("places"),
+  encoder_hidden_size: size("imageWidth"),
+  position_embedding_type: only("absolute"),
+  projection_dim: "needless",
+};
+
+/** The outer part of a configuration of two encoders. */
+const ofBoth: Record<string, Rule> = {
+  ...common,
+  ...rulesOf("vision_config text_config text_config_dict vision_config_dict casement", "needless"),
+  projection_dim: "needless",
+};
+
+/** timm's outer part. */
+const ofTimm: Record<string, Rule> = {
+  ...rulesOf("architecture num_classes num_features pretrained_cfg model_args classifier", "needless"),
+  global_pool: {
+    take: (value, into) => {
+      const known: Record<string, EncoderSettings["pooling"]> = {
+        ...{ token: "token", avg: "mean", map: "attention", "": undefined },
+      };
+      if (typeof value !== "string" || !Object.hasOwn(known, value)) return "token, avg, map";
+      into.pooling = known[value];
+      return null;
+    },
+  },
+};
+
+/** What timm's models are made with. */
+const ofTimmModel: Record<string, Rule> = {
+  ...rulesOf(
+    `num_classes class_token init_values drop_rate pos_drop_rate patch_drop_rate proj_drop_rate attn_drop_rate
+     drop_path_rate weight_init fix_init dynamic_img_size qk_norm pre_norm fc_norm`,
+    "needless",
+  ),
+  ...{ embed_dim: size("width"), depth: size("depth"), mlp_ratio: size("ratio"), img_size: size("image") },
+  ...{ patch_size: size("patch"), in_chans: size("channels"), reg_tokens: size("registers") },
+  ...{ num_heads: heads, act_layer: activation, qkv_bias: flag("biases") },
+  no_embed_class: flag("patchPositionsOnly"),
+  global_pool: ofTimm.global_pool,
+  final_norm: only(true),
+  norm_layer: only(null, "layernorm"),
+};
+
+/** What Hugging Face's classes assume where their config.json says nothing; heads are 12 but for BLIP's texts. */
+const assumed: Record<string, { epsilon: number; activation: Activation; heads?: number }> = {
+  bert: { epsilon: 1e-12, activation: "gelu" },
+  blip_text_model: { epsilon: 1e-12, activation: "gelu", heads: 8 },
+  blip_vision_model: { epsilon: 1e-5, activation: "gelu" },
+  vit: { epsilon: 1e-12, activation: "gelu" },
+  deit: { epsilon: 1e-12, activation: "gelu" },
+  dinov2: { epsilon: 1e-6, activation: "gelu" },
+  dinov2_with_registers: { epsilon: 1e-6, activation: "gelu" },
+  clip_vision_model: { epsilon: 1e-5, activation: "geluQuick" },
+  siglip_vision_model: { epsilon: 1e-6, activation: "geluTanh" },
+};
+
+/** Which model_types a naming's config.json may have, the first for messages. */
+function typesOf(naming: Naming): readonly string[] {
+  if (naming.vision && naming.text) return ["blip", "casement"];
+  if (naming === bertNaming) return ["bert"];
+  if (naming === dinov2Naming) return ["dinov2", "dinov2_with_registers"];
+  if (naming === towerNaming) return ["clip", "clip_vision_model", "siglip", "siglip_vision_model"];
+  return ["vit", "deit"];
+}
+
+/** A value as an object, undefined for anything else. */
+export function asObject(value: unknown): Fields | undefined {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : undefined;
+}
+
+/** Whether a value switches nothing on. */
+function isOff(value: unknown): boolean {
+  return (
+    value === null ||
+    value === false ||
+    value === "" ||
+    (typeof value === "object" && Object.keys(value).length === 0)
+  );
+}
+
+/** Reads fields by their rules, and gathers what is refused. */
+class Reader {
+  private readonly refused: string[] = [];
+
+  /** @param ignores whether the user has said that a field, `FILE:PATH`, changes nothing */
+  constructor(private readonly ignores: (name: string) => boolean) {}
+
+  /** @param path of the fields: the file's name, and the outer ones */
+  read(fields: Fields | undefined, path: string, rules: Record<string, Rule>, into: EncoderSettings): void {
+    for (const [field, value] of Object.entries(fields ?? {})) {
+      const name = `${path}${field}`;
+      if (this.ignores(name)) continue;
+      const rule = Object.hasOwn(rules, field) ? rules[field] : undefined;
+      if (rule === "needless" || (!rule && isOff(value))) continue;
+      const fault = rule ? faultOf(rule, name, value, into) : "is not known and may change what is computed";
+      if (fault) this.refused.push(`${name} = ${quote(value)} ${fault}`);
+    }
+  }
+
+  /** Throws CheckpointError where something was refused. */
+  finish(): void {
+    if (this.refused.length === 0) return;
+    const most = 6;
+    const more = this.refused.length > most ? `; and ${this.refused.length - most} more` : "";
+    throw new CheckpointError(
+      `${this.refused.slice(0, most).join("; ")}${more}. For what changes nothing, --ignore FILE:FIELD`,
+    );
+  }
+}
+
+/** What is wrong with a value, null where it is taken. */
+function faultOf(
+  rule: Exclude<Rule, "needless">,
+  name: string,
+  value: unknown,
+  into: EncoderSettings,
+): string | null {
+  if ("size" in rule) {
+    if (value === null) return null;
+    // A square, however it is said.
+    const sides = Array.isArray(value) ? value : [value];
+    if (!sides.every((side) => typeof side === "number" && side > 0 && side === sides[0]))
+      return "is no size";
+    into.sizes.set(rule.size, { field: name, value: sides[0] as number });
+    return null;
+  }
+  if ("only" in rule)
+    return rule.only.includes(value) ? null : `is not computed, only ${rule.only.map(quote).join(", ")}`;
+  const computed = rule.take(value, into);
+  return computed === null ? null : `is not computed, only ${computed}`;
+}
+
+/** What the classes of a type assume, under what is said. */
+function under(type: string, said: EncoderSettings): EncoderSettings {
+  const { epsilon, activation, heads = 12 } = assumed[type];
+  return {
+    ...said,
+    epsilon: said.epsilon ?? epsilon,
+    activation: said.activation ?? activation,
+    heads: said.heads ?? heads,
+  };
+}
+
+/**
+ * What config.json says, null where there is none. One without a model_type counts where it has fields of Hugging Face's;
+ * one of another type would mean another computation on tensors of the same names (RoBERTa's positions start at 2), so it
+ * ends in a CheckpointError, as does every field that is neither computed nor known to be needless.
+ * @param ignores whether the user has said that a field, `config.json:PATH`, changes nothing
+ */
+export function readSettings(
+  config: unknown,
+  naming: Naming,
+  ignores: (name: string) => boolean,
+  notes: string[],
+): Settings {
+  const none = (): EncoderSettings => ({ sizes: new Map() });
+  const settings: Settings = { vision: none(), text: none(), casement: undefined };
+  const fields = asObject(config);
+  if (!fields) return settings;
+  const reader = new Reader(ignores);
+  const file = "config.json:";
+  const { model_type: type, architecture } = fields;
+  const types = typesOf(naming);
+  if (typeof type === "string" && !types.includes(type) && !ignores(`${file}model_type`)) {
+    throw new CheckpointError(
+      `config.json says model_type ${quote(type)}, the tensors are named as "${types[0]}" has them`,
+    );
+  }
+  const { vision, text } = settings;
+  if (typeof type !== "string" && typeof architecture === "string") {
+    if (naming !== timmNaming) {
+      throw new CheckpointError(
+        `config.json is for timm's ${quote(architecture)}, the tensors are named as "${types[0]}" has them`,
+      );
+    }
+    reader.read(fields, file, ofTimm, vision);
+    reader.read(asObject(fields.model_args), `${file}model_args.`, ofTimmModel, vision);
+    reader.finish();
+    applyArchitecture(architecture, vision);
+    return settings;
+  }
+  const own = [
+    "vision_config",
+    "text_config",
+    "hidden_act",
+    "num_attention_heads",
+    "layer_norm_eps",
+    "hidden_size",
+  ];
+  if (typeof type !== "string" && !own.some((field) => field in fields)) {
+    notes.push("config.json names no model_type and was not used");
+    return settings;
+  }
+  if (naming.vision && naming.text) {
+    reader.read(fields, file, { ...ofBoth, image_text_hidden_size: size("projection") }, vision);
+    reader.read(asObject(fields.vision_config), `${file}vision_config.`, ofVision, vision);
+    reader.read(
+      asObject(fields.text_config),
+      `${file}text_config.`,
+      { ...ofText, is_decoder: "needless" },
+      text,
+    );
+    settings.casement = asObject(fields.casement);
+    settings.text = under("blip_text_model", text);
+    const heads = vision.heads ?? 12;
+    settings.vision = naming === blipNaming ? under("blip_vision_model", vision) : { ...vision, heads };
+  } else if (naming.text) {
+    reader.read(fields, file, { ...ofText, is_decoder: only(false) }, text);
+    if (type) settings.text = under("bert", text);
+  } else if (type === "clip" || type === "siglip") {
+    reader.read(fields, file, ofBoth, none());
+    reader.read(asObject(fields.vision_config), `${file}vision_config.`, ofVision, vision);
+    settings.vision = under(`${type}_vision_model`, vision);
+  } else {
+    reader.read(fields, file, ofVision, vision);
+    if (typeof type === "string")
+      settings.vision = under(Object.hasOwn(assumed, type) ? type : "vit", vision);
+  }
+  reader.finish();
+  return settings;
+}
+
+/** What the name of one of timm's models says that neither its tensors nor its config.json do. */
+function applyArchitecture(architecture: string, vision: EncoderSettings): void {
+  if (/_rpn_/.test(architecture)) {
+    throw new CheckpointError(
+      `config.json: ${quote(architecture)} has its norms behind attention and MLP; only those in front are computed`,
+    );
+  }
+  const byTanh =
+    /siglip/.test(architecture) &&
+    /patch32|giantopt|so400m_patch16|large_patch16_siglip_(gap_)?512/.test(architecture);
+  const own = /quickgelu/.test(architecture) ? "geluQuick" : byTanh ? "geluTanh" : "gelu";
+  vision.activation ??= own;
+}
