@@ -82,8 +82,9 @@ const importCommand = command({
       summary = planSummary(plan);
       output.lines(importTable(plan));
     };
-    await importCheckpoint({ ...options, out, show });
-    output.result({ out, ...summary }, `Imported to ${out}.`);
+    const { weights } = await importCheckpoint({ ...options, out, show });
+    output.lines(`digest of the ${weights.tensors} tensors of floats: ${weights.sha256}`);
+    output.result({ out, ...summary, weights }, `Imported to ${out}.`);
     return exit.done;
   },
 });

@@ -16,6 +16,7 @@ import {
 } from "../engine/index.ts";
 import { castInto } from "../kernels/elementwise/cast.ts";
 import type { Flat } from "../kernels/optimizer/adamw.ts";
+import { notFinite } from "./finite.ts";
 
 /**
  * Fresh values: a constant, or normally distributed with this standard deviation, cut at two of them. From row
@@ -121,7 +122,7 @@ export class Parameters {
     this.copyMasters();
   }
 
-  /** Writes values by name. Throws TensorError if a name is missing, a shape differs, or f16 can't hold a value. */
+  /** Writes values by name. Throws TensorError if a name is missing, a shape differs, a value is not finite, or f16 can't hold it. */
   load(values: ReadonlyMap<string, { shape: Shape; data: ArrayLike<number> }>): void {
     this.requireAll(values);
     for (const { name } of this.specs) this.write(name, values.get(name)!.data);
@@ -199,6 +200,8 @@ export class Parameters {
 
   private write(name: string, values: ArrayLike<number>): void {
     const tensor = this.master(name);
+    const fault = notFinite(values, tensor.shape);
+    if (fault) throw new TensorError(`The parameter "${name}" is ${fault}.`);
     if (tensor.dtype === "f16") {
       for (let i = 0; i < values.length; i++) {
         if (Math.abs(values[i]!) > largestHalf)

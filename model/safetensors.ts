@@ -140,7 +140,7 @@ export function isStoredType(value: unknown): value is StoredType {
 }
 
 /** Orders strings by code point, as their UTF-8 bytes compare; `<` would compare UTF-16 units. */
-function byCodePoint(a: string, b: string): number {
+export function byCodePoint(a: string, b: string): number {
   const left = Array.from(a, (c) => c.codePointAt(0)!);
   const right = Array.from(b, (c) => c.codePointAt(0)!);
   for (let i = 0; i < Math.min(left.length, right.length); i++) {

@@ -5,10 +5,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { writeSafetensors } from "../model/safetensors.ts";
 import { readTensors } from "../train/checkpoint.ts";
-import { namedValues } from "./checkpoint-files.ts";
 import { failClearly, runCommand, sideBySide } from "./command.ts";
+import { beside, safetensors } from "./small-blip.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "casement-embed-"));
 const casement = (...args: string[]) => runCommand(dir, args);
@@ -16,29 +15,12 @@ const picture = join(
   dirname(createRequire(import.meta.url).resolve("emoji-datasource-google/package.json")),
   "img/google/64/1f44b.png",
 );
-const { blip } = JSON.parse(readFileSync(new URL("fixtures/parity.json", import.meta.url), "utf8")) as {
-  blip: { tiny: { shapes: Record<string, number[]> } };
-};
-
 /** A folder as Hugging Face writes it; `leave` are names to leave out. */
 function writeBlip(name: string, leave: RegExp = /^$/): string {
   const folder = join(dir, name);
   mkdirSync(folder);
-  const tensors = Object.entries(blip.tiny.shapes).filter(([key]) => !leave.test(key));
-  const stored = tensors.map(([key, shape]) => {
-    const size = shape.reduce((a, b) => a * b, 1);
-    return [key, { dtype: "F32" as const, shape, data: namedValues(key, size, 0.3) }] as const;
-  });
-  writeFileSync(join(folder, "model.safetensors"), writeSafetensors(new Map(stored), { format: "pt" }));
-  const config = {
-    model_type: "blip",
-    vision_config: { num_attention_heads: 2 },
-    text_config: { num_attention_heads: 3 },
-  };
-  writeFileSync(join(folder, "config.json"), JSON.stringify(config));
-  // 23 tokens for 24 rows: the file knows [DEC], as some do, and [ENC] is added.
-  const words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", ..."abcdefghijklmnopq"];
-  writeFileSync(join(folder, "vocab.txt"), `${words.join("\n")}\n`);
+  const files = { ...beside, "model.safetensors": safetensors({ leave }) };
+  for (const [file, content] of Object.entries(files)) writeFileSync(join(folder, file), content);
   return folder;
 }
 

@@ -18,51 +18,30 @@ import { type ImportPlan, planImport, requireWhole } from "../model/checkpoint/p
 import { CheckpointError, writeSafetensors } from "../model/safetensors.ts";
 import { loadConfig } from "../train/config.ts";
 import { findCheckpoint } from "../train/sources.ts";
-import { Draws, Foreign, namedValues, Stored, torchFile } from "./checkpoint-files.ts";
+import { Draws, Foreign, Stored, torchFile } from "./checkpoint-files.ts";
+import {
+  beside,
+  config,
+  type Files,
+  folders,
+  safetensors,
+  shapes,
+  sizeOf,
+  valuesOf,
+  words,
+  wordTable,
+} from "./small-blip.ts";
 
 const work = mkdtempSync(join(tmpdir(), "casement-files-"));
 test.after(() => rmSync(work, { recursive: true, force: true }));
 const fixtures = fileURLToPath(new URL("fixtures/", import.meta.url));
-const { shapes } = (
-  JSON.parse(readFileSync(join(fixtures, "parity.json"), "utf8")) as {
-    blip: { tiny: { shapes: Record<string, number[]> } };
-  }
-).blip.tiny;
-const words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", ..."abcdefghijklmnopq"];
-const wordTable = "text_encoder.embeddings.word_embeddings.weight";
-const heads = { vision_config: { num_attention_heads: 2 }, text_config: { num_attention_heads: 3 } };
-const config = JSON.stringify({ model_type: "blip", ...heads });
-
-type Files = Record<string, string | Uint8Array>;
-
-let folders = 0;
-function folder(files: Files): string {
-  const path = join(work, `${folders++}`);
-  mkdirSync(path);
-  for (const [name, content] of Object.entries(files)) writeFileSync(join(path, name), content);
-  return path;
-}
-
-const beside = { "config.json": config, "vocab.txt": `${words.join("\n")}\n` };
-const sizeOf = (shape: readonly number[]) => shape.reduce((product, extent) => product * extent, 1);
-const valuesOf = (name: string) => namedValues(name, sizeOf(shapes[name]!), 0.3);
+const folder = folders(work);
 
 /** A small BLIP's state dict with something before each name. */
 function state(prefix = ""): Map<string, unknown> {
   return new Map(
     Object.keys(shapes).map((name) => [`${prefix}${name}`, new Stored(valuesOf(name), shapes[name]!)]),
   );
-}
-
-/** The same as a safetensors file. `change` may alter the shapes. */
-function safetensors(change: (shapes: Record<string, number[]>) => void = () => {}): Uint8Array {
-  const changed = structuredClone(shapes);
-  change(changed);
-  const tensors = Object.entries(changed).map(
-    ([name, shape]) =>
-      [name, { dtype: "F32" as const, shape, data: namedValues(name, sizeOf(shape), 0.3) }] as const,
-  );
-  return writeSafetensors(new Map(tensors));
 }
 
 async function planned(path: string): Promise<{ plan: ImportPlan; values: Map<string, Float32Array> }> {
@@ -356,9 +335,7 @@ test("text files as editors leave them: byte-order marks, UTF-16, blank lines, W
   }
   // As Hugging Face counts, where there is a row for the blank line.
   const sparse = [...words.slice(0, 10), "", ...words.slice(10)];
-  const taller = safetensors((all) => {
-    all[wordTable]![0] = sparse.length;
-  });
+  const taller = safetensors({ change: { [wordTable]: [sparse.length, shapes[wordTable]![1]!] } });
   const { plan } = await planned(
     folder({ "config.json": config, "vocab.txt": sparse.join("\n"), "model.safetensors": taller }),
   );
@@ -380,9 +357,7 @@ test("text files as editors leave them: byte-order marks, UTF-16, blank lines, W
 
 test("a word table longer than its vocabulary keeps its rows; a shorter one is refused", async () => {
   for (const rows of [32, 64]) {
-    const taller = safetensors((all) => {
-      all[wordTable]![0] = rows;
-    });
+    const taller = safetensors({ change: { [wordTable]: [rows, shapes[wordTable]![1]!] } });
     for (const known of [words, [...words, "[ENC]"], [...words, "[ENC]", "[REV]"]]) {
       const { plan, values } = await planned(
         folder({ "config.json": config, "vocab.txt": known.join("\n"), "model.safetensors": taller }),
@@ -394,7 +369,7 @@ test("a word table longer than its vocabulary keeps its rows; a shorter one is r
       // BLIP's row follows the vocabulary.
       assert.is(plan.vocabulary.indexOf("[ENC]"), words.length);
       assert.is(plan.vocabulary.indexOf("[REV]"), known.includes("[REV]") ? words.length + 1 : rows);
-      const table = namedValues(wordTable, rows * shapes[wordTable]![1]!, 0.3);
+      const table = valuesOf(wordTable, [rows, shapes[wordTable]![1]!]);
       assert.equal([...values.get(wordTable)!].slice(0, table.length), [...table]);
       assert.match(
         plan.notes.join("\n"),
@@ -404,9 +379,7 @@ test("a word table longer than its vocabulary keeps its rows; a shorter one is r
       );
     }
   }
-  const shorter = safetensors((all) => {
-    all[wordTable]![0] = 12;
-  });
+  const shorter = safetensors({ change: { [wordTable]: [12, shapes[wordTable]![1]!] } });
   await refuses(
     folder({ ...beside, "model.safetensors": shorter }),
     /the vocabulary has 23 tokens, the word embeddings 12 rows/,

@@ -1,7 +1,7 @@
 // Embeddings of a single picture, text or query.
 import type { ModelConfig } from "../model/config.ts";
 import type { PictureSet } from "./dataset.ts";
-import { embedPictures, embedQueries } from "./evaluate.ts";
+import { embedPictures, embedQueries, requireFinite } from "./evaluate.ts";
 import { packTexts, upload } from "./inputs.ts";
 import { decodeSquare } from "./pictures.ts";
 import type { LoadedModel } from "./run.ts";
@@ -13,7 +13,7 @@ export type EmbeddingKind = "target" | "query" | "text";
  * Embeds a picture as a target, a picture and a text as a query, or a text by itself.
  * @param image picture file
  * @returns f32 [projection], of unit length
- * @throws where the file is no picture, or neither is given
+ * @throws where the file is no picture, or neither is given; NotFiniteError
  */
 export async function embed(
   { engine, model, tokenizer }: LoadedModel,
@@ -27,7 +27,9 @@ export async function embed(
     const row = engine.inference(() =>
       model.embedTexts(upload(engine, packTexts(tokenizer, config, [text]))),
     );
-    return { kind: "text", embedding: (await row.read()) as Float32Array };
+    const embedding = (await row.read()) as Float32Array;
+    requireFinite(embedding, embedding.length, model, () => JSON.stringify(text));
+    return { kind: "text", embedding };
   }
   const pixels = await decodeSquare(image, size);
   const pictures: PictureSet = { count: 1, size, names: [image], pixels };

@@ -4,6 +4,7 @@ import type { Engine, Tensor } from "../engine/index.ts";
 import { packSource } from "../kernels/attention/attention.ts";
 import { linear } from "../kernels/matmul/matmul.ts";
 import type { Case } from "../model/case.ts";
+import { firstNotFinite } from "../model/finite.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { PictureSet, Query, Split } from "./dataset.ts";
 import { normalizePictures, packPictures, packTexts, upload, words } from "./inputs.ts";
@@ -12,7 +13,32 @@ import type { KindMetrics, Recall, SheetRow, SplitMetrics } from "./metrics.ts";
 const pictureBatch = 128;
 const queryBatch = 64;
 
-/** Embeddings of pictures as targets, row-major [ids, projection]. */
+/** An embedding came out NaN or infinite, so that nothing can be said of it or ranked by it. */
+export class NotFiniteError extends Error {
+  override name = "NotFiniteError";
+}
+
+/**
+ * Throws NotFiniteError, naming the first of the embeddings that is not finite.
+ * @param rows row-major [embeddings, width]
+ * @param nameOf what the i-th is of
+ */
+export function requireFinite(
+  rows: Float32Array,
+  width: number,
+  { parameters }: Case,
+  nameOf: (i: number) => string,
+): void {
+  const first = firstNotFinite(rows);
+  if (first < 0) return;
+  const why =
+    parameters.precision === "f16"
+      ? "numbers of the model pass 65504, the largest of f16. In f32 it works: --precision f32."
+      : "numbers of the model pass what f32 holds.";
+  throw new NotFiniteError(`The embedding of ${nameOf(Math.floor(first / width))} is not finite: ${why}`);
+}
+
+/** Embeddings of pictures as targets, row-major [ids, projection]. Throws NotFiniteError. */
 export async function embedPictures(
   engine: Engine,
   model: Case,
@@ -25,8 +51,10 @@ export async function embedPictures(
   for (let from = 0; from < ids.length; from += pictureBatch) {
     const part = Array.prototype.slice.call(ids, from, from + pictureBatch) as number[];
     const rows = engine.inference(() => model.embedTargets(encodePictures(engine, model, pictures, part)));
-    all.set((await rows.read()) as Float32Array, from * width);
+    const embeddings = (await rows.read()) as Float32Array;
     rows.dispose();
+    requireFinite(embeddings, width, model, (i) => pictures.names[part[i]!]!);
+    all.set(embeddings, from * width);
     onProgress(from + part.length);
   }
   return all;
@@ -37,7 +65,7 @@ function encodePictures(engine: Engine, model: Case, pictures: PictureSet, ids: 
   return model.encodeImages(normalizePictures(packed, ids.length, pictures.size));
 }
 
-/** Embeddings of queries, row-major [queries, projection]. */
+/** Embeddings of queries, row-major [queries, projection]. Throws NotFiniteError. */
 export async function embedQueries(
   engine: Engine,
   model: Case,
@@ -61,8 +89,13 @@ export async function embedQueries(
       });
       return model.embedQueries(inputs, tokens, inputs.source, null);
     });
-    all.set((await rows.read()) as Float32Array, from * width);
+    const embeddings = (await rows.read()) as Float32Array;
     rows.dispose();
+    requireFinite(embeddings, width, model, (i) => {
+      const { reference, text } = part[i]!;
+      return `${pictures.names[reference]} with ${JSON.stringify(text)}`;
+    });
+    all.set(embeddings, from * width);
   }
   return all;
 }

@@ -1,6 +1,6 @@
 // Somebody else's checkpoint becomes a folder like a run's, and a run becomes a checkpoint for Hugging Face. Both go
 // tensor by tensor, so that BLIP-base takes no more memory than its largest one.
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { exportConfig, exportTensors } from "../model/checkpoint/export.ts";
 import { openCheckpoint } from "../model/checkpoint/open.ts";
@@ -9,6 +9,7 @@ import { CheckpointError } from "../model/safetensors.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { streamTensors, writeAtomically } from "./checkpoint.ts";
 import { ConfigError, parseConfig } from "./config.ts";
+import { digested } from "./digest.ts";
 import { files, loadTokenizer, runConfig } from "./run.ts";
 import { findCheckpoint, openFile } from "./sources.ts";
 
@@ -34,15 +35,22 @@ const furtherTraining = {
   freezeVision: true,
 };
 
+/** What an import tells when it is done. */
+export interface Imported {
+  /** Tensors of floats in the checkpoint, and their digest, see digest.ts. */
+  weights: { tensors: number; sha256: string };
+}
+
 /**
  * Imports a checkpoint: writes model.safetensors, config.json and tokenizer.json. Throws CheckpointError for a file
- * that can't be read or lacks tensors, ConfigError where `out` already holds a run.
+ * that can't be read, lacks tensors, or has weights that are not finite, ConfigError where `out` already holds a run.
  */
-export async function importCheckpoint({ source, out, show, ...options }: ImportOptions): Promise<void> {
+export async function importCheckpoint({ source, out, show, ...options }: ImportOptions): Promise<Imported> {
   await requireNew([join(out, files.config), join(out, files.model)]);
   const { checkpoint, config, tokens, close } = await findCheckpoint(source);
   try {
-    const plan = await planImport(checkpoint, { ...options, config, tokens });
+    const { tensors, digest } = digested(checkpoint);
+    const plan = await planImport({ ...checkpoint, tensors }, { ...options, config, tokens });
     show(plan);
     requireWhole(plan);
     const run = parseConfig(
@@ -55,10 +63,19 @@ export async function importCheckpoint({ source, out, show, ...options }: Import
       "the import",
     );
     const tokenizer = new Tokenizer(plan.vocabulary);
-    await mkdir(out, { recursive: true });
-    await streamTensors(join(out, files.model), plan.parameters);
-    await writeAtomically(join(out, files.tokenizer), JSON.stringify(tokenizer.toJSON()));
-    await writeAtomically(join(out, files.config), `${JSON.stringify(run, null, 2)}\n`);
+    const made = await mkdir(out, { recursive: true });
+    try {
+      await streamTensors(join(out, files.model), plan.parameters);
+      const weights = await digest();
+      await writeAtomically(join(out, files.tokenizer), JSON.stringify(tokenizer.toJSON()));
+      await writeAtomically(join(out, files.config), `${JSON.stringify(run, null, 2)}\n`);
+      return { weights };
+    } catch (error) {
+      // Nothing that looks like an import may be left, nor a folder that was not there before.
+      await rm(join(out, files.model), { force: true });
+      if (made !== undefined) await rm(made, { recursive: true, force: true });
+      throw error;
+    }
   } catch (cause) {
     if (!(cause instanceof CheckpointError)) throw cause;
     throw new CheckpointError(`${source}: ${cause.message}`, { cause });

@@ -3,7 +3,7 @@
 import { CheckpointError, quote } from "../safetensors.ts";
 import { alternatives, type Naming, nameOf, needless, patternOf } from "./names.ts";
 import { bareName } from "./recognise.ts";
-import type { Checkpoint, TensorEntry } from "./tensor.ts";
+import { type Checkpoint, finiteEntry, type TensorEntry } from "./tensor.ts";
 
 /** Names of files' tensors and fields that the user has set aside. */
 export class SetAside {
@@ -59,7 +59,7 @@ export class Lookup {
       const other = this.byName.get(theirs);
       if (other)
         throw new CheckpointError(`${quote(other.name)} and ${quote(name)} are the same tensor twice`);
-      this.byName.set(theirs, { name, entry });
+      this.byName.set(theirs, { name, entry: finiteEntry(name, entry) });
       this.inAnyLayer.add(nameOf(pattern, { layer: "#", leaf }));
     }
   }

@@ -1,5 +1,7 @@
 // A tensor of a checkpoint before it is read: type, shape and where its elements lie. Strides are PyTorch's: a saved
 // view or a transposed weight has elements that do not follow one another.
+
+import { notFinite } from "../finite.ts";
 import { CheckpointError, decodeFloats, elementBytes, quote, type StoredType } from "../safetensors.ts";
 import { type ByteSource, readBytes } from "./source.ts";
 
@@ -22,6 +24,20 @@ export interface Checkpoint {
   keys?: readonly string[];
   /** What was chosen in opening it, for people. */
   notes?: readonly string[];
+}
+
+/** An entry that throws CheckpointError, naming it, where a number that is read is NaN or infinite. */
+export function finiteEntry(name: string, entry: TensorEntry): TensorEntry {
+  const read = async () => {
+    const values = await entry.read();
+    const fault = notFinite(values, entry.shape);
+    if (fault) {
+      const wide = entry.dtype === "F64" ? ", as float32" : "";
+      throw new CheckpointError(`tensor ${quote(name)} is ${fault}${wide}`);
+    }
+    return values;
+  };
+  return { ...entry, read };
 }
 
 /** Bytes that are converted at a time. */
