@@ -105,6 +105,8 @@ export const reduceCases: OpCase[] = [
   tiedMaxCase([5, 6, 7], 0),
   tiedMaxCase([20, 9, 8], 1),
   tiedMaxCase([6, 33], -1),
+  // Rows beside each other whose first elements are the largest.
+  tiedMaxCase([40, 5], -1),
   constantCase([250_000, 3]),
   sumLeadingCase(1, 8),
   sumLeadingCase(65, 7),

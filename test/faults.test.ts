@@ -770,6 +770,18 @@ async function callersDevice() {
   return { device, state };
 }
 
+test("a faulty tensor that is read in a refused submit tells its own fault", async () => {
+  const [x, y, z] = [engine.tensor([1, 2], [2]), engine.empty([2]), engine.empty([2])];
+  engine.run(crooked, { bind: [x, y], params: {}, grid: 1 });
+  await fails(() => engine.idle(), KernelError, /crooked/);
+  engine.run(tooWide, { bind: [x, z], params: {}, grid: 1 });
+  await fails(() => y.read(), KernelError, /crooked/);
+  await fails(() => z.read(), KernelError, /too-wide/);
+  for (const tensor of [x, y, z]) tensor.dispose();
+  await engine.idle().catch(() => {});
+  await worksOn();
+});
+
 test("memory that the device has not is the fate of the tensor, not of the engine", async () => {
   const { device, state } = await callersDevice();
   const guest = await Engine.create({ device });

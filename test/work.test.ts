@@ -10,6 +10,7 @@ import { backward } from "../kernels/backward.ts";
 import { add, mul } from "../kernels/elementwise/arithmetic.ts";
 import { gelu } from "../kernels/elementwise/unary.ts";
 import { embedding } from "../kernels/embedding/embedding.ts";
+import { layernorm } from "../kernels/layernorm/layernorm.ts";
 import { linear, matmul } from "../kernels/matmul/matmul.ts";
 import { AdamW } from "../kernels/optimizer/adamw.ts";
 import { mean } from "../kernels/reduce/reduce.ts";
@@ -104,6 +105,25 @@ test("attention: two products forward, seven backward", async () => {
   // Backward reads q, k, v and dy twice and y once; its gradient is written once, by two kernels.
   const [dq, dkv] = [named(both, "attention-dq"), named(both, "attention-dkv")];
   assert.is(bytesOf([...dq, ...dkv]), bytes((5 + 4 + 3) * width + 2 * statistics));
+});
+
+test("layernorm: 12 an element forward, 15 backward, 3 more for gamma and beta, one where a gradient is there", async () => {
+  const [rows, length] = [7, 12];
+  const x = parameter(rows, length);
+  const steps = async (gamma: Tensor, residual: Tensor | null) =>
+    named(
+      await launchesOf(() => {
+        const y = layernorm(x, gamma, gamma, { residual });
+        backward(mean(residual ? mul(y, x) : y));
+        return undefined;
+      }),
+      "layernorm",
+    ).map(({ flops }) => flops! / (rows * length));
+  const fixed = engine.keep(engine.zeros([length]));
+  assert.equal(await steps(fixed, null), [12, 15]);
+  const [forward, back, ...affine] = await steps(parameter(length), null);
+  assert.equal([forward, back, affine.length], [12, 18, 1]);
+  assert.equal((await steps(fixed, x)).slice(0, 1), [13]);
 });
 
 test("cross-attention counts each query row against its own keys", async () => {

@@ -37,7 +37,7 @@ const forwardKernel = defineByWidth({
     eps: "f32",
     ...dropoutTypes,
   },
-  flops: perElement("x", 10, { HAS_RESIDUAL: 1, DROPOUT: 1 }),
+  flops: perElement("x", 12, { HAS_RESIDUAL: 1, DROPOUT: 1 }),
 });
 const backwardKernel = defineByWidth({
   name: "layernorm-backward",
@@ -68,7 +68,7 @@ const backwardKernel = defineByWidth({
   },
   flops: (launch) => {
     const { hasEarlier, affine } = launch.params;
-    return perElement("h", 13 + hasEarlier + 3 * affine, { DROPOUT: 1 })(launch);
+    return perElement("h", 15 + hasEarlier + 3 * affine, { DROPOUT: 1 })(launch);
   },
 });
 const affineKernel = defineByWidth({

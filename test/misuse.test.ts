@@ -1,0 +1,161 @@
+// What does not fit is a TensorError that names the op and the shapes, before anything reaches the device.
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { Engine, TensorError } from "../engine/index.ts";
+import { crossAttention, selfAttention } from "../kernels/attention/attention.ts";
+import { backward } from "../kernels/backward.ts";
+import { accumulateInto, clampInPlace } from "../kernels/elementwise/accumulate.ts";
+import { add } from "../kernels/elementwise/arithmetic.ts";
+import { castInto } from "../kernels/elementwise/cast.ts";
+import { dropout } from "../kernels/elementwise/dropout.ts";
+import { gelu } from "../kernels/elementwise/unary.ts";
+import { addPositions, embedding } from "../kernels/embedding/embedding.ts";
+import { layernorm } from "../kernels/layernorm/layernorm.ts";
+import { linear, matmul } from "../kernels/matmul/matmul.ts";
+import { normSquared } from "../kernels/optimizer/adamw.ts";
+import { packBytes, patchify, pixelsToFloat, prependToken } from "../kernels/patch/patch.ts";
+import { max, mean, sum, sumLeading } from "../kernels/reduce/reduce.ts";
+import {
+  concatRows,
+  concatTokens,
+  permute,
+  reshape,
+  sliceRows,
+  sliceTokens,
+  takeFirst,
+} from "../kernels/shape/reshape.ts";
+import { softmax } from "../kernels/softmax/softmax.ts";
+import { topk } from "../kernels/topk/topk.ts";
+
+const engine = await Engine.create();
+const f32 = (...shape: number[]) => engine.zeros(shape);
+const u32 = (...shape: number[]) => engine.zeros(shape, "u32");
+const key = { key: 1, stream: 0 };
+const heads = 2;
+const words = (bytes: number) => engine.tensor(packBytes(new Uint8Array(bytes)), [bytes / 4], "u32");
+const rgb = [0.5, 0.5, 0.5] as const;
+
+const calls: [call: () => unknown, message: string][] = [
+  [() => add(f32(2, 3), f32(3, 2)), "add: [2,3] and [3,2] do not broadcast."],
+  [() => add(f32(2), u32(2)), "add: needs f32 or f16, not u32[2]."],
+  [() => add(f32(2, 1, 2, 1, 2), f32(1, 2, 1, 2, 1)), "more than four dimensions"],
+  [() => gelu(u32(3)), "gelu: needs f32 or f16, not u32[3]."],
+  [() => dropout(f32(2), 1, key), "dropout: the probability must be in [0, 1), not 1."],
+  [() => castInto(f32(2), f32(2)), "cast: f32[2] does not fit f32[2]."],
+  [() => accumulateInto(f32(2), f32(3)), "accumulateInto: f32[3] does not fit f32[2]."],
+  [() => clampInPlace(f32(2), 2, 1), "clampInPlace: [2, 1] is no interval."],
+  [() => matmul(f32(2), f32(2, 2)), "matmul: [2] by [2,2] does not fit."],
+  [() => matmul(f32(2, 3), f32(2, 3)), "matmul: [2,3] by [2,3] does not fit."],
+  [
+    () => matmul(f32(2, 3), f32(3, 2), { transposeA: true }),
+    "matmul: [2,3] transposed by [3,2] does not fit.",
+  ],
+  [
+    () => matmul(f32(2, 3), f32(3, 2), { transposeB: true }),
+    "matmul: [2,3] by [3,2] transposed does not fit.",
+  ],
+  [() => matmul(f32(4, 2, 3), f32(5, 3, 2)), "matmul: [4,2,3] by [5,3,2] does not fit."],
+  [() => linear(f32(2, 3), f32(4, 5)), "linear: input [2,3] does not fit the weight [4,5]."],
+  [() => linear(f32(2, 3), f32(4, 3), { bias: f32(3) }), "linear: bias [3] does not fit 4 outputs."],
+  [() => linear(f32(2, 3), f32(4, 3), { residual: f32(4) }), "linear: residual [4] does not fit [2,4]."],
+  [
+    () => selfAttention(f32(2, 24), { heads }),
+    "qkv must be f32 or f16 [batch, tokens, columns], not f32[2,24].",
+  ],
+  [() => selfAttention(f32(1, 2, 25), { heads }), "columns do not divide into 2 heads."],
+  [() => selfAttention(f32(1, 2, 18), { heads }), "the head size 3 is no multiple of 4."],
+  [
+    () => selfAttention(f32(1, 2, 24), { heads, mask: f32(1, 2) }),
+    "the mask must be u32 [1, 2], not f32[1,2].",
+  ],
+  [() => selfAttention(f32(1, 2, 24), { heads, mask: u32(3) }), "the mask must be u32 [1, 2], not u32[3]."],
+  [
+    () => selfAttention(f32(1, 2, 24), { heads, dropout: { probability: -0.1, key } }),
+    "the dropout probability -0.1 is not in [0, 1).",
+  ],
+  [() => crossAttention(f32(1, 2, 8), f32(1, 2, 8), { heads }), "it needs 16 columns."],
+  [() => crossAttention(f32(2, 2, 8), f32(1, 2, 16), { heads }), "2 rows of q and 1 of kv need a source."],
+  [
+    () => crossAttention(f32(2, 2, 8), f32(1, 2, 16), { heads, source: Uint32Array.of(0) }),
+    "1 sources for 2 rows of q.",
+  ],
+  [
+    () => crossAttention(f32(2, 2, 8), f32(1, 2, 16), { heads, source: Uint32Array.of(0, 1) }),
+    "source[1] is 1, kv has 1 rows.",
+  ],
+  [() => layernorm(f32(2, 3), f32(2), f32(3)), "layernorm: gamma [2] or beta [3] does not fit rows of 3."],
+  [() => layernorm(f32(2, 3), f32(3), f32(2)), "layernorm: gamma [3] or beta [2] does not fit rows of 3."],
+  [
+    () => layernorm(f32(2, 3), f32(3), f32(3), { residual: f32(3, 2) }),
+    "layernorm: residual [3,2] does not fit [2,3].",
+  ],
+  [
+    () => layernorm(f32(2, 3), f32(3), f32(3), { dropout: { probability: 0.5, key } }),
+    "layernorm: dropout needs a probability in [0, 1), not 0.5, and a residual.",
+  ],
+  [() => softmax(engine.tensor([1], [])), "softmax: a scalar has no last axis."],
+  [
+    () => embedding(f32(3, 4), f32(2)),
+    "embedding: needs a table [V, C] and ids u32, not f32[3,4] and f32[2].",
+  ],
+  [() => embedding(f32(3), u32(2)), "embedding: needs a table [V, C] and ids u32, not f32[3] and u32[2]."],
+  [() => addPositions(f32(1, 5, 4), f32(4, 4)), "addPositions: table [4,4] does not fit [1,5,4]."],
+  [() => patchify(f32(1, 3, 5, 4), 2), "patchify: [1,3,5,4] is no [B, C, H, W] of whole patches of 2."],
+  [() => pixelsToFloat(words(12), [1, 2, 3, 3], rgb, rgb), "pixelsToFloat: u32[3] does not fill [1,2,3,3]"],
+  [() => pixelsToFloat(words(12), [1, 2, 2, 3], [0], rgb), "pixelsToFloat"],
+  [
+    () => prependToken(f32(2, 3, 4), f32(4), f32(3, 4)),
+    "prependToken: token [4] or positions [3,4] does not fit [2,3,4].",
+  ],
+  [() => sum(f32(2, 3), 2), "sum: [2,3] has no axis 2."],
+  [() => mean(f32(2, 3), -3), "mean: [2,3] has no axis -3."],
+  [() => max(f32(2, 3), 0.5), "max: [2,3] has no axis 0.5."],
+  [() => sumLeading(f32(2, 3), 4), "sumLeading: [2,3] has no rows of 4."],
+  [() => normSquared(engine, [f32(2), u32(2)]), "normSquared: needs f32, not u32[2]."],
+  [() => reshape(f32(2, 3), [4, 2]), "reshape: [2,3] can't become [4,2]."],
+  [() => permute(f32(2, 3), [0, 0]), "permute: [0,0] does not name the axes of [2,3]."],
+  [() => sliceRows(f32(3, 2), 2, 2), "sliceRows: [3,2] has no rows 2 to 3."],
+  [() => sliceTokens(f32(1, 3, 2), 3, 1), "sliceTokens: [1,3,2] has no tokens 3 to 3."],
+  [() => takeFirst(f32(3, 2)), "takeFirst: needs [B, T, C], not [3,2]."],
+  [() => concatRows(f32(3, 2), f32(3, 4)), "concatRows: [3,2] and [3,4] do not fit."],
+  [() => concatTokens(f32(1, 3, 2), f32(2, 3, 2)), "concatTokens: [1,3,2] and [2,3,2] do not fit."],
+  [() => topk(f32(4), 1), "topk: needs [R, N], not [4]."],
+  [() => topk(f32(1, 4), 5), "topk: k must be a whole number from 1 to 4, not 5."],
+  [() => topk(f32(1, 4), 0), "topk: k must be a whole number from 1 to 4, not 0."],
+  [() => topk(f32(1, 400), 129), "topk: k must be a whole number from 1 to 128, not 129."],
+  [() => backward(tracked(2)), "backward: a result of shape [2] needs options.grad."],
+  [() => backward(tracked(2), { grad: f32(3) }), "backward: gradient f32[3] does not fit f32[2]."],
+];
+
+function tracked(...shape: number[]) {
+  const x = f32(...shape);
+  x.requiresGrad = true;
+  return gelu(x);
+}
+
+for (const [call, message] of calls) {
+  test(`${message} (${`${call}`.replace("()=>", "").replace(/\s+/g, " ")})`, () => {
+    const { dispatches } = engine.stats();
+    engine.scope(() => {
+      let thrown: unknown;
+      try {
+        call();
+      } catch (error) {
+        thrown = error;
+      }
+      assert.instance(thrown, TensorError);
+      assert.ok((thrown as Error).message.includes(message), `${thrown}`);
+    });
+    const own = message.startsWith("backward") ? 1 : 0;
+    assert.is(engine.stats().dispatches - dispatches, own, "nothing was sent");
+  });
+}
+
+test("the engine works on", async () => {
+  const x = engine.tensor([1, 2], [2]);
+  assert.equal([...(await add(x, x).read())], [2, 4]);
+});
+
+test.after(() => engine.dispose());
+
+test.run();
