@@ -32,9 +32,17 @@ export class Engine extends Operations {
    * Throws DeviceError where there is no adapter.
    */
   static async create(options: EngineOptions = {}): Promise<Engine> {
-    const engine = new Engine(await openDevice(options), options);
-    await engine.choices.load();
-    return engine;
+    const opened = await openDevice(options);
+    let engine: Engine | null = null;
+    try {
+      engine = new Engine(opened, options);
+      await engine.choices.load();
+      return engine;
+    } catch (error) {
+      engine?.dispose();
+      if (!options.device) opened.device.destroy();
+      throw error;
+    }
   }
 
   /** Whether `profile` can be had. */

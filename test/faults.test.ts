@@ -935,8 +935,23 @@ test("an engine that is disposed while a refusal is looked into leaves no reject
 });
 
 test("options that are no seconds, types that are none and profiles in profiles are errors", async () => {
-  for (const longestSeconds of [-1, 0, Number.NaN]) {
-    await fails(() => Engine.create({ longestSeconds }), DeviceError, /longestSeconds must be a positive/);
+  const device = Object.getPrototypeOf(engine.device) as GPUDevice;
+  const { destroy } = device;
+  const destroyed = new Set<GPUDevice>();
+  device.destroy = function () {
+    destroyed.add(this);
+    destroy.call(this);
+  };
+  const read = () => Promise.reject(new Error("no store"));
+  try {
+    for (const longestSeconds of [-1, 0, Number.NaN]) {
+      await fails(() => Engine.create({ longestSeconds }), DeviceError, /longestSeconds must be a positive/);
+    }
+    assert.is(destroyed.size, 3, "the devices that were opened for them are gone");
+    await fails(() => Engine.create({ choices: { read, write: read } }), Error, /no store/);
+    assert.is(destroyed.size, 4);
+  } finally {
+    device.destroy = destroy;
   }
   await fails(() => engine.empty([1], "f64" as "f32"), TensorError, /can't be of f64/);
   const shape = [2];
