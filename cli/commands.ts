@@ -74,6 +74,8 @@ const importCommand = command({
     out: needed(path("DIR", "Folder to be made")),
     partial: flag("Start what the checkpoint lacks afresh"),
     imageSize: whole("N", "Side of the pictures, instead of the checkpoint's", 1),
+    heads: whole("N", "Attention heads, where neither the checkpoint nor a config.json tells", 1),
+    textHeads: whole("N", "Those of the text encoder, where there is another one", 1),
     ignore: many(text("PATTERN", "Passes over tensors, or FILE:FIELD; * is any text, may be given again")),
   },
   async run({ out, ...options }, { output }) {

@@ -4,7 +4,7 @@ import { mkdir, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { exportConfig, exportTensors } from "../model/checkpoint/export.ts";
 import { openCheckpoint } from "../model/checkpoint/open.ts";
-import { type ImportPlan, planImport, requireWhole } from "../model/checkpoint/plan.ts";
+import { type ImportPlan, type PlanOptions, planImport, requireWhole } from "../model/checkpoint/plan.ts";
 import { CheckpointError } from "../model/safetensors.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { streamTensors, writeAtomically } from "./checkpoint.ts";
@@ -13,15 +13,11 @@ import { digested } from "./digest.ts";
 import { files, loadTokenizer, runConfig } from "./run.ts";
 import { findCheckpoint, openFile } from "./sources.ts";
 
-export interface ImportOptions {
+export interface ImportOptions extends Omit<PlanOptions, "config" | "tokens" | "seed"> {
   /** A file, or a folder with one. */
   source: string;
   /** The folder to be made. */
   out: string;
-  partial?: boolean;
-  imageSize?: number;
-  /** Names of tensors and fields that count as not there, see PlanOptions. */
-  ignore?: readonly string[];
   /** Told of the plan before anything is written, and before missing tensors are refused. */
   show(plan: ImportPlan): void;
 }

@@ -3,6 +3,7 @@
 import { sizeOf } from "../../engine/base/shape.ts";
 import { type Activation, type ModelConfig, mlpWidth, modelSchema } from "../config.ts";
 import { CheckpointError } from "../safetensors.ts";
+import { headsOf } from "./heads.ts";
 import type { Lookup } from "./lookup.ts";
 import { dinov2Naming, type Naming, towerNaming, vitNaming } from "./names.ts";
 import { asObject, type EncoderSettings, type Fields, type Settings, type Size } from "./settings.ts";
@@ -12,8 +13,6 @@ export const textPositions = "text_encoder.embeddings.position_embeddings.weight
 export const imagePositions = "vision_model.embeddings.position_embedding";
 const attentionOf = (layer: number | "#") => `vision_model.encoder.layers.${layer}.self_attn`;
 
-/** Width of an attention head in every published BERT, ViT and BLIP of the usual sizes. */
-const headWidth = 64;
 /** Beyond any published size; a file must not ask for more memory than it has reason to. */
 const mostWidth = 8192;
 
@@ -27,10 +26,22 @@ export interface Deduced {
   unbiased: ReadonlySet<string>;
 }
 
+/** What the user says of the model. */
+export interface GivenSizes {
+  /** Side of the pictures that it shall take; the checkpoint's own unless told. */
+  imageSize?: number;
+  /** Start what the checkpoint lacks afresh instead of refusing it. */
+  partial?: boolean;
+  /** Attention heads of the vision encoder, or of the only encoder there is. */
+  heads?: number;
+  /** Attention heads of the text encoder. */
+  textHeads?: number;
+}
+
 /** The sizes of the model, from the shapes; the rest from config.json or as the naming's models have it. */
 export function deduceModel(
   lookup: Lookup,
-  { imageSize, partial }: { imageSize?: number; partial?: boolean },
+  { imageSize, partial, heads, textHeads }: GivenSizes,
   settings: Settings,
   notes: string[],
 ): { model: ModelConfig } & Deduced {
@@ -65,8 +76,9 @@ export function deduceModel(
     applyEncoder(
       "vision",
       vision,
-      { ...said, heads: said.heads ?? known },
+      said,
       visionDefaults(naming, form),
+      { heads, shown: known, option: "--heads", sizes: { width, depth, inner } },
       notes,
     );
     for (const [pattern, may] of [
@@ -99,7 +111,18 @@ export function deduceModel(
     requireSizes("text", settings.text, {
       ...{ width, depth, inner, places: places[0], imageWidth: lookup.shape(keys)?.[1] },
     });
-    applyEncoder("text", text, settings.text, { heads: null, epsilon: 1e-12, activation: "gelu" }, notes);
+    applyEncoder(
+      "text",
+      text,
+      settings.text,
+      { epsilon: 1e-12, activation: "gelu" },
+      {
+        heads: textHeads ?? (naming.vision ? undefined : heads),
+        option: naming.vision ? "--text-heads" : "--heads",
+        sizes: { width, depth, inner },
+      },
+      notes,
+    );
   }
   if (!partial && naming.vision && naming.text && !(patches && positions && words && places)) {
     throw new CheckpointError(
@@ -206,8 +229,6 @@ function requireSizes(part: string, { sizes }: EncoderSettings, actual: Partial<
 }
 
 interface Defaults {
-  /** null: from the width. */
-  heads: number | null;
   epsilon: number;
   /** null: there are several. */
   activation: Activation | null;
@@ -220,24 +241,36 @@ function visionDefaults(
 ): Defaults {
   const other = preNorm || pooling === "attention" || naming === towerNaming;
   const epsilon = naming.title.startsWith(vitNaming.title) ? 1e-12 : preNorm ? 1e-5 : 1e-6;
-  return { heads: null, epsilon, activation: other ? null : "gelu" };
+  return { epsilon, activation: other ? null : "gelu" };
+}
+
+/** Where an encoder's number of heads may come from. */
+interface HeadSources {
+  /** What the user says. */
+  heads: number | undefined;
+  /** What a tensor shows. */
+  shown?: number;
+  /** By which option the user says it. */
+  option: string;
+  sizes: Parameters<typeof headsOf>[1];
 }
 
 function applyEncoder(
-  part: string,
+  part: "vision" | "text",
   sizes: Record<string, unknown>,
   said: EncoderSettings,
   defaults: Defaults,
+  given: HeadSources,
   notes: string[],
 ): void {
-  const width = sizes.width as number;
-  if (said.heads === undefined && defaults.heads === null && width % headWidth !== 0) {
-    throw new CheckpointError(
-      `the ${part} encoder is ${width} wide, no multiple of ${headWidth}: ` +
-        "put a config.json with its num_attention_heads beside the checkpoint",
-    );
-  }
-  sizes.heads = said.heads ?? defaults.heads ?? width / headWidth;
+  const sources = [
+    { heads: given.heads, why: given.option },
+    { heads: said.heads, why: "config.json" },
+    { heads: given.shown, why: "as wide as their norms" },
+  ];
+  const { heads, why } =
+    sources.find((source) => source.heads !== undefined) ?? headsOf(part, given.sizes, given.option);
+  sizes.heads = heads;
   sizes.layerNormEpsilon = said.epsilon ?? defaults.epsilon;
   sizes.activation = said.activation ?? sizes.activation ?? defaults.activation;
   if (sizes.activation === null) {
@@ -248,7 +281,7 @@ function applyEncoder(
   }
   const source = (value: unknown) => (value === undefined ? "assumed" : "config.json");
   notes.push(
-    `${part}: ${sizes.heads} heads (${source(said.heads)}), layer norm epsilon ${sizes.layerNormEpsilon} ` +
+    `${part}: ${heads} heads (${why}), layer norm epsilon ${sizes.layerNormEpsilon} ` +
       `(${source(said.epsilon)}), ${sizes.activation} (${source(said.activation)})`,
   );
 }

@@ -7,7 +7,14 @@ import type { ModelConfig } from "../config.ts";
 import { type Initial, initialValues, type ParameterSpec } from "../parameters.ts";
 import { CheckpointError, isFloat } from "../safetensors.ts";
 import { prefixTokens } from "../vit.ts";
-import { type Deduced, deduceModel, imagePositions, textPositions, wordTable } from "./deduce.ts";
+import {
+  type Deduced,
+  deduceModel,
+  type GivenSizes,
+  imagePositions,
+  textPositions,
+  wordTable,
+} from "./deduce.ts";
 import { type Found, Lookup, SetAside, withoutLeadingOnes } from "./lookup.ts";
 import { patternOf } from "./names.ts";
 import { resizePositions } from "./positions.ts";
@@ -16,11 +23,7 @@ import { readSettings } from "./settings.ts";
 import type { Checkpoint } from "./tensor.ts";
 import { wordsOf } from "./words.ts";
 
-export interface PlanOptions {
-  /** Side of the pictures that the model shall take; the checkpoint's own unless told. */
-  imageSize?: number;
-  /** Start what the checkpoint lacks afresh instead of refusing it. */
-  partial?: boolean;
+export interface PlanOptions extends GivenSizes {
   /**
    * What counts as not there: names of tensors, and of fields as `config.json:FIELD`, in which * stands for any
    * characters.
