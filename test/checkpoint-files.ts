@@ -115,6 +115,7 @@ export function zipFile(
 export function torchZip(pickle: Uint8Array, storages: Record<string, Uint8Array> = {}): Uint8Array {
   return zipFile([
     { name: "archive/data.pkl", data: pickle },
+    { name: "archive/version", data: ascii("3\n") },
     ...Object.entries(storages).map(([key, data]) => ({ name: `archive/data/${key}`, data })),
   ]);
 }
