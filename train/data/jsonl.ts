@@ -1,0 +1,62 @@
+// Data sets of people's own: triplets.jsonl, or any other *.jsonl files, with {reference, text, target, id?, split?} a line
+// and the pictures' paths relative to the folder. The gallery is every picture that is in the folder.
+import { z } from "zod";
+import { pictureFiles } from "./folder.ts";
+import { checked, parseJson, readText } from "./json.ts";
+import { Ids, joined, PictureIndex } from "./pictures.ts";
+import { DataError, type Files, type Query, type Split } from "./types.ts";
+
+const line = z.object({
+  reference: z.string().min(1),
+  text: z.string(),
+  target: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]),
+  id: z.union([z.string(), z.int()]).optional(),
+  split: z.string().optional(),
+});
+type Line = z.infer<typeof line> & { where: string };
+
+/** Lines of the folder's files. A line without a split is of `train.jsonl`'s train, and of val in a file of another name. */
+async function readLines(
+  files: Files,
+): Promise<{ lines: Line[]; sources: { file: string; entries: number }[] }> {
+  const names = (await files.list("")).filter((name) => name.endsWith(".jsonl")).toSorted();
+  if (names.length === 0) throw new DataError(`${files.name} holds no .jsonl file`);
+  const lines: Line[] = [];
+  const sources: { file: string; entries: number }[] = [];
+  for (const file of names) {
+    const before = lines.length;
+    for (const [i, text] of (await readText(files, file)).split(/\r?\n/).entries()) {
+      const where = `${file}, line ${i + 1}`;
+      if (text.trim() === "") continue;
+      const one = checked(where, line, parseJson(where, text));
+      lines.push({ ...one, split: one.split ?? file.replace(/\.jsonl$/, ""), where });
+    }
+    sources.push({ file, entries: lines.length - before });
+  }
+  return { lines, sources };
+}
+
+/** Names of the splits that lines name; a line without one is of its file's name. */
+export async function jsonlHas(files: Files): Promise<string[]> {
+  return [...new Set((await readLines(files)).lines.map(({ split }) => split!))];
+}
+
+/** Reads a split. Throws DataError for a picture that is not there, and an id given twice. */
+export async function readJsonl(files: Files, split: string): Promise<Split> {
+  const { lines, sources } = await readLines(files);
+  const own = lines.filter((one) => one.split === split);
+  if (own.length === 0) throw new DataError(`${files.name}: no line is of split ${JSON.stringify(split)}`);
+  const index = new PictureIndex();
+  for (const path of await pictureFiles(files)) index.add(path, path);
+  const ids = new Ids();
+  const queries = own.map(({ where, reference, text, target, id }, i): Query => {
+    const find = (path: string) => index.find(joined(path), where, files.name);
+    const right = [target].flat().map(find);
+    const from = find(reference);
+    if (right.includes(from)) throw new DataError(`${where}: the target is the reference`);
+    if (new Set(right).size !== right.length) throw new DataError(`${where}: a target is there twice`);
+    return { id: ids.add(`${id ?? i}`, where, "id"), reference: from, texts: [text], right };
+  });
+  const galleries = [{ name: "folder", pictures: Int32Array.from(index.pictures.keys()) }];
+  return { data: "jsonl", name: split, pictures: index.pictures, queries, galleries, sources, notes: [] };
+}
