@@ -5,7 +5,7 @@ import { type Activation, type ModelConfig, mlpWidth, modelSchema } from "../con
 import { CheckpointError } from "../safetensors.ts";
 import { headsOf } from "./heads.ts";
 import type { Lookup } from "./lookup.ts";
-import { dinov2Naming, type Naming, towerNaming, vitNaming } from "./names.ts";
+import { bertNaming, dinov2Naming, type Naming, timmNaming, towerNaming, vitNaming } from "./names.ts";
 import { asObject, type EncoderSettings, type Fields, type Settings, type Size } from "./settings.ts";
 
 export const wordTable = "text_encoder.embeddings.word_embeddings.weight";
@@ -24,6 +24,8 @@ export interface Deduced {
   placed: number;
   /** Patterns of the biases that its kind of model has not. */
   unbiased: ReadonlySet<string>;
+  /** Whether a table of token types must be there. */
+  typed: boolean;
 }
 
 /** What the user says of the model. */
@@ -61,7 +63,7 @@ export function deduceModel(
     const said = settings.vision;
     const form = visionForm(lookup, width, said, own);
     layout = placesOf(lookup, positions, width, patchSize, form, said);
-    const inner = lookup.shape("vision_model.encoder.layers.0.mlp.fc1.weight")?.[0] ?? 4 * width;
+    const inner = innerOf(lookup, "vision_model.encoder.layers.0.mlp.fc1", width);
     const depth = lookup.depth("vision_model.encoder.layers.#.layer_norm1.*");
     const ownSize = layout.grid * patchSize;
     Object.assign(vision, form, {
@@ -101,7 +103,7 @@ export function deduceModel(
   const places = lookup.shape(textPositions);
   if (words && places) {
     const [, width] = words;
-    const inner = lookup.shape("text_encoder.encoder.layer.0.intermediate.dense.weight")?.[0] ?? 4 * width;
+    const inner = innerOf(lookup, "text_encoder.encoder.layer.0.intermediate.dense", width);
     const depth = lookup.depth("text_encoder.encoder.layer.#.attention.output.dense.*");
     Object.assign(text, {
       ...{ width, intermediate: inner, maxPositions: places[0], depth },
@@ -110,6 +112,7 @@ export function deduceModel(
     const keys = "text_encoder.encoder.layer.0.crossattention.self.key_value.weight";
     requireSizes("text", settings.text, {
       ...{ width, depth, inner, places: places[0], imageWidth: lookup.shape(keys)?.[1] },
+      types: naming.vision ? undefined : (lookup.tokenTypes?.entry.shape[0] ?? 0),
     });
     applyEncoder(
       "text",
@@ -124,9 +127,26 @@ export function deduceModel(
       notes,
     );
   }
-  if (!partial && naming.vision && naming.text && !(patches && positions && words && places)) {
+  const sizing = [
+    ...(naming.vision
+      ? ([
+          ["vision_model.embeddings.patch_embedding.weight", patches],
+          [imagePositions, positions],
+        ] as const)
+      : []),
+    ...(naming.text
+      ? ([
+          [wordTable, words],
+          [textPositions, places],
+        ] as const)
+      : []),
+  ];
+  const lacking = sizing.flatMap(([name, shape]) => (shape ? [] : lookup.names(name)));
+  const both = naming.vision && naming.text;
+  if (lacking.length > 0 && !(partial && both)) {
+    const hint = both ? "; --partial goes on" : "";
     throw new CheckpointError(
-      "the checkpoint lacks embeddings that tell the model's size; --partial goes on",
+      `the checkpoint lacks ${lacking.join(", ")}, which tell the model's size${hint}`,
     );
   }
   const projection =
@@ -146,8 +166,14 @@ export function deduceModel(
   const largest = Math.max(...widths, model.vision.imageSize, mlpWidth(model.vision) / 4);
   if (largest > mostWidth)
     throw new CheckpointError(`a size of ${largest} is beyond the ${mostWidth} that are read`);
-  return { model, ...layout, grid: layout.grid || model.vision.imageSize / model.vision.patchSize, unbiased };
+  const grid = layout.grid || model.vision.imageSize / model.vision.patchSize;
+  const typed = naming === bertNaming && settings.text.sizes.get("types")?.value !== 0;
+  return { model, ...layout, grid, unbiased, typed };
 }
+
+/** Hidden width of a feed-forward part, from its first layer. */
+const innerOf = (lookup: Lookup, first: string, width: number) =>
+  (lookup.shape(`${first}.weight`) ?? lookup.shape(`${first}.bias`))?.[0] ?? 4 * width;
 
 /** The end of a pattern, for people. */
 const lastParts = (pattern: string) => pattern.replace(".*", "").split(".").at(-1)!;
@@ -160,7 +186,7 @@ function visionForm(lookup: Lookup, width: number, said: EncoderSettings, own: F
   const registers = sizeOf(lookup.whole(ours("embeddings.register_embedding")) ?? [0]) / width;
   const ownVision = asObject(own?.vision);
   const afterPooling = lookup.names(ours("post_layernorm.weight"))[0]?.startsWith("fc_norm") ?? false;
-  const shown = lookup.has(ours("head.probe")) ? "attention" : !classToken || afterPooling ? "mean" : "token";
+  const shown = lookup.hasPart(ours("head.")) ? "attention" : !classToken || afterPooling ? "mean" : "token";
   // CLIP's last norm is of the class token alone.
   const pooledNorm = afterPooling || (lookup.naming === towerNaming && classToken);
   return {
@@ -174,28 +200,35 @@ function visionForm(lookup: Lookup, width: number, said: EncoderSettings, own: F
   };
 }
 
+/** How many tokens in front of those of the patches may have a place in the table. */
+function placedTokens(
+  lookup: Lookup,
+  { classToken, registers }: { classToken: boolean; registers: number },
+  said: EncoderSettings,
+): number[] {
+  const { naming } = lookup;
+  const [all, first] = [Number(classToken) + registers, Number(classToken)];
+  // DINOv2's registers have none, in its own names neither.
+  const own = lookup.names("vision_model.embeddings.register_embedding")[0] === "register_tokens";
+  if (naming === dinov2Naming || naming === towerNaming || (own && registers > 0)) return [first];
+  if (naming !== timmNaming) return [all];
+  if (said.patchPositionsOnly === undefined) return [...new Set([all, 0])];
+  return [said.patchPositionsOnly ? 0 : all];
+}
+
 /** Side of the pictures in patches, and how many tokens in front of them have a place, from the position table. */
 function placesOf(
-  { naming }: Lookup,
+  lookup: Lookup,
   positions: readonly number[],
   width: number,
   patchSize: number,
-  { classToken, registers }: { classToken: boolean; registers: number },
+  form: { classToken: boolean; registers: number },
   said: EncoderSettings,
 ): { grid: number; placed: number } {
   const rows = sizeOf(positions) / width;
-  const all = Number(classToken) + registers;
-  const first = Number(classToken);
-  const possible =
-    naming === dinov2Naming || naming === towerNaming
-      ? [first]
-      : naming.title.startsWith(vitNaming.title) || naming.text
-        ? [all]
-        : said.patchPositionsOnly === undefined
-          ? [all, first, 0]
-          : [said.patchPositionsOnly ? 0 : all];
+  const all = Number(form.classToken) + form.registers;
   const image = said.sizes.get("image")?.value;
-  const grids = [...new Set(possible)].flatMap((placed) => {
+  const grids = placedTokens(lookup, form, said).flatMap((placed) => {
     const grid = Math.sqrt(rows - placed);
     const fits = Number.isInteger(grid) && grid > 0 && (image === undefined || grid * patchSize === image);
     return fits ? [{ grid, placed }] : [];
@@ -203,8 +236,10 @@ function placesOf(
   if (positions.at(-1) !== width || grids.length === 0) {
     const tokens = all === 0 ? "" : all === 1 ? "a class token and " : `${all} tokens and `;
     const size = image === undefined ? "" : ` of ${image} pixels, as config.json says`;
+    const token = lookup.names("vision_model.embeddings.class_embedding").join();
+    const without = form.classToken ? "" : `, there being no ${token}`;
     throw new CheckpointError(
-      `the position embedding [${positions}] is no ${tokens}square of patches${size}`,
+      `the position embedding [${positions}] is no ${tokens}square of patches${size}${without}`,
     );
   }
   if (grids.length > 1) {

@@ -29,6 +29,9 @@ export class SetAside {
   }
 }
 
+/** Not among the names: BERT adds the first of its token types to every token of a lone text, and so do positions here. */
+export const tokenTypes = "embeddings.token_type_embeddings.weight";
+
 export type Found = { name: string; entry: TensorEntry };
 
 /** A checkpoint's tensors under casement's names. */
@@ -70,9 +73,22 @@ export class Lookup {
     // A table that is a parameter here may be a layer's weight there.
     const rest = { layer, leaf: leaf || "weight" };
     return (this.naming.rows.get(pattern) ?? []).map((theirs) => {
-      const all = alternatives(theirs).map((one) => nameOf(one, rest));
-      return all.find((one) => this.byName.has(one)) ?? all[0];
+      const all = alternatives(theirs);
+      const there =
+        all.find((one) => this.byName.has(nameOf(one, rest))) ?? all.find((one) => this.isThere(one));
+      return nameOf(there ?? all[0], rest);
     });
+  }
+
+  /** Whether any layer has a weight or a bias of a pattern of theirs. */
+  private isThere(theirs: string): boolean {
+    return ["weight", "bias"].some((leaf) => this.inAnyLayer.has(nameOf(theirs, { layer: "#", leaf })));
+  }
+
+  /** Whether there is anything of a part of the model. */
+  hasPart(ours: string): boolean {
+    const rows = [...this.naming.rows].filter(([name]) => name.startsWith(ours));
+    return rows.some(([, theirs]) => theirs.flatMap(alternatives).some((one) => this.isThere(one)));
   }
 
   get(theirs: string): Found | undefined {
@@ -88,13 +104,26 @@ export class Lookup {
     return theirs.some((one) => this.inAnyLayer.has(nameOf(one, { layer: "#", leaf: leaf || "weight" })));
   }
 
-  /** The factors of a parameter's rows: their name, and what is there; null where no layer has any. */
+  /** Whether any layer attends to pictures. */
+  get hasCrossAttention(): boolean {
+    return [...this.inAnyLayer].some((name) => name.includes(".crossattention."));
+  }
+
+  /** BERT's table of token types. */
+  get tokenTypes(): Found | undefined {
+    return this.get(tokenTypes);
+  }
+
+  /** The factors of a parameter's rows: their name, and what is there; null where the model has none. */
   scale(ours: string): { name: string; found: Found | undefined } | null {
     const { pattern, layer } = patternOf(ours);
-    const all = alternatives(this.naming.scales.get(pattern) ?? "");
-    const theirs = all.find((one) => this.inAnyLayer.has(nameOf(one, { layer: "#", leaf: "weight" })));
-    if (theirs === undefined) return null;
-    const name = nameOf(theirs, { layer, leaf: "weight" });
+    const { scales } = this.naming;
+    const theirs = scales.get(pattern);
+    // A layer without them, among others that have them, lacks something.
+    if (theirs === undefined || ![...scales.values()].flatMap(alternatives).some((one) => this.isThere(one)))
+      return null;
+    const all = alternatives(theirs);
+    const name = nameOf(all.find((one) => this.isThere(one)) ?? all[0], { layer, leaf: "weight" });
     return { name, found: this.get(name) };
   }
 

@@ -112,11 +112,11 @@ const vision: Record<string, Partial<Record<Column, Theirs>>> = {
  */
 const scales: Record<string, Partial<Record<Column, string>>> = {
   "encoder.layers.#.self_attn.projection.*": {
-    timm: "blocks.#.ls1.*|blocks.#.gamma_1",
+    timm: "blocks.#.ls1.gamma|blocks.#.gamma_1",
     dinov2: "encoder.layer.#.layer_scale1.lambda1",
   },
   "encoder.layers.#.mlp.fc2.*": {
-    timm: "blocks.#.ls2.*|blocks.#.gamma_2",
+    timm: "blocks.#.ls2.gamma|blocks.#.gamma_2",
     dinov2: "encoder.layer.#.layer_scale2.lambda1",
   },
 };
@@ -304,7 +304,7 @@ export function patternOf(name: string): PatternedName {
       layer = digits;
       return ".#.";
     })
-    .replace(/([._])(weight|bias|gamma|beta)$/, (_, joint: string, word: string) => {
+    .replace(/([._])(weight|bias|(?<=[Nn]orm\.)(?:gamma|beta))$/, (_, joint: string, word: string) => {
       leaf = leaves[word];
       return `${joint}*`;
     });

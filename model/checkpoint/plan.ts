@@ -15,7 +15,7 @@ import {
   textPositions,
   wordTable,
 } from "./deduce.ts";
-import { type Found, Lookup, SetAside, withoutLeadingOnes } from "./lookup.ts";
+import { type Found, Lookup, SetAside, tokenTypes, withoutLeadingOnes } from "./lookup.ts";
 import { patternOf } from "./names.ts";
 import { resizePositions } from "./positions.ts";
 import { requireNaming } from "./recognise.ts";
@@ -51,6 +51,8 @@ export interface ImportPlan {
   title: string;
   model: ModelConfig;
   vocabulary: string[];
+  /** Whether what lacks may start afresh. */
+  partial: boolean;
   parameters: PlannedParameter[];
   mapped: PlanLine[];
   ignored: PlanLine[];
@@ -74,8 +76,6 @@ export interface PlannedParameter {
   /** f32, row-major. Throws CheckpointError for a cut file. */
   read(): Promise<Float32Array<ArrayBuffer>>;
 }
-
-const tokenTypes = "embeddings.token_type_embeddings.weight";
 
 /**
  * Plans the import of a checkpoint. Throws CheckpointError where it is no model that is known, where its sizes
@@ -101,7 +101,7 @@ export async function planImport(checkpoint: Checkpoint, options: PlanOptions = 
   notes.push(...words.notes);
   const plan: ImportPlan = {
     title: `${known.naming.title}, ${checkpoint.format}`,
-    ...{ model, vocabulary, notes, parameters: [] },
+    ...{ model, vocabulary, notes, partial: options.partial ?? false, parameters: [] },
     ...{ mapped: [], ignored: [], missing: [], misshaped: [], unknown: [], unexpected: [], fresh: [] },
   };
   const temperature = settings.casement?.temperature;
@@ -123,24 +123,27 @@ export async function planImport(checkpoint: Checkpoint, options: PlanOptions = 
  */
 export function requireWhole(plan: ImportPlan): void {
   const { unknown, misshaped, missing } = plan;
+  const faults: string[] = [];
   if (unknown.length > 0) {
     const most = 8;
     const names = unknown.flatMap((line) => line.names);
     const more = names.length > most ? ` and ${names.length - most} more` : "";
-    throw new CheckpointError(
+    faults.push(
       `the encoder has tensors that are not known, so what is computed would differ from what it was trained to: ` +
-        `${names.slice(0, most).join(", ")}${more}. For what changes nothing, --ignore PATTERN`,
+        `${names.slice(0, most).join(", ")}${more}. For what changes nothing, --ignore PATTERN.`,
     );
   }
-  const faults = [...misshaped, ...missing];
-  if (faults.length === 0) return;
-  const [{ names, note }] = faults;
-  const more = faults.length > 1 ? `, and ${faults.length - 1} more` : "";
-  const hint = misshaped.length === 0 ? " With --partial, CASE starts from what is there." : "";
-  throw new CheckpointError(
-    `${missing.length} tensors are missing and ${misshaped.length} mis-shaped: ` +
-      `${names.join(", ")} (${note})${more}.${hint}`,
-  );
+  const [first, ...others] = [...misshaped, ...missing];
+  if (first) {
+    const more = others.length > 0 ? `, and ${others.length} more` : "";
+    const hint =
+      misshaped.length === 0 && !plan.partial ? " With --partial, CASE starts from what is there." : "";
+    faults.push(
+      `${missing.length} tensors are missing and ${misshaped.length} mis-shaped: ` +
+        `${first.names.join(", ")} (${first.note})${more}.${hint}`,
+    );
+  }
+  if (faults.length > 0) throw new CheckpointError(faults.join(" "));
 }
 
 /** What deciding about a parameter goes by. */
@@ -155,7 +158,7 @@ interface Context extends Pick<PlanOptions, "partial" | "seed">, Deduced {
 
 /** Decides where one parameter comes from and adds it to the plan. */
 function planParameter(context: Context, spec: ParameterSpec): void {
-  const { plan, lookup, rows, partial = false, seed = 1, unbiased, temperature } = context;
+  const { plan, lookup, rows, partial = false, seed = 1, unbiased, typed, temperature } = context;
   const { name, shape } = spec;
   const theirs = lookup.names(name);
   const found = theirs.map((source) => lookup.get(source));
@@ -171,6 +174,9 @@ function planParameter(context: Context, spec: ParameterSpec): void {
     } else fresh(`${plan.model.temperature.initial}, BLIP's start`);
     return;
   }
+  const types = name === textPositions ? lookup.tokenTypes : undefined;
+  if (name === textPositions && !types && typed)
+    plan.missing.push({ names: [tokenTypes], note: `for ${name}` });
   const { pattern, leaf } = patternOf(name);
   if (leaf === "bias" && unbiased.has(pattern)) {
     add(async () => new Float32Array(sizeOf(shape)));
@@ -178,7 +184,11 @@ function planParameter(context: Context, spec: ParameterSpec): void {
   }
   if (found.length === 0 || found.some((source) => !source)) {
     const lacking = theirs.filter((_, i) => !found[i]);
-    if (partial) fresh(lacking.length > 0 ? `the checkpoint lacks ${lacking.join(", ")}` : "no such part");
+    // A file of one encoder lacks the rest of CASE; what lacks in the encoder itself is a hole.
+    const isRest = found.length === 0 || (/\.crossattention\./.test(name) && !lookup.hasCrossAttention);
+    const { vision, text } = lookup.naming;
+    if (partial && ((vision && text) || isRest))
+      fresh(lacking.length > 0 ? `the checkpoint lacks ${lacking.join(", ")}` : "no such part");
     else plan.missing.push({ names: lacking.length > 0 ? lacking : [name], note: `for ${name}` });
     return;
   }
@@ -213,8 +223,7 @@ function planParameter(context: Context, spec: ParameterSpec): void {
       });
       return table;
     });
-  } else if (name === textPositions && lookup.get(tokenTypes)) {
-    const types = lookup.get(tokenTypes)!;
+  } else if (types) {
     if (!isFloat(types.entry.dtype) || types.entry.shape.length !== 2 || types.entry.shape[1] !== width) {
       plan.misshaped.push({
         names: [types.name],

@@ -32,6 +32,7 @@ export type Size =
   | "channels"
   | "registers"
   | "places"
+  | "types"
   | "imageWidth"
   | "projection";
 
@@ -107,7 +108,7 @@ const common: Record<string, Rule> = {
      _attn_implementation_internal max_length min_length do_sample early_stopping num_beams num_beam_groups
      diversity_penalty temperature top_k top_p typical_p repetition_penalty length_penalty no_repeat_ngram_size
      encoder_no_repeat_ngram_size num_return_sequences pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers
-     pooler_size_per_head pooler_type pooler_output_size pooler_act directionality vocab_size type_vocab_size
+     pooler_size_per_head pooler_type pooler_output_size pooler_act directionality vocab_size
      add_cross_attention encoder_stride out_features out_indices stage_names reshape_hidden_states use_mask_token`,
     "needless",
   ),
@@ -132,6 +133,7 @@ const ofText: Record<string, Rule> = {
   ...common,
   max_position_embeddings: size("places"),
   encoder_hidden_size: size("imageWidth"),
+  type_vocab_size: size("types"),
   position_embedding_type: only("absolute"),
   projection_dim: "needless",
 };
@@ -175,14 +177,14 @@ const ofTimmModel: Record<string, Rule> = {
 };
 
 /** What Hugging Face's classes assume where their config.json says nothing; heads are 12 but for BLIP's texts. */
-const assumed: Record<string, { epsilon: number; activation: Activation; heads?: number }> = {
+const assumed: Record<string, Pick<EncoderSettings, "epsilon" | "activation" | "heads" | "biases">> = {
   bert: { epsilon: 1e-12, activation: "gelu" },
   blip_text_model: { epsilon: 1e-12, activation: "gelu", heads: 8 },
   blip_vision_model: { epsilon: 1e-5, activation: "gelu" },
-  vit: { epsilon: 1e-12, activation: "gelu" },
-  deit: { epsilon: 1e-12, activation: "gelu" },
-  dinov2: { epsilon: 1e-6, activation: "gelu" },
-  dinov2_with_registers: { epsilon: 1e-6, activation: "gelu" },
+  vit: { epsilon: 1e-12, activation: "gelu", biases: true },
+  deit: { epsilon: 1e-12, activation: "gelu", biases: true },
+  dinov2: { epsilon: 1e-6, activation: "gelu", biases: true },
+  dinov2_with_registers: { epsilon: 1e-6, activation: "gelu", biases: true },
   clip_vision_model: { epsilon: 1e-5, activation: "geluQuick" },
   siglip_vision_model: { epsilon: 1e-6, activation: "geluTanh" },
 };
@@ -252,7 +254,7 @@ function faultOf(
     if (value === null) return null;
     // A square, however it is said.
     const sides = Array.isArray(value) ? value : [value];
-    if (!sides.every((side) => typeof side === "number" && side > 0 && side === sides[0]))
+    if (!sides.every((side) => typeof side === "number" && side >= 0 && side === sides[0]))
       return "is no size";
     into.sizes.set(rule.size, { field: name, value: sides[0] as number });
     return null;
@@ -265,12 +267,13 @@ function faultOf(
 
 /** What the classes of a type assume, under what is said. */
 function under(type: string, said: EncoderSettings): EncoderSettings {
-  const { epsilon, activation, heads = 12 } = assumed[type];
+  const { epsilon, activation, heads = 12, biases } = assumed[type];
   return {
     ...said,
     epsilon: said.epsilon ?? epsilon,
     activation: said.activation ?? activation,
     heads: said.heads ?? heads,
+    biases: said.biases ?? biases,
   };
 }
 
@@ -335,8 +338,11 @@ export function readSettings(
     );
     settings.casement = asObject(fields.casement);
     settings.text = under("blip_text_model", text);
-    const heads = vision.heads ?? 12;
-    settings.vision = naming === blipNaming ? under("blip_vision_model", vision) : { ...vision, heads };
+    // The original's epsilon is another.
+    settings.vision = under(
+      "blip_vision_model",
+      naming === blipNaming ? vision : { epsilon: 1e-6, ...vision },
+    );
   } else if (naming.text) {
     reader.read(fields, file, { ...ofText, is_decoder: only(false) }, text);
     if (type) settings.text = under("bert", text);
@@ -365,4 +371,5 @@ function applyArchitecture(architecture: string, vision: EncoderSettings): void 
     /patch32|giantopt|so400m_patch16|large_patch16_siglip_(gap_)?512/.test(architecture);
   const own = /quickgelu/.test(architecture) ? "geluQuick" : byTanh ? "geluTanh" : "gelu";
   vision.activation ??= own;
+  vision.biases ??= true;
 }
