@@ -19,9 +19,9 @@ test("the samples have everything that there is to load and to refuse", () => {
   const samples = Array.from({ length: count }, (_, round) => generate(1, round));
   const sound = samples.filter(({ broken, open }) => !broken && !open);
   const kinds: Record<string, (sample: Sample) => unknown> = {
-    LayerScale: ({ vision }) => vision?.blocks[0]!.scale1,
+    LayerScale: ({ vision }) => vision?.blocks[0]?.scale1,
     "a norm in front": ({ vision }) => vision?.preNorm,
-    "norms of queries and keys": ({ vision }) => vision?.blocks[0]!.queryNorm,
+    "norms of queries and keys": ({ vision }) => vision?.blocks[0]?.queryNorm,
     registers: ({ vision }) => vision?.registers.length,
     "no class token": ({ vision }) => vision && !vision.cls,
     "positions of patches alone": ({ vision }) => vision?.placed === "patches",

@@ -147,7 +147,7 @@ function makeHead(make: Maker, width: number, inner: number): Head {
 function widths(make: Maker, configured: boolean): { width: number; heads: number } {
   if (!configured)
     return make.pick([
-      { width: 64, heads: 1 },
+      ...Array.from({ length: 3 }, () => ({ width: 64, heads: 1 })),
       { width: 128, heads: 2 },
     ]);
   const size = make.pick([4, 8, 16]);
@@ -158,8 +158,8 @@ function widths(make: Maker, configured: boolean): { width: number; heads: numbe
 /** A random vision transformer of a family; `like` restricts it to what BLIP's own naming can say. */
 function makeVision(make: Maker, family: FamilyName, configured: boolean): Vision {
   const { width, heads } = widths(make, configured);
-  const inner = make.pick([1, 2, 3, 4, 1.5]) * width;
-  const [patch, grid, depth] = [make.pick([2, 3, 4, 8]), make.pick([1, 2, 3, 4]), 1 + make.below(3)];
+  const inner = make.pick([1, 2, 1.5, 3]) * width;
+  const [patch, grid, depth] = [make.pick([2, 3, 4, 8]), make.pick([1, 2, 3, 4]), 1 + make.below(2)];
   const isTimm = family === "timm";
   const hasClass = family === "siglip" ? false : isTimm ? !make.chance(4) : true;
   const registers =
