@@ -159,14 +159,15 @@ export class Parameters {
    * Runs `work`, whose backward passes make gradients anew: the first that comes to a parameter overwrites the old one,
    * so that nothing is cleared and read before. A parameter that none comes to gets zeros.
    */
-  renewGradients(work: () => void): void {
+  renewGradients<T>(work: () => T): T {
     const learnt = [...this.tensors.values()].filter(({ grad }) => grad);
     for (const tensor of learnt) tensor.gradIsOld = true;
-    work();
+    const result = work();
     for (const tensor of learnt) {
       if (tensor.gradIsOld) this.engine.clear(tensor.grad!);
       tensor.gradIsOld = false;
     }
+    return result;
   }
 
   /** Gives the memory back. */

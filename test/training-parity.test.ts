@@ -96,10 +96,16 @@ function wantedGradient(gradients: Record<string, string>, name: string): Float3
 }
 
 for (const [loss, { loss: wantedLoss, gradients }] of Object.entries(fixture.gradients)) {
-  for (const capture of [true, false]) {
-    const title = `${loss} loss, ${capture ? "captured" : "eager"}: every parameter's gradient equals PyTorch's`;
+  for (const [capture, parts] of [
+    [true, 1],
+    [false, 1],
+    [true, 2],
+    [false, 5],
+    [true, 3],
+  ] as const) {
+    const title = `${loss} loss, ${capture ? "captured" : "eager"}, in ${parts}: every parameter's gradient equals PyTorch's`;
     test(title, async () => {
-      const { model, trainer } = await prepare({ loss, capture, accumulation: 1 });
+      const { model, trainer } = await prepare({ loss, capture, accumulation: parts });
       let record: StepRecord | null = null;
       await trainer.run(1, (one) => {
         record = one;
@@ -130,6 +136,50 @@ for (const [loss, { loss: wantedLoss, gradients }] of Object.entries(fixture.gra
     });
   }
 }
+
+/** The gradients of all parameters after one step. */
+async function gradientsOf(training: Record<string, unknown>, dropout = 0): Promise<Float32Array[]> {
+  const { model, trainer } = await prepare({ ...training, clip: 0 }, { dropout });
+  await trainer.run(1, () => {});
+  const gradients: Float32Array[] = [];
+  for (const { name } of model.parameters.specs)
+    gradients.push((await model.parameters.get(name).grad!.read()) as Float32Array);
+  trainer.dispose();
+  model.dispose();
+  return gradients;
+}
+
+for (const loss of ["contrastive", "recall"]) {
+  test(`${loss} loss: in parts every gradient is that of the whole batch within 1e-5`, async () => {
+    const whole = await gradientsOf({ loss, accumulation: 1 });
+    let worst = 0;
+    for (const accumulation of [2, 3, 5, 10]) {
+      const parts = await gradientsOf({ loss, accumulation, capture: accumulation % 2 === 0 });
+      parts.forEach((gradient, i) => {
+        const largest = Math.max(...whole[i]!.map(Math.abs));
+        const difference = Math.max(...gradient.map((value, at) => Math.abs(value - whole[i]![at]!)));
+        assert.ok(
+          difference <= 1e-5 * largest,
+          `${accumulation} parts, parameter ${i}: ${difference} of ${largest}`,
+        );
+        if (largest > 0) worst = Math.max(worst, difference / largest);
+      });
+    }
+    console.log(`${loss}: parts differ from the whole by ${worst.toExponential(1)}`);
+  });
+}
+
+test("encoding a part once more for backward draws the same dropout: the bits are those of one pass", async () => {
+  const parts = await gradientsOf({ accumulation: 5, capture: false }, 0.3);
+  const { checkpoint } = engine;
+  engine.checkpoint = (work) => work();
+  try {
+    assert.equal(parts, await gradientsOf({ accumulation: 5, capture: false }, 0.3));
+  } finally {
+    engine.checkpoint = checkpoint;
+  }
+  assert.not.equal(parts, await gradientsOf({ accumulation: 5, capture: false }, 0));
+});
 
 test("20 steps of AdamW have PyTorch's losses, norms and temperatures", async () => {
   const { model, trainer } = await prepare({});

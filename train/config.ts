@@ -11,11 +11,14 @@ const trainingSchema = z
   .strictObject({
     /** Optimiser steps. */
     steps: count,
-    /** Pictures encoded per batch, shared by its triplets. */
+    /** Pictures encoded at a time, shared by their triplets. */
     pictures: count.default(64),
-    /** Triplets per batch. */
+    /** Triplets to so many pictures. */
     triplets: count.default(128),
-    /** Batches whose gradients are added up before a step. */
+    /**
+     * Parts that a batch is encoded in, one after the other: a step sees so many times `pictures` and `triplets`, all
+     * compared with all, in the memory of one part and with two forward passes.
+     */
     accumulation: count.default(1),
     /** Peak learning rate of AdamW. */
     learningRate: z.number().positive().default(1e-3),

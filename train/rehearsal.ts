@@ -22,10 +22,9 @@ export function rehearse(engine: Engine, config: RunConfig): Promise<void> {
 const word = "a";
 
 /** One white picture, of which every batch asks the same. */
-function blankSet({ model, training }: RunConfig): TrainingSet {
+function blankSet({ model }: RunConfig): TrainingSet {
   const { imageSize } = model.vision;
   const text = Array.from({ length: model.text.maxLength }, () => word).join(" ");
-  const { triplets, pictures } = training;
   return {
     name: "blank",
     pictures: {
@@ -35,7 +34,7 @@ function blankSet({ model, training }: RunConfig): TrainingSet {
       pixels: new Uint8Array(3 * imageSize ** 2).fill(255),
     },
     texts: () => [text],
-    sampleBatch: () => ({
+    sampleBatch: ({ pictures, triplets }) => ({
       pictures: new Int32Array(pictures),
       reference: new Int32Array(triplets),
       target: new Int32Array(triplets).fill(1),

@@ -17,7 +17,7 @@ import type { RunConfig } from "./config.ts";
 import type { TrainingSet } from "./dataset.ts";
 import { type HostTensor, upload } from "./inputs.ts";
 import type { StepRecord } from "./metrics.ts";
-import { type BatchInputs, batchLoss, packBatch } from "./objective/batch.ts";
+import { batchLoss, flatten, packBatch, type Row, unflatten } from "./objective/batch.ts";
 import { learningRate } from "./schedule.ts";
 
 /**
@@ -44,9 +44,20 @@ export function makeModel(
 /** What a step measured, before the host has read it. */
 interface Measurement {
   step: number;
-  /** f32 [stride per batch of losses ..., temperature, norm squared or the scaler's state], see `measure`. */
+  /** What each loss is of. */
+  rows: Row[];
+  /** f32 [losses, temperature, norm squared or the scaler's state], see `measure`. */
   values: Promise<ArrayLike<number>>;
 }
+
+/** A step's batch before it is on the GPU. */
+interface PackedStep {
+  inputs: Record<string, HostTensor>;
+  rows: Row[];
+}
+
+/** Captured steps that are kept: one for each shape of a batch, the latest. */
+const mostPrograms = 8;
 
 /** A copy's target starts at a multiple of this many elements (256 bytes). */
 const stride = 64;
@@ -55,7 +66,6 @@ export class Trainer {
   readonly optimizer: AdamW;
   /** Seconds spent by the parts of the run before this one. */
   earlierSeconds = 0;
-  private readonly queries: number;
   private readonly waiting: Measurement[] = [];
   private readonly streams: RandomStreams;
   /** Shapes of batches whose choices of kernels were measured. */
@@ -71,10 +81,9 @@ export class Trainer {
     private readonly dataset: TrainingSet,
     private readonly config: RunConfig,
   ) {
-    const { weightDecay, beta2, triplets, reverse } = config.training;
+    const { weightDecay, beta2 } = config.training;
     this.streams = new RandomStreams(config.seed);
     this.optimizer = new AdamW(engine, model.parameters.flats, { weightDecay, beta2 });
-    this.queries = triplets + (reverse.weight > 0 ? Math.ceil(triplets * reverse.share) : 0);
   }
 
   /** Seconds of the whole run so far, without the pauses between its parts. */
@@ -101,61 +110,54 @@ export class Trainer {
 
   /** Records the next step as it is without capture. Returns what `measure` made. */
   recordNext(): Tensor {
-    return this.record(upload(this.engine, this.pack(this.optimizer.step)));
+    return this.record(upload(this.engine, this.pack(this.optimizer.step).inputs));
   }
 
   /** Starts one optimiser step. */
   private async step(): Promise<Measurement> {
     const { engine, config, optimizer } = this;
     const step = optimizer.step;
+    const { inputs, rows } = await this.next();
     let values: Promise<ArrayLike<number>>;
     if (config.training.capture) {
-      const { program, values: batch } = await this.prepare();
-      program.run(batch);
+      const program = await this.program(inputs);
+      program.run(inputs);
       values = engine.read(program.outputs);
-    } else {
-      const inputs = await this.next();
-      values = engine.scope(() => engine.read(this.record(upload(engine, inputs))));
-    }
+    } else values = engine.scope(() => engine.read(this.record(upload(engine, inputs))));
     // Whoever takes the measurement awaits it; until then a failure must not count as unhandled.
     values.catch(() => {});
-    return { step: step + 1, values };
+    return { step: step + 1, rows, values };
   }
 
-  /** Turns to the next step, with its batches, which what is run next takes. */
-  private async next(): Promise<Record<string, HostTensor>> {
+  /** Turns to the next step, with its batch, which what is run next takes. */
+  private async next(): Promise<PackedStep> {
     const step = this.optimizer.step;
-    const inputs = this.pack(step);
-    await this.tune(inputs);
+    const packed = this.pack(step);
+    await this.tune(packed.inputs);
     this.optimizer.advance(learningRate(this.config.training, step));
     this.streams.seek(step);
-    return inputs;
+    return packed;
   }
 
   /** Turns to the next step: its captured program, and the batch that a run of it takes. */
   async prepare(): Promise<{ program: Program<Tensor>; values: Record<string, HostTensor> }> {
-    const values = await this.next();
-    return { program: await this.program(values), values };
+    const { inputs } = await this.next();
+    return { program: await this.program(inputs), values: inputs };
   }
 
-  /** The batches of a step, each under names of its own. */
-  private pack(step: number): Record<string, HostTensor> {
+  /** The batch of a step, its parts under names of their own. */
+  private pack(step: number): PackedStep {
     const { training, seed } = this.config;
-    const inputs: Record<string, HostTensor> = {};
-    for (let part = 0; part < training.accumulation; part++) {
-      const number = step * training.accumulation + part;
-      const batch = this.dataset.sampleBatch({
-        pictures: training.pictures,
-        triplets: training.triplets,
-        seed,
-        step: number,
-      });
-      // Streams of another seed than the dropout's.
-      const moves = new RandomStreams(~seed, number).stream();
-      const packed = packBatch(this.config, this.tokenizer, this.dataset.pictures, batch, moves);
-      for (const [name, array] of Object.entries(packed)) inputs[`${name} ${part}`] = array;
-    }
-    return inputs;
+    const batch = this.dataset.sampleBatch({
+      pictures: training.pictures * training.accumulation,
+      triplets: training.triplets * training.accumulation,
+      seed,
+      step,
+    });
+    // Streams of another seed than the dropout's.
+    const moves = new RandomStreams(~seed, step).stream();
+    const { inputs, rows } = packBatch(this.config, this.tokenizer, this.dataset.pictures, batch, moves);
+    return { inputs: flatten(inputs), rows };
   }
 
   /** Measures kernels for batches of these shapes when they first occur, where the configuration asks for it. */
@@ -171,7 +173,13 @@ export class Trainer {
     const { engine } = this;
     const key = shapesOf(inputs);
     const known = this.programs.get(key);
-    if (known) return known.program;
+    this.programs.delete(key);
+    // The one that was used longest ago makes room.
+    if (!known && this.programs.size === mostPrograms) this.letGo(this.programs.keys().next().value!);
+    if (known) {
+      this.programs.set(key, known);
+      return known.program;
+    }
     const tensors = upload(engine, inputs);
     const program = await engine.capture(() => this.record(tensors), tensors);
     this.programs.set(key, { program, inputs: Object.values(tensors) });
@@ -183,25 +191,13 @@ export class Trainer {
     const { model, config, optimizer, streams } = this;
     const { accumulation, clip, loss } = config.training;
     model.clampTemperature();
-    const losses: Tensor[] = [];
-    model.parameters.renewGradients(() => {
-      for (let part = 0; part < accumulation; part++) {
-        const name = (input: keyof BatchInputs<Tensor>) => inputs[`${input} ${part}`]!;
-        const result = batchLoss(
-          model,
-          loss,
-          {
-            ...{ pictures: name("pictures"), ids: name("ids"), mask: name("mask"), source: name("source") },
-            ...{ goals: name("goals"), ignored: name("ignored"), weights: name("weights") },
-          },
-          streams,
-        );
-        backward(result.loss, { grad: optimizer.scaler?.scale });
-        losses.push(result.losses);
-      }
+    const { losses } = model.parameters.renewGradients(() => {
+      const result = batchLoss(model, loss, unflatten(inputs, accumulation), streams);
+      backward(result.loss, { grad: optimizer.scaler?.scale });
+      return result;
     });
-    const norm = optimizer.update({ gradientScale: 1 / accumulation, maxNorm: clip });
-    return this.measure([...losses, model.temperature, optimizer.scaler?.state ?? norm]);
+    const norm = optimizer.update({ maxNorm: clip });
+    return this.measure([losses, model.temperature, optimizer.scaler?.state ?? norm]);
   }
 
   /** Copies tensors one after the other into one, each padded to `stride`. */
@@ -224,33 +220,32 @@ export class Trainer {
 
   /** Gives back what training needs beside the model. */
   dispose(): void {
-    for (const { program, inputs } of this.programs.values()) {
-      program.dispose();
-      for (const tensor of inputs) tensor.dispose();
-    }
-    this.programs.clear();
+    for (const key of [...this.programs.keys()]) this.letGo(key);
     this.optimizer.dispose();
   }
 
+  private letGo(key: string): void {
+    const { program, inputs } = this.programs.get(key)!;
+    this.programs.delete(key);
+    program.dispose();
+    for (const tensor of inputs) tensor.dispose();
+  }
+
   private async oldest(): Promise<StepRecord> {
-    const { step, values: reading } = this.waiting.shift()!;
+    const { step, rows, values: reading } = this.waiting.shift()!;
     const values = await reading;
     const { training } = this.config;
     const { triplets, accumulation, reverse } = training;
-    const padded = Math.ceil(this.queries / stride) * stride;
-    let forward = 0;
-    let back = 0;
-    for (let part = 0; part < accumulation; part++) {
-      for (let i = 0; i < this.queries; i++) {
-        const value = values[part * padded + i]!;
-        if (i < triplets) forward += value / triplets / accumulation;
-        else back += value / (this.queries - triplets) / accumulation;
-      }
-    }
-    const tail = accumulation * padded;
-    const loss = forward + reverse.weight * back;
+    const mean = (kind: Row) => {
+      const mine = rows.flatMap((row, i) => (row === kind ? [values[i]!] : []));
+      return mine.length > 0 ? mine.reduce((sum, value) => sum + value / mine.length, 0) : null;
+    };
+    const forward = mean("forward")!;
+    const back = mean("reverse");
+    const tail = Math.ceil(rows.length / stride) * stride;
+    const loss = forward + reverse.weight * (back ?? 0);
     const scaling = this.optimizer.scaler ? readState(values, tail + stride) : null;
-    const norm = scaling ? scaling.norm : Math.sqrt(values[tail + stride]!) / accumulation;
+    const norm = scaling ? scaling.norm : Math.sqrt(values[tail + stride]!);
     // A step that f16 was too small for is left out, and the next one has half the scale.
     const overflowed = scaling?.factor === 0 && scaling.scale >= 1;
     if (!overflowed && !(Number.isFinite(loss) && Number.isFinite(norm))) {
@@ -266,7 +261,7 @@ export class Trainer {
       step,
       loss,
       forward,
-      reverse: this.queries > triplets ? back : null,
+      reverse: back,
       temperature: values[tail]!,
       learning_rate: learningRate(training, step - 1),
       gradient_norm: norm,

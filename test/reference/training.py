@@ -19,7 +19,7 @@ from transformers import BlipConfig, BlipForImageTextRetrieval
 SCALE = 0.25
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", "[ENC]", "[REV]"]
 TOKENS = SPECIAL + ["make", "it", "red", "blue", "round", "larger", "with", "a", "dog", "hat", "no", "longer"]
-PICTURES, SIZE = 8, 16
+PICTURES, SIZE = 12, 16
 VISION = dict(hidden_size=16, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, image_size=SIZE)
 VISION |= dict(patch_size=4, hidden_act="gelu", layer_norm_eps=1e-3, attention_dropout=0.0)
 TEXT = dict(vocab_size=len(TOKENS), hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=3)
@@ -42,8 +42,8 @@ def batches() -> list[dict]:
     draw = random.Random(1)
     result = []
     for number in range(BATCHES):
-        count = TRAINING["pictures"]
-        pairs = [draw.sample(range(count), 2) for _ in range(TRAINING["triplets"])]
+        count, triplets = (TRAINING["accumulation"] * TRAINING[name] for name in ("pictures", "triplets"))
+        pairs = [draw.sample(range(count), 2) for _ in range(triplets)]
         # The second triplet leads from elsewhere to the target of the first.
         pairs[1] = [next(i for i in range(count) if i not in pairs[0]), pairs[0][1]]
         ignore = [[int(i not in pair and draw.random() < 0.2) for i in range(count)] for pair in pairs]
@@ -152,22 +152,19 @@ def training(all_batches: list[dict]) -> list[dict]:
     vectors = [p for p in parameters if all(p is not other for other in matrices)]
     groups = [{"params": matrices, "weight_decay": TRAINING["weightDecay"]}, {"params": vectors, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, betas=(0.9, TRAINING["beta2"]), eps=1e-8)
-    accumulation = TRAINING["accumulation"]
     steps = []
     for step in range(TRAINING["steps"]):
         with torch.no_grad():
             model.temperature.clamp_(0.001, 0.5)
         optimizer.zero_grad()
-        losses = []
-        for part in range(accumulation):
-            loss = model.loss(all_batches[(step * accumulation + part) % BATCHES], "contrastive")
-            (loss / accumulation).backward()
-            losses.append(loss.item())
+        # Whole batches: that they are encoded in parts must not show.
+        loss = model.loss(all_batches[step % BATCHES], "contrastive")
+        loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(parameters, TRAINING["clip"]).item()
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step)
         optimizer.step()
-        steps.append({"loss": sum(losses) / accumulation, "norm": norm, "temperature": model.temperature.item()})
+        steps.append({"loss": loss.item(), "norm": norm, "temperature": model.temperature.item()})
     return steps
 
 

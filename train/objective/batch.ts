@@ -1,79 +1,158 @@
 // The loss of a batch: queries against all pictures of the batch, forward and, for a share of the triplets, reversed
 // (query and target picture switch roles, [REV] marks it). What the host knows of a batch is packed first, so that the
 // loss itself is the same commands for every batch of one shape.
+//
+// A batch may be encoded in parts, of which only the embeddings stay in memory: the loss compares all with all, and
+// backward encodes each part once more, with the same dropout. So a batch has as many negatives as it has pictures, on any
+// device (Gao et al., "Scaling deep contrastive learning batch size under memory limited setup", arXiv 2101.06983).
 import type { RandomKey, RandomStreams, Tensor } from "../../engine/index.ts";
 import { packSource } from "../../kernels/attention/attention.ts";
 import { mul } from "../../kernels/elementwise/arithmetic.ts";
 import { matmul } from "../../kernels/matmul/matmul.ts";
 import { sum } from "../../kernels/reduce/reduce.ts";
+import { concatRows, sliceRows } from "../../kernels/shape/reshape.ts";
 import type { Case } from "../../model/case.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
 import { drawMove } from "../augment.ts";
 import type { RunConfig } from "../config.ts";
 import type { Batch, PictureSet } from "../dataset.ts";
 import { type HostTensor, normalizePictures, packPictures, packTexts, words } from "../inputs.ts";
+import { divide } from "./divide.ts";
 import { contrastiveLoss, recallLoss } from "./losses.ts";
 
 /** Text lengths are multiples of this, so that few shapes occur. */
 const textStep = 4;
 
-/** A batch as the loss takes it; Q queries are the T triplets and then those reversed, over P pictures. */
-export interface BatchInputs<T> {
+/** What is encoded at a time: p of the batch's pictures, and q queries that refer to them. */
+export interface PartInputs<T> {
   /** u32, the pictures' bytes */
   pictures: T;
-  /** u32 [Q, length] */
+  /** u32 [q, length] */
   ids: T;
-  /** u32 [Q, length] */
+  /** u32 [q, length] */
   mask: T;
-  /** u32, `packSource` of each query's picture */
+  /** u32, `packSource` of each query's picture among those of the part */
   source: T;
+}
+
+/** A batch as the loss takes it: the Q queries of all parts, in their order, over the P pictures of all parts. */
+export interface BatchInputs<T> {
+  parts: PartInputs<T>[];
   /** u32 [Q], the right picture of each query */
   goals: T;
   /** u32 [Q, P], pictures that are neither right nor wrong */
   ignored: T;
-  /** f32 [Q], share of each query in the loss */
+  /** f32 [Q], share of each query in the loss; 0 for those that only fill their part */
   weights: T;
 }
 
-/** Packs a batch. `key` draws the moves of its pictures. */
+/** What a row of a packed batch is. */
+export type Row = "forward" | "reverse" | "filler";
+
+/** The inputs under names of their own, as a captured step has them. */
+export function flatten<T>({ parts, ...whole }: BatchInputs<T>): Record<string, T> {
+  const named = parts.flatMap((part, i) =>
+    Object.entries(part).map(([name, input]): [string, T] => [`${name} ${i}`, input as T]),
+  );
+  return { ...Object.fromEntries(named), ...whole };
+}
+
+/** Undoes `flatten`, of inputs in so many parts. */
+export function unflatten<T>(inputs: Record<string, T>, parts: number): BatchInputs<T> {
+  const { goals, ignored, weights } = inputs as Record<string, T> & Omit<BatchInputs<T>, "parts">;
+  const part = (i: number) => {
+    const named = (name: keyof PartInputs<T>) => inputs[`${name} ${i}`]!;
+    return { pictures: named("pictures"), ids: named("ids"), mask: named("mask"), source: named("source") };
+  };
+  return { parts: Array.from({ length: parts }, (_, i) => part(i)), goals, ignored, weights };
+}
+
+/** Packs a batch into as many parts as the configuration says. `key` draws the moves of its pictures. */
 export function packBatch(
   { model, training }: RunConfig,
   tokenizer: Tokenizer,
   pictures: PictureSet,
   batch: Batch,
   key: RandomKey,
-): BatchInputs<HostTensor> {
-  const { augment, reverse } = training;
+): { inputs: BatchInputs<HostTensor>; rows: Row[] } {
+  const { augment, reverse, accumulation } = training;
   const triplets = batch.text.length;
   const reversed = reverse.weight > 0 ? Math.ceil(triplets * reverse.share) : 0;
   const texts = [...batch.text, ...batch.text.slice(0, reversed)];
-  const isReverse = texts.map((_, i) => i >= triplets);
-  const source = texts.map((_, i) => (isReverse[i] ? batch.target[i - triplets]! : batch.reference[i]!));
-  const goal = texts.map((_, i) => (isReverse[i] ? batch.reference[i - triplets]! : batch.target[i]!));
-  const columns = batch.pictures.length;
-  const ignored = new Uint32Array(texts.length * columns);
+  const isReverse = (query: number) => query >= triplets;
+  const source = texts.map((_, i) => (isReverse(i) ? batch.target[i - triplets]! : batch.reference[i]!));
+  const goal = texts.map((_, i) => (isReverse(i) ? batch.reference[i - triplets]! : batch.target[i]!));
+  const ignored = new Uint8Array(texts.length * batch.pictures.length);
   ignored.set(batch.ignore);
   ignoreOtherReferences(batch, ignored, reversed);
-  const weights = texts.map((_, i) => (isReverse[i] ? reverse.weight / reversed : 1 / triplets));
-  return {
-    pictures: packPictures(
-      pictures,
-      batch.pictures,
-      augment.shift > 0 ? (i) => drawMove(augment, key, i) : undefined,
-    ),
-    ...packTexts(tokenizer, model, texts, { reverse: isReverse, step: textStep }),
-    source: words(packSource(source, columns)),
-    goals: words(Uint32Array.from(goal)),
-    ignored: words(ignored, [texts.length, columns]),
-    weights: { values: Float32Array.from(weights), shape: [texts.length], dtype: "f32" },
+
+  const division = divide(source, batch.pictures.length, accumulation);
+  const columns = division.pictures.flat();
+  const queries = division.queries.flat();
+  const column = new Map(columns.map((picture, at) => [picture, at]));
+  const rows = queries.map((query): Row => (query < 0 ? "filler" : isReverse(query) ? "reverse" : "forward"));
+  const shares = {
+    forward: 1 / triplets,
+    reverse: reverse.weight / reversed,
+    filler: 0,
   };
+  // What fills a part is an empty text to its first picture, and a picture that nobody is compared with.
+  const text = packTexts(
+    tokenizer,
+    model,
+    queries.map((query) => texts[query] ?? ""),
+    { reverse: rows.map((row) => row === "reverse"), step: textStep },
+  );
+  const length = text.ids.shape[1]!;
+  const parts = division.pictures.map((mine, i): PartInputs<HostTensor> => {
+    const row = new Map(mine.map((picture, at) => [picture, at]));
+    const asked = division.queries[i]!;
+    const rowsOf = ({ values }: HostTensor) =>
+      words(values.subarray(i * asked.length * length, (i + 1) * asked.length * length) as Uint32Array, [
+        asked.length,
+        length,
+      ]);
+    return {
+      pictures: packPictures(
+        pictures,
+        mine.map((picture) => batch.pictures[Math.max(0, picture)]!),
+        augment.shift > 0 ? (at) => drawMove(augment, key, Math.max(0, mine[at]!)) : undefined,
+      ),
+      ids: rowsOf(text.ids),
+      mask: rowsOf(text.mask),
+      source: words(
+        packSource(
+          asked.map((query) => (query < 0 ? 0 : row.get(source[query]!)!)),
+          mine.length,
+        ),
+      ),
+    };
+  });
+  const isIgnored = new Uint32Array(queries.length * columns.length);
+  queries.forEach((query, at) => {
+    if (query < 0) return;
+    const from = query * batch.pictures.length;
+    for (const [to, picture] of columns.entries())
+      isIgnored[at * columns.length + to] = picture < 0 ? 1 : ignored[from + picture]!;
+  });
+  const inputs = {
+    parts,
+    goals: words(Uint32Array.from(queries, (query) => (query < 0 ? 0 : column.get(goal[query]!)!))),
+    ignored: words(isIgnored, [queries.length, columns.length]),
+    weights: {
+      values: Float32Array.from(rows, (row) => shares[row]),
+      shape: [rows.length],
+      dtype: "f32" as const,
+    },
+  };
+  return { inputs, rows };
 }
 
 /** What a batch costs. */
 export interface BatchLoss {
   /** f32 [], mean of the forward losses plus weight times the mean of the reverse losses. */
   loss: Tensor;
-  /** f32 [Q], the loss of each query, reverse queries last. */
+  /** f32 [Q], the loss of each query. */
   losses: Tensor;
 }
 
@@ -81,16 +160,26 @@ export interface BatchLoss {
 export function batchLoss(
   model: Case,
   loss: RunConfig["training"]["loss"],
-  inputs: BatchInputs<Tensor>,
+  { parts, goals, ignored, weights }: BatchInputs<Tensor>,
   streams: RandomStreams,
 ): BatchLoss {
-  const { ids, mask, source, goals, ignored, weights } = inputs;
-  const { imageSize } = model.config.vision;
-  const pixels = normalizePictures(inputs.pictures, ignored.shape[1]!, imageSize);
-  const tokens = model.encodeImages(pixels);
-  const gallery = model.embedTargets(tokens);
-  const queries = model.embedQueries({ ids, mask }, tokens, source, streams);
-  const similarities = matmul(queries, gallery, { transposeB: true });
+  const { engine } = model;
+  const pictures = ignored.shape[1]! / parts.length;
+  const encode = (part: PartInputs<Tensor>) => encodePart(model, part, pictures, streams);
+  let gallery: Tensor | null = null;
+  let queries: Tensor | null = null;
+  for (const part of parts) {
+    const [mine, asked] =
+      parts.length === 1
+        ? encode(part)
+        : apart(
+            engine.checkpoint(() => concatRows(...encode(part))),
+            pictures,
+          );
+    gallery = gallery ? concatRows(gallery, mine) : mine;
+    queries = queries ? concatRows(queries, asked) : asked;
+  }
+  const similarities = matmul(queries!, gallery!, { transposeB: true });
   const losses =
     loss === "recall"
       ? recallLoss(similarities, goals, ignored)
@@ -98,11 +187,27 @@ export function batchLoss(
   return { loss: sum(mul(losses, weights)), losses };
 }
 
+/** Embeddings of a part: its pictures as targets [p, projection] and its queries [q, projection], f32. */
+function encodePart(
+  model: Case,
+  { pictures, ids, mask, source }: PartInputs<Tensor>,
+  count: number,
+  streams: RandomStreams,
+): [Tensor, Tensor] {
+  const tokens = model.encodeImages(normalizePictures(pictures, count, model.config.vision.imageSize));
+  return [model.embedTargets(tokens), model.embedQueries({ ids, mask }, tokens, source, streams)];
+}
+
+/** The first rows of a matrix, and the others. */
+function apart(rows: Tensor, first: number): [Tensor, Tensor] {
+  return [sliceRows(rows, 0, first), sliceRows(rows, first, rows.shape[0]! - first)];
+}
+
 /**
  * A reverse query asks from which picture the text led to the target; the references of the batch's other triplets of
  * the same target and kind are as right as its own.
  */
-function ignoreOtherReferences(batch: Batch, ignored: Uint32Array, reversed: number): void {
+function ignoreOtherReferences(batch: Batch, ignored: Uint8Array, reversed: number): void {
   const triplets = batch.text.length;
   const columns = batch.pictures.length;
   for (let i = 0; i < reversed; i++) {

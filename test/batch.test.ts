@@ -1,0 +1,168 @@
+// Batches in parts: nothing is lost or doubled when a batch is divided, and parts cost the memory of one.
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { Engine, RandomStreams, randomBits } from "../engine/index.ts";
+import { Case } from "../model/case.ts";
+import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
+import { parseConfig } from "../train/config.ts";
+import type { Batch } from "../train/dataset.ts";
+import { packBatch } from "../train/objective/batch.ts";
+import { divide } from "../train/objective/divide.ts";
+import { Trainer } from "../train/trainer.ts";
+
+const below = (seed: number, index: number, limit: number) =>
+  randomBits({ key: seed, stream: 0 }, index) % limit;
+
+test("one part is the batch as it is", () => {
+  assert.equal(divide([2, 0, 0], 3, 1), { pictures: [[0, 1, 2]], queries: [[0, 1, 2]] });
+});
+
+test("each picture is in one part, each query with its picture, all parts alike", () => {
+  for (let seed = 0; seed < 200; seed++) {
+    const pictures = 2 + below(seed, 0, 40);
+    const parts = 2 + below(seed, 1, Math.min(7, pictures - 1));
+    const source = Array.from({ length: 1 + below(seed, 2, 90) }, (_, i) => below(seed, 3 + i, pictures));
+    const division = divide(source, pictures, parts);
+    const there = (list: number[][]) =>
+      list
+        .flat()
+        .filter((i) => i >= 0)
+        .sort((a, b) => a - b);
+    assert.equal(there(division.pictures), [...Array(pictures).keys()]);
+    assert.equal(there(division.queries), [...source.keys()]);
+    assert.is(new Set(division.pictures.map(({ length }) => length)).size, 1);
+    assert.is(new Set(division.queries.map(({ length }) => length)).size, 1);
+    assert.is(division.pictures[0]!.length, Math.ceil(pictures / parts));
+    division.queries.forEach((queries, part) => {
+      for (const query of queries)
+        if (query >= 0) assert.ok(division.pictures[part]!.includes(source[query]!), `seed ${seed}`);
+    });
+  }
+});
+
+const size = 8;
+const tokenizer = new Tokenizer([...specialTokens, "a", "b"]);
+const pictureSet = {
+  count: 40,
+  size,
+  names: [],
+  pixels: Uint8Array.from({ length: 40 * 3 * size * size }, (_, i) => below(9, i, 256)),
+};
+
+function drawBatch(pictures: number, triplets: number, seed: number): Batch {
+  const reference = Int32Array.from({ length: triplets }, (_, i) => below(seed, 2 * i, pictures));
+  const target = reference.map((at, i) => (at + 1 + below(seed, 2 * i + 1, pictures - 1)) % pictures);
+  const ignore = new Uint8Array(triplets * pictures);
+  for (let i = 0; i < triplets; i++) {
+    const other = below(seed + 1, i, pictures);
+    if (other !== target[i]) ignore[i * pictures + other] = 1;
+  }
+  return {
+    pictures: Int32Array.from({ length: pictures }, (_, i) => (i * 7) % 40),
+    ...{ reference, target, ignore },
+    text: Array.from({ length: triplets }, (_, i) => (i % 3 === 0 ? "a b a b" : "a")),
+    kind: Array.from({ length: triplets }, (_, i) => (i % 2 ? "colour" : "shape")),
+  };
+}
+
+function configOf(training: Record<string, unknown>) {
+  return parseConfig(
+    {
+      name: "parts",
+      data: { kind: "emoji" },
+      model: {
+        vision: { imageSize: size, patchSize: 4, width: 16, depth: 2, heads: 2 },
+        text: { width: 16, depth: 2, heads: 2, intermediate: 32, maxPositions: 12, maxLength: 8 },
+        projection: 16,
+      },
+      training: { steps: 9, warmup: 0, ...training },
+    },
+    "the test",
+  );
+}
+
+test("packed in parts every query keeps its picture, its answer and what it ignores", () => {
+  for (const [pictures, triplets, accumulation] of [
+    [12, 20, 3],
+    [13, 31, 4],
+    [40, 7, 6],
+  ] as const) {
+    const batch = drawBatch(pictures, triplets, pictures);
+    const key = new RandomStreams(1, 0).stream();
+    const pack = (parts: number) => {
+      const config = configOf({ accumulation: parts, reverse: { weight: 0.5, share: 0.5 } });
+      const { inputs, rows } = packBatch(config, tokenizer, pictureSet, batch, key);
+      const columns = inputs.ignored.shape[1]!;
+      const perPart = columns / inputs.parts.length;
+      const bytes = 3 * size * size;
+      // A picture is known by its bytes, a query by all that is asked of it.
+      const pictureAt = (column: number) => {
+        const { values } = inputs.parts[Math.floor(column / perPart)]!.pictures;
+        const from = (column % perPart) * bytes;
+        return `${new Uint8Array(values.buffer, values.byteOffset, values.byteLength).subarray(from, from + bytes)}`;
+      };
+      const queriesPerPart = rows.length / inputs.parts.length;
+      return rows
+        .flatMap((row, i) => {
+          if (row === "filler") {
+            assert.is(inputs.weights.values[i], 0);
+            return [];
+          }
+          const part = Math.floor(i / queriesPerPart);
+          const { ids, source } = inputs.parts[part]!;
+          const length = ids.shape[1]!;
+          const at = i % queriesPerPart;
+          const ignored = Array.from({ length: columns }, (_, column) => column).filter(
+            (column) => inputs.ignored.values[i * columns + column],
+          );
+          return `${row} ${inputs.weights.values[i]} ${ids.values.slice(at * length, (at + 1) * length)} of ${pictureAt(part * perPart + source.values[at]!)} is ${pictureAt(inputs.goals.values[i]!)} not ${[...new Set(ignored.map(pictureAt))].sort()}`;
+        })
+        .sort();
+    };
+    const whole = pack(1);
+    const parts = pack(accumulation);
+    // A part's fillers are ignored by all; where the division leaves room they repeat the batch's first picture.
+    if (pictures % accumulation === 0) assert.equal(parts, whole);
+    else
+      assert.equal(
+        parts.map((query) => query.split(" not ")[0]),
+        whole.map((query) => query.split(" not ")[0]),
+      );
+  }
+});
+
+test("a batch in parts takes the memory of one part, and captured steps of other shapes make room", async () => {
+  const engine = await Engine.create();
+  let shape = 0;
+  const planned = async (pictures: number, triplets: number, accumulation: number) => {
+    const config = configOf({ pictures, triplets, accumulation, reverse: { weight: 0 } });
+    const model = new Case(engine, config.model, tokenizer.size);
+    model.parameters.initialize(1);
+    const dataset = {
+      ...{ name: "drawn", pictures: pictureSet, texts: () => [] },
+      sampleBatch: ({ pictures, triplets }: { pictures: number; triplets: number }) =>
+        drawBatch(pictures, triplets + shape, 3),
+    };
+    const trainer = new Trainer(engine, model, tokenizer, dataset, config);
+    const { program } = await trainer.prepare();
+    return { trainer, model, bytes: program.memory.planned };
+  };
+  const whole = await planned(40, 320, 1);
+  const parts = await planned(5, 40, 8);
+  assert.ok(parts.bytes < whole.bytes / 3, `${parts.bytes} of ${whole.bytes} bytes`);
+  const used: number[] = [];
+  for (shape = 1; shape <= 24; shape++) {
+    await whole.trainer.run(whole.trainer.optimizer.step + 1, () => {});
+    used.push(engine.stats().usedBytes);
+  }
+  // Kept are eight; the next take their place, a little larger.
+  assert.ok(used[23]! < used[7]! * 1.1, `${used}`);
+  for (const { trainer, model } of [whole, parts]) {
+    trainer.dispose();
+    model.dispose();
+  }
+  assert.is(engine.stats().usedBytes, 0);
+  engine.dispose();
+});
+
+test.run();
