@@ -17,7 +17,7 @@ import {
 import type { PictureSet } from "../train/dataset.ts";
 import { embed } from "../train/embed.ts";
 import { embedPictures, embedQueries, evaluateSplit, NotFiniteError } from "../train/evaluate.ts";
-import { importCheckpoint } from "../train/import.ts";
+import { exportCheckpoint, importCheckpoint } from "../train/import.ts";
 import { type LoadedRun, openModel, type RunEvents } from "../train/run.ts";
 import { search } from "../train/search.ts";
 import { beside, folders, safetensors } from "./small-blip.ts";
@@ -122,6 +122,12 @@ test("a folder whose weights are not finite is refused by name", async () => {
       new Map<string, TensorToStore>([...tensors, [fused, { dtype: "F32", shape, data: values }]]),
     ),
   );
+  await fails(
+    () => exportCheckpoint(out, join(work, "export/model.safetensors")),
+    CheckpointError,
+    /qkv\.weight" is NaN at \[1, 1\]/,
+  );
+  assert.not.ok(existsSync(join(work, "export/model.safetensors")));
   await fails(
     () => openModel(out),
     Error,

@@ -32,8 +32,8 @@ const safetensors = [
   fixture("small.safetensors"),
   fixture("checkpoints/sharded/model-00001-of-00002.safetensors"),
 ];
-const streams = [fixture("checkpoints/old.pth"), fixture("checkpoints/wrapped-old.pth")];
-const zips = ["new", "wrapped-new", "protocol5", "deflated"].map((name) =>
+const streams = ["old", "wrapped-old", "foreign-old"].map((name) => fixture(`checkpoints/${name}.pth`));
+const zips = ["new", "wrapped-new", "protocol5", "deflated", "foreign", "foreign5"].map((name) =>
   fixture(`checkpoints/${name}.pth`),
 );
 

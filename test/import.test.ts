@@ -177,7 +177,7 @@ test("a pickle's functions are never called, and what one would have made is tol
       assert.equal([...(await tensors.get("v")!.read())], [0, 0, 0, 0]);
       await refuses(
         () => tensors.get("w")!.read(),
-        new RegExp(`"w": made by ${module}.${name}`.replaceAll(".", "\\.")),
+        new RegExp(`"w": it is what ${module}.${name} would make`.replaceAll(".", "\\.")),
       );
     }
   }

@@ -1,6 +1,8 @@
 // What people's files look like: state dicts under any key, among whatever a trainer put beside them, in folders with
 // other people's text files; and files that are none, which say what they are and what to do.
+import { execFile } from "node:child_process";
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -12,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type ImportPlan, planImport, requireWhole } from "../model/checkpoint/plan.ts";
@@ -209,13 +212,15 @@ test("a tensor that is needed and opaque is an error that names it, one that is 
     });
   await refuses(
     needed(array),
-    /tensor "text_encoder\.encoder\.layer\.0\.output\.dense\.weight": made by numpy/,
+    /tensor "text_encoder\.encoder\.layer\.0\.output\.dense\.weight": it is what numpy/,
   );
   await refuses(
     needed(new Foreign(["torch._utils", "_rebuild_parameter"], array)),
-    /output\.dense\.weight": made by torch\._utils\._rebuild_parameter/,
+    /output\.dense\.weight": it is what torch\._utils\._rebuild_parameter/,
   );
   await loads(folder({ ...beside, "a.pth": torchFile({ model: new Map([...state(), ["scaler", array]]) }) }));
+  const arrays = new Map(Object.keys(shapes).map((key) => [key, array]));
+  await refuses(folder({ ...beside, "a.pth": torchFile(arrays) }), /tensor "[\w.]+": it is what numpy\.core/);
   // All of it inside of an object that would have to be built.
   const whole = new Foreign(["my.models", "Retrieval"], Object.fromEntries(state()));
   await refuses(
@@ -379,6 +384,20 @@ test("a word table longer than its vocabulary keeps its rows; a shorter one is r
       );
     }
   }
+  // What a slow tokenizer of Hugging Face's adds stands in a file of its own.
+  const added = (ids: Record<string, unknown>) =>
+    folder({
+      ...beside,
+      "added_tokens.json": JSON.stringify(ids),
+      "model.safetensors": safetensors({ change: { [wordTable]: [32, shapes[wordTable]![1]!] } }),
+    });
+  const { vocabulary } = (await planned(added({ "<img>": 23, "[ENC]": 25 }))).plan;
+  assert.equal(vocabulary.slice(22, 27), ["q", "<img>", "[row 24]", "[ENC]", "[row 26]"]);
+  await refuses(added({ "<img>": 3 }), /added_tokens\.json gives "<img>" the id 3, which is not free/);
+  await refuses(added({ "<img>": 2 ** 40 }), /not free/);
+  await refuses(added({ "<img>": "4" }), /not free/);
+  const none = safetensors({ change: { [wordTable]: [0, shapes[wordTable]![1]!] } });
+  await refuses(folder({ ...beside, "model.safetensors": none }), /table of word embeddings is empty/);
   const shorter = safetensors({ change: { [wordTable]: [12, shapes[wordTable]![1]!] } });
   await refuses(
     folder({ ...beside, "model.safetensors": shorter }),
@@ -407,6 +426,12 @@ test("folders: which file is meant, links, and what can't be read", async () => 
   );
   await refuses(folder({ ...beside }), /holds no checkpoint, but config\.json, vocab\.txt/);
   await refuses(folder({}), /holds no checkpoint$/);
+  const cache = folder({});
+  mkdirSync(join(cache, "snapshots"));
+  await refuses(cache, /but snapshots; in a cache of Hugging Face's name a folder in its snapshots/);
+  const own = safetensors({ change: { "text_encoder.encoder.layer.0.attention.self.qkv.weight": [72, 24] } });
+  await refuses(folder({ ...beside, "model.safetensors": own }), /casement's own: embed, search.*export/);
+
   await refuses(join(work, "nowhere"), /Cannot open .*nowhere/);
   const linked = folder(beside);
   const target = join(folder({ blob: good }), "blob");
@@ -425,6 +450,34 @@ test("folders: which file is meant, links, and what can't be read", async () => 
     await refuses(folder({ ...beside, [name]: "<html><body>403</body></html>" }), pattern);
   }
   await refuses(folder({ ...beside, "model.safetensors": good.subarray(0, good.length - 9) }), /truncated/);
+});
+
+test("what its owner may not read is told as such", async () => {
+  if (process.getuid?.() !== 0) {
+    console.log("\nskipped: what its owner may not read (only root can start a process as nobody)");
+    return;
+  }
+  chmodSync(work, 0o755);
+  const file = folder({ ...beside, "model.safetensors": safetensors() });
+  chmodSync(join(file, "model.safetensors"), 0);
+  const text = folder({ ...beside, "model.safetensors": safetensors() });
+  chmodSync(join(text, "vocab.txt"), 0);
+  const whole = folder({ ...beside, "model.safetensors": safetensors() });
+  chmodSync(whole, 0);
+  const script = `
+    import { findCheckpoint } from ${JSON.stringify(new URL("../train/sources.ts", import.meta.url).href)};
+    process.setgid(65534);
+    process.setuid(65534);
+    for (const path of ${JSON.stringify([file, text, whole])})
+      console.log(await findCheckpoint(path).then(() => "opened", (error) => error.name + ": " + error.message));`;
+  const args = ["--import", "./cli/register.mjs", "--input-type=module", "-e", script];
+  const { stdout } = await promisify(execFile)(process.execPath, args, {
+    cwd: fileURLToPath(new URL("..", import.meta.url)),
+  });
+  const told = stdout.trim().split("\n");
+  assert.match(told[0]!, /^CheckpointError: Cannot open .*model\.safetensors: EACCES/);
+  assert.match(told[1]!, /^CheckpointError: Cannot read .*vocab\.txt: EACCES/);
+  assert.match(told[2]!, /^CheckpointError: Cannot read .*: EACCES/);
 });
 
 const hard = fileURLToPath(new URL("../../shared/data/hard-cases/", import.meta.url));

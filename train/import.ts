@@ -5,6 +5,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { exportConfig, exportTensors } from "../model/checkpoint/export.ts";
 import { openCheckpoint } from "../model/checkpoint/open.ts";
 import { type ImportPlan, type PlanOptions, planImport, requireWhole } from "../model/checkpoint/plan.ts";
+import { finiteEntry } from "../model/checkpoint/tensor.ts";
 import { CheckpointError } from "../model/safetensors.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { streamTensors, writeAtomically } from "./checkpoint.ts";
@@ -91,7 +92,10 @@ export async function exportCheckpoint(dir: string, file: string): Promise<void>
   const { vocabulary } = await loadTokenizer(dir);
   const source = await openFile(join(dir, files.model));
   try {
-    const { tensors } = await openCheckpoint(source);
+    const opened = await openCheckpoint(source);
+    const tensors = new Map(
+      Array.from(opened.tensors, ([name, entry]) => [name, finiteEntry(name, entry)] as const),
+    );
     const exported = exportTensors(model, vocabulary.length, tensors);
     const [temperature] = await tensors.get("temp")!.read();
     await streamTensors(file, exported, { format: "pt" });

@@ -65,6 +65,8 @@ const usual = [
   "pytorch_model.bin",
   "pytorch_model.bin.index.json",
 ];
+/** Ids behind a vocabulary that added tokens may have. */
+const mostAdded = 65_536;
 /** What trainers keep beside a model. */
 const besides = /^(optimizer|scheduler|scaler|training_args|rng_state)[^/]*$/;
 const endings = /\.(safetensors|bin|pth|pt|ckpt)(\.tar)?$/i;
@@ -110,7 +112,12 @@ async function choose(folder: string): Promise<string> {
   if (others.length === 1) return others[0];
   if (others.length > 1)
     throw new CheckpointError(`${folder} holds several checkpoints, name one: ${some(others)}`);
-  throw new CheckpointError(`${folder} holds no checkpoint${names.length > 0 ? `, but ${some(names)}` : ""}`);
+  const hint = names.includes("snapshots")
+    ? "; in a cache of Hugging Face's name a folder in its snapshots"
+    : "";
+  throw new CheckpointError(
+    `${folder} holds no checkpoint${names.length > 0 ? `, but ${some(names)}` : ""}${hint}`,
+  );
 }
 
 /** The first few of many names. */
@@ -118,6 +125,17 @@ function some(names: readonly string[]): string {
   const most = 8;
   const more = names.length > most ? ` and ${names.length - most} more` : "";
   return `${names.toSorted().slice(0, most).join(", ")}${more}`;
+}
+
+/** The tokens of a vocab.txt with those of an added_tokens.json, which gives ids behind them. Throws an Error. */
+function withAdded(tokens: readonly string[], added: unknown): string[] {
+  const all = [...tokens];
+  for (const [token, id] of Object.entries(added ?? {})) {
+    if (!Number.isInteger(id) || id < 0 || id > tokens.length + mostAdded || (all[id] || token) !== token)
+      throw new Error(`added_tokens.json gives ${JSON.stringify(token)} the id ${id}, which is not free`);
+    all[id] = token;
+  }
+  return Array.from(all, (token) => token ?? "");
 }
 
 /** The vocabulary of a folder: tokenizer.json, which knows added tokens, or vocab.txt. */
@@ -135,7 +153,7 @@ async function readTokens(folder: string): Promise<readonly string[] | null> {
   if (json === null && text === null) return null;
   try {
     if (text === null) return Tokenizer.fromJSON(json).vocabulary;
-    const tokens = tokensOf(text);
+    const tokens = withAdded(tokensOf(text), await readJson(join(folder, "added_tokens.json")));
     // Only asked whether it is one.
     new Tokenizer(tokens.filter((token) => token !== ""));
     return tokens;

@@ -41,7 +41,7 @@ const rivalShare = 0.9;
  */
 export function findStateDict(root: Value): StateDict {
   const all = candidatesIn(root);
-  const keys = root instanceof PickledDict ? root.keys.filter((key) => typeof key === "string") : [];
+  const keys = root instanceof PickledDict ? root.keys.map(labelOf) : [];
   const mostOf = (some: readonly Candidate[]) => some.reduce((most, { known }) => Math.max(most, known), 0);
   // Parts are joined only where that is more than any of them is by itself.
   const alone = mostOf(all.filter(({ joined }) => !joined));
@@ -118,12 +118,13 @@ function candidatesIn(root: Value): Candidate[] {
         const parts: Held[] = own.filter(isTensor);
         value.values.forEach((item, i) => {
           const key = value.keys[i];
-          if (typeof key !== "string" && typeof key !== "number") return;
-          next.push({ value: item, path: [...path, `${key}`] });
+          next.push({ value: item, path: [...path, labelOf(key)] });
           if (item instanceof PickledDict && typeof key === "string")
             for (const [name, held] of heldBy(item)) parts.push([`${key}.${name}`, held]);
         });
-        if (own.some(isTensor)) candidates.push(candidate(path, own, false));
+        // Tensors that can't be read count by their names, so that these are told.
+        const alone = candidate(path, own, false);
+        if (alone.known > 0 || own.some(isTensor)) candidates.push(alone);
         if (parts.some(isTensor)) candidates.push(candidate(path, parts, true));
       } else if (value instanceof PickledList || value instanceof PickledTuple) {
         seen.add(value);
@@ -143,6 +144,11 @@ function heldBy({ keys, values }: PickledDict): Held[] {
     const held = value instanceof PickledTensor || value instanceof Opaque;
     return held && typeof key === "string" ? [[key, value] as const] : [];
   });
+}
+
+/** A key as messages show it. */
+function labelOf(key: Value): string {
+  return typeof key === "string" || typeof key === "number" ? `${key}` : "a key that is no text";
 }
 
 function isTensor([, value]: Held): boolean {

@@ -96,6 +96,8 @@ export async function planImport(checkpoint: Checkpoint, options: PlanOptions = 
   aside.requireUsed();
   const { model, grid, ...deduced } = deduceModel(lookup, options, settings, notes);
   const rows = lookup.shape(wordTable)?.[0] ?? 0;
+  if (rows === 0 && lookup.shape(wordTable))
+    throw new CheckpointError("the table of word embeddings is empty");
   const words = await wordsOf(rows, options.tokens ?? null, known.naming.vision && known.naming.text);
   const { vocabulary } = words;
   notes.push(...words.notes);

@@ -16,6 +16,9 @@ const holders = new Set(["model", "student", "backbone"]);
 /** RoBERTa's tensors are named as BERT's, but its positions start at 2: other sums from equal names. */
 const otherModels = /roberta|camembert|data2vec|xmod/;
 
+/** Casement keeps query, key and value of its text encoder in one, under a name that nobody else has. */
+const ownName = /(^|\.)text_encoder\.encoder\.layer\.0\.attention\.self\.qkv\.weight$/;
+
 /** Parts of a name that may be a prefix. */
 const mostHolders = 10;
 
@@ -95,8 +98,13 @@ export function recognise(names: Iterable<string>): Recognised | null {
   if (!other || (usual && usual.known * outweighs >= other.known)) return usual && { ...usual, rivals: [] };
   const apart = ({ prefix }: { prefix: string }) =>
     !prefix.startsWith(other.prefix) && !other.prefix.startsWith(prefix);
-  const rivals = all.filter((one) => apart(one) && one.known * outweighs >= other.known);
-  return { ...other, rivals: [...new Set(rivals.map(({ prefix }) => prefix))] };
+  const prefixes = all
+    .filter((one) => apart(one) && one.known * outweighs >= other.known)
+    .map(({ prefix }) => prefix);
+  const rivals = new Set(
+    prefixes.filter((one) => !prefixes.some((first) => first !== one && one.startsWith(first))),
+  );
+  return { ...other, rivals: [...rivals] };
 }
 
 /**
@@ -106,6 +114,11 @@ export function recognise(names: Iterable<string>): Recognised | null {
 export function requireNaming({ tensors, keys = [] }: Pick<Checkpoint, "tensors" | "keys">): Recognised {
   const names = [...tensors.keys()];
   const known = recognise(names);
+  if (names.some((name) => ownName.test(name))) {
+    throw new CheckpointError(
+      "this is a model of casement's own: embed, search, eval and train --init take its folder as it is, export writes it for others",
+    );
+  }
   if (!known) {
     const nothing = keys.length > 0 ? `no tensors, but ${some(keys)}` : "nothing";
     throw new CheckpointError(

@@ -40,7 +40,12 @@ type Locate = (storage: PickledStorage) => Promise<ByteSource>;
 export async function openTorchZip(source: ByteSource): Promise<Checkpoint> {
   const entries = await openZip(source);
   const pickles = [...entries.keys()].filter((name) => /^[^/]*\/data\.pkl$/.test(name));
-  if (pickles.length !== 1) throw new CheckpointError("the zip file is not one of torch.save's: no data.pkl");
+  if (pickles.length !== 1) {
+    const held = [...entries.keys()].slice(0, 4).map(quote).join(", ");
+    throw new CheckpointError(
+      `the zip file is not one of torch.save's: no data.pkl${held && `, but ${held}`}; unpack an archive first`,
+    );
+  }
   const folder = pickles[0].slice(0, -"data.pkl".length);
   if (entries.has(`${folder}constants.pkl`)) {
     throw new CheckpointError("this is a TorchScript archive; save the model's state_dict() instead");
@@ -166,7 +171,10 @@ function stateDict(
   for (const [name, value] of held) {
     if (tensors.has(name)) throw new CheckpointError(`tensor ${quote(name)} is there twice`);
     const what = `tensor ${quote(name)}`;
-    const fault = value instanceof Opaque ? `made by ${value.name}, which is never called` : value.fault;
+    const fault =
+      value instanceof Opaque
+        ? `it is what ${value.name} would make, which is never called; save it as a plain tensor`
+        : value.fault;
     if (fault !== null || value instanceof Opaque) {
       const [dtype, shape] =
         value instanceof Opaque ? [value.name, []] : [value.storage.dtype, value.view.shape];
