@@ -294,6 +294,8 @@ test("broken streams and other files are refused by what they are", async () => 
     [new Uint8Array(100), /nothing but zeros/],
     [new Uint8Array(100).fill(1), /neither safetensors nor/],
     [new Uint8Array(3), /truncated/],
+    [text("404"), /neither safetensors .*, but text: "404"/],
+    [text("Entry not found"), /, but text: "Entry not found"/],
     [new Uint8Array(0), /truncated: the file is empty/],
     [text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 895117345\n"), /git lfs pull/],
     [text("<!DOCTYPE html><html><body>Sign in</body></html>"), /web page/],

@@ -298,6 +298,15 @@ test("an index of several files: names with spaces and letters of any kind, tens
     await loads(folder({ ...parts, [index]: `\ufeff${map(first, second)}` }));
     await loads(folder({ ...parts, [index]: map(first, second, b.names.slice(0, 2)) }));
   }
+  // The same of torch.save's.
+  const pickled = (names: readonly string[]) =>
+    torchFile(new Map([...state()].filter(([name]) => names.includes(name))));
+  const bins = { "a.bin": pickled(a.names), "b.bin": pickled(b.names) };
+  await loads(folder({ ...beside, ...bins, "pytorch_model.bin.index.json": map("a.bin", "b.bin") }));
+  await refuses(
+    folder({ ...beside, "a.bin": bins["a.bin"], "pytorch_model.bin.index.json": map("a.bin", "b.bin") }),
+    /Cannot open .*b\.bin/,
+  );
   await refuses(
     folder({ ...parts, "model.safetensors.index.json": map(first, "../b.safetensors") }),
     /no file name/,

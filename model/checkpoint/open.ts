@@ -1,5 +1,5 @@
 // Which container a file is, by its first bytes; its name does not count.
-import { CheckpointError } from "../safetensors.ts";
+import { CheckpointError, quote } from "../safetensors.ts";
 import { openSafetensors } from "./safetensors.ts";
 import type { ByteSource } from "./source.ts";
 import type { Checkpoint } from "./tensor.ts";
@@ -56,7 +56,7 @@ async function openAny(source: ByteSource): Promise<Checkpoint> {
   if (text === "") throw new CheckpointError("truncated: the file is empty");
   if (text.startsWith("PK\x03\x04")) return openTorchZip(source);
   // Before all else: a header's length may begin as any other file does. No header has 2^48 bytes.
-  if ((text[8] === "{" && text.slice(6, 8) === "\0\0") || head.length < 9) return openSafetensors(source);
+  if (text[8] === "{" && text.slice(6, 8) === "\0\0") return openSafetensors(source);
   const other = otherFiles.find(([magic]) =>
     typeof magic === "string" ? text.startsWith(magic) : magic.test(text),
   );
@@ -72,5 +72,8 @@ async function openAny(source: ByteSource): Promise<Checkpoint> {
       "it begins with nothing but zeros, as a download that broke off does: fetch it again",
     );
   }
-  throw new CheckpointError("neither safetensors nor a file of torch.save's");
+  // A server's answer may be no more than "Entry not found".
+  const words = /^[\t\n\r\x20-\x7e]+$/.test(text) ? `, but text: ${quote(text.slice(0, 60))}` : "";
+  if (words === "" && head.length < 9) return openSafetensors(source);
+  throw new CheckpointError(`neither safetensors nor a file of torch.save's${words}`);
 }
