@@ -17,6 +17,7 @@ import { embedPictures, evaluateSplit } from "./evaluate.ts";
 import type { Metrics, SheetRow, StepRecord } from "./metrics.ts";
 import { rehearse } from "./rehearsal.ts";
 import { openFile } from "./sources.ts";
+import { readJson } from "./text.ts";
 import { DivergedError, makeModel, Trainer } from "./trainer.ts";
 import { choiceFile } from "./tuning.ts";
 
@@ -289,7 +290,9 @@ export async function makeTokenizer(config: RunConfig, dataset: TrainingSet): Pr
 export async function loadTokenizer(dir: string): Promise<Tokenizer> {
   const file = join(dir, files.tokenizer);
   try {
-    return Tokenizer.fromJSON(JSON.parse(await readFile(file, "utf8")));
+    const json = await readJson(file);
+    if (json === null) throw new Error("there is no such file");
+    return Tokenizer.fromJSON(json);
   } catch (cause) {
     throw new CheckpointError(`Cannot read ${file}: ${(cause as Error).message}`, { cause });
   }
