@@ -12,7 +12,7 @@ import { takeFirst } from "../kernels/shape/reshape.ts";
 import { bert, bertSpecs, type TextInput } from "./bert.ts";
 import type { ModelConfig } from "./config.ts";
 import { initials } from "./initial.ts";
-import { linearSpecs, type ParameterSpec, Parameters, type Precision } from "./parameters.ts";
+import { type Learning, linearSpecs, type ParameterSpec, Parameters, type Precision } from "./parameters.ts";
 import { stage } from "./stage.ts";
 import { poolTokens, vit, vitSpecs } from "./vit.ts";
 
@@ -34,8 +34,11 @@ export function caseSpecs(config: ModelConfig, vocabularySize: number): Paramete
 }
 
 export interface CaseOptions {
-  /** Which parameters learn, by name; all unless told. Freezing the ViT is `(name) => !name.startsWith("vision_")`. */
-  trainable?: (name: string) => boolean;
+  /**
+   * Which parameters learn, by name, or how; all unless told. Freezing the ViT is
+   * `(name) => !name.startsWith("vision_")`.
+   */
+  trainable?: (name: string) => Learning | boolean;
   /** Training keeps only the results of the blocks; backward runs each block once more. Less memory for more time. */
   checkpointing?: boolean;
   /** What the encoders and projections compute in; f32 unless told. Embeddings are f32 in any case. */

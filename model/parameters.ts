@@ -35,6 +35,9 @@ export interface ParameterSpec {
   exact?: boolean;
 }
 
+/** How parameters learn that don't as the optimiser has it for all. */
+export type Learning = Pick<Flat, "rate" | "weightDecay">;
+
 /** What a network computes in. */
 export type Precision = "f32" | "f16";
 
@@ -76,18 +79,28 @@ export class Parameters {
 
   /**
    * Allocates all parameters; their values are undefined until `initialize` or `load`.
-   * @param trainable which names get gradients
+   * @param trainable which names get gradients, or how they learn
    * @param precision f16: the network computes with f16 copies of what learns, and what does not learn is f16 itself
    * @throws DeviceError for f16 where the adapter lacks it
    */
   constructor(
     private readonly engine: Engine,
     readonly specs: readonly ParameterSpec[],
-    trainable: (name: string) => boolean = () => true,
+    trainable: (name: string) => Learning | boolean = () => true,
     readonly precision: Precision = "f32",
   ) {
-    const learnt = specs.filter((spec) => trainable(spec.name));
-    this.allocateLearnt([...learnt.filter(decays), ...learnt.filter((spec) => !decays(spec))]);
+    const groups = new Map<string, { learning: Learning; learnt: ParameterSpec[] }>();
+    for (const spec of specs) {
+      const learning = trainable(spec.name);
+      if (learning === false) continue;
+      const { rate, weightDecay } = learning === true ? {} : learning;
+      const key = `${rate ?? 1} ${weightDecay}`;
+      const group = groups.get(key) ?? { learning: { rate, weightDecay }, learnt: [] };
+      groups.set(key, group);
+      group.learnt.push(spec);
+    }
+    for (const { learning, learnt } of groups.values())
+      this.allocateLearnt([...learnt.filter(decays), ...learnt.filter((spec) => !decays(spec))], learning);
     const others = specs.filter((spec) => !trainable(spec.name));
     this.allocateFrozen(
       others.filter(({ exact }) => !exact),
@@ -216,7 +229,7 @@ export class Parameters {
     for (const { values, copy } of this.flats) if (copy) castInto(values, copy);
   }
 
-  private allocateLearnt(specs: readonly ParameterSpec[]): void {
+  private allocateLearnt(specs: readonly ParameterSpec[], learning: Learning): void {
     for (const { places, size } of this.split(specs, "f32")) {
       // Padding between parameters stays zero, so that it adds nothing to the gradient's norm.
       const values = this.zeros(size, "f32");
@@ -235,7 +248,7 @@ export class Parameters {
         this.tensors.set(name, tensor);
         this.places.set(name, { flat: this.flats.length, offset });
       }
-      this.flats.push({ values, gradient, copy, decayEnd });
+      this.flats.push({ values, gradient, copy, decayEnd, ...learning });
     }
   }
 

@@ -57,6 +57,23 @@ for (const maxNorm of [0, 10]) {
   });
 }
 
+test("buffers have learning rates and decays of their own", async () => {
+  const plain = makeFlat();
+  const slow = { ...makeFlat(), rate: 0.25, weightDecay: 0.4 };
+  const alike = makeFlat();
+  const optimizer = new AdamW(engine, [plain, slow], { weightDecay: 0.1 });
+  const other = new AdamW(engine, [alike], { weightDecay: 0.4 });
+  for (let step = 1; step <= 3; step++) {
+    for (const { gradient } of [plain, slow, alike]) engine.write(gradient, draw(step));
+    optimizer.advance(0.02);
+    optimizer.update();
+    other.advance(0.005);
+    other.update();
+  }
+  assert.equal(await slow.values.read(), await alike.values.read());
+  assert.not.equal(await slow.values.read(), await plain.values.read());
+});
+
 test("in mixed precision AdamW equals float64, and a step left out counts as none", async () => {
   if (!engine.hasF16) {
     console.log("\nskipped: AdamW in mixed precision (the adapter has no f16)");

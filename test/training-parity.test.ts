@@ -4,14 +4,13 @@ import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Engine } from "../engine/index.ts";
-import { Case } from "../model/case.ts";
 import { blipNaming, nameOf, patternOf } from "../model/checkpoint/names.ts";
 import { planImport, requireWhole } from "../model/checkpoint/plan.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { parseConfig } from "../train/config.ts";
 import type { Batch, Dataset } from "../train/dataset.ts";
 import type { StepRecord } from "../train/metrics.ts";
-import { Trainer } from "../train/trainer.ts";
+import { makeModel, Trainer } from "../train/trainer.ts";
 import { namedCheckpoint, namedValues } from "./checkpoint-files.ts";
 import { floats } from "./digest.ts";
 
@@ -81,7 +80,7 @@ async function prepare(training: Record<string, unknown>, { dropout = 0, always 
     },
     ...{ texts: () => [], splits: {}, sampleBatch: ({ step }) => batchOf(always < 0 ? step : always) },
   };
-  const model = new Case(engine, config.model, tokenizer.size);
+  const model = makeModel(engine, config, tokenizer.size);
   await model.parameters.stream(new Map(plan.parameters.map((parameter) => [parameter.name, parameter])));
   const trainer = new Trainer(engine, model, tokenizer, dataset, config);
   return { model, trainer };
@@ -206,6 +205,52 @@ test("20 steps of AdamW have PyTorch's losses, norms and temperatures", async ()
   console.log(`20 steps: ${JSON.stringify(apart)}`);
   trainer.dispose();
   model.dispose();
+});
+
+test("groups of parameters learn at their own rates, or not at all", async () => {
+  const training = { learningRate: 1e-3, warmup: 0, decay: "constant", clip: 0, weightDecay: 0 };
+  const moved = async (groups: unknown[]) => {
+    const { model, trainer } = await prepare({ ...training, groups });
+    const before = await model.parameters.read();
+    await trainer.run(1, () => {});
+    const after = await model.parameters.read();
+    const flats = model.parameters.flats.length;
+    trainer.dispose();
+    model.dispose();
+    const moves = new Map(
+      Array.from(after, ([name, { data }]) => [
+        name,
+        data.map((value, i) => value - before.get(name)!.data[i]!),
+      ]),
+    );
+    return { moves, flats };
+  };
+  const all = await moved([]);
+  const grouped = await moved([
+    { match: "vision_model.*.1.*", rate: 0 },
+    { match: "text_*", rate: 0.5 },
+    { match: "vision_model.*", rate: 2, weightDecay: 0 },
+  ]);
+  assert.is(all.flats, 1);
+  assert.is(grouped.flats, 3);
+  const kinds = { still: 0, half: 0, double: 0, same: 0 };
+  for (const [name, move] of grouped.moves) {
+    const still = /^vision_model\..*\.1\./.test(name);
+    const half = name.startsWith("text_");
+    const double = name.startsWith("vision_model.") && !still;
+    kinds[still ? "still" : half ? "half" : double ? "double" : "same"]++;
+    const factor = still ? 0 : half ? 0.5 : double ? 2 : 1;
+    const whole = all.moves.get(name)!;
+    move.forEach((by, i) => {
+      // What is left of a difference of two weights.
+      assert.ok(Math.abs(by - factor * whole[i]!) < 3e-7, `${name}: ${by} of ${whole[i]}`);
+    });
+  }
+  for (const count of Object.values(kinds)) assert.ok(count > 0, JSON.stringify(kinds));
+  await moved([{ match: "visual.*", rate: 0 }]).then(
+    () => assert.unreachable(),
+    ({ message }: Error) => assert.match(message, /training\.groups: no parameter is called "visual\.\*"/),
+  );
 });
 
 /** Hardly learns, so that all that changes from step to step is what is drawn or set. */

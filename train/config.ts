@@ -58,8 +58,23 @@ const trainingSchema = z
     tuning: z.boolean().default(false),
     /** Keep only the blocks' results for backward, which runs each block once more: the same numbers in less memory. */
     checkpointing: z.boolean().default(false),
-    /** Leave the ViT as it is, as ChatIR does with pre-trained weights. */
+    /** Leave the ViT as it is, as ChatIR does with pre-trained weights; groups go before. */
     freezeVision: z.boolean().default(false),
+    /**
+     * Parameters that learn in another way than the rest, by patterns of their names (* is any run of characters); the
+     * first that fits counts.
+     */
+    groups: z
+      .array(
+        z.strictObject({
+          match: z.string().min(1),
+          /** Multiple of the learning rate; 0 leaves them as they are. */
+          rate: z.number().nonnegative().default(1),
+          /** Weight decay of matrices among them; `weightDecay` unless told. */
+          weightDecay: z.number().nonnegative().optional(),
+        }),
+      )
+      .default([]),
     /** Steps between checkpoints. */
     checkpointEvery: count.default(100),
   })

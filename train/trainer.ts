@@ -11,10 +11,11 @@ import {
 import { backward } from "../kernels/backward.ts";
 import { AdamW } from "../kernels/optimizer/adamw.ts";
 import { readState } from "../kernels/optimizer/loss-scale.ts";
-import { Case } from "../model/case.ts";
+import { Case, caseSpecs } from "../model/case.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { RunConfig } from "./config.ts";
 import type { TrainingSet } from "./dataset.ts";
+import { learningOf } from "./groups.ts";
 import { type HostTensor, upload } from "./inputs.ts";
 import type { StepRecord } from "./metrics.ts";
 import { batchLoss, flatten, packBatch, type Row, unflatten } from "./objective/batch.ts";
@@ -34,10 +35,11 @@ export function makeModel(
   { model, training, precision }: RunConfig,
   vocabularySize: number,
 ): Case {
+  const names = caseSpecs(model, vocabularySize).map(({ name }) => name);
   return new Case(engine, model, vocabularySize, {
     checkpointing: training.checkpointing,
     precision,
-    trainable: training.freezeVision ? (name) => !name.startsWith("vision_model.") : undefined,
+    trainable: learningOf(training, names),
   });
 }
 

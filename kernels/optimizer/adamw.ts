@@ -71,6 +71,10 @@ export interface Flat {
   copy?: Tensor;
   /** Elements before this one get weight decay; a multiple of 4. */
   decayEnd: number;
+  /** Multiplies the learning rate; 1 unless told. */
+  rate?: number;
+  /** The optimiser's unless told. */
+  weightDecay?: number;
 }
 
 export interface AdamWOptions {
@@ -120,7 +124,8 @@ export class AdamW {
   readonly firstMoments: Tensor[];
   readonly secondMoments: Tensor[];
   private readonly options: Required<Omit<AdamWOptions, "lossScale">>;
-  private readonly learningRate = new Scalar(0);
+  /** The learning rate of each multiple that flats have. */
+  private readonly learningRates = new Map<number, Scalar>();
   private readonly correction1 = new Scalar(1);
   private readonly correction2 = new Scalar(1);
 
@@ -136,6 +141,7 @@ export class AdamW {
     const mixed = flats.some(({ copy }) => copy);
     if (mixed && !flats.every(({ copy }) => copy))
       throw new TensorError("AdamW: either all flat buffers have an f16 copy or none.");
+    for (const { rate = 1 } of flats) this.learningRates.set(rate, new Scalar(0));
     const { beta1, beta2 } = this.options;
     this.scaler = mixed ? new LossScaler(engine, [beta1, beta2], lossScale) : null;
   }
@@ -144,7 +150,7 @@ export class AdamW {
   advance(learningRate: number): void {
     const { beta1, beta2 } = this.options;
     this.step++;
-    this.learningRate.value = learningRate;
+    for (const [rate, scalar] of this.learningRates) scalar.value = rate * learningRate;
     this.correction1.value = 1 - beta1 ** this.step;
     this.correction2.value = Math.sqrt(1 - beta2 ** this.step);
   }
@@ -161,11 +167,12 @@ export class AdamW {
       this.engine,
       this.flats.map((flat) => flat.gradient),
     );
-    const { learningRate, correction1, correction2, scaler } = this;
+    const { learningRates, correction1, correction2, scaler } = this;
     scaler?.decide(norm, gradientScale, maxNorm);
-    this.flats.forEach(({ values, gradient, copy, decayEnd }, i) => {
+    this.flats.forEach(({ values, gradient, copy, decayEnd, rate = 1, ...own }, i) => {
       const moments = [this.firstMoments[i]!, this.secondMoments[i]!];
-      const settings = { learningRate, beta1, beta2, epsilon, weightDecay };
+      const decay = own.weightDecay ?? weightDecay;
+      const settings = { learningRate: learningRates.get(rate)!, beta1, beta2, epsilon, weightDecay: decay };
       this.engine.run(copy ? mixedKernel : plainKernel, {
         bind: [gradient, scaler?.state ?? norm, values, ...moments, ...(copy ? [copy] : [])],
         params: {

@@ -1,5 +1,6 @@
 // A checkpoint's tensors under casement's names, and what is left when all have been asked for: tensors that no embedding
 // depends on, and ones that are not known.
+import { namePattern } from "../name-pattern.ts";
 import { CheckpointError, quote } from "../safetensors.ts";
 import { alternatives, type Naming, nameOf, needless, patternOf } from "./names.ts";
 import { bareName } from "./recognise.ts";
@@ -10,10 +11,7 @@ export class SetAside {
   private readonly patterns: { text: string; pattern: RegExp; used: boolean }[];
 
   constructor(texts: readonly string[]) {
-    this.patterns = texts.map((text) => {
-      const parts = text.split("*").map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
-      return { text, pattern: new RegExp(`^${parts.join(".*")}$`), used: false };
-    });
+    this.patterns = texts.map((text) => ({ text, pattern: namePattern(text), used: false }));
   }
 
   has(name: string): boolean {
