@@ -285,6 +285,8 @@ export const elementwiseCases: OpCase[] = [
     binaryAtAllSizes(op),
   ]),
   binaryCase("add", [300, 1000], [1000]),
+  // Beside a repeated dimension one of two elements that is not.
+  binaryCase("mul", [3, 2, 5], [2, 1]),
   binaryCase("mul", [577, 3072], [577, 3072], "f32", true),
   binaryCase("add", [577, 3072], [3072], "f32", true),
   castCase([7, 13], "f32", "f16"),

@@ -29,6 +29,9 @@ export const harmless: Readonly<Record<string, string>> = {
     "the first is taken once more where it was taken before",
   "kernels/elementwise/binary.ts: dims.slice(0, [---]{++}1).every(grouped);":
     "where the innermost dimension is whole vec4s, so are the strides of all others of a contiguous tensor",
+  "kernels/elementwise/binary.ts: dims.slice(0, -[-1-]{+2+}).every(grouped);": "the same",
+  "kernels/topk/topk.wgsl: barPlace = places[params.[-k-]{+limit+}- 1u];":
+    "places that come later are larger than all that are kept, so that no tie gets in either way",
   "train/profile/peak/copy.wgsl: let end = min(first + [-1024u-]{+1023u+}, params.quads);":
     "the sixteenth step of 64 begins at 960",
   // Speed or room
