@@ -96,11 +96,16 @@ const exportCommand = command({
   options: {
     run: needed(path("DIR", "Folder of the run or import")),
     format: needed(choice("NAME", ["safetensors-hf"], "safetensors-hf")),
-    out: needed(path("FILE", "File to be made; config.json and vocab.txt go beside it")),
+    out: needed(
+      path("FILE", "File to be made, or the folder for it; config.json and vocab.txt go beside it"),
+    ),
   },
   async run({ run, out }, { output }) {
-    await exportCheckpoint(run, out);
-    output.result({ run, out }, `Exported to ${out}. The matching head itm_head is zeros: CASE has none.`);
+    const written = await exportCheckpoint(run, out);
+    output.result(
+      { run, files: written },
+      `Exported to ${written.join(", ")}. The matching head itm_head is zeros: CASE has none.`,
+    );
     return exit.done;
   },
 });

@@ -49,10 +49,13 @@ export const trainCommand = command({
       output.result({ out, finished: true, metrics }, tables);
       return exit.done;
     }
-    const next = `npx casement train ${writtenOut({ resume: out })}`;
+    const { step } = outcome;
+    const next = step === 0 ? null : `npx casement train ${writtenOut({ resume: out })}`;
     output.result(
-      { out, finished: false, step: outcome.step, resume: next },
-      `Stopped after step ${outcome.step}. To go on: ${next}`,
+      { out, finished: false, step, resume: next },
+      next === null
+        ? "Stopped before the first step; nothing was written."
+        : `Stopped after step ${step}. To go on: ${next}`,
     );
     return exit.interrupted;
   },

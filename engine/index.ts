@@ -1,7 +1,7 @@
 // What the engine offers to kernels and to those who embed it.
 export { bytesPerElement, type DType, type HostArray } from "./base/dtype.ts";
 export { DeviceError, DeviceLostError, KernelError, TensorError } from "./base/errors.ts";
-export { normal, type RandomKey, RandomStreams, randomBits, uniform } from "./base/random.ts";
+export { normal, type RandomKey, RandomStreams, randomBits, seedKey, uniform } from "./base/random.ts";
 export { Scalar } from "./base/scalar.ts";
 export { type Shape, sizeOf } from "./base/shape.ts";
 export { Engine, type EngineOptions } from "./engine.ts";

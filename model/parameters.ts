@@ -10,6 +10,7 @@ import {
   normal,
   randomBits,
   type Shape,
+  seedKey,
   sizeOf,
   type Tensor,
   TensorError,
@@ -293,12 +294,12 @@ function decays({ shape }: ParameterSpec): boolean {
   return shape.length > 1;
 }
 
-/** Fresh values of a parameter; they depend on the seed and its name only. */
+/** Fresh values of a parameter; they depend on the seed, a whole number below 2^53, and its name only. */
 export function initialValues(spec: ParameterSpec, seed: number): Float32Array<ArrayBuffer> {
   const size = sizeOf(spec.shape);
   const { initial } = spec;
   if ("constant" in initial) return new Float32Array(size).fill(initial.constant);
-  const key = { key: seed, stream: hash(initial.as ?? spec.name) };
+  const key = { key: seedKey(seed), stream: hash(initial.as ?? spec.name) };
   const columns = spec.shape.at(-1)!;
   const identityFrom = initial.identityFrom ?? Number.POSITIVE_INFINITY;
   return Float32Array.from({ length: size }, (_, i) => {

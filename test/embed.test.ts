@@ -51,11 +51,16 @@ test("import, embed, export and import again give the same embeddings", async ()
     assert.ok(Math.abs(Math.hypot(...row) - 1) < 1e-6);
   }
   assert.not.equal(first[1].embedding, first[2].embedding);
-  const args = ["--run", "mine", "--format", "safetensors-hf", "--out", "out/model.safetensors"];
-  const exported = await casement("export", ...args);
+  const args = ["--run", "mine", "--format", "safetensors-hf", "--out"];
+  const exported = await casement("export", ...args, "out/model.safetensors");
   assert.is(exported.code, 0, exported.err);
   assert.match(exported.out, /itm_head is zeros/);
-  const again = await casement("import", "out", "--out", "again");
+  const named = ["new/model.safetensors", "new/config.json", "new/vocab.txt"];
+  const folder = await casement("export", "--json", ...args, "new/");
+  assert.equal(JSON.parse(folder.out), { run: "mine", files: named }, folder.err);
+  const there = await casement("export", ...args, "new");
+  assert.match(there.err, /new\/model\.safetensors is already there/);
+  const again = await casement("import", "new", "--out", "again");
   assert.is(again.code, 0, again.err);
   assert.equal(await embedding("--checkpoint", "again", ...all[2]), first[2]);
   const plain = await casement("embed", "--checkpoint", "mine", "--text", "a b c");

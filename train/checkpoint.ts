@@ -1,7 +1,7 @@
 // Checkpoints: one safetensors file with parameters, the optimiser's moments and the position in the run. It is written
 // under another name and renamed, so that a file with a checkpoint's name is whole; the one before is kept as well.
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import type { Shape } from "../engine/index.ts";
 import { sizeOf } from "../engine/index.ts";
 import type { AdamW } from "../kernels/optimizer/adamw.ts";
@@ -21,25 +21,53 @@ type Values = Map<string, { shape: Shape; data: Float32Array }>;
 const kept = 2;
 const pattern = /^checkpoint-(\d+)\.safetensors$/;
 
+/**
+ * Makes a folder and those that it lies in; one that is there is fine. Returns those that were made, the innermost first.
+ * Node's own way, `recursive`, names the wrong error on a read-only disk and never returns under /proc.
+ */
+export async function makeFolder(path: string): Promise<string[]> {
+  try {
+    await mkdir(path);
+    return [path];
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" && dirname(path) !== path && !(await isFolder(dirname(path)))) {
+      const made = await makeFolder(dirname(path));
+      await mkdir(path);
+      return [path, ...made];
+    }
+    if (code !== "ENOENT" && (await isFolder(path))) return [];
+    throw error;
+  }
+}
+
+const isFolder = (path: string) =>
+  stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+
 /** Writes bytes, or what `content` writes, so that `file` either has all of it or what it had before. */
 export async function writeAtomically(
   file: string,
   content: Uint8Array | string | ((handle: FileHandle) => Promise<void>),
 ): Promise<void> {
-  await mkdir(dirname(file), { recursive: true });
+  await makeFolder(dirname(file));
   const draft = `${file}.${process.pid}.draft`;
-  const handle = await open(draft, "w");
   try {
-    if (typeof content === "function") await content(handle);
-    else await handle.writeFile(content);
-    await handle.sync();
+    const handle = await open(draft, "w");
+    try {
+      if (typeof content === "function") await content(handle);
+      else await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(draft, file);
   } catch (error) {
-    await rm(draft, { force: true });
+    await rm(draft, { force: true }).catch(() => {});
     throw error;
-  } finally {
-    await handle.close();
   }
-  await rename(draft, file);
 }
 
 /** Reads a safetensors file of f32, f16 or bf16 tensors. Throws CheckpointError, naming the file. */
@@ -119,9 +147,16 @@ export async function listCheckpoints(dir: string): Promise<string[]> {
   const names = await readdir(dir).catch(() => []);
   return names
     .filter((name) => pattern.test(name))
-    .sort()
-    .reverse()
+    .sort((a, b) => stepOf(b) - stepOf(a))
     .map((name) => join(dir, name));
+}
+
+const stepOf = (name: string) => Number(pattern.exec(name)![1]);
+
+/** The step of the newest checkpoint in a run's folder, null where there is none. */
+export async function newestStep(dir: string): Promise<number | null> {
+  const [newest] = await listCheckpoints(dir);
+  return newest === undefined ? null : stepOf(basename(newest));
 }
 
 /**
@@ -134,7 +169,14 @@ export async function loadCheckpoint(
   optimizer: AdamW,
   warn: (message: string) => void,
 ): Promise<Position> {
-  for (const file of await listCheckpoints(dir)) {
+  const files = await listCheckpoints(dir);
+  if (files.length === 0) {
+    throw new CheckpointError(
+      `${dir} holds no checkpoint: there is nothing to resume. A run that ended before its first step is started again, ` +
+        "and a model without one is gone on from by --init.",
+    );
+  }
+  for (const file of files) {
     try {
       return restore(await readTensors(file), file, parameters, optimizer);
     } catch (error) {

@@ -11,8 +11,8 @@ const trainingSchema = z
   .strictObject({
     /** Optimiser steps. */
     steps: count,
-    /** Pictures encoded at a time, shared by their triplets. */
-    pictures: count.default(64),
+    /** Pictures encoded at a time, shared by their triplets: a reference and its target at least. */
+    pictures: z.int().min(2).default(64),
     /** Triplets to so many pictures. */
     triplets: count.default(128),
     /**
@@ -82,6 +82,7 @@ const trainingSchema = z
 
 const configSchema = z.strictObject({
   name: z.string().min(1),
+  /** Below 2^53; every bit counts. */
   seed: z.int().nonnegative().default(1),
   data: z.strictObject({
     kind: z.literal("emoji"),

@@ -1,6 +1,6 @@
 // Somebody else's checkpoint becomes a folder like a run's, and a run becomes a checkpoint for Hugging Face. Both go
 // tensor by tensor, so that BLIP-base takes no more memory than its largest one.
-import { mkdir, rm, stat } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { exportConfig, exportTensors } from "../model/checkpoint/export.ts";
 import { openCheckpoint } from "../model/checkpoint/open.ts";
@@ -11,7 +11,8 @@ import { Tokenizer } from "../model/tokenizer.ts";
 import { streamTensors, writeAtomically } from "./checkpoint.ts";
 import { ConfigError, parseConfig } from "./config.ts";
 import { digested } from "./digest.ts";
-import { files, loadTokenizer, runConfig } from "./run.ts";
+import { files, RunFolder } from "./folder.ts";
+import { loadTokenizer, runConfig } from "./run.ts";
 import { findCheckpoint, openFile } from "./sources.ts";
 
 export interface ImportOptions extends Omit<PlanOptions, "config" | "tokens" | "seed"> {
@@ -60,18 +61,20 @@ export async function importCheckpoint({ source, out, show, ...options }: Import
       "the import",
     );
     const tokenizer = new Tokenizer(plan.vocabulary);
-    const made = await mkdir(out, { recursive: true });
+    const folder = await RunFolder.make(out, console.warn);
     try {
-      await streamTensors(join(out, files.model), plan.parameters);
+      await streamTensors(join(folder.path, files.model), plan.parameters);
       const weights = await digest();
-      await writeAtomically(join(out, files.tokenizer), JSON.stringify(tokenizer.toJSON()));
-      await writeAtomically(join(out, files.config), `${JSON.stringify(run, null, 2)}\n`);
+      await writeAtomically(join(folder.path, files.tokenizer), JSON.stringify(tokenizer.toJSON()));
+      await writeAtomically(join(folder.path, files.config), `${JSON.stringify(run, null, 2)}\n`);
+      folder.keep();
       return { weights };
     } catch (error) {
-      // Nothing that looks like an import may be left, nor a folder that was not there before.
-      await rm(join(out, files.model), { force: true });
-      if (made !== undefined) await rm(made, { recursive: true, force: true });
+      // Nothing that looks like an import may be left.
+      await removeAll([files.model, files.tokenizer].map((name) => join(folder.path, name)));
       throw error;
+    } finally {
+      await folder.close();
     }
   } catch (cause) {
     if (!(cause instanceof CheckpointError)) throw cause;
@@ -82,12 +85,16 @@ export async function importCheckpoint({ source, out, show, ...options }: Import
 }
 
 /**
- * Writes the model of a run or an import as `file` for Hugging Face's BlipForImageTextRetrieval, with config.json and
- * vocab.txt beside it. Throws ConfigError where one of them is there, CheckpointError for a model that is no BLIP.
+ * Writes the model of a run or an import for Hugging Face's BlipForImageTextRetrieval: `out`, or model.safetensors in it
+ * where it is a folder or ends as one, with config.json and vocab.txt beside it. Returns the files.
+ * Throws ConfigError where one of them is there, CheckpointError for a model that is no BLIP.
  */
-export async function exportCheckpoint(dir: string, file: string): Promise<void> {
-  const beside = (name: string) => join(dirname(file), name);
-  await requireNew([file, beside("config.json"), beside("vocab.txt")]);
+export async function exportCheckpoint(dir: string, out: string): Promise<string[]> {
+  const folder = /[/\\]$/.test(out) || (await stat(out).catch(() => null))?.isDirectory() === true;
+  const file = folder ? join(out, "model.safetensors") : out;
+  const [configFile, vocabularyFile] = ["config.json", "vocab.txt"].map((name) => join(dirname(file), name));
+  const written = [file, configFile!, vocabularyFile!];
+  await requireNew(written);
   const { model } = await runConfig(dir);
   const { vocabulary } = await loadTokenizer(dir);
   const source = await openFile(join(dir, files.model));
@@ -100,11 +107,19 @@ export async function exportCheckpoint(dir: string, file: string): Promise<void>
     const [temperature] = await tensors.get("temp")!.read();
     await streamTensors(file, exported, { format: "pt" });
     const config = exportConfig(model, vocabulary, temperature);
-    await writeAtomically(beside("config.json"), `${JSON.stringify(config, null, 2)}\n`);
-    await writeAtomically(beside("vocab.txt"), `${vocabulary.join("\n")}\n`);
+    await writeAtomically(configFile!, `${JSON.stringify(config, null, 2)}\n`);
+    await writeAtomically(vocabularyFile!, `${vocabulary.join("\n")}\n`);
+    return written;
+  } catch (error) {
+    await removeAll(written);
+    throw error;
   } finally {
     await source.close();
   }
+}
+
+async function removeAll(paths: readonly string[]): Promise<void> {
+  for (const path of paths) await rm(path, { force: true }).catch(() => {});
 }
 
 async function requireNew(paths: readonly string[]): Promise<void> {

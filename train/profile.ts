@@ -1,8 +1,9 @@
 // A profile of a configuration's training step, in three files: profile.json (all figures), trace.json (for
 // chrome://tracing and Perfetto) and roofline.html.
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Engine } from "../engine/index.ts";
+import { makeFolder } from "./checkpoint.ts";
 import type { RunConfig } from "./config.ts";
 import { kernelRows, measureStep, type StepProfile, shapeRows } from "./profile/measure.ts";
 import { chromeTrace } from "./profile/trace.ts";
@@ -34,7 +35,7 @@ export async function profile(
   model.dispose();
   // What draws is loaded last, as it takes a second.
   const { rooflinePage } = await import("./profile/roofline.ts");
-  await mkdir(out, { recursive: true });
+  await makeFolder(out);
   const write = (file: string, text: string) => writeFile(join(out, file), text);
   await write(profileFiles.figures, `${JSON.stringify(figures(config.name, measured), null, 2)}\n`);
   await write(profileFiles.trace, JSON.stringify(chromeTrace(measured)));

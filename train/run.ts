@@ -1,6 +1,6 @@
 // A run from start to finish: data, model, training with checkpoints, evaluation and report, all in one folder:
 // config.json, tokenizer.json, metrics.jsonl, checkpoint-*.safetensors, model.safetensors, metrics.json, report.html.
-import { appendFile, mkdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { appendFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DeviceError, Engine, type EngineOptions } from "../engine/index.ts";
 import { Case } from "../model/case.ts";
@@ -9,11 +9,12 @@ import type { Precision } from "../model/parameters.ts";
 import { CheckpointError } from "../model/safetensors.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { bertVocabulary, subsetVocabulary } from "../model/vocabulary.ts";
-import { loadCheckpoint, saveCheckpoint, writeAtomically, writeTensors } from "./checkpoint.ts";
+import { loadCheckpoint, newestStep, saveCheckpoint, writeAtomically, writeTensors } from "./checkpoint.ts";
 import { ConfigError, loadConfig, type RunConfig } from "./config.ts";
 import type { Dataset, OpenDataset, TrainingSet } from "./dataset.ts";
 import { openEmoji } from "./emoji/index.ts";
 import { embedPictures, evaluateSplit } from "./evaluate.ts";
+import { files, RunFolder } from "./folder.ts";
 import type { Metrics, SheetRow, StepRecord } from "./metrics.ts";
 import { rehearse } from "./rehearsal.ts";
 import { openFile } from "./sources.ts";
@@ -62,57 +63,77 @@ export interface LoadedRun extends LoadedModel {
   dataset: Dataset;
 }
 
-/** What a run's folder holds, by role. */
-export const files = {
-  config: "config.json",
-  tokenizer: "tokenizer.json",
-  steps: "metrics.jsonl",
-  metrics: "metrics.json",
-  model: "model.safetensors",
-  report: "report.html",
-};
-
-/** Trains and evaluates. Throws ConfigError, CheckpointError, DivergedError, and the engine's errors. */
+/**
+ * Trains and evaluates. A new run's folder is made its own when the first step is done, and then has a checkpoint; a
+ * configuration that differs from the one of a run that goes on is written to it.
+ * Throws ConfigError, CheckpointError, DivergedError, and the engine's errors.
+ */
 export async function train(config: RunConfig, options: TrainOptions): Promise<Outcome> {
-  const { out, events } = options;
-  await prepareFolder(out, options);
-  const engine = await openEngine(config);
+  const { events, resume = false } = options;
+  const folder = await (resume
+    ? RunFolder.reopen(options.out, events.message)
+    : RunFolder.make(options.out, events.message, options.fresh));
   try {
-    requirePrecision(engine, config.precision);
-    const rehearsal = rehearse(engine, config);
-    // It is awaited below; meanwhile its failure must not count as unhandled.
-    rehearsal.catch(() => {});
-    const from = options.resume ? out : options.init;
-    const { whole, tokenizer, model, trainer } = await openTrainer(engine, config, events, from);
-    if (options.resume) {
-      const position = await loadCheckpoint(out, model.parameters, trainer.optimizer, events.message);
-      trainer.earlierSeconds = position.seconds;
-      await keepLines(join(out, files.steps), position.step);
-      events.message(`Resumed ${out} at step ${position.step} of ${config.training.steps}.`);
-    } else {
-      if (options.init !== undefined) await loadModel(options.init, model);
-      else model.parameters.initialize(config.seed);
-      await writeAtomically(join(out, files.config), `${JSON.stringify(config, null, 2)}\n`);
-      await writeAtomically(join(out, files.tokenizer), JSON.stringify(tokenizer.toJSON()));
+    const engine = await openEngine(config);
+    try {
+      return await trainIn(folder, engine, config, options);
+    } finally {
+      engine.dispose();
     }
-    events.message(
-      `${config.name}: ${(model.parameters.size / 1e6).toFixed(2)} M parameters, ${config.training.steps} steps in ${config.precision}, ` +
-        `on ${engine.adapterName}`,
-    );
-    await rehearsal;
-    const finished = await trainSteps(trainer, config, options);
-    if (!finished) return { finished: false, step: trainer.optimizer.step };
-    await writeTensors(join(out, files.model), await model.parameters.read());
-    trainer.dispose();
-    const dataset = await whole();
-    const run = { config, engine, model, tokenizer, dataset };
-    const { metrics, sheet } = await evaluate(run, Object.keys(dataset.splits), events, trainer.seconds);
-    await writeAtomically(join(out, files.metrics), `${JSON.stringify(metrics, null, 2)}\n`);
-    await report(run, out, metrics, sheet, options.command);
-    return { finished: true, metrics };
   } finally {
-    engine.dispose();
+    await folder.close();
   }
+}
+
+async function trainIn(
+  folder: RunFolder,
+  engine: Engine,
+  config: RunConfig,
+  options: TrainOptions,
+): Promise<Outcome> {
+  const { events, resume, init } = options;
+  requirePrecision(engine, config.precision);
+  const rehearsal = rehearse(engine, config);
+  // It is awaited below; meanwhile its failure must not count as unhandled.
+  rehearsal.catch(() => {});
+  const from = resume ? folder.path : init;
+  const { whole, tokenizer, model, trainer } = await openTrainer(engine, config, events, from);
+  const writeConfig = () =>
+    writeAtomically(join(folder.path, files.config), `${JSON.stringify(config, null, 2)}\n`);
+  if (resume) {
+    const position = await loadCheckpoint(folder.name, model.parameters, trainer.optimizer, events.message);
+    const { step } = position;
+    if (step > config.training.steps) {
+      throw new ConfigError(`${folder.name} is at step ${step} already, beyond ${config.training.steps}.`);
+    }
+    trainer.earlierSeconds = position.seconds;
+    await keepLines(join(folder.path, files.steps), step);
+    events.message(`Resumed ${folder.name} at step ${step} of ${config.training.steps}.`);
+  } else if (init !== undefined) await loadModel(init, model);
+  else model.parameters.initialize(config.seed);
+  events.message(
+    `${config.name}: ${(model.parameters.size / 1e6).toFixed(2)} M parameters, ${config.training.steps} steps in ${config.precision}, ` +
+      `on ${engine.adapterName}`,
+  );
+  await rehearsal;
+  if (resume) await writeConfig();
+  const claim = async () => {
+    await folder.claim();
+    await writeConfig();
+    await writeAtomically(join(folder.path, files.tokenizer), JSON.stringify(tokenizer.toJSON()));
+    await writeAtomically(join(folder.path, files.steps), "");
+  };
+  if (!(await trainSteps(trainer, config, folder, claim, options))) {
+    return { finished: false, step: trainer.optimizer.step };
+  }
+  await writeTensors(join(folder.path, files.model), await model.parameters.read());
+  trainer.dispose();
+  const dataset = await whole();
+  const run = { config, engine, model, tokenizer, dataset };
+  const { metrics, sheet } = await evaluate(run, Object.keys(dataset.splits), events, trainer.seconds);
+  await writeAtomically(join(folder.path, files.metrics), `${JSON.stringify(metrics, null, 2)}\n`);
+  await report(run, folder.path, metrics, sheet, options.command);
+  return { finished: true, metrics };
 }
 
 /** The engine of a run; measured choices of kernels count where the configuration asks for them. */
@@ -136,38 +157,52 @@ export async function openTrainer(
   return { whole, tokenizer, model, trainer: new Trainer(engine, model, tokenizer, training, config) };
 }
 
-/** Runs the steps that are left, with checkpoints. Returns whether all were done. */
-async function trainSteps(trainer: Trainer, config: RunConfig, options: TrainOptions): Promise<boolean> {
-  const { out, events, stop = () => false } = options;
+/**
+ * Runs the steps that are left, with checkpoints; a new run's first one follows on its first step, before which `claim` is
+ * called. Returns whether all were done.
+ */
+async function trainSteps(
+  trainer: Trainer,
+  config: RunConfig,
+  folder: RunFolder,
+  claim: () => Promise<void>,
+  { events, stop = () => false }: TrainOptions,
+): Promise<boolean> {
   const { steps, checkpointEvery } = config.training;
-  const lines = join(out, files.steps);
+  const { optimizer } = trainer;
+  const lines = join(folder.path, files.steps);
   let told = false;
-  while (trainer.optimizer.step < steps && !stop()) {
-    const next = Math.min(
-      steps,
-      (Math.floor(trainer.optimizer.step / checkpointEvery) + 1) * checkpointEvery,
-    );
+  const onStep = async (record: StepRecord) => {
+    if (record.step === 1) await claim();
+    await appendFile(lines, `${JSON.stringify(record)}\n`);
+    if (!told && trainer.captured) events.message(describeStep(trainer.captured));
+    told = true;
+    events.step(record, steps);
+  };
+  while (optimizer.step < steps && !stop()) {
+    const due = (Math.floor(optimizer.step / checkpointEvery) + 1) * checkpointEvery;
+    const next = optimizer.step === 0 ? 1 : Math.min(steps, due);
     try {
-      await trainer.run(
-        next,
-        async (record) => {
-          await appendFile(lines, `${JSON.stringify(record)}\n`);
-          if (!told && trainer.captured) events.message(describeStep(trainer.captured));
-          told = true;
-          events.step(record, steps);
-        },
-        stop,
-      );
+      await trainer.run(next, onStep, stop);
+      await saveCheckpoint(folder.path, trainer.model.parameters, optimizer, trainer.seconds);
     } catch (error) {
-      if (!(error instanceof DivergedError)) throw error;
-      throw new DivergedError(
-        `${error.message} Training stopped; the last good checkpoint in ${out} is kept. ` +
-          "A smaller learningRate or a longer warmup usually helps.",
-      );
+      throw await withRemains(error as Error, folder);
     }
-    await saveCheckpoint(out, trainer.model.parameters, trainer.optimizer, trainer.seconds);
   }
-  return trainer.optimizer.step >= steps;
+  return optimizer.step >= steps;
+}
+
+/** An error of training or of the disk, with what is left of the run; any other stays as it is. */
+async function withRemains(error: Error, { name, path }: RunFolder): Promise<Error> {
+  const diverged = error instanceof DivergedError;
+  const { code } = error as NodeJS.ErrnoException;
+  if (!diverged && code === undefined) return error;
+  const step = await newestStep(path);
+  const remains =
+    step === null ? "There is no checkpoint yet." : `The checkpoint of step ${step} in ${name} is kept.`;
+  const advice = diverged ? " A smaller learningRate or a longer warmup usually helps." : "";
+  const message = `${error.message.replace(/([^.])$/, "$1.")} Training stopped. ${remains}${advice}`;
+  return diverged ? new DivergedError(message) : new Error(message, { cause: error });
 }
 
 function describeStep({ dispatches, memory }: NonNullable<Trainer["captured"]>): string {
@@ -296,24 +331,6 @@ export async function loadTokenizer(dir: string): Promise<Tokenizer> {
   } catch (cause) {
     throw new CheckpointError(`Cannot read ${file}: ${(cause as Error).message}`, { cause });
   }
-}
-
-/** Makes the folder, refuses to overwrite a run, or moves it aside. */
-async function prepareFolder(out: string, options: TrainOptions): Promise<void> {
-  const exists = await stat(join(out, files.config)).then(
-    () => true,
-    () => false,
-  );
-  if (options.resume) return;
-  if (exists && !options.fresh) {
-    throw new ConfigError(`${out} already holds a run: go on with --resume ${out}, or choose another --out.`);
-  }
-  if (exists) {
-    await rm(`${out}.previous`, { recursive: true, force: true });
-    await rename(out, `${out}.previous`);
-    options.events.message(`The earlier run was moved to ${out}.previous.`);
-  }
-  await mkdir(out, { recursive: true });
 }
 
 /** Drops the lines of steps after `step`, which a resumed run does again. */

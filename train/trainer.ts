@@ -6,6 +6,7 @@ import {
   type Program,
   type ProgramMemory,
   RandomStreams,
+  seedKey,
   type Tensor,
 } from "../engine/index.ts";
 import { backward } from "../kernels/backward.ts";
@@ -157,7 +158,7 @@ export class Trainer {
       step,
     });
     // Streams of another seed than the dropout's.
-    const moves = new RandomStreams(~seed, step).stream();
+    const moves = new RandomStreams(~seedKey(seed) >>> 0, step).stream();
     const { inputs, rows } = packBatch(this.config, this.tokenizer, this.dataset.pictures, batch, moves);
     return { inputs: flatten(inputs), rows };
   }

@@ -45,16 +45,32 @@ export function normal(key: RandomKey, index: number): number {
   return radius * Math.cos(2 * Math.PI * uniform(key, 2 * index + 1));
 }
 
+/**
+ * The u32 key of a seed, a whole number below 2^53 of which every bit counts: seeds that differ in one of their halves alone
+ * have different keys, and those below 2^32 are their own. Throws TensorError for any other number.
+ */
+export function seedKey(seed: number): number {
+  if (!Number.isSafeInteger(seed) || seed < 0) {
+    throw new TensorError(`A seed is a whole number from 0 to 2^53 - 1, not ${seed}.`);
+  }
+  // Murmur3's finaliser, which is one to one and leaves 0 as it is.
+  let high = Math.floor(seed / 2 ** 32);
+  high = Math.imul(high ^ (high >>> 16), 0x85ebca6b);
+  high = Math.imul(high ^ (high >>> 13), 0xc2b2ae35);
+  return (seed ^ high ^ (high >>> 16)) >>> 0;
+}
+
 /** Hands out streams in order: the same seed and step give the same streams, whatever ran before. */
 export class RandomStreams {
   /** The key of all streams; a captured step that drew some gets new numbers when it changes. */
   private readonly key = new Scalar(0);
   private next = 0;
 
-  constructor(
-    private readonly seed: number,
-    step = 0,
-  ) {
+  private readonly seed: number;
+
+  /** Throws TensorError for a seed that is no whole number below 2^53. */
+  constructor(seed: number, step = 0) {
+    this.seed = seedKey(seed);
     this.seek(step);
   }
 

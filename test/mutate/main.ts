@@ -9,7 +9,7 @@
 // Exit status 1 where fewer than 92 of 100 died.
 import { parseArgs } from "node:util";
 import { wholeNumber } from "../../cli/options.ts";
-import { randomBits } from "../../engine/index.ts";
+import { randomBits, seedKey } from "../../engine/index.ts";
 import { type Fault, lineOf, placesOf } from "./faults.ts";
 import { harmless } from "./harmless.ts";
 import { checksFor, type Fate, runFault } from "./run-fault.ts";
@@ -80,7 +80,7 @@ const drawn = new Set<string>();
 let told = 0;
 for (let draw = 0; fates.filter(({ fate }) => fate.what !== "does not compile").length < count; draw++) {
   if (draw > 20 * count) break;
-  const pick = (stream: number, below: number) => randomBits({ key: seed, stream }, draw) % below;
+  const pick = (stream: number, below: number) => randomBits({ key: seedKey(seed), stream }, draw) % below;
   const { file, faults } = places[pick(1, places.length)]!;
   const fault = faults[pick(2, faults.length)]!;
   const line = describe(file, fault);

@@ -1,6 +1,7 @@
 // Training batches in which few pictures make many triplets. Pictures come in small grids (the values of one
 // attribute, times one further change), so that a picture which fits only the text, or only the reference, is
 // always among the negatives.
+import { seedKey } from "../../engine/index.ts";
 import type { Batch, BatchOptions } from "../dataset.ts";
 import type { Edits } from "./edits.ts";
 import { KINDS } from "./phrases.ts";
@@ -69,7 +70,7 @@ export class BatchSampler {
         `a batch needs 2 to ${available} pictures and at least 1 triplet, got ${count} and ${triplets}`,
       );
     }
-    const stream = random(seed, step);
+    const stream = random(seedKey(seed), step);
     const pictures = this.#choosePictures(count, stream);
     const position = new Map(pictures.map((id, i) => [id, i]));
     const chosen = this.#chooseEdits(pictures, position, triplets, stream);
