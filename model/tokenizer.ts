@@ -89,9 +89,8 @@ export class Tokenizer {
     this.wordPiece = new WordPiece(
       {
         version: "1.0",
-        added_tokens: specialTokens
-          .filter((token) => ids.has(token))
-          .map((content) => ({ id: ids.get(content), content, special: true, normalized: false })),
+        // What people type is text: a typed [SEP] is a bracket, a word and a bracket.
+        added_tokens: [],
         normalizer: { type: "BertNormalizer", clean_text: true, handle_chinese_chars: true, lowercase: true },
         pre_tokenizer: { type: "BertPreTokenizer" },
         post_processor: null,
@@ -116,8 +115,8 @@ export class Tokenizer {
   }
 
   /**
-   * The ids of a text without special tokens around it. As with Hugging Face, the name of a special token within the
-   * text stands for that token.
+   * The ids of a text without special tokens around it. The name of a special token within the text is text, as with
+   * `split_special_tokens` of Hugging Face's tokenizers.
    */
   pieces(text: string): readonly number[] {
     if (typeof text !== "string") throw new Error(`a text to encode is a ${typeof text}, not a string`);

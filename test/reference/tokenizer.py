@@ -101,7 +101,8 @@ def captions(path: pathlib.Path) -> list[str]:
 
 
 def main() -> None:
-    tokenizer = transformers.BertTokenizer(vocab=sys.argv[1], do_lower_case=True)
+    # What people type is text, special names included.
+    tokenizer = transformers.BertTokenizer(vocab=sys.argv[1], do_lower_case=True, split_special_tokens=True)
     tokenizer.add_tokens([AddedToken(name, special=True, normalized=False) for name in ["[DEC]", "[ENC]", "[REV]"]])
     cases = [{"text": text, "ids": tokenizer(text)["input_ids"]} for text in texts()]
     truncated = [
