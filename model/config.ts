@@ -1,7 +1,7 @@
 // Sizes and options of a CASE model, from tiny to BLIP-base. Unknown keys are errors, so that a typo can't pass for a
 // setting. Defaults are BLIP's (see the notes on each field); what is not known of CASE is an option.
 import { z } from "zod";
-import { PICTURE_MEAN, PICTURE_STD } from "./picture.ts";
+import { filterNames, PICTURE_MEAN, PICTURE_STD } from "./picture.ts";
 
 const count = z.int().positive();
 
@@ -43,6 +43,13 @@ const visionSchema = z
     pooling: z.enum(["token", "mean", "attention"]).default("token"),
     /** Whether the last norm is of all tokens, or of what they are pooled to. */
     finalNorm: z.enum(["tokens", "pooled"]).default("tokens"),
+    /**
+     * How a picture becomes a square: all of it squashed, or its middle cut out where the shorter side fills it; in a
+     * square `zoom` times as large, of which the middle is taken; and the filter.
+     */
+    fit: z.enum(["squash", "crop"]).default("squash"),
+    zoom: z.number().min(1).max(4).default(1),
+    filter: z.enum(filterNames).default("bicubic"),
     /** Mean and standard deviation of the pictures' channels (R, G, B), in units of full intensity. */
     mean: channels.default([...PICTURE_MEAN]),
     std: channels.default([...PICTURE_STD]).refine((std) => std.every((s) => s > 0), "std must be positive"),

@@ -1,6 +1,7 @@
 // Pictures become tensors here, the same way in Node and in the browser: white behind transparent pixels,
-// then a squash to a square by Pillow's antialiased bicubic filter, which BLIP's transforms use.
-// Source: Pillow's src/libImaging/Resample.c (8-bit path) and BLIP's data transforms.
+// then a squash to a square by Pillow's antialiased bicubic filter, which BLIP's transforms use, or what the
+// transforms of other models do instead.
+// Source: Pillow's src/libImaging/Resample.c (8-bit path), BLIP's data transforms, torchvision's Resize and CenterCrop.
 
 /** Mean of BLIP's training pictures per channel (R, G, B), in units of full intensity (0 to 1). */
 export const PICTURE_MEAN = [0.48145466, 0.4578275, 0.40821073] as const;
@@ -25,11 +26,20 @@ function cubic(x: number): number {
   return 0;
 }
 
+/** By name: the kernel, and how far it reaches. */
+const filters = {
+  bicubic: { kernel: cubic, reach: 2 },
+  bilinear: { kernel: (x: number) => Math.max(0, 1 - Math.abs(x)), reach: 1 },
+} as const;
+export type Filter = keyof typeof filters;
+export const filterNames = Object.keys(filters) as [Filter, ...Filter[]];
+
 /** For each output position, the input positions it reads and their weights. */
-function filterWindows(from: number, to: number): Window[] {
+function filterWindows(from: number, to: number, filter: Filter): Window[] {
+  const { kernel, reach } = filters[filter];
   const scale = from / to;
   const stretch = Math.max(scale, 1); // when shrinking, the kernel widens: that is the antialiasing
-  const support = 2 * stretch;
+  const support = reach * stretch;
   const windows: Window[] = [];
   for (let i = 0; i < to; i++) {
     const centre = (i + 0.5) * scale;
@@ -38,7 +48,7 @@ function filterWindows(from: number, to: number): Window[] {
     const exact = new Float64Array(end - start);
     let sum = 0;
     for (let j = 0; j < exact.length; j++) {
-      exact[j] = cubic((j + start - centre + 0.5) / stretch);
+      exact[j] = kernel((j + start - centre + 0.5) / stretch);
       sum += exact[j];
     }
     const weights = new Int32Array(exact.length);
@@ -97,6 +107,19 @@ function checkPicture(length: number, width: number, height: number, channels: n
   }
 }
 
+/** Pillow's `resize((toWidth, toHeight), filter)`, byte for byte. */
+function resize(
+  rgb: Uint8Array | Uint8ClampedArray,
+  [width, height]: readonly [number, number],
+  [toWidth, toHeight]: readonly [number, number],
+  filter: Filter,
+): Uint8Array {
+  if (width === toWidth && height === toHeight) return new Uint8Array(rgb);
+  // Rounding to 8 bits between the passes, and horizontal first, is what Pillow does.
+  const narrow = filterAxis(rgb, filterWindows(width, toWidth, filter), height, width * 3, 3, toWidth * 3, 3);
+  return filterAxis(narrow, filterWindows(height, toHeight, filter), toWidth, 3, toWidth * 3, 3, toWidth * 3);
+}
+
 /**
  * Squashes a picture to size x size, equal byte for byte to Pillow's `resize((size, size), BICUBIC)`.
  * @param rgb uint8 [height, width, 3]
@@ -110,12 +133,50 @@ export function resizeBicubic(
   height: number,
   size: number,
 ): Uint8Array {
+  return preparePicture(rgb, width, height, { size, fit: "squash", zoom: 1, filter: "bicubic" });
+}
+
+/** How a picture becomes a square of `size`, which is cut out of the middle of one `zoom` times as large. */
+export interface Preparation {
+  size: number;
+  /** Whether all of the picture is squashed to that larger square, or its shorter side becomes as long. */
+  fit: "squash" | "crop";
+  zoom: number;
+  filter: Filter;
+}
+
+/**
+ * Makes a square of a picture, equal byte for byte to torchvision's Resize and CenterCrop on Pillow's pictures.
+ * @param rgb uint8 [height, width, 3]
+ * @returns uint8 [size, size, 3]
+ * @throws when a side is not a positive whole number or the byte count does not fit
+ */
+export function preparePicture(
+  rgb: Uint8Array | Uint8ClampedArray,
+  width: number,
+  height: number,
+  { size, fit, zoom, filter }: Preparation,
+): Uint8Array {
   checkPicture(rgb.length, width, height, 3);
   if (!Number.isInteger(size) || size < 1) throw new Error(`cannot resize a picture to size ${size}`);
-  if (width === size && height === size) return new Uint8Array(rgb);
-  // Rounding to 8 bits between the passes, and horizontal first, is what Pillow does.
-  const narrow = filterAxis(rgb, filterWindows(width, size), height, width * 3, 3, size * 3, 3);
-  return filterAxis(narrow, filterWindows(height, size), size, 3, size * 3, 3, size * 3);
+  const side = Math.round(zoom * size);
+  const long = (own: number, other: number) => (own <= other ? side : Math.trunc((side * own) / other));
+  const [toWidth, toHeight] = fit === "squash" ? [side, side] : [long(width, height), long(height, width)];
+  const resized = resize(rgb, [width, height], [toWidth, toHeight], filter);
+  if (toWidth === size && toHeight === size) return resized;
+  const [left, top] = [roundToEven((toWidth - size) / 2), roundToEven((toHeight - size) / 2)];
+  const square = new Uint8Array(3 * size * size);
+  for (let y = 0; y < size; y++) {
+    const from = 3 * ((top + y) * toWidth + left);
+    square.set(resized.subarray(from, from + 3 * size), 3 * y * size);
+  }
+  return square;
+}
+
+/** As Python rounds: halves to the even neighbour. */
+function roundToEven(x: number): number {
+  const floor = Math.floor(x);
+  return x - floor === 0.5 ? floor + (floor % 2) : Math.round(x);
 }
 
 /**

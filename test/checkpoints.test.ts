@@ -32,6 +32,7 @@ test("the samples have everything that there is to load and to refuse", () => {
     "another GELU in pictures": ({ vision }) => vision && vision.act !== "gelu",
     "another GELU in texts": ({ text }) => text && text.act !== "gelu",
     "no config.json": ({ config }) => !config,
+    "how pictures are prepared": ({ pixels }) => pixels,
     "something set aside": ({ ignore }) => ignore.length,
     ...Object.fromEntries(
       ["timm", "vit", "newVit", "dinov2", "clip", "siglip", "bert", "blip", "hubBlip"].map((name) => [
@@ -42,7 +43,7 @@ test("the samples have everything that there is to load and to refuse", () => {
   };
   for (const [what, has] of Object.entries(kinds)) assert.ok(sound.some(has), what);
   const wrong = new Set(samples.flatMap(({ broken }) => broken?.what ?? []));
-  assert.is(wrong.size, 5, [...wrong].join(", "));
+  assert.is(wrong.size, 6, [...wrong].join(", "));
 });
 
 test.run();

@@ -81,6 +81,105 @@ for (const { title, config, shapes, results } of fixture.cases) {
   });
 }
 
+const imagenet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+const half = [0.5, 0.5, 0.5];
+const clip = {
+  image_mean: [0.48145466, 0.4578275, 0.40821073],
+  image_std: [0.26862954, 0.26130258, 0.27577711],
+};
+const hub = { do_normalize: true, do_resize: true, image_mean: imagenet.mean, image_std: imagenet.std };
+/** Files as they lie beside published models, cut to the sizes here, and how pictures are prepared. */
+const beside: [title: string, preprocessor: unknown, wanted: object][] = [
+  [
+    "ViT",
+    { ...hub, image_mean: half, image_std: half, resample: 2, size: { height: 32, width: 32 } },
+    { fit: "squash", zoom: 1, filter: "bilinear", mean: half, std: half },
+  ],
+  [
+    "DeiT",
+    {
+      ...hub,
+      crop_size: 32,
+      do_center_crop: true,
+      feature_extractor_type: "DeiTFeatureExtractor",
+      resample: 3,
+      size: 40,
+    },
+    { fit: "squash", zoom: 1.25, filter: "bicubic", ...imagenet },
+  ],
+  [
+    "DINOv2",
+    {
+      ...hub,
+      ...{
+        crop_size: { height: 32, width: 32 },
+        do_center_crop: true,
+        do_convert_rgb: true,
+        do_rescale: true,
+      },
+      ...{ image_processor_type: "BitImageProcessor", resample: 3, rescale_factor: 0.00392156862745098 },
+      size: { shortest_edge: 40 },
+    },
+    { fit: "crop", zoom: 1.25, filter: "bicubic", ...imagenet },
+  ],
+  [
+    "CLIP's first",
+    {
+      ...hub,
+      ...clip,
+      crop_size: 32,
+      do_center_crop: true,
+      feature_extractor_type: "CLIPFeatureExtractor",
+      resample: 3,
+      size: 32,
+    },
+    { fit: "crop", zoom: 1, filter: "bicubic", mean: clip.image_mean, std: clip.image_std },
+  ],
+  [
+    "no normalising",
+    { ...hub, do_normalize: false, size: { height: 32, width: 32 } },
+    { mean: [0, 0, 0], std: [1, 1, 1] },
+  ],
+  [
+    "another size than the table's",
+    { ...hub, size: { height: 48, width: 48 } },
+    { imageSize: 48, fit: "squash" },
+  ],
+];
+
+const dinov2 = fixture.cases.find(({ title }) => title.startsWith("Dinov2Model"))!;
+const planned = (preprocessor: unknown, ignore: string[] = []) =>
+  planImport(namedCheckpoint(dinov2.shapes), { config: dinov2.config, preprocessor, ignore, partial: true });
+
+for (const [title, preprocessor, wanted] of beside) {
+  test(`pictures as ${title} has them`, async () => {
+    const { vision } = (await planned(preprocessor)).model;
+    assert.equal(Object.fromEntries(Object.keys(wanted).map((key) => [key, vision[key as "fit"]])), wanted);
+  });
+}
+
+test("what is not computed of a preprocessor is refused by its name, unless the user sets it aside", async () => {
+  for (const [field, value] of [
+    ["resample", 1],
+    ["do_pad", true],
+    ["rescale_factor", 1],
+    ["size", { longest_edge: 4 }],
+  ] as const) {
+    const wrong = { ...hub, [field]: value };
+    const error = await planned(wrong).then(
+      () => null,
+      (thrown: Error) => thrown,
+    );
+    assert.match(`${error?.message}`, `preprocessor_config.json:${field}`);
+    await planned(wrong, [`preprocessor_config.json:${field}`]);
+  }
+  const misspelt = await planned(null, ["blocks.*.rope"]).then(
+    () => null,
+    (thrown: Error) => thrown,
+  );
+  assert.match(`${misspelt?.message}`, /nothing is called so/);
+});
+
 test("the fixture has what it is there for", () => {
   const titles = fixture.cases.map(({ title }) => title).join("\n");
   for (const kind of [

@@ -7,7 +7,7 @@ import type { Page } from "playwright-core";
 import sharp from "sharp";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { flattenAlpha, resizeBicubic } from "../model/picture.ts";
+import { flattenAlpha, type Preparation, preparePicture, resizeBicubic } from "../model/picture.ts";
 import { decodePicture, decodeSquare } from "../train/pictures.ts";
 import { openPage } from "./browser/harness.ts";
 import type { PicturePage } from "./browser/picture.ts";
@@ -39,6 +39,19 @@ for (const one of cases) {
     assert.equal(await page.evaluate((one) => picturePage.resize(one), one), resized);
   });
 }
+
+const prepared: {
+  cases: (Preparation & { width: number; height: number; rgb: number[]; made: number[] })[];
+} = JSON.parse(readFileSync(new URL("fixtures/picture-prepare.json", import.meta.url), "utf8"));
+
+test("other models' squares equal torchvision's", () => {
+  assert.ok(prepared.cases.length > 20);
+  for (const { width, height, rgb, made, ...preparation } of prepared.cases) {
+    const { size, fit, zoom, filter } = preparation;
+    const mine = preparePicture(Uint8Array.from(rgb), width, height, { size, fit, zoom, filter });
+    assert.equal([...mine], made, JSON.stringify({ width, height, ...preparation }));
+  }
+});
 
 for (const one of files) {
   const { name, file, size, resized } = one;

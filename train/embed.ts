@@ -31,7 +31,8 @@ export async function embed(
     requireFinite(embedding, embedding.length, model, () => JSON.stringify(text));
     return { kind: "text", embedding };
   }
-  const pixels = await decodeSquare(image, size);
+  const { fit, zoom, filter } = model.config.vision;
+  const pixels = await decodeSquare(image, size, { fit, zoom, filter });
   const pictures: PictureSet = { count: 1, size, names: [image], pixels };
   if (text === undefined) {
     return { kind: "target", embedding: await embedPictures(engine, model, pictures, [0]) };

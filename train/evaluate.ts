@@ -62,7 +62,7 @@ export async function embedPictures(
 
 function encodePictures(engine: Engine, model: Case, pictures: PictureSet, ids: readonly number[]): Tensor {
   const { packed } = upload(engine, { packed: packPictures(pictures, ids) });
-  return model.encodeImages(normalizePictures(packed, ids.length, pictures.size));
+  return model.encodeImages(normalizePictures(packed, ids.length, pictures.size, model.config.vision));
 }
 
 /** Embeddings of queries, row-major [queries, projection]. Throws NotFiniteError. */

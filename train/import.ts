@@ -15,7 +15,7 @@ import { files, RunFolder } from "./folder.ts";
 import { loadTokenizer, runConfig } from "./run.ts";
 import { findCheckpoint, openFile } from "./sources.ts";
 
-export interface ImportOptions extends Omit<PlanOptions, "config" | "tokens" | "seed"> {
+export interface ImportOptions extends Omit<PlanOptions, "config" | "preprocessor" | "tokens" | "seed"> {
   /** A file, or a folder with one. */
   source: string;
   /** The folder to be made. */
@@ -45,10 +45,10 @@ export interface Imported {
  */
 export async function importCheckpoint({ source, out, show, ...options }: ImportOptions): Promise<Imported> {
   await requireNew([join(out, files.config), join(out, files.model)]);
-  const { checkpoint, config, tokens, close } = await findCheckpoint(source);
+  const { checkpoint, config, preprocessor, tokens, close } = await findCheckpoint(source);
   try {
     const { tensors, digest } = digested(checkpoint);
-    const plan = await planImport({ ...checkpoint, tensors }, { ...options, config, tokens });
+    const plan = await planImport({ ...checkpoint, tensors }, { ...options, config, preprocessor, tokens });
     show(plan);
     requireWhole(plan);
     const run = parseConfig(

@@ -3,7 +3,6 @@
 import type { DType, Engine, Tensor } from "../engine/index.ts";
 import { packBytes, pixelsToFloat } from "../kernels/patch/patch.ts";
 import type { ModelConfig } from "../model/config.ts";
-import { PICTURE_MEAN, PICTURE_STD } from "../model/picture.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import { movePicture } from "./augment.ts";
 import type { PictureSet } from "./dataset.ts";
@@ -48,9 +47,14 @@ export function packPictures(
   return words(packBytes(packed));
 }
 
-/** Pictures of `packPictures` as the ViT takes them: f32 [count, 3, size, size]. */
-export function normalizePictures(packed: Tensor, count: number, size: number): Tensor {
-  return pixelsToFloat(packed, [count, size, size, 3], PICTURE_MEAN, PICTURE_STD);
+/** Pictures of `packPictures` as a ViT takes them: f32 [count, 3, size, size]. */
+export function normalizePictures(
+  packed: Tensor,
+  count: number,
+  size: number,
+  { mean, std }: Pick<ModelConfig["vision"], "mean" | "std">,
+): Tensor {
+  return pixelsToFloat(packed, [count, size, size, 3], mean, std);
 }
 
 /**

@@ -2,7 +2,7 @@
 // are the colours. Colour profiles are not applied and pictures not turned as EXIF says, for the published models were
 // trained without either; of 16 bits the upper 8 count, of an animation the first frame. bitmaps.ts keeps to the same in
 // a page. sharp is an optional peer of the package, so it is imported only when a file is first decoded.
-import { flattenAlpha, resizeBicubic } from "../model/picture.ts";
+import { flattenAlpha, type Preparation, preparePicture } from "../model/picture.ts";
 
 /** A decoded picture: uint8 [height, width, 3], RGB on white. */
 export interface Picture {
@@ -64,12 +64,19 @@ export async function decodePicture(path: string): Promise<Picture> {
   }
 }
 
+/** How data sets make squares: their pictures are kept for models of any kind. */
+const squash = { fit: "squash", zoom: 1, filter: "bicubic" } as const;
+
 /**
- * Decodes one picture file and squashes it to size x size.
+ * Decodes one picture file and makes it a square of `size`, squashed unless told otherwise.
  * @returns uint8 [size, size, 3], RGB
  * @throws as decodePicture
  */
-export async function decodeSquare(path: string, size: number): Promise<Uint8Array> {
+export async function decodeSquare(
+  path: string,
+  size: number,
+  preparation: Omit<Preparation, "size"> = squash,
+): Promise<Uint8Array> {
   const { rgb, width, height } = await decodePicture(path);
-  return resizeBicubic(rgb, width, height, size);
+  return preparePicture(rgb, width, height, { ...preparation, size });
 }

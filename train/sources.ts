@@ -53,6 +53,8 @@ export interface FoundCheckpoint {
   checkpoint: Checkpoint;
   /** The parsed config.json, null where there is none. */
   config: unknown;
+  /** The parsed preprocessor_config.json, null where there is none. */
+  preprocessor: unknown;
   /** The tokens by id, empty for a blank line of vocab.txt; null where the folder has no vocabulary. */
   tokens: readonly string[] | null;
   close(): Promise<void>;
@@ -93,7 +95,8 @@ export async function findCheckpoint(path: string): Promise<FoundCheckpoint> {
       ? await openSharded(await readJson(file), (name) => openOne(join(folder, name)))
       : await openOne(file);
     const config = await readJson(join(folder, "config.json"));
-    return { checkpoint, config, tokens: await readTokens(folder), close };
+    const preprocessor = await readJson(join(folder, "preprocessor_config.json"));
+    return { checkpoint, config, preprocessor, tokens: await readTokens(folder), close };
   } catch (error) {
     await close();
     throw error;

@@ -2,6 +2,7 @@
 // and the rest from what the files beside it say, or as its kind of model has it.
 import { sizeOf } from "../../engine/base/shape.ts";
 import { type Activation, type ModelConfig, mlpWidth, modelSchema } from "../config.ts";
+import { PICTURE_MEAN, PICTURE_STD } from "../picture.ts";
 import { CheckpointError } from "../safetensors.ts";
 import { headsOf } from "./heads.ts";
 import type { Lookup } from "./lookup.ts";
@@ -66,9 +67,12 @@ export function deduceModel(
     const inner = innerOf(lookup, "vision_model.encoder.layers.0.mlp.fc1", width);
     const depth = lookup.depth("vision_model.encoder.layers.#.layer_norm1.*");
     const ownSize = layout.grid * patchSize;
-    Object.assign(vision, form, {
-      ...{ width, patchSize, imageSize: imageSize ?? ownSize, mlpRatio: inner / width, depth },
+    const { size, ...pixels } = settings.pixels;
+    const told = Object.fromEntries(Object.entries(pixels).filter(([, value]) => value !== undefined));
+    Object.assign(vision, form, told, {
+      ...{ width, patchSize, imageSize: imageSize ?? size ?? ownSize, mlpRatio: inner / width, depth },
     });
+    notes.push(pictureNote(vision, Object.keys(told).length > 0 || own !== undefined));
     requireSizes("vision", said, {
       ...{ width, depth, inner, patch: patchSize, channels, image: ownSize, registers: form.registers },
       projection: lookup.shape("vision_proj.weight")?.[0],
@@ -87,8 +91,7 @@ export function deduceModel(
       [`${attentionOf("#")}.qkv`, true],
       [`vision_model.embeddings.patch_embedding`, form.preNorm],
     ] as const) {
-      if (may && lookup.has(`${pattern}.weight`) && !lookup.has(`${pattern}.bias`))
-        unbiased.add(`${pattern}.*`);
+      if (may && !lookup.has(`${pattern}.bias`)) unbiased.add(`${pattern}.*`);
     }
     const qkv = `${attentionOf("#")}.qkv.*`;
     if (said.biases === true) unbiased.delete(qkv);
@@ -174,6 +177,14 @@ export function deduceModel(
 /** Hidden width of a feed-forward part, from its first layer. */
 const innerOf = (lookup: Lookup, first: string, width: number) =>
   (lookup.shape(`${first}.weight`) ?? lookup.shape(`${first}.bias`))?.[0] ?? 4 * width;
+
+/** How pictures are prepared, for people. */
+function pictureNote(vision: Record<string, unknown>, told: boolean): string {
+  const { fit = "squash", zoom = 1, filter = "bicubic", mean = PICTURE_MEAN, std = PICTURE_STD } = vision;
+  const by = zoom === 1 ? "" : `, the middle of ${Number(zoom).toFixed(3)} times as much`;
+  const why = told ? "as told beside it" : "as for BLIP, assumed";
+  return `pictures: ${fit} to ${vision.imageSize} by ${filter}${by}, mean ${mean}, deviation ${std} (${why})`;
+}
 
 /** The end of a pattern, for people. */
 const lastParts = (pattern: string) => pattern.replace(".*", "").split(".").at(-1)!;

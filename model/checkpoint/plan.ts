@@ -19,7 +19,7 @@ import { type Found, Lookup, SetAside, tokenTypes, withoutLeadingOnes } from "./
 import { patternOf } from "./names.ts";
 import { resizePositions } from "./positions.ts";
 import { requireNaming } from "./recognise.ts";
-import { readSettings } from "./settings.ts";
+import { readPreprocessor, readSettings } from "./settings.ts";
 import type { Checkpoint } from "./tensor.ts";
 import { wordsOf } from "./words.ts";
 
@@ -31,6 +31,8 @@ export interface PlanOptions extends GivenSizes {
   ignore?: readonly string[];
   /** The parsed config.json beside the checkpoint, null where there is none. */
   config?: unknown;
+  /** The parsed preprocessor_config.json beside it, null where there is none. */
+  preprocessor?: unknown;
   /** The tokens by id of the vocabulary beside the checkpoint, null where there is none. */
   tokens?: readonly string[] | null;
   /** Of fresh values. */
@@ -92,7 +94,11 @@ export async function planImport(checkpoint: Checkpoint, options: PlanOptions = 
   const known = requireNaming(rest);
   const lookup = new Lookup(rest, known);
   const notes = [...(checkpoint.notes ?? [])];
-  const settings = readSettings(options.config, known.naming, (name) => aside.has(name), notes);
+  const ignores = (name: string) => aside.has(name);
+  const settings = readSettings(options.config, known.naming, ignores, notes);
+  if (known.naming.vision && options.preprocessor) {
+    settings.pixels = readPreprocessor(options.preprocessor, ignores);
+  }
   aside.requireUsed();
   const { model, grid, ...deduced } = deduceModel(lookup, options, settings, notes);
   const rows = lookup.shape(wordTable)?.[0] ?? 0;

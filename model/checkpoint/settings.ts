@@ -2,6 +2,7 @@
 // preprocessor_config.json. Each field is computed with, held against the tensors, known to change no embedding, or
 // refused by name: a field that is not known may change anything.
 import type { Activation } from "../config.ts";
+import type { Filter, Preparation } from "../picture.ts";
 import { CheckpointError, quote } from "../safetensors.ts";
 import { bertNaming, blipNaming, dinov2Naming, type Naming, timmNaming, towerNaming } from "./names.ts";
 
@@ -17,6 +18,8 @@ export interface EncoderSettings {
   biases?: boolean;
   /** Whether only patches have positions. */
   patchPositionsOnly?: boolean;
+  /** What is said of pictures, by the field. */
+  pixels: Map<string, unknown>;
   /** Sizes by the fields that say them. */
   sizes: Map<Size, { field: string; value: number }>;
 }
@@ -36,9 +39,21 @@ export type Size =
   | "imageWidth"
   | "projection";
 
+/** How a picture becomes numbers; what isn't said is undefined. */
+export interface PixelSettings {
+  /** Side of the square. */
+  size?: number;
+  fit?: Preparation["fit"];
+  zoom?: number;
+  filter?: Filter;
+  mean?: readonly number[];
+  std?: readonly number[];
+}
+
 export interface Settings {
   vision: EncoderSettings;
   text: EncoderSettings;
+  pixels: PixelSettings;
   /** Export's own part. */
   casement: Fields | undefined;
 }
@@ -145,8 +160,86 @@ const ofBoth: Record<string, Rule> = {
   projection_dim: "needless",
 };
 
-/** timm's outer part. */
+/** Takes a value that another function makes sense of. */
+const pixels = (check: (value: unknown) => boolean, what: string): ((field: string) => Rule) => {
+  return (field) => ({
+    take: (value, into) => {
+      if (!check(value)) return what;
+      into.pixels.set(field, value);
+      return null;
+    },
+  });
+};
+const each = (fields: readonly string[], rule: (field: string) => Rule) =>
+  Object.fromEntries(fields.map((field) => [field, rule(field)]));
+
+const isSide = (value: unknown): value is number => Number.isInteger(value) && (value as number) > 0;
+const isColour = (value: unknown) =>
+  Array.isArray(value) && value.length === 3 && value.every((one) => typeof one === "number");
+/** A side, or an object of one. */
+function isSquare(value: unknown): boolean {
+  const { height, width, shortest_edge: shortest } = asObject(value) ?? {};
+  return isSide(value) || isSide(shortest) || (isSide(height) && height === width);
+}
+
+/** preprocessor_config.json. */
+const ofPixels: Record<string, Rule> = {
+  ...rulesOf(
+    `image_processor_type feature_extractor_type processor_class do_convert_rgb return_tensors data_format
+     input_data_format device disable_grouping default_to_square _valid_processor_keys num_channels image_seq_length
+     auto_map`,
+    "needless",
+  ),
+  ...each(["image_mean", "image_std"], pixels(isColour, "three numbers")),
+  ...each(["size", "crop_size"], pixels(isSquare, "a square")),
+  ...each(
+    ["do_normalize", "do_center_crop"],
+    pixels((value) => typeof value === "boolean", "true, false"),
+  ),
+  ...each(
+    ["resample"],
+    pixels((value) => value === 2 || value === 3, "2 (bilinear), 3 (bicubic)"),
+  ),
+  do_resize: only(true),
+  do_rescale: only(true),
+  rescale_factor: {
+    take: (value) => (typeof value === "number" && Math.abs(value * 255 - 1) < 1e-6 ? null : "1 / 255"),
+  },
+};
+
+/** What timm has on pictures. */
+const ofTimmPixels: Record<string, Rule> = {
+  ...rulesOf(
+    `tag custom_load fixed_input_size num_classes pool_size first_conv classifier license url hf_hub_id paper_ids
+     paper_name origin_url notes architecture file hf_hub_filename source min_input_size test_input_size test_crop_pct
+     label_names label_descriptions description mean_tokens`,
+    "needless",
+  ),
+  ...each(["mean", "std"], pixels(isColour, "three numbers")),
+  ...each(
+    ["input_size"],
+    pixels(
+      (value) => isColour(value) && (value as number[])[1] === (value as number[])[2],
+      "[3, side, side]",
+    ),
+  ),
+  ...each(
+    ["interpolation"],
+    pixels((value) => value === "bicubic" || value === "bilinear", "bicubic, bilinear"),
+  ),
+  ...each(
+    ["crop_pct"],
+    pixels((value) => typeof value === "number" && value > 0 && value <= 1, "up to 1"),
+  ),
+  ...each(
+    ["crop_mode"],
+    pixels((value) => value === "center" || value === "squash", "center, squash"),
+  ),
+};
+
+/** timm's outer part; older files have what it says of pictures here. */
 const ofTimm: Record<string, Rule> = {
+  ...ofTimmPixels,
   ...rulesOf("architecture num_classes num_features pretrained_cfg model_args classifier", "needless"),
   global_pool: {
     take: (value, into) => {
@@ -289,8 +382,8 @@ export function readSettings(
   ignores: (name: string) => boolean,
   notes: string[],
 ): Settings {
-  const none = (): EncoderSettings => ({ sizes: new Map() });
-  const settings: Settings = { vision: none(), text: none(), casement: undefined };
+  const none = (): EncoderSettings => ({ sizes: new Map(), pixels: new Map() });
+  const settings: Settings = { vision: none(), text: none(), pixels: {}, casement: undefined };
   const fields = asObject(config);
   if (!fields) return settings;
   const reader = new Reader(ignores);
@@ -311,7 +404,9 @@ export function readSettings(
     }
     reader.read(fields, file, ofTimm, vision);
     reader.read(asObject(fields.model_args), `${file}model_args.`, ofTimmModel, vision);
+    reader.read(asObject(fields.pretrained_cfg), `${file}pretrained_cfg.`, ofTimmPixels, vision);
     reader.finish();
+    settings.pixels = timmPixels(vision.pixels);
     applyArchitecture(architecture, vision);
     return settings;
   }
@@ -357,6 +452,63 @@ export function readSettings(
   }
   reader.finish();
   return settings;
+}
+
+/** The side that a value of `isSquare` says, and whether it is the shorter one's. */
+function sideOf(value: unknown): { side: number; shorter: boolean } | undefined {
+  const { height, shortest_edge: shortest } = asObject(value) ?? {};
+  const side = [value, shortest, height].find(isSide);
+  return side === undefined ? undefined : { side, shorter: isSide(shortest) };
+}
+
+/**
+ * What preprocessor_config.json says. Throws CheckpointError for what is not computed.
+ * @param ignores as `readSettings`
+ */
+export function readPreprocessor(preprocessor: unknown, ignores: (name: string) => boolean): PixelSettings {
+  const fields = asObject(preprocessor);
+  if (!fields) return {};
+  const reader = new Reader(ignores);
+  const into: EncoderSettings = { sizes: new Map(), pixels: new Map() };
+  reader.read(fields, "preprocessor_config.json:", ofPixels, into);
+  reader.finish();
+  const said = into.pixels;
+  const whole = sideOf(said.get("size"));
+  const cut = said.get("do_center_crop") === true ? sideOf(said.get("crop_size")) : undefined;
+  const size = cut?.side ?? whole?.side;
+  // CLIP's first processors meant the shorter side by a number.
+  const kind = fields.image_processor_type ?? fields.feature_extractor_type;
+  const shorter = whole?.shorter || (typeof kind === "string" && /^CLIP/.test(kind) && isSide(fields.size));
+  const plain = said.get("do_normalize") === false;
+  const filters = { 2: "bilinear", 3: "bicubic" } as const;
+  if (shorter && !cut) {
+    throw new CheckpointError(
+      "preprocessor_config.json: pictures that stay oblong are not computed; do_center_crop or a square size is",
+    );
+  }
+  return {
+    size,
+    fit: whole && (shorter ? "crop" : "squash"),
+    zoom: whole && cut && whole.side / cut.side,
+    filter: filters[said.get("resample") as 2 | 3],
+    mean: plain ? [0, 0, 0] : (said.get("image_mean") as number[] | undefined),
+    std: plain ? [1, 1, 1] : (said.get("image_std") as number[] | undefined),
+  };
+}
+
+/** The same from what timm's config.json says. */
+function timmPixels(said: ReadonlyMap<string, unknown>): PixelSettings {
+  if (said.size === 0) return {};
+  const size = (said.get("input_size") as number[] | undefined)?.[1];
+  const part = (said.get("crop_pct") as number | undefined) ?? 0.875;
+  return {
+    size,
+    fit: said.get("crop_mode") === "squash" ? "squash" : "crop",
+    zoom: size && Math.floor(size / part) / size,
+    filter: said.get("interpolation") as Filter | undefined,
+    mean: said.get("mean") as number[] | undefined,
+    std: said.get("std") as number[] | undefined,
+  };
 }
 
 /** What the name of one of timm's models says that neither its tensors nor its config.json do. */

@@ -29,6 +29,9 @@ export interface Sample {
   needed: string[];
   config: Record<string, unknown> | null;
   tokens: string[] | null;
+  preprocessor: Record<string, unknown> | null;
+  /** What config.json and preprocessor_config.json say of pictures; null where they say nothing. */
+  pixels: { fit: string; zoom: number; filter: string; mean: number[]; std: number[] } | null;
   ignore: string[];
   /** How the file is packed. */
   container: "safetensors" | "zip" | "stream";
@@ -488,6 +491,37 @@ function sayTimm(make: Maker, m: Vision): Record<string, unknown> {
   };
 }
 
+/** What files say of how pictures are prepared. */
+function sayPixels(make: Maker, sample: Sample, m: Vision): void {
+  const size = m.grid * m.patch;
+  const colours = () => Array.from({ length: 3 }, () => make.pick([0.5, 0.485, 0.25, 0.4578275]));
+  const [mean, std] = [colours(), colours()];
+  const filter = make.pick(["bicubic", "bilinear"]);
+  const fit = make.pick(["squash", "crop"]);
+  if (sample.naming === "timm" && sample.config) {
+    const part = make.pick([0.5, 0.9, 1]);
+    const crop_mode = fit === "crop" ? "center" : "squash";
+    const said = { input_size: [3, size, size], interpolation: filter, crop_pct: part, crop_mode, mean, std };
+    sample.config = { ...sample.config, pretrained_cfg: { tag: "in1k", ...said } };
+    sample.pixels = { fit, zoom: Math.floor(size / part) / size, filter, mean, std };
+    return;
+  }
+  const side = size + make.pick([0, 0, 1, 4]);
+  const square = { height: side, width: side };
+  const cut =
+    fit === "crop" || side > size ? { do_center_crop: true, crop_size: { height: size, width: size } } : {};
+  sample.preprocessor = {
+    ...{ do_normalize: true, do_rescale: true, do_resize: true, rescale_factor: 1 / 255 },
+    ...{ image_mean: mean, image_std: std, resample: filter === "bicubic" ? 3 : 2 },
+    ...{
+      image_processor_type: "ViTImageProcessor",
+      size: fit === "crop" ? { shortest_edge: side } : square,
+      ...cut,
+    },
+  };
+  sample.pixels = { fit, zoom: side / size, filter, mean, std };
+}
+
 /** Whether a table of so many rows reads in more than one way, by the ways that files without words on it are read. */
 function isOpenTable(m: Vision): boolean {
   const rows = m.positions.length;
@@ -591,6 +625,7 @@ export function generate(seed: number, round: number): Sample {
   const run = Array.from({ length: make.below(4) }, () => make.pick(holders)).join("");
   const sample: Sample = {
     ...{ kind, naming: kind, tensors: new Map(), needed: [], config: null, tokens: null, ignore: [] },
+    ...{ preprocessor: null, pixels: null },
     container: dtype === "F32" ? make.pick(["safetensors", "zip", "stream"]) : "safetensors",
     wrapping: make.pick([[], [], [make.pick(keys)], [make.pick(keys)], [make.pick(keys), make.pick(keys)]]),
     ...{ vision: null, text: null, projections: null, open: null, broken: null, ids: [] },
@@ -612,6 +647,7 @@ export function generate(seed: number, round: number): Sample {
     if (!configured) openVision(make, sample, m, family);
     else if (family === "timm") sample.config = sayTimm(make, m);
     else sample.config = sayHub(make, m, family, types, act);
+    if (make.chance(2)) sayPixels(make, sample, m);
   } else if (kind === "bert") {
     const rows = 10 + make.below(20);
     sample.text = makeText(make, configured, null, rows);
@@ -802,6 +838,19 @@ function breakIt(make: Maker, sample: Sample, prefix: string): void {
       return { what: "another shape", named: [name] };
     },
     () => breakConfig(make, sample),
+    () => {
+      if (!sample.preprocessor) return null;
+      const [field, value] = make.pick([
+        ["resample", 1],
+        ["rescale_factor", 1 / 127.5],
+        ["do_resize", false],
+        ["do_pad", true],
+        ["size", { longest_edge: 9 }],
+        ["image_std", [0.5]],
+      ] as const);
+      sample.preprocessor[field] = value;
+      return { what: "preprocessor_config.json", named: [field] };
+    },
   ];
   sample.broken = make.pick(ways)();
 }

@@ -72,9 +72,15 @@ function fileOf({ tensors, container, wrapping }: Sample): Uint8Array {
 }
 
 async function load(sample: Sample): Promise<ImportPlan> {
-  const { config, tokens, ignore, kind } = sample;
+  const { config, preprocessor, tokens, ignore, kind } = sample;
   const checkpoint = await openCheckpoint(memorySource(fileOf(sample)));
-  const plan = await planImport(checkpoint, { config, tokens, ignore, partial: kind !== "blip" });
+  const plan = await planImport(checkpoint, {
+    config,
+    preprocessor,
+    tokens,
+    ignore,
+    partial: kind !== "blip",
+  });
   requireWhole(plan);
   for (const { read } of plan.parameters.filter(({ name }) => !isRest(sample, name))) await read();
   return plan;
@@ -113,6 +119,10 @@ export class Player {
     }
     if (sample.broken) return failed(`${sample.broken.what} (${sample.broken.named}) was not seen`);
     if (sample.open) return failed(`loads, though its files leave open what ${sample.open} asks for`);
+    for (const [key, value] of Object.entries(sample.pixels ?? {})) {
+      const told = plan.model.vision[key as keyof ImportPlan["model"]["vision"]];
+      if (`${told}` !== `${value}`) return failed(`pictures have ${key} ${told}, not ${value}`);
+    }
     let error: number;
     try {
       error = await this.compare(sample, plan);

@@ -194,7 +194,8 @@ function encodePart(
   count: number,
   streams: RandomStreams,
 ): [Tensor, Tensor] {
-  const tokens = model.encodeImages(normalizePictures(pictures, count, model.config.vision.imageSize));
+  const { vision } = model.config;
+  const tokens = model.encodeImages(normalizePictures(pictures, count, vision.imageSize, vision));
   return [model.embedTargets(tokens), model.embedQueries({ ids, mask }, tokens, source, streams)];
 }
 
