@@ -498,7 +498,7 @@ function sayPixels(make: Maker, sample: Sample, m: Vision): void {
   const [mean, std] = [colours(), colours()];
   const filter = make.pick(["bicubic", "bilinear"]);
   const fit = make.pick(["squash", "crop"]);
-  if (sample.naming === "timm" && sample.config) {
+  if (sample.config?.architecture !== undefined) {
     const part = make.pick([0.5, 0.9, 1]);
     const crop_mode = fit === "crop" ? "center" : "squash";
     const said = { input_size: [3, size, size], interpolation: filter, crop_pct: part, crop_mode, mean, std };
@@ -664,7 +664,7 @@ export function generate(seed: number, round: number): Sample {
   if (sample.text) addWords(make, sample, sample.text);
   addNeedless(make, sample, writer, inner);
   if (make.chance(6)) setAside(make, sample, run + inner);
-  else if (make.chance(3)) breakIt(make, sample, run + inner);
+  else if (make.chance(2)) breakIt(make, sample, run + inner);
   return sample;
 }
 
@@ -839,7 +839,7 @@ function breakIt(make: Maker, sample: Sample, prefix: string): void {
     },
     () => breakConfig(make, sample),
     () => {
-      if (!sample.preprocessor) return null;
+      if (sample.kind === "bert") return null;
       const [field, value] = make.pick([
         ["resample", 1],
         ["rescale_factor", 1 / 127.5],
@@ -848,7 +848,7 @@ function breakIt(make: Maker, sample: Sample, prefix: string): void {
         ["size", { longest_edge: 9 }],
         ["image_std", [0.5]],
       ] as const);
-      sample.preprocessor[field] = value;
+      sample.preprocessor = { ...sample.preprocessor, [field]: value };
       return { what: "preprocessor_config.json", named: [field] };
     },
   ];
