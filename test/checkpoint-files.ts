@@ -213,7 +213,7 @@ export function torchFile(value: unknown, stream = false): Uint8Array {
     if (typeof value === "boolean") return concat([value ? 0x88 : 0x89]);
     if (typeof value === "number") return concat(op.int(value));
     if (typeof value === "string") return op.text(value);
-    if (Array.isArray(value)) return concat(op.list, op.mark, ...value.map(opcodes), [0x65]);
+    if (Array.isArray(value)) return concatAll([op.list, op.mark, ...value.map(opcodes), [0x65]]);
     if (value instanceof Foreign) {
       const given = concat(op.mark, ...value.given.map(opcodes), op.tuple);
       return concat(op.global(...value.global), given, op.reduce);

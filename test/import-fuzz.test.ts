@@ -389,6 +389,16 @@ test("files made to take time or memory", async () => {
     ["dictionaries", torchZip(pickle(many(op.dict)))],
     ["lists", torchZip(pickle(many(op.list, 195_000)))],
     ["marks", torchZip(pickle(many(op.mark)))],
+    ["numbers", torchZip(pickle(many([0x4b, 7], 1_000_001)))],
+    [
+      "fractions",
+      torchZip(pickle(op.list, op.mark, many([0x47, ...new Array(8).fill(64)], 950_000), [0x65])),
+    ],
+    ["sets", torchZip(pickle(many(op.set)))],
+    [
+      "instances",
+      torchZip(pickle(op.global("a", "b"), many([...op.twice, ...op.tuple0, ...op.instance], 130_000))),
+    ],
     ["nested tuples", torchZip(pickle(op.none, many(op.tuple1, 195_000)))],
     ["nested lists", torchZip(pickle(many(op.list, 98_000), many(op.append, 97_999)))],
     ["doubling tuples", torchZip(pickle(op.none, many([...op.put(0), ...op.get(0), ...op.tuple2], 48_000)))],

@@ -160,6 +160,14 @@ test("a state dict for each part of a model is one", async () => {
   await loads(folder({ ...beside, "a.pth": torchFile({ epoch: 1, parts, optimizer }) }));
 });
 
+test("a trainer's record of 300,000 losses is no harm", async () => {
+  const losses = Array.from({ length: 300_000 }, (_, i) => i);
+  const path = folder({ ...beside, "a.pth": torchFile({ losses, model: state() }) });
+  const started = performance.now();
+  await loads(path);
+  assert.ok(performance.now() - started < 10_000);
+});
+
 test("a file without a model lists what it has", async () => {
   await refuses(
     folder({ "a.pth": torchFile({ epoch: 3, args: namespace, scores: [1, 2] }) }),

@@ -1,6 +1,7 @@
 // Text files as people's editors and shells leave them: with a byte-order mark, in UTF-16 (PowerShell's >), or a pointer
 // of Git LFS in place of the text. Read strictly: a byte that is wrong would only show as a wrong embedding.
 import { readFile, stat } from "node:fs/promises";
+import { lfsAdvice, lfsPointer } from "../model/checkpoint/open.ts";
 import { CheckpointError } from "../model/safetensors.ts";
 
 /** Longest text that is read. */
@@ -19,12 +20,7 @@ export async function readText(path: string): Promise<string | null> {
   });
   const text = decodeText(bytes);
   if (text === null) throw new CheckpointError(`${path} is no text in UTF-8 or UTF-16`);
-  if (/^version https:\/\/(git-lfs|hawser)\.github\.com\/spec/.test(text)) {
-    throw new CheckpointError(
-      `${path}: this is a Git LFS pointer, not the file that it stands for; ` +
-        "run `git lfs pull` in its repository, or download the file itself",
-    );
-  }
+  if (lfsPointer.test(text)) throw new CheckpointError(`${path}: ${lfsAdvice}`);
   return text;
 }
 

@@ -117,6 +117,7 @@ function candidatesIn(root: Value): Candidate[] {
         const own = heldBy(value);
         const parts: Held[] = own.filter(isTensor);
         value.values.forEach((item, i) => {
+          if (!mayHold(item)) return;
           const key = value.keys[i];
           next.push({ value: item, path: [...path, labelOf(key)] });
           if (item instanceof PickledDict && typeof key === "string")
@@ -129,13 +130,18 @@ function candidatesIn(root: Value): Candidate[] {
       } else if (value instanceof PickledList || value instanceof PickledTuple) {
         seen.add(value);
         value.items.forEach((item, i) => {
-          next.push({ value: item, path: [...path, `${i}`] });
+          if (mayHold(item)) next.push({ value: item, path: [...path, `${i}`] });
         });
       }
     }
     level = next;
   }
   return candidates;
+}
+
+/** Whether a dictionary may be within a value. */
+function mayHold(value: Value): boolean {
+  return value instanceof PickledDict || value instanceof PickledList || value instanceof PickledTuple;
 }
 
 function heldBy({ keys, values }: PickledDict): Held[] {
@@ -170,7 +176,8 @@ function mostOpaque(root: Value): { name: string; tensors: number } | null {
     seen.add(value);
     if (value instanceof PickledTensor && within) counts.set(within, (counts.get(within) ?? 0) + 1);
     const inner = value instanceof Opaque ? (within ?? value) : within;
-    for (const item of heldIn(value)) waiting.push({ value: item, within: inner });
+    for (const item of heldIn(value))
+      if (typeof item === "object") waiting.push({ value: item, within: inner });
   }
   const [first] = [...counts].sort(([, a], [, b]) => b - a);
   return first ? { name: first[0].name, tensors: first[1] } : null;

@@ -10,13 +10,15 @@ const headBytes = 262;
 
 const elsewhere = "not a file of PyTorch's or safetensors; convert it to one of them";
 
+/** How a pointer of Git LFS begins, and what to do about one. */
+export const lfsPointer = /^\s*version https:\/\/(git-lfs|hawser)\.github\.com\/spec/;
+export const lfsAdvice =
+  "this is a Git LFS pointer, not the file that it stands for; " +
+  "run `git lfs pull` in its repository, or download the file itself";
+
 /** Files that people take for checkpoints, or get instead of one: how they begin, and what to do about it. */
 const otherFiles: readonly (readonly [RegExp | string, string])[] = [
-  [
-    /^\s*version https:\/\/(git-lfs|hawser)\.github\.com\/spec/,
-    "this is a Git LFS pointer, not the file that it stands for; " +
-      "run `git lfs pull` in its repository, or download the file itself",
-  ],
+  [lfsPointer, lfsAdvice],
   [
     /^(\xef\xbb\xbf)?\s*<[!?a-z]/i,
     "this is a web page, not a checkpoint: the download was answered with it; " +

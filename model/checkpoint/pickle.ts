@@ -149,6 +149,10 @@ const tensorTypes: ReadonlySet<string> = new Set([
 
 /** A state dict takes some 30 opcodes per tensor. Each may make an object, so this bounds the memory too. */
 const mostOpcodes = 400_000;
+/** A trainer's record of its losses takes one opcode for each, which makes no more than a number. */
+const mostNumbers = 1_000_000;
+/** None, true, false, and numbers of fixed widths. */
+const makesNumber: ReadonlySet<number> = new Set([0x4e, 0x88, 0x89, 0x4a, 0x4b, 0x4d, 0x47]);
 /** Longest text. */
 const longestText = 1 << 20;
 /** Longest integer in bytes; torch's magic number has ten. */
@@ -541,15 +545,18 @@ function wholeNumbers(value: Value | undefined): number[] {
 
 /**
  * Runs a pickle. Throws PickleEnds where it goes on beyond `bytes`, and CheckpointError for an opcode that is not on the
- * list, for values that do not fit together, for over 400,000 opcodes, and for a result that contains itself (what is
+ * list, for values that do not fit together, for over 400,000 opcodes or 1,000,000 numbers, and for a result that contains itself (what is
  * opaque may).
  * @returns the value, and where the next byte after the pickle is
  */
 export function runPickle(bytes: Uint8Array, from = 0): { value: Value; end: number } {
   const reader = new Reader(bytes, from);
   const machine = new Machine();
-  for (let done = 0; done < mostOpcodes; done++) {
+  let numbers = 0;
+  for (let done = 0; done < mostOpcodes && numbers < mostNumbers; ) {
     const code = reader.u8();
+    if (makesNumber.has(code)) numbers++;
+    else done++;
     if (code === 0x2e) {
       const value = machine.pop();
       refuseCycles(value);
@@ -563,7 +570,8 @@ export function runPickle(bytes: Uint8Array, from = 0): { value: Value; end: num
     }
     step(machine, reader);
   }
-  throw new CheckpointError(`the pickle has over ${mostOpcodes} opcodes: refused`);
+  const most = numbers < mostNumbers ? `${mostOpcodes} opcodes` : `${mostNumbers} numbers`;
+  throw new CheckpointError(`the pickle has over ${most}: refused`);
 }
 
 /** Goes through all that a value contains, each object once, without recursion: nesting may be deep. */

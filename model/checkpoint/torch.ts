@@ -141,7 +141,7 @@ function storagesOf(root: Value): Map<string, PickledStorage> {
   for (let value = waiting.pop(); value !== undefined; value = waiting.pop()) {
     if (value === null || typeof value !== "object" || seen.has(value)) continue;
     seen.add(value);
-    for (const item of heldIn(value)) waiting.push(item);
+    for (const item of heldIn(value)) if (typeof item === "object") waiting.push(item);
     if (value instanceof PickledTensor) waiting.push(value.storage);
     if (!(value instanceof PickledStorage)) continue;
     const known = storages.get(value.key) ?? value;
