@@ -2,11 +2,12 @@
 // kind, beside the yardstick that needs no model, nearest neighbours of the reference on raw pixels.
 import type { Engine, Tensor } from "../engine/index.ts";
 import { packSource } from "../kernels/attention/attention.ts";
-import { linear } from "../kernels/matmul/matmul.ts";
 import type { Case } from "../model/case.ts";
 import { firstNotFinite } from "../model/finite.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { PictureSet, Query, Split } from "./dataset.ts";
+import { best, rankOf, recallAt, standings } from "./eval/rank.ts";
+import { eachRow } from "./eval/scores.ts";
 import { normalizePictures, packPictures, packTexts, upload, words } from "./inputs.ts";
 import type { KindMetrics, Recall, SheetRow, SplitMetrics } from "./metrics.ts";
 
@@ -100,19 +101,6 @@ export async function embedQueries(
   return all;
 }
 
-/** Scores of rows of queries against a gallery, on the GPU: q · g + bias. */
-async function scoreRows(
-  engine: Engine,
-  queries: Tensor,
-  gallery: Tensor,
-  bias: Tensor | null,
-): Promise<Float32Array> {
-  const scores = engine.inference(() => linear(queries, gallery, { bias }));
-  const values = (await scores.read()) as Float32Array;
-  scores.dispose();
-  return values;
-}
-
 /** A ranked query. */
 export interface Ranked {
   /** Rank of the best right answer among the gallery without the reference, from 1; ties count against it. */
@@ -130,55 +118,28 @@ export async function rankAll(
   width: number,
   options: { bias?: Float32Array; top?: number } = {},
 ): Promise<Ranked[]> {
-  const count = split.gallery.length;
-  const galleryTensor = engine.tensor(gallery, [count, width]);
-  const bias = options.bias ? engine.tensor(options.bias, [count]) : null;
   const places = new Map(Array.from(split.gallery, (id, place) => [id, place]));
   const ranked: Ranked[] = [];
-  for (let from = 0; from < split.queries.length; from += queryBatch) {
-    const part = split.queries.slice(from, from + queryBatch);
-    const queries = engine.tensor(rows.subarray(from * width, (from + part.length) * width), [
-      part.length,
-      width,
-    ]);
-    const scores = await scoreRows(engine, queries, galleryTensor, bias);
-    queries.dispose();
-    part.forEach((query, i) => {
-      ranked.push(rankOne(scores.subarray(i * count, (i + 1) * count), query, places, options.top ?? 0));
-    });
-  }
-  galleryTensor.dispose();
-  bias?.dispose();
+  const matrix = (values: Float32Array) => ({ values, width });
+  const ranking = {
+    queries: matrix(rows),
+    gallery: matrix(gallery),
+    similarity: "dot",
+    bias: options.bias,
+  } as const;
+  await eachRow(engine, ranking, (i, row) => {
+    const { target, positives, reference } = split.queries[i]!;
+    // Those that the gallery lacks count for nothing.
+    const right = [target, ...positives].flatMap((id) => places.get(id) ?? []);
+    const own = places.get(reference) ?? -1;
+    const standing = standings(row, { right, reference: own });
+    ranked.push({ rank: rankOf(standing, false), best: best(row, options.top ?? 0, { without: own }) });
+  });
   return ranked;
 }
 
-function rankOne(scores: Float32Array, query: Query, places: Map<number, number>, top: number): Ranked {
-  const right = [query.target, ...query.positives]
-    .map((id) => places.get(id))
-    .filter((place) => place !== undefined);
-  const own = places.get(query.reference);
-  const best = Math.max(...right.map((place) => scores[place]!));
-  const isRight = new Set(right);
-  let rank = 1;
-  // A score that is not a number never counts as beaten: a broken embedding must not look good.
-  for (let j = 0; j < scores.length; j++) if (j !== own && !isRight.has(j) && !(scores[j]! < best)) rank++;
-  const answers: { place: number; score: number }[] = [];
-  if (top > 0) {
-    for (let place = 0; place < scores.length; place++) {
-      if (place === own) continue;
-      const score = scores[place]!;
-      if (answers.length === top && score <= answers.at(-1)!.score) continue;
-      let at = answers.length;
-      while (at > 0 && answers[at - 1]!.score < score) at--;
-      answers.splice(at, 0, { place, score });
-      if (answers.length > top) answers.pop();
-    }
-  }
-  return { rank, best: answers };
-}
-
 function recallOf(ranks: number[]): Recall {
-  const at = (k: number) => (100 * ranks.filter((rank) => rank <= k).length) / Math.max(1, ranks.length);
+  const at = (k: number) => 100 * recallAt(k, ranks);
   return { r1: at(1), r5: at(5), r10: at(10), r50: at(50) };
 }
 

@@ -1,0 +1,236 @@
+// What each data set's figures are, from embeddings alone. Every figure comes with all that it depends on, for two papers
+// may well print two figures for one checkpoint: which pictures compete, whether the reference is among them, how the
+// captions were joined, and whose embeddings they were.
+import type { Engine } from "../../engine/index.ts";
+import type { DataName, Gallery, Query, Split } from "../data/types.ts";
+import { averagePrecision, rankOf, recallAt, type Standing, standings } from "./rank.ts";
+import { eachRow, type Matrix } from "./scores.ts";
+
+/** What becomes of a query's own reference picture. */
+export type References = "kept" | "removed";
+
+interface Protocol {
+  /** What its repository or the papers on it do. */
+  references: References;
+  recall: readonly number[];
+  /** CIRR: within the subset of the reference's look-alikes. */
+  subset: readonly number[];
+  /** CIRCO: mean average precision at these. */
+  precision: readonly number[];
+  /** For people. */
+  what: string;
+}
+
+const plain = { subset: [], precision: [] };
+export const protocols: Record<Exclude<DataName, "folder">, Protocol> = {
+  cirr: {
+    ...{ references: "removed", recall: [1, 5, 10, 50], subset: [1, 2, 3], precision: [] },
+    what: "CIRR: recall, recall within the subset, and mean = (R@5 + R_subset@1) / 2",
+  },
+  fashioniq: {
+    ...{ ...plain, references: "kept", recall: [10, 50] },
+    what: "FashionIQ: recall per category and gallery, and the mean of the categories",
+  },
+  lasco: {
+    ...{ ...plain, references: "kept", recall: [1, 5, 10, 50, 100, 500, 1000] },
+    what: "LaSCo: recall",
+  },
+  circo: {
+    ...{ ...plain, references: "kept", recall: [5, 10, 25, 50], precision: [5, 10, 25, 50] },
+    what: "CIRCO: mean average precision, and recall of the first right answer",
+  },
+  jsonl: {
+    ...{ ...plain, references: "removed", recall: [1, 5, 10, 50] },
+    what: "recall of the best right answer",
+  },
+};
+
+/** Where figures come from. */
+export interface Provenance {
+  data: DataName;
+  split: string;
+  gallery: string;
+  /** Pictures in it, the reference included. */
+  pictures: number;
+  reference: References;
+  /** How the captions became one text; "not told" where embeddings came without it. */
+  captions: string;
+  similarity: "cosine" | "dot";
+  /** SHA-256 of the weights, or of the embeddings' files. */
+  hash: Record<string, string>;
+}
+
+/** Figures of a split against one gallery, from 0 to 1: r1 is R@1, rs1 R_subset@1, map5 mAP@5. */
+export interface Result extends Provenance {
+  /** FashionIQ: dress, shirt, toptee, or "mean" of those that are there. */
+  category?: string;
+  queries: number;
+  metrics: Record<string, number>;
+}
+
+/** Embeddings of a split: of its queries and its pictures, in their order. */
+export interface Embedded {
+  queries: Matrix;
+  pictures: Matrix;
+}
+
+export interface JudgeOptions {
+  similarity: "cosine" | "dot";
+  captions: string;
+  hash: Record<string, string>;
+  /** The data set's own way unless there; several give several results. */
+  references?: readonly References[];
+  /** Names of galleries; all of the split's unless there. */
+  galleries?: readonly string[];
+  onProgress?: (done: number, total: number) => void;
+}
+
+/** Rows of a matrix, in the order of `rows`. */
+export function rowsAt({ values, width }: Matrix, rows: ArrayLike<number>): Matrix {
+  const picked = new Float32Array(rows.length * width);
+  for (let i = 0; i < rows.length; i++) {
+    picked.set(values.subarray(rows[i]! * width, (rows[i]! + 1) * width), i * width);
+  }
+  return { values: picked, width };
+}
+
+/** Figures by a data set's protocol. Throws where the split keeps its answers to itself. */
+export async function judge(
+  engine: Engine,
+  split: Split,
+  embedded: Embedded,
+  options: JudgeOptions,
+): Promise<Result[]> {
+  if (split.data === "folder") throw new Error("A folder of pictures has no queries to judge.");
+  if (split.queries.some(({ right }) => right.length === 0)) {
+    throw new Error(
+      `The answers of ${split.data} ${split.name} are kept by its server: write a submission (casement submit).`,
+    );
+  }
+  const protocol = protocols[split.data];
+  const { references = [protocol.references], galleries, similarity, captions, hash } = options;
+  const chosen = split.galleries.filter(({ name }) => galleries?.includes(name) ?? true);
+  const total = chosen.reduce((sum, gallery) => sum + queriesOf(split, gallery).length, 0);
+  let done = 0;
+  const results: Result[] = [];
+  for (const gallery of chosen) {
+    const indices = queriesOf(split, gallery);
+    const ranked = await rankGallery(engine, split, gallery, indices, embedded, similarity, (count) =>
+      options.onProgress?.(done + count, total),
+    );
+    done += indices.length;
+    for (const reference of references) {
+      results.push({
+        ...{ data: split.data, split: split.name, gallery: gallery.name, pictures: gallery.pictures.length },
+        ...(gallery.category !== undefined && { category: gallery.category }),
+        ...{ reference, captions, similarity, hash, queries: indices.length },
+        metrics: figures(protocol, ranked, reference === "kept"),
+      });
+    }
+  }
+  return [...results, ...means(results)];
+}
+
+/** Indices of the queries that are ranked against a gallery. */
+function queriesOf({ queries }: Split, { category }: Gallery): number[] {
+  return [...queries.keys()].filter((i) => category === undefined || queries[i]!.category === category);
+}
+
+/** Where the right answers of a query stand: in the gallery, and in its subset. */
+interface Ranked {
+  all: Standing[];
+  subset: Standing[] | null;
+}
+
+async function rankGallery(
+  engine: Engine,
+  { queries }: Split,
+  gallery: Gallery,
+  indices: readonly number[],
+  embedded: Embedded,
+  similarity: "cosine" | "dot",
+  onProgress: (done: number) => void,
+): Promise<Ranked[]> {
+  const places = new Map(Array.from(gallery.pictures, (picture, place) => [picture, place]));
+  const ranked: Ranked[] = [];
+  const ranking = {
+    queries: rowsAt(embedded.queries, indices),
+    gallery: rowsAt(embedded.pictures, gallery.pictures),
+    similarity,
+  };
+  await eachRow(
+    engine,
+    ranking,
+    (i, row) => {
+      const { reference, right, members } = queries[indices[i]!]! as Query;
+      const task = { right: right.map((id) => places.get(id)!), reference: places.get(reference) ?? -1 };
+      const among = members?.map((id) => places.get(id)!);
+      ranked.push({
+        all: standings(row, task),
+        subset: among ? standings(row, { ...task, among }) : null,
+      });
+    },
+    onProgress,
+  );
+  return ranked;
+}
+
+function figures(protocol: Protocol, ranked: readonly Ranked[], keep: boolean): Record<string, number> {
+  const metrics: Record<string, number> = {};
+  // CIRCO's recall asks for the answer that the query was written for, the first.
+  const several = protocol.precision.length > 0;
+  const ranks = ranked.map(({ all }) => (several ? firstRank(all, keep) : rankOf(all, keep)));
+  for (const k of protocol.precision) {
+    const sum = ranked.reduce((sum, { all }) => sum + averagePrecision(k, all, keep), 0);
+    metrics[`map${k}`] = sum / Math.max(1, ranked.length);
+  }
+  for (const k of protocol.recall) metrics[`r${k}`] = recallAt(k, ranks);
+  // The subset's reference is never an answer in it, whatever becomes of it in the gallery.
+  const within = ranked.flatMap(({ subset }) => (subset ? [rankOf(subset, false)] : []));
+  for (const k of protocol.subset) metrics[`rs${k}`] = recallAt(k, within);
+  if (protocol.subset.length > 0) metrics.mean = (metrics.r5! + metrics.rs1!) / 2;
+  return metrics;
+}
+
+/** Rank of the first right answer, the other ones competing as CIRCO's own evaluation has it. */
+function firstRank([first, ...others]: readonly Standing[], keep: boolean): number {
+  const { score, ahead, behindReference } = first!;
+  const better = others.filter((other) => !(other.score < score)).length;
+  return 1 + ahead + better + Number(keep && behindReference);
+}
+
+/** The plain mean over the categories, for every gallery and exclusion. */
+function means(results: readonly Result[]): Result[] {
+  const groups = new Map<string, Result[]>();
+  for (const result of results) {
+    if (result.category === undefined) continue;
+    const key = `${result.gallery} ${result.reference}`;
+    groups.set(key, [...(groups.get(key) ?? []), result]);
+  }
+  return Array.from(groups.values(), (group) => ({
+    ...group[0]!,
+    category: "mean",
+    pictures: group.reduce((sum, { pictures }) => sum + pictures, 0),
+    queries: group.reduce((sum, { queries }) => sum + queries, 0),
+    metrics: Object.fromEntries(
+      Object.keys(group[0]!.metrics).map((key) => [
+        key,
+        group.reduce((sum, { metrics }) => sum + metrics[key]!, 0) / group.length,
+      ]),
+    ),
+  }));
+}
+
+/** One line that says what the figures of a result are of. */
+export function provenanceOf(result: Result): string {
+  const hashes = Object.entries(result.hash).map(([name, hash]) => `${name} ${hash.slice(0, 12)}`);
+  return [
+    `${result.data} ${result.split}`,
+    `${result.queries} queries${result.category ? ` of ${result.category}` : ""}`,
+    `gallery: ${result.gallery}, ${result.pictures} pictures`,
+    `reference ${result.reference}`,
+    `captions: ${result.captions}`,
+    result.similarity,
+    ...hashes,
+  ].join("; ");
+}

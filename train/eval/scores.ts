@@ -1,0 +1,145 @@
+// Scores of queries against a gallery, on the GPU, some rows at a time: LaSCo's 30,037 by 39,826 would take 4.8 GB.
+import type { Engine, Tensor } from "../../engine/index.ts";
+import { linear } from "../../kernels/matmul/matmul.ts";
+import type { Row } from "./rank.ts";
+
+/** Embeddings, row-major. */
+export interface Matrix {
+  values: Float32Array;
+  width: number;
+}
+
+/** What is ranked against what. */
+export interface Ranking {
+  queries: Matrix;
+  gallery: Matrix;
+  /** Whether rows count by their directions alone, or as they are. */
+  similarity: "cosine" | "dot";
+  /** Is added to the scores, by place in the gallery. */
+  bias?: Float32Array;
+}
+
+/** Scores that are held at a time, and rows of a gallery in one tensor. */
+const scoreBytes = 64 << 20;
+const tileBytes = 64 << 20;
+/** Queries of a product: from here on more make it no faster. */
+const mostRows = 512;
+/** Half of the distance between neighbouring f32 near 1. */
+const rounding = 2 ** -24;
+
+/** Number of rows of a matrix. */
+export const rowsOf = ({ values, width }: Matrix) => values.length / width;
+
+/** The lengths of the rows, in double precision. */
+export function lengthsOf({ values, width }: Matrix): Float64Array {
+  return Float64Array.from({ length: values.length / width }, (_, row) => {
+    let sum = 0;
+    for (let i = row * width; i < (row + 1) * width; i++) sum += values[i]! ** 2;
+    return Math.sqrt(sum);
+  });
+}
+
+/** The rows divided by their lengths; of a length of zero it stays. */
+function directions({ values, width }: Matrix, lengths: Float64Array): Float32Array {
+  return values.map((value, i) => value / (lengths[Math.floor(i / width)]! || 1));
+}
+
+/**
+ * Calls `visit` with every query's scores, in order; a row is the query's no longer when it returns.
+ * @param onProgress queries done
+ */
+export async function eachRow(
+  engine: Engine,
+  { queries, gallery, similarity, bias }: Ranking,
+  visit: (query: number, row: Row) => void,
+  onProgress: (done: number) => void = () => {},
+): Promise<void> {
+  const { width } = gallery;
+  const [total, count] = [rowsOf(queries), rowsOf(gallery)];
+  const lengths = { queries: lengthsOf(queries), gallery: lengthsOf(gallery) };
+  const cosine = similarity === "cosine";
+  const unit = (matrix: Matrix, lengths: Float64Array) =>
+    cosine ? directions(matrix, lengths) : matrix.values;
+  const sides = { queries: unit(queries, lengths.queries), gallery: unit(gallery, lengths.gallery) };
+  const longest = cosine ? 1 : lengths.gallery.reduce((a, b) => Math.max(a, b), 0);
+  const largestBias = bias?.reduce((a, b) => Math.max(a, Math.abs(b)), 0) ?? 0;
+
+  const tiles: { from: number; rows: number; tensor: Tensor; bias: Tensor | null }[] = [];
+  const perTile = Math.max(1, Math.floor(tileBytes / (4 * width)));
+  for (let from = 0; from < count; from += perTile) {
+    const rows = Math.min(perTile, count - from);
+    const tensor = engine.tensor(sides.gallery.subarray(from * width, (from + rows) * width), [rows, width]);
+    tiles.push({
+      from,
+      rows,
+      tensor,
+      bias: bias ? engine.tensor(bias.subarray(from, from + rows), [rows]) : null,
+    });
+  }
+
+  const most = Math.min(mostRows, Math.floor(scoreBytes / (4 * count)));
+  // A whole number of the products' tiles, where there are that many.
+  const block = Math.max(1, most >= 64 ? most - (most % 64) : most);
+  const compute = async (from: number): Promise<Float32Array> => {
+    const rows = Math.min(block, total - from);
+    const x = engine.tensor(sides.queries.subarray(from * width, (from + rows) * width), [rows, width]);
+    const parts = tiles.map(async (tile) => {
+      const scores = engine.inference(() => linear(x, tile.tensor, { bias: tile.bias }));
+      try {
+        return (await scores.read()) as Float32Array;
+      } finally {
+        scores.dispose();
+      }
+    });
+    try {
+      const read = await Promise.all(parts);
+      if (read.length === 1) return read[0]!;
+      const whole = new Float32Array(rows * count);
+      for (const [t, { from, rows: columns }] of tiles.entries()) {
+        for (let row = 0; row < rows; row++) {
+          whole.set(read[t]!.subarray(row * columns, (row + 1) * columns), row * count + from);
+        }
+      }
+      return whole;
+    } finally {
+      x.dispose();
+    }
+  };
+
+  /** q · g / |g| + bias in double precision, term by term. */
+  const exactly = (query: number, place: number) => {
+    let sum = 0;
+    const [a, b] = [query * width, place * width];
+    for (let i = 0; i < width; i++) sum += queries.values[a + i]! * gallery.values[b + i]!;
+    if (cosine) sum /= (lengths.queries[query]! || 1) * (lengths.gallery[place]! || 1);
+    return sum + (bias?.[place] ?? 0);
+  };
+
+  let ahead: Promise<Float32Array> | null = total > 0 && count > 0 ? compute(0) : null;
+  try {
+    for (let from = 0; from < total && ahead; from += block) {
+      const scores = await ahead;
+      // The next rows are on their way while these are looked at.
+      ahead = from + block < total ? compute(from + block) : null;
+      const rows = Math.min(block, total - from);
+      for (let i = 0; i < rows; i++) {
+        const query = from + i;
+        // Each product and each sum rounds once, and so did the numbers that went in where they were divided.
+        const size = (cosine ? 1 : lengths.queries[query]!) * longest + largestBias;
+        const error = 1.01 * (width + 4) * rounding * size;
+        visit(query, {
+          scores: scores.subarray(i * count, (i + 1) * count),
+          error,
+          exact: (place) => exactly(query, place),
+        });
+      }
+      onProgress(from + rows);
+    }
+  } finally {
+    await ahead?.catch(() => {});
+    for (const { tensor, bias } of tiles) {
+      tensor.dispose();
+      bias?.dispose();
+    }
+  }
+}
