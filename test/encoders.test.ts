@@ -96,6 +96,16 @@ const beside: [title: string, preprocessor: unknown, wanted: object][] = [
     { fit: "squash", zoom: 1, filter: "bilinear", mean: half, std: half },
   ],
   [
+    "ViT by its defaults",
+    { feature_extractor_type: "ViTFeatureExtractor", size: 32 },
+    { fit: "squash", zoom: 1, filter: "bilinear", mean: half, std: half },
+  ],
+  [
+    "SigLIP by its defaults",
+    { image_processor_type: "SiglipImageProcessorFast", size: { height: 32, width: 32 } },
+    { fit: "squash", zoom: 1, filter: "bicubic", mean: half, std: half },
+  ],
+  [
     "DeiT",
     {
       ...hub,
@@ -163,6 +173,7 @@ test("what is not computed of a preprocessor is refused by its name, unless the 
     ["resample", 1],
     ["do_pad", true],
     ["rescale_factor", 1],
+    ["image_processor_type", "ConvNextImageProcessor"],
     ["size", { longest_edge: 4 }],
   ] as const) {
     const wrong = { ...hub, [field]: value };

@@ -182,14 +182,23 @@ function isSquare(value: unknown): boolean {
   return isSide(value) || isSide(shortest) || (isSide(height) && height === width);
 }
 
+/** Whose preprocessing is known; what a file leaves out is as its class has it. */
+const processors = ["ViT", "DeiT", "CLIP", "Blip", "Siglip", "Bit"] as const;
+const processorOf = (value: unknown) =>
+  processors.find((name) =>
+    new RegExp(`^${name}(ImageProcessor|FeatureExtractor)(Fast|Pil)?$`).test(`${value}`),
+  );
+const isProcessor = (value: unknown) => processorOf(value) !== undefined;
+
 /** preprocessor_config.json. */
 const ofPixels: Record<string, Rule> = {
   ...rulesOf(
-    `image_processor_type feature_extractor_type processor_class do_convert_rgb return_tensors data_format
+    `processor_class do_convert_rgb return_tensors data_format
      input_data_format device disable_grouping default_to_square _valid_processor_keys num_channels image_seq_length
      auto_map`,
     "needless",
   ),
+  ...each(["image_processor_type", "feature_extractor_type"], pixels(isProcessor, processors.join(", "))),
   ...each(["image_mean", "image_std"], pixels(isColour, "three numbers")),
   ...each(["size", "crop_size"], pixels(isSquare, "a square")),
   ...each(
@@ -473,26 +482,27 @@ export function readPreprocessor(preprocessor: unknown, ignores: (name: string) 
   reader.read(fields, "preprocessor_config.json:", ofPixels, into);
   reader.finish();
   const said = into.pixels;
+  const kind = processorOf(said.get("image_processor_type") ?? said.get("feature_extractor_type"));
   const whole = sideOf(said.get("size"));
-  const cut = said.get("do_center_crop") === true ? sideOf(said.get("crop_size")) : undefined;
-  const size = cut?.side ?? whole?.side;
+  const isCut = said.get("do_center_crop") ?? (kind === "DeiT" || kind === "CLIP" || kind === "Bit");
+  const cut = isCut ? (sideOf(said.get("crop_size")) ?? whole) : undefined;
   // CLIP's first processors meant the shorter side by a number.
-  const kind = fields.image_processor_type ?? fields.feature_extractor_type;
-  const shorter = whole?.shorter || (typeof kind === "string" && /^CLIP/.test(kind) && isSide(fields.size));
-  const plain = said.get("do_normalize") === false;
-  const filters = { 2: "bilinear", 3: "bicubic" } as const;
+  const shorter = whole?.shorter || (kind === "CLIP" && isSide(said.get("size")));
   if (shorter && !cut) {
     throw new CheckpointError(
       "preprocessor_config.json: pictures that stay oblong are not computed; do_center_crop or a square size is",
     );
   }
+  const halves = kind === "ViT" || kind === "DeiT" || kind === "Siglip" ? [0.5, 0.5, 0.5] : undefined;
+  const plain = said.get("do_normalize") === false;
+  const filters = { 2: "bilinear", 3: "bicubic" } as const;
   return {
-    size,
+    size: cut?.side ?? whole?.side,
     fit: whole && (shorter ? "crop" : "squash"),
     zoom: whole && cut && whole.side / cut.side,
-    filter: filters[said.get("resample") as 2 | 3],
-    mean: plain ? [0, 0, 0] : (said.get("image_mean") as number[] | undefined),
-    std: plain ? [1, 1, 1] : (said.get("image_std") as number[] | undefined),
+    filter: filters[said.get("resample") as 2 | 3] ?? (kind === "ViT" ? "bilinear" : undefined),
+    mean: plain ? [0, 0, 0] : ((said.get("image_mean") as number[] | undefined) ?? halves),
+    std: plain ? [1, 1, 1] : ((said.get("image_std") as number[] | undefined) ?? halves),
   };
 }
 
