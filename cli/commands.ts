@@ -101,11 +101,8 @@ const exportCommand = command({
     ),
   },
   async run({ run, out }, { output }) {
-    const written = await exportCheckpoint(run, out);
-    output.result(
-      { run, files: written },
-      `Exported to ${written.join(", ")}. The matching head itm_head is zeros: CASE has none.`,
-    );
+    const { files, notes } = await exportCheckpoint(run, out);
+    output.result({ run, files, notes }, [`Exported to ${files.join(", ")}.`, ...notes].join(" "));
     return exit.done;
   },
 });

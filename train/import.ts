@@ -2,7 +2,7 @@
 // tensor by tensor, so that BLIP-base takes no more memory than its largest one.
 import { rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { exportConfig, exportTensors } from "../model/checkpoint/export.ts";
+import { exportConfig, exportNotes, exportTensors } from "../model/checkpoint/export.ts";
 import { openCheckpoint } from "../model/checkpoint/open.ts";
 import { type ImportPlan, type PlanOptions, planImport, requireWhole } from "../model/checkpoint/plan.ts";
 import { finiteEntry } from "../model/checkpoint/tensor.ts";
@@ -86,10 +86,13 @@ export async function importCheckpoint({ source, out, show, ...options }: Import
 
 /**
  * Writes the model of a run or an import for Hugging Face's BlipForImageTextRetrieval: `out`, or model.safetensors in it
- * where it is a folder or ends as one, with config.json and vocab.txt beside it. Returns the files.
+ * where it is a folder or ends as one, with config.json and vocab.txt beside it. Returns the files, and what to know of them.
  * Throws ConfigError where one of them is there, CheckpointError for a model that is no BLIP.
  */
-export async function exportCheckpoint(dir: string, out: string): Promise<string[]> {
+export async function exportCheckpoint(
+  dir: string,
+  out: string,
+): Promise<{ files: string[]; notes: string[] }> {
   const folder = /[/\\]$/.test(out) || (await stat(out).catch(() => null))?.isDirectory() === true;
   const file = folder ? join(out, "model.safetensors") : out;
   const [configFile, vocabularyFile] = ["config.json", "vocab.txt"].map((name) => join(dirname(file), name));
@@ -109,7 +112,7 @@ export async function exportCheckpoint(dir: string, out: string): Promise<string
     const config = exportConfig(model, vocabulary, temperature);
     await writeAtomically(configFile!, `${JSON.stringify(config, null, 2)}\n`);
     await writeAtomically(vocabularyFile!, `${vocabulary.join("\n")}\n`);
-    return written;
+    return { files: written, notes: exportNotes(model) };
   } catch (error) {
     await removeAll(written);
     throw error;

@@ -3,6 +3,7 @@
 import { sizeOf } from "../../engine/base/shape.ts";
 import { caseSpecs } from "../case.ts";
 import { type Activation, type ModelConfig, mlpWidth } from "../config.ts";
+import { PICTURE_MEAN, PICTURE_STD } from "../picture.ts";
 import { CheckpointError } from "../safetensors.ts";
 import { blipNaming, nameOf, patternOf } from "./names.ts";
 import type { TensorEntry } from "./tensor.ts";
@@ -92,6 +93,24 @@ export function isBlip({ vision }: ModelConfig): boolean {
   const { classToken, registers, preNorm, queryKeyNorm, pooling, finalNorm } = vision;
   const more = registers > 0 || preNorm || queryKeyNorm;
   return classToken && !more && pooling === "token" && finalNorm === "tokens";
+}
+
+/** What whoever loads an export must know, a sentence each. */
+export function exportNotes(model: ModelConfig): string[] {
+  const { fit, zoom, filter, mean, std } = model.vision;
+  const prepared = { fit, zoom, filter, mean, std };
+  const usual = { fit: "squash", zoom: 1, filter: "bicubic", mean: PICTURE_MEAN, std: PICTURE_STD };
+  return [
+    "The matching head itm_head is zeros: CASE has none.",
+    ...(isBlip(model)
+      ? []
+      : ["Its vision encoder has parts that BLIP has not: only casement import reads it."]),
+    ...(JSON.stringify(prepared) === JSON.stringify(usual)
+      ? []
+      : [
+          `Its pictures are not prepared as BLIP's: ${fit} by ${filter}, zoom ${zoom}, mean ${mean}, deviation ${std}.`,
+        ]),
+  ];
 }
 
 /**
