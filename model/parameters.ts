@@ -155,12 +155,18 @@ export class Parameters {
     this.copyMasters();
   }
 
-  /** Reads all values by name: f32, or f16 widened for what does not learn in f16. */
+  /** All values by name, each read when its turn has come: f32, or f16 widened for what does not learn in f16. */
+  entries(): { name: string; shape: Shape; read(): Promise<Float32Array> }[] {
+    return this.specs.map(({ name, shape }) => ({
+      ...{ name, shape },
+      read: () => this.master(name).read() as Promise<Float32Array>,
+    }));
+  }
+
+  /** Reads all values, as `entries` has them. */
   async read(): Promise<Map<string, { shape: Shape; data: Float32Array }>> {
     const values = new Map<string, { shape: Shape; data: Float32Array }>();
-    for (const { name, shape } of this.specs) {
-      values.set(name, { shape, data: (await this.master(name).read()) as Float32Array });
-    }
+    for (const { name, shape, read } of this.entries()) values.set(name, { shape, data: await read() });
     return values;
   }
 

@@ -577,6 +577,17 @@ test("normal numbers have mean 0, variance 1 and kurtosis 3", () => {
   assert.ok(Math.abs(moments[4]! - 3) < 0.2, `kurtosis ${moments[4]}`);
 });
 
+test("a normal number comes of two uniform ones of its own (Box and Muller, 1958)", () => {
+  const key = { key: 7, stream: 5 };
+  for (const i of [0, 1, 2, 3, 1000]) {
+    const [radius, angle] = [
+      Math.sqrt(-2 * Math.log(1 - uniform(key, 2 * i))),
+      2 * Math.PI * uniform(key, 2 * i + 1),
+    ];
+    assert.is(normal(key, i), radius * Math.cos(angle));
+  }
+});
+
 test("streams depend on seed and step alone, and differ", () => {
   const draw = (seed: number, step: number) => {
     const streams = new RandomStreams(seed, step);

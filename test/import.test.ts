@@ -18,7 +18,7 @@ import type { Checkpoint } from "../model/checkpoint/tensor.ts";
 import { modelSchema } from "../model/config.ts";
 import { CheckpointError, writeSafetensors } from "../model/safetensors.ts";
 import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
-import { readTensors, writeTensors } from "../train/checkpoint.ts";
+import { readTensors, streamTensors } from "../train/checkpoint.ts";
 import { exportCheckpoint, importCheckpoint } from "../train/import.ts";
 import { findCheckpoint } from "../train/sources.ts";
 import {
@@ -627,7 +627,8 @@ test("export and import give every bit back, with options, vocabulary and temper
       },
     ]),
   );
-  await writeTensors(join(run, "model.safetensors"), values);
+  const tensors = Array.from(values, ([name, { shape, data }]) => ({ name, shape, read: async () => data }));
+  await streamTensors(join(run, "model.safetensors"), tensors);
   writeFileSync(join(run, "tokenizer.json"), JSON.stringify(tokenizer.toJSON()));
   const config = { name: "run", data: { kind: "emoji" }, model, training: { steps: 100 } };
   writeFileSync(join(run, "config.json"), JSON.stringify(config));

@@ -222,9 +222,17 @@ for (const [label, engine] of engines) {
       places(ofAttention),
       range(0, 72).filter((i) => i % 12 >= 4 || Math.floor(i / 12) === 2),
     );
-    const goals = engine.tensor([0, 9, 2], [3], "u32");
-    const ofRecall = await gradient(tensor(engine, [3, 7]), (x) => recallLoss(x, goals));
-    assert.equal(places(ofRecall), range(7, 14), "no other row is written");
+    const temperature = engine.tensor([0.5], [1]);
+    for (const wrong of [7, 9, 2 ** 32 - 1]) {
+      const goals = engine.tensor([0, wrong, 2], [3], "u32");
+      for (const loss of [
+        (x: Tensor) => recallLoss(x, goals),
+        (x: Tensor) => contrastiveLoss(x, temperature, goals),
+      ]) {
+        const found = await gradient(tensor(engine, [3, 7]), loss);
+        assert.equal(places(found), range(7, 14), `goal ${wrong}: no other row is written`);
+      }
+    }
   });
 }
 

@@ -1,12 +1,14 @@
 // Checkpoints: one safetensors file with parameters, the optimiser's moments and the position in the run. It is written
 // under another name and renamed, so that a file with a checkpoint's name is whole; the one before is kept as well.
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { Shape } from "../engine/index.ts";
-import { sizeOf } from "../engine/index.ts";
+import { DeviceError, type Shape, sizeOf, type Tensor } from "../engine/index.ts";
 import type { AdamW } from "../kernels/optimizer/adamw.ts";
+import { openSafetensors } from "../model/checkpoint/safetensors.ts";
+import { type Checkpoint, countOf } from "../model/checkpoint/tensor.ts";
 import type { Parameters } from "../model/parameters.ts";
-import { CheckpointError, layoutSafetensors, readSafetensors, toFloat32 } from "../model/safetensors.ts";
+import { CheckpointError, layoutSafetensors } from "../model/safetensors.ts";
+import { openFile } from "./sources.ts";
 
 /** Where a run stands. */
 export interface Position {
@@ -70,28 +72,30 @@ export async function writeAtomically(
   }
 }
 
-/** Reads a safetensors file of f32, f16 or bf16 tensors. Throws CheckpointError, naming the file. */
+/** Reads a safetensors file of floats as a whole. Throws CheckpointError, naming the file. */
 export async function readTensors(
   file: string,
 ): Promise<{ values: Values; metadata: Record<string, string> }> {
-  try {
-    const { tensors, metadata } = readSafetensors(await readFile(file));
+  return withTensors(file, async ({ tensors, metadata }) => {
     const values: Values = new Map();
-    for (const [name, entry] of tensors) values.set(name, { shape: entry.shape, data: toFloat32(entry) });
-    return { values, metadata: metadata ?? {} };
-  } catch (cause) {
-    throw new CheckpointError(`${file}: ${(cause as Error).message}`, { cause });
-  }
+    for (const [name, { shape, read }] of tensors) values.set(name, { shape, data: await read() });
+    return { values, metadata: { ...metadata } };
+  });
 }
 
-/** Writes f32 tensors to a safetensors file. */
-export async function writeTensors(
-  file: string,
-  values: ReadonlyMap<string, { shape: Shape; data: Float32Array }>,
-  metadata: Record<string, string> = {},
-): Promise<void> {
-  const tensors = Array.from(values, ([name, { shape, data }]) => ({ name, shape, read: async () => data }));
-  await streamTensors(file, tensors, metadata);
+/** Does something with a safetensors file, whose tensors are read where they lie. Throws CheckpointError, naming the file. */
+async function withTensors<T>(file: string, work: (checkpoint: Checkpoint) => Promise<T>): Promise<T> {
+  try {
+    const source = await openFile(file);
+    try {
+      return await work(await openSafetensors(source));
+    } finally {
+      await source.close();
+    }
+  } catch (cause) {
+    if (cause instanceof DeviceError) throw cause;
+    throw new CheckpointError(`${file}: ${(cause as Error).message}`, { cause });
+  }
 }
 
 /** Writes f32 tensors to a safetensors file, each read when its turn has come. */
@@ -114,30 +118,32 @@ export async function streamTensors(
   });
 }
 
-/** Writes a checkpoint into the folder of a run and removes all but the last two. Returns the file. */
+/**
+ * Writes a checkpoint into the folder of a run, tensor by tensor, and removes all but the last two. Returns the file.
+ */
 export async function saveCheckpoint(
   dir: string,
   parameters: Parameters,
   optimizer: AdamW,
   seconds: number,
 ): Promise<string> {
-  const all: Values = new Map();
-  for (const [name, entry] of await parameters.read()) all.set(`model.${name}`, entry);
-  for (const [kind, moments] of momentsOf(optimizer)) {
-    const flats = await Promise.all(moments.map((moment) => moment.read() as Promise<Float32Array>));
-    for (const { name, shape } of parameters.specs) {
-      const place = parameters.place(name);
-      if (!place) continue;
-      const data = flats[place.flat]!.subarray(place.offset, place.offset + sizeOf(shape));
-      all.set(`${kind}.${name}`, { shape, data });
-    }
-  }
   const { scaler, step } = optimizer;
+  const all = parameters.entries().map((entry) => ({ ...entry, name: `model.${entry.name}` }));
+  for (const { name, shape, part } of momentsOf(parameters, optimizer)) {
+    const read = async () => {
+      const tensor = part();
+      const values = (await tensor.read()) as Float32Array;
+      tensor.dispose();
+      return values;
+    };
+    all.push({ name, shape, read });
+  }
   if (scaler) {
-    all.set("loss_scale", { shape: scaler.state.shape, data: (await scaler.state.read()) as Float32Array });
+    const { state } = scaler;
+    all.push({ name: "loss_scale", shape: state.shape, read: () => state.read() as Promise<Float32Array> });
   }
   const file = join(dir, `checkpoint-${String(step).padStart(7, "0")}.safetensors`);
-  await writeTensors(file, all, { step: `${step}`, seconds: `${seconds}` });
+  await streamTensors(file, all, { step: `${step}`, seconds: `${seconds}` });
   for (const older of (await listCheckpoints(dir)).slice(kept)) await rm(older, { force: true });
   return file;
 }
@@ -178,7 +184,7 @@ export async function loadCheckpoint(
   }
   for (const file of files) {
     try {
-      return restore(await readTensors(file), file, parameters, optimizer);
+      return await withTensors(file, (checkpoint) => restore(checkpoint, parameters, optimizer));
     } catch (error) {
       if (!(error instanceof CheckpointError)) throw error;
       warn(`${error.message}; trying the one before.`);
@@ -187,52 +193,55 @@ export async function loadCheckpoint(
   throw new CheckpointError(`${dir} has no checkpoint that can be read.`);
 }
 
-function restore(
-  { values, metadata }: Awaited<ReturnType<typeof readTensors>>,
-  file: string,
+/** Brings parameters and optimiser to where a checkpoint left them, one tensor after the other. Throws CheckpointError. */
+async function restore(
+  { tensors, metadata = {} }: Checkpoint,
   parameters: Parameters,
   optimizer: AdamW,
-): Position {
+): Promise<Position> {
   const step = Number(metadata.step);
   const seconds = Number(metadata.seconds);
   if (!Number.isInteger(step) || !Number.isFinite(seconds)) {
-    throw new CheckpointError(`${file}: says neither step nor seconds, so it is no training checkpoint`);
+    throw new CheckpointError("says neither step nor seconds, so it is no training checkpoint");
   }
-  const part = (prefix: string): Values =>
-    new Map(
-      Array.from(values)
-        .filter(([name]) => name.startsWith(`${prefix}.`))
-        .map(([name, entry]) => [name.slice(prefix.length + 1), entry]),
-    );
-  parameters.load(part("model"));
-  for (const [kind, moments] of momentsOf(optimizer)) {
-    const stored = part(kind);
-    const flats = moments.map((moment) => new Float32Array(moment.size));
-    for (const { name, shape } of parameters.specs) {
-      const place = parameters.place(name);
-      if (!place) continue;
-      const entry = stored.get(name);
-      if (!entry || entry.data.length !== sizeOf(shape)) {
-        throw new CheckpointError(`${file}: the optimiser's "${kind}.${name}" is missing or of another size`);
-      }
-      flats[place.flat]!.set(entry.data, place.offset);
-    }
-    moments.forEach((moment, i) => {
-      moment.engine.write(moment, flats[i]!);
-    });
+  const moments = momentsOf(parameters, optimizer);
+  for (const { name, shape } of moments) {
+    const entry = tensors.get(name);
+    if (!entry || countOf(entry.shape) !== sizeOf(shape))
+      throw new CheckpointError(`the optimiser's "${name}" is missing or of another size`);
+  }
+  const model = Array.from(tensors).flatMap(([name, entry]): [string, typeof entry][] =>
+    name.startsWith("model.") ? [[name.slice("model.".length), entry]] : [],
+  );
+  await parameters.stream(new Map(model));
+  for (const { name, part } of moments) {
+    const values = await tensors.get(name)!.read();
+    const tensor = part();
+    tensor.engine.write(tensor, values);
+    tensor.dispose();
   }
   const { scaler } = optimizer;
-  const state = values.get("loss_scale");
-  if (state) scaler?.state.engine.write(scaler.state, state.data);
+  const state = tensors.get("loss_scale");
+  if (state) scaler?.state.engine.write(scaler.state, await state.read());
   // The steps so far were in f32.
   else scaler?.restart(step);
   optimizer.step = step;
   return { step, seconds };
 }
 
-function momentsOf(optimizer: AdamW) {
-  return [
-    ["first", optimizer.firstMoments],
-    ["second", optimizer.secondMoments],
-  ] as const;
+/** The moments of each parameter that learns, by their names in a checkpoint, as parts of the optimiser's. */
+function momentsOf(
+  parameters: Parameters,
+  optimizer: AdamW,
+): { name: string; shape: Shape; part(): Tensor }[] {
+  const kinds = { first: optimizer.firstMoments, second: optimizer.secondMoments };
+  return Object.entries(kinds).flatMap(([kind, moments]) =>
+    parameters.specs.flatMap(({ name, shape }) => {
+      const place = parameters.place(name);
+      if (!place) return [];
+      const moment = moments[place.flat]!;
+      const part = () => moment.engine.slice(moment, place.offset, shape);
+      return [{ name: `${kind}.${name}`, shape, part }];
+    }),
+  );
 }

@@ -9,7 +9,7 @@ import type { Precision } from "../model/parameters.ts";
 import { CheckpointError } from "../model/safetensors.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { bertVocabulary, subsetVocabulary } from "../model/vocabulary.ts";
-import { loadCheckpoint, newestStep, saveCheckpoint, writeAtomically, writeTensors } from "./checkpoint.ts";
+import { loadCheckpoint, newestStep, saveCheckpoint, streamTensors, writeAtomically } from "./checkpoint.ts";
 import { ConfigError, loadConfig, type RunConfig } from "./config.ts";
 import type { Dataset, OpenDataset, TrainingSet } from "./dataset.ts";
 import { openEmoji } from "./emoji/index.ts";
@@ -126,7 +126,7 @@ async function trainIn(
   if (!(await trainSteps(trainer, config, folder, claim, options))) {
     return { finished: false, step: trainer.optimizer.step };
   }
-  await writeTensors(join(folder.path, files.model), await model.parameters.read());
+  await streamTensors(join(folder.path, files.model), model.parameters.entries());
   trainer.dispose();
   const dataset = await whole();
   const run = { config, engine, model, tokenizer, dataset };

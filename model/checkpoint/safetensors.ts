@@ -20,7 +20,7 @@ export async function openSafetensors(source: ByteSource): Promise<Checkpoint> {
   const header = await readBytes(source, 8, start - 8, "the header");
   const tensors = new Map<string, TensorEntry>();
   const others: OtherRange[] = [];
-  const { ranges } = readLayout(header, source.size - start, others);
+  const { ranges, metadata } = readLayout(header, source.size - start, others);
   for (const { name, dtype, shape } of others) {
     const fault = `its type ${dtype} is not read`;
     const read = () => Promise.reject(new CheckpointError(`tensor ${quote(name)}: ${fault}`));
@@ -31,7 +31,7 @@ export async function openSafetensors(source: ByteSource): Promise<Checkpoint> {
     const what = `tensor ${quote(name)}`;
     tensors.set(name, { dtype, shape, read: () => readFloats(source, dtype, start + begin, count, what) });
   }
-  return { format: "safetensors", tensors };
+  return { format: "safetensors", tensors, metadata };
 }
 
 /**

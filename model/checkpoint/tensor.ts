@@ -20,6 +20,8 @@ export interface Checkpoint {
   /** The container, for messages. */
   format: string;
   tensors: Map<string, TensorEntry>;
+  /** The file's own words about it, where its form has any. */
+  metadata?: Readonly<Record<string, string>>;
   /** What the file has at its top, tensors or not, where that is more than its tensors. */
   keys?: readonly string[];
   /** What was chosen in opening it, for people. */
