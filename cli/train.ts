@@ -34,7 +34,7 @@ export const trainCommand = command({
   },
   async run({ steps, resume, ...flags }, { output, interrupt }) {
     const config = await (resume === undefined ? configOf(flags) : configOfRun(resume, flags));
-    const changed = overrule(config, { steps, seed: flags.seed });
+    const changed = overrule(config, { steps, seed: flags.seed, begun: resume !== undefined });
     const out = resume ?? flags.out ?? defaultFolder(config.name);
     const events = consoleEvents(output);
     const outcome = await train(changed, {

@@ -24,6 +24,8 @@ const trainingSchema = z
     learningRate: z.number().positive().default(1e-3),
     /** Steps of linear warm-up. */
     warmup: z.int().nonnegative().default(20),
+    /** Steps in which the learning rate comes to its final value; all unless told. */
+    decaySteps: count.optional(),
     /** After warm-up: cosine to `finalLearningRate`, exponential to it, or none. */
     decay: z.enum(["cosine", "exponential", "constant"]).default("cosine"),
     finalLearningRate: z.number().positive().default(1e-5),
@@ -78,7 +80,7 @@ const trainingSchema = z
     /** Steps between checkpoints. */
     checkpointEvery: count.default(100),
   })
-  .refine((t) => t.warmup < t.steps, "warmup must be shorter than steps");
+  .refine((t) => t.warmup < (t.decaySteps ?? t.steps), "warmup must be shorter than steps");
 
 const configSchema = z.strictObject({
   name: z.string().min(1),
@@ -116,12 +118,25 @@ export function parseConfig(value: unknown, source: string): RunConfig {
   throw new ConfigError(`${source} is not a valid configuration:\n${problems.join("\n")}`);
 }
 
-/** A configuration with another number of steps or another seed. Warm-up ends before the steps do. Throws ConfigError. */
-export function overrule(config: RunConfig, { steps, seed }: { steps?: number; seed?: number }): RunConfig {
+/**
+ * A configuration with another number of steps or another seed. Warm-up ends before the steps do.
+ * @param begun a run that goes on: the learning rates of its steps stay as they are. Throws ConfigError.
+ */
+export function overrule(
+  config: RunConfig,
+  { steps, seed, begun = false }: { steps?: number; seed?: number; begun?: boolean },
+): RunConfig {
   const { training } = config;
   const total = steps ?? training.steps;
-  const warmup = Math.min(training.warmup, total - 1);
-  const changed = { ...config, seed: seed ?? config.seed, training: { ...training, steps: total, warmup } };
+  const schedule =
+    begun && total !== training.steps
+      ? { decaySteps: training.decaySteps ?? training.steps }
+      : { warmup: Math.min(training.warmup, total - 1) };
+  const changed = {
+    ...config,
+    seed: seed ?? config.seed,
+    training: { ...training, steps: total, ...schedule },
+  };
   return parseConfig(changed, "The configuration with these changes");
 }
 
