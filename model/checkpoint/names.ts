@@ -157,6 +157,7 @@ export const needless: readonly (readonly [RegExp, string])[] = [
   [/^itm_head\./, "matching head, which CASE has not"],
   [/^(text_encoder\.)?pooler\./, "pooler: CASE takes the first token"],
   [/^text_decoder\./, "captioning decoder"],
+  [/^decoder_(embed|blocks|norm|pred|pos_embed)(\.|$)/, "decoder of hidden patches (MAE)"],
   [/^teacher\./, "the teacher's copy"],
   [/^(model_ema|ema_model|ema)\./, "moving average"],
   [

@@ -558,6 +558,7 @@ function addNeedless(make: Maker, sample: Sample, writer: Writer, inner: string)
       () => put("classifier.weight", [5, width]),
       () => sample.naming === "timm" && put("head_dist.bias", [5]),
       () => sample.naming === "timm" && put("mask_token", [1, width]),
+      () => sample.naming === "timm" && put(`${inner}decoder_blocks.0.norm1.weight`, [width]),
       () => sample.naming === "dinov2" && put(`${inner}embeddings.mask_token`, [1, width]),
       () => put(`${inner}pooler.dense.weight`, [width, width]),
       () => put("teacher.blocks.0.norm1.weight", [width]),
@@ -703,7 +704,9 @@ function openVision(make: Maker, sample: Sample, m: Vision, family: FamilyName):
     m.act = make.pick(["gelu", "tanh", "quick"] as const);
     sample.config = { hidden_act: make.pick(actNames[m.act]) };
   } else if (many) sample.open = /several kinds of GELU/;
-  if (family === "timm" && isOpenTable(m)) sample.open ??= /may be .* patches/;
+  if (family === "timm" && isOpenTable(m)) {
+    sample.open = sample.open ? /several kinds of GELU|may be .* patches/ : /may be .* patches/;
+  }
   if (family !== "timm") return;
   // What the tensors alone say of pooling.
   if (m.head) m.pooling = "attention";
