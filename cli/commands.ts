@@ -11,6 +11,7 @@ import { evaluate, openEngine, openModel, openRun } from "../train/run.ts";
 import { search } from "../train/search.ts";
 import { type Command, command } from "./command.ts";
 import { doctor } from "./doctor.ts";
+import { dataCheckCommand, scoreCommand, submitCheckCommand, submitCommand } from "./judge.ts";
 import { choice, flag, many, needed, otherwise, path, text, UsageError, whole } from "./options.ts";
 import { exit } from "./output.ts";
 import { consoleEvents } from "./progress.ts";
@@ -173,4 +174,8 @@ export const commands = new Map<string, Command>([
   ["embed", embedCommand],
   ["profile", profileCommand],
   ["results", resultsCommand],
+  ["data check", dataCheckCommand],
+  ["score", scoreCommand],
+  ["submit", submitCommand],
+  ["submit check", submitCheckCommand],
 ]);

@@ -35,7 +35,8 @@ export async function main(args: readonly string[], sink: Sink): Promise<number>
 export function failure(args: readonly string[], output: Output, thrown: unknown): number {
   const error = thrown instanceof Error ? thrown : new Error(`${thrown}`);
   const usage = error instanceof UsageError;
-  const hint = ["npx casement", ...args.filter((argument) => commands.has(argument)).slice(0, 1), "--help"];
+  const { name, found } = find(args);
+  const hint = ["npx casement", ...(found ? [name] : []), "--help"];
   const message = usage ? `${error.message}; see ${hint.join(" ")}.` : error.message;
   output.fail(withVisible(args, message), args.includes("--debug") ? error.stack : undefined);
   return usage ? exit.usage : exit.failed;
@@ -49,12 +50,19 @@ function withVisible(args: readonly string[], message: string): string {
     .reduce((text, part) => text.replaceAll(part, () => visible(part, "line")), message);
 }
 
-async function dispatch(args: readonly string[], context: Context): Promise<number> {
-  const { output } = context;
+/** The command among arguments, whose name may take two words, and what stands before and behind it. */
+function find(args: readonly string[]) {
   const at = args.findIndex((argument) => !/^(--(json|debug|help|version)|-h)$/.test(argument));
   const before = at < 0 ? args : args.slice(0, at);
-  const [name, ...behind] = at < 0 ? [] : args.slice(at);
-  const found = name === undefined ? undefined : commands.get(name);
+  const rest = at < 0 ? [] : args.slice(at);
+  const two = rest.slice(0, 2).join(" ");
+  const name = commands.has(two) ? two : rest[0];
+  return { before, name, behind: rest.slice(name?.split(" ").length ?? 0), found: commands.get(name ?? "") };
+}
+
+async function dispatch(args: readonly string[], context: Context): Promise<number> {
+  const { output } = context;
+  const { before, name, behind, found } = find(args);
   if (before.includes("--version")) {
     const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
     output.result({ version }, version);

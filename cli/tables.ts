@@ -1,5 +1,8 @@
 // Recall, search results, what an import does and where a step's time goes, as text tables.
 import type { ImportPlan, PlanLine } from "../model/checkpoint/plan.ts";
+import type { DataCheck } from "../train/data/check.ts";
+import { provenanceOf, type Result } from "../train/eval/protocols.ts";
+import type { SubmissionCheck } from "../train/eval/submit.ts";
 import type { Metrics, Recall } from "../train/metrics.ts";
 import { kernelRows, millisecondsOf, type StepProfile } from "../train/profile/measure.ts";
 import { rate, share } from "../train/report/format.ts";
@@ -117,4 +120,82 @@ export function profileTable(profile: StepProfile): string {
     ),
     row("together", `${dispatches}`, whole.toFixed(2), "100.0 %"),
   ].join("\n");
+}
+
+/** How a figure's key is written: rs1 is R_subset@1, map5 mAP@5. */
+function metricName(key: string): string {
+  const [, word, k] = /^(rs|r|map)(\d+)$/.exec(key) ?? [];
+  return word === undefined ? key : `${{ rs: "R_s", r: "R", map: "mAP" }[word]}@${k}`;
+}
+
+/** Figures in percent, each line under what it is of. */
+export function scoreTable(what: string, results: readonly Result[], notes: readonly string[]): string {
+  const parts = results.map((result) => {
+    const names = Object.keys(result.metrics).map((key) => metricName(key).padStart(7));
+    const cells = Object.values(result.metrics).map((value) => (100 * value).toFixed(2).padStart(7));
+    return `${provenanceOf(result)}\n  ${names.join(" ")}\n  ${cells.join(" ")}`;
+  });
+  return [`${what}, in percent`, ...notes, ...parts].join("\n\n");
+}
+
+/** What a server would refuse. */
+export function submissionTable(
+  file: string,
+  { kind, queries, problems, unchecked }: SubmissionCheck,
+): string {
+  const what = kind === "circo" ? "CIRCO" : kind === null ? "no submission" : `CIRR, ${kind}`;
+  return [
+    `${visible(file, "line")}: ${what}, ${queries} queries`,
+    problems.length === 0
+      ? "Nothing that the server would refuse."
+      : "The server would refuse it, or count it wrong:",
+    ...problems.map((problem) => `  - ${visible(problem, "line")}`),
+    ...unchecked.map((one) => `Not checked: ${one}`),
+  ].join("\n");
+}
+
+/** Lines that are shown of a long list; --json has all. */
+const mostListed = 20;
+
+/** A data set's folder: its splits, and the pictures that are missing or broken. */
+export function dataTable({ data, root, ok, splits, missing, undecodable }: DataCheck): string {
+  const parts = splits.map((one) => {
+    const head = `${data} ${visible(one.split, "line")}`;
+    if (one.error !== null) return `${head}: ${visible(one.error, "line")}`;
+    const counts = one.counts.map(({ what, found, published }) => {
+      const beside =
+        published === null ? "" : found === published ? ", as published" : `, published: ${published}`;
+      return `  ${`${found}`.padStart(7)} ${what}${beside}`;
+    });
+    return [
+      head,
+      ...one.files.map(
+        ({ file, entries }) => `  ${`${entries}`.padStart(7)} entries in ${visible(file, "line")}`,
+      ),
+      ...counts,
+      ...one.notes.map((note) => `  ${visible(note, "line")}`),
+      `  pictures: ${one.missing} missing, ${one.undecodable} broken of ${one.pictures}; queries lost: ${one.lost} of ${one.queries}`,
+    ].join("\n");
+  });
+  const listed = (title: string, lines: readonly string[]) => {
+    if (lines.length === 0) return [];
+    const more =
+      lines.length > mostListed ? [`  and ${lines.length - mostListed} more; --json lists all`] : [];
+    return [
+      [
+        `${title}: ${lines.length}`,
+        ...lines.slice(0, mostListed).map((line) => `  ${visible(line, "line")}`),
+        ...more,
+      ].join("\n"),
+    ];
+  };
+  return [
+    ...parts,
+    ...listed("missing", missing),
+    ...listed(
+      "can't be decoded",
+      undecodable.map(({ path, why }) => `${path}: ${why}`),
+    ),
+    ok ? `${visible(root, "line")} is whole.` : `${visible(root, "line")} is not whole.`,
+  ].join("\n\n");
 }

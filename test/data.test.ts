@@ -56,7 +56,9 @@ const expected: Record<string, (sample: Sample, split: string) => { queries: unk
         const used = new Set(list.flatMap((one: Sample) => [one.candidate, one.target]));
         const file = (id: string) => [id, `images/${id}.jpg`];
         galleries[`original split of ${category}`] = all.map(file);
-        galleries[`VAL split of ${category}`] = all.filter((id: string) => used.has(id)).map(file);
+        galleries[`${split === "val" ? "VAL split" : "pictures in queries"} of ${category}`] = all
+          .filter((id: string) => used.has(id))
+          .map(file);
         return list.map(({ candidate, target, captions }: Sample, i: number) => ({
           ...{ id: `${category}:${i}`, reference: candidate, texts: captions },
           ...{ right: target === undefined ? [] : [target], category },

@@ -64,6 +64,21 @@ export async function decodePicture(path: string): Promise<Picture> {
   }
 }
 
+/**
+ * Decodes one picture file for its faults alone, in half of the time.
+ * @throws as decodePicture
+ */
+export async function tryPicture(path: string): Promise<void> {
+  const sharp = await loadSharp();
+  try {
+    await sharp(path, { ignoreIcc: true }).raw({ depth: "uchar" }).toBuffer();
+  } catch (cause) {
+    throw new Error(`cannot decode picture ${path}: ${cause instanceof Error ? cause.message : cause}`, {
+      cause,
+    });
+  }
+}
+
 /** How data sets make squares: their pictures are kept for models of any kind. */
 const squash = { fit: "squash", zoom: 1, filter: "bicubic" } as const;
 

@@ -83,7 +83,11 @@ export async function readFashionIQ(files: Files, split: string): Promise<Split>
     }
     const all = Int32Array.from(own, (id) => index.find(id, list, list));
     galleries.push({ name: "original split", category, pictures: all });
-    galleries.push({ name: "VAL split", category, pictures: all.filter((picture) => used.has(picture)) });
+    galleries.push({
+      name: split === "val" ? "VAL split" : "pictures in queries",
+      category,
+      pictures: all.filter((picture) => used.has(picture)),
+    });
     sources.push({ file: list, entries: own.size }, { file: captions, entries: entries.length });
   }
   const absent = categories.filter((category) => !present.includes(category));

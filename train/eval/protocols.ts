@@ -62,8 +62,10 @@ export interface Provenance {
 
 /** Figures of a split against one gallery, from 0 to 1: r1 is R@1, rs1 R_subset@1, map5 mAP@5. */
 export interface Result extends Provenance {
-  /** FashionIQ: dress, shirt, toptee, or "mean" of those that are there. */
+  /** FashionIQ: dress, shirt, toptee, or "mean". */
   category?: string;
+  /** Of what categories it is the mean. */
+  of?: string[];
   queries: number;
   metrics: Record<string, number>;
 }
@@ -210,6 +212,7 @@ function means(results: readonly Result[]): Result[] {
   return Array.from(groups.values(), (group) => ({
     ...group[0]!,
     category: "mean",
+    of: group.map(({ category }) => category!),
     pictures: group.reduce((sum, { pictures }) => sum + pictures, 0),
     queries: group.reduce((sum, { queries }) => sum + queries, 0),
     metrics: Object.fromEntries(
@@ -225,8 +228,9 @@ function means(results: readonly Result[]): Result[] {
 export function provenanceOf(result: Result): string {
   const hashes = Object.entries(result.hash).map(([name, hash]) => `${name} ${hash.slice(0, 12)}`);
   return [
+    ...(result.of ? ["mean of the categories"] : []),
     `${result.data} ${result.split}`,
-    `${result.queries} queries${result.category ? ` of ${result.category}` : ""}`,
+    `${result.queries} queries${result.category ? ` of ${result.of?.join(", ") ?? result.category}` : ""}`,
     `gallery: ${result.gallery}, ${result.pictures} pictures`,
     `reference ${result.reference}`,
     `captions: ${result.captions}`,

@@ -1,0 +1,190 @@
+// Commands that judge files alone, without a model of ours: `score` and `submit` take anyone's embeddings, `submit check`
+// a submission file, `data check` a data set's folder.
+import { mkdir } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { Engine } from "../engine/index.ts";
+import { writeAtomically } from "../train/checkpoint.ts";
+import { type CaptionWay, captionWays } from "../train/data/captions.ts";
+import { checkData } from "../train/data/check.ts";
+import { readText } from "../train/data/json.ts";
+import { folderFiles } from "../train/data/node.ts";
+import { readSplit } from "../train/data/read.ts";
+import { type DataName, dataNames } from "../train/data/types.ts";
+import { readGiven } from "../train/eval/given.ts";
+import { judge, protocols, type References, type Result } from "../train/eval/protocols.ts";
+import { checkSubmission, submissions } from "../train/eval/submit.ts";
+import { command } from "./command.ts";
+import { choice, flag, many, needed, path, text, UsageError } from "./options.ts";
+import { exit } from "./output.ts";
+import { consoleEvents } from "./progress.ts";
+import { dataTable, scoreTable, submissionTable } from "./tables.ts";
+
+type Asked = Exclude<DataName, "folder">;
+/** Data sets that have a server for their secret answers. */
+type Served = "cirr" | "circo";
+const asked = dataNames.filter((name) => name !== "folder");
+const galleryNames = { original: "original split", val: "VAL split" } as const;
+
+/** What embeddings are for, and where they are. */
+const given = {
+  root: needed(path("DIR", "Folder of the data set")),
+  queries: needed(path("FILE", "Safetensors: the queries' embeddings [n, d], their ids in the metadata")),
+  gallery: needed(path("FILE", "Safetensors: the pictures' embeddings")),
+  similarity: choice<"cosine" | "dot">("NAME", ["cosine", "dot"], "cosine unless told, or dot"),
+  allowMissing: flag("Go on without pictures that have no embedding, and the queries that need them"),
+};
+
+export const scoreCommand = command({
+  about: "Scores anyone's embeddings by a data set's protocol",
+  options: {
+    data: needed(choice<Asked>("NAME", asked, `One of ${asked.join(", ")}`)),
+    split: needed(text("NAME", "Split: val, or another one whose answers are known")),
+    ...given,
+    reference: choice<References>(
+      "WHAT",
+      ["kept", "removed"],
+      "Whether the reference competes, instead of the protocol's way",
+    ),
+    category: many(text("NAME", "FashionIQ: this category alone; may be given again")),
+    pictures: choice<keyof typeof galleryNames>(
+      "NAME",
+      ["original", "val"],
+      "FashionIQ: against this gallery alone",
+    ),
+    captions: choice<CaptionWay>(
+      "WAY",
+      captionWays,
+      `How texts were made, to be printed: ${captionWays.join(", ")}`,
+    ),
+  },
+  async run({ data, category, pictures, reference, captions, similarity = "cosine", ...files }, { output }) {
+    if (data !== "fashioniq" && (category.length > 0 || pictures !== undefined)) {
+      throw new UsageError(`--category and --pictures are for fashioniq, not ${data}`);
+    }
+    const galleries = pictures && [galleryNames[pictures]];
+    const ready = await readGiven({ ...files, data, galleries, categories: category });
+    const own = protocols[data].references;
+    // FashionIQ's figures are published both ways.
+    const references: References[] = reference
+      ? [reference]
+      : data === "fashioniq"
+        ? [own, "removed"]
+        : [own];
+    const events = consoleEvents(output);
+    const engine = await Engine.create();
+    const results = await judge(engine, ready.split, ready.embedded, {
+      ...{ similarity, hash: ready.hash, references },
+      captions: captions ?? ready.captions ?? "not told",
+      onProgress: (done, total) => events.progress("scoring", done, total),
+    });
+    engine.dispose();
+    events.end();
+    const { notes } = ready.split;
+    const protocol = protocolOf(protocols[data].what, results, references[0]!);
+    const metrics = metricsOf(results, references[0]!);
+    output.result({ protocol, metrics, results, notes }, scoreTable(protocols[data].what, results, notes));
+    return exit.done;
+  },
+});
+
+/** What the figures under `metrics` are, in words. */
+function protocolOf(what: string, results: readonly Result[], reference: References): string {
+  const [{ data, split, captions, similarity }] = results as [Result];
+  const galleries = [...new Set(results.map(({ gallery }) => gallery))].join(" and ");
+  return `${what}; ${data} ${split}; gallery: ${galleries}; reference ${reference}; captions: ${captions}; ${similarity}`;
+}
+
+/** The figures of the first exclusion: by themselves, or by category and gallery where there are such. */
+function metricsOf(results: readonly Result[], reference: References) {
+  const own = results.filter((result) => result.reference === reference);
+  if (own[0]!.category === undefined) return own[0]!.metrics;
+  const short = (name: string) => Object.entries(galleryNames).find(([, long]) => long === name)?.[0] ?? name;
+  return Object.fromEntries(
+    own.map(({ category, gallery, metrics }) => [`${category}-${short(gallery)}`, metrics]),
+  );
+}
+
+export const submitCommand = command({
+  about: "Writes the files that CIRR's and CIRCO's servers take, from anyone's embeddings",
+  options: {
+    data: needed(choice<Served>("NAME", ["cirr", "circo"], "cirr or circo")),
+    split: text("NAME", "Split (test1 of cirr and test of circo unless told)"),
+    ...given,
+    out: needed(path("DIR", "Folder for the files")),
+  },
+  async run({ data, split, similarity = "cosine", out, ...files }, { output }) {
+    const name = split ?? (data === "cirr" ? "test1" : "test");
+    const ready = await readGiven({ ...files, data, split: name });
+    const events = consoleEvents(output);
+    const engine = await Engine.create();
+    const total = ready.split.queries.length;
+    const texts = await submissions(engine, ready.split, ready.embedded, similarity, (done) =>
+      events.progress("ranking", done, total),
+    );
+    engine.dispose();
+    events.end();
+    await mkdir(out, { recursive: true });
+    const written: { file: string; queries: number; problems: string[] }[] = [];
+    for (const [kind, text] of Object.entries(texts)) {
+      const file = join(out, `${data}-${name}${kind === "circo" ? "" : `-${kind}`}.json`);
+      await writeAtomically(file, text);
+      const { queries, problems } = checkSubmission(
+        text,
+        await readSplit(data, folderFiles(files.root), name),
+      );
+      written.push({ file, queries, problems });
+    }
+    const lines = written.flatMap(({ file, queries, problems }) => [
+      `${file}: ${queries} queries, ${problems.length === 0 ? "checked" : "which the server would refuse:"}`,
+      ...problems.map((problem) => `  ${problem}`),
+    ]);
+    output.result({ files: written, hash: ready.hash, notes: ready.split.notes }, lines.join("\n"));
+    return written.every(({ problems }) => problems.length === 0) ? exit.done : exit.failed;
+  },
+});
+
+export const submitCheckCommand = command({
+  about: "Says what CIRR's or CIRCO's server would refuse of a submission file",
+  operands: { file: needed(path("FILE", "The submission file")) },
+  options: {
+    data: choice<Served>(
+      "NAME",
+      ["cirr", "circo"],
+      "Whose file it is, with --root; told by the file unless given",
+    ),
+    root: path("DIR", "Folder of the data set, so that names and missing queries are checked too"),
+    split: text("NAME", "Split that it is for (test1 of cirr and test of circo unless told)"),
+  },
+  async run({ file, data, root, split }, { output }) {
+    const content = await readText(folderFiles(dirname(file)), basename(file));
+    const first = checkSubmission(content);
+    const kind = data ?? (first.kind === "circo" ? "circo" : "cirr");
+    const name = split ?? (kind === "cirr" ? "test1" : "test");
+    const check =
+      root === undefined || first.kind === null
+        ? first
+        : checkSubmission(content, await readSplit(kind, folderFiles(root), name));
+    const ok = check.problems.length === 0;
+    output.result({ file, ok, ...check }, submissionTable(file, check));
+    return ok ? exit.done : exit.failed;
+  },
+});
+
+export const dataCheckCommand = command({
+  about: "Checks a data set's folder: files, fields, counts, missing and broken pictures",
+  options: {
+    data: needed(choice<DataName>("NAME", dataNames, `One of ${dataNames.join(", ")}`)),
+    root: needed(path("DIR", "Folder of the data set")),
+    split: many(text("NAME", "This split alone; may be given again")),
+  },
+  async run({ data, root, split }, { output }) {
+    const events = consoleEvents(output);
+    const check = await checkData(data, root, {
+      splits: split,
+      onProgress: (done, total) => events.progress("decoding", done, total),
+    });
+    events.end();
+    output.result(check, dataTable(check));
+    return check.ok ? exit.done : exit.failed;
+  },
+});
