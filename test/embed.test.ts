@@ -57,7 +57,8 @@ test("import, embed, export and import again give the same embeddings", async ()
   assert.match(exported.out, /itm_head is zeros/);
   const named = ["new/model.safetensors", "new/config.json", "new/vocab.txt"];
   const folder = await casement("export", "--json", ...args, "new/");
-  assert.equal(JSON.parse(folder.out), { run: "mine", files: named }, folder.err);
+  const notes = ["The matching head itm_head is zeros: CASE has none."];
+  assert.equal(JSON.parse(folder.out), { run: "mine", files: named, notes }, folder.err);
   const there = await casement("export", ...args, "new");
   assert.match(there.err, /new\/model\.safetensors is already there/);
   const again = await casement("import", "new", "--out", "again");
@@ -86,6 +87,12 @@ test("--partial starts from what is there, --image-size resizes, and training go
   assert.match(out, /initialised afresh: 1[0-9]/);
   const config = JSON.parse(readFileSync(join(dir, "part-mine/config.json"), "utf8"));
   assert.is(config.model.vision.imageSize, 32);
+  assert.is(config.training.freezeVision, true);
+  const blind = writeBlip("blind", /^vision_model\.post_layernorm/);
+  const learning = await casement("import", blind, "--out", "blind-mine", "--partial");
+  assert.is(learning.code, 0, learning.err);
+  const blindConfig = JSON.parse(readFileSync(join(dir, "blind-mine/config.json"), "utf8"));
+  assert.is(blindConfig.training.freezeVision, false, "what starts afresh is not left as it is");
   const training = { ...config.training, steps: 500, warmup: 0, pictures: 4, triplets: 4 };
   writeFileSync(join(dir, "go-on.json"), JSON.stringify({ ...config, training }));
   const args = ["train", "--config", "go-on.json", "--init", "part-mine", "--out", "trained"];

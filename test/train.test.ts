@@ -78,6 +78,7 @@ test("train writes the whole run", async () => {
     [1, 2, 3, 4, 5, 6],
   );
   const metrics = JSON.parse(await readFile(join(dir, "whole/metrics.json"), "utf8"));
+  assert.is(metrics.steps, 6);
   assert.equal(Object.keys(metrics.splits), ["concepts", "combinations", "vendor"]);
   for (const split of Object.values<Record<string, number>>(metrics.splits)) {
     assert.ok(split.queries > 100 && split.gallery > 1000);

@@ -30,7 +30,6 @@ const furtherTraining = {
   learningRate: 5e-5,
   decay: "exponential",
   finalLearningRate: 1e-6,
-  freezeVision: true,
 };
 
 /** What an import tells when it is done. */
@@ -56,7 +55,8 @@ export async function importCheckpoint({ source, out, show, ...options }: Import
         name: basename(resolve(out)),
         data: { kind: "emoji", vocabulary: "bert" },
         model: plan.model,
-        training: furtherTraining,
+        // What starts afresh has to learn.
+        training: { ...furtherTraining, freezeVision: !startsAfresh(plan, "vision_model.") },
       },
       "the import",
     );
@@ -119,6 +119,11 @@ export async function exportCheckpoint(
   } finally {
     await source.close();
   }
+}
+
+/** Whether parameters whose names begin so have no values in the checkpoint. */
+function startsAfresh({ fresh }: ImportPlan, beginning: string): boolean {
+  return fresh.some(({ names }) => names.some((name) => name.startsWith(beginning)));
 }
 
 async function removeAll(paths: readonly string[]): Promise<void> {

@@ -131,6 +131,7 @@ async function trainIn(
   const dataset = await whole();
   const run = { config, engine, model, tokenizer, dataset };
   const { metrics, sheet } = await evaluate(run, Object.keys(dataset.splits), events, trainer.seconds);
+  metrics.steps = trainer.optimizer.step;
   await writeAtomically(join(folder.path, files.metrics), `${JSON.stringify(metrics, null, 2)}\n`);
   await report(run, folder.path, metrics, sheet, options.command);
   return { finished: true, metrics };
@@ -300,7 +301,6 @@ async function report(
     .split("\n")
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as StepRecord);
-  metrics.steps = steps.length;
   const file = join(out, files.report);
   // Its charts' library takes half a second to load, which nobody waits for before training.
   const { writeReport } = await import("./report.ts");
