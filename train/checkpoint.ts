@@ -175,14 +175,7 @@ export async function loadCheckpoint(
   optimizer: AdamW,
   warn: (message: string) => void,
 ): Promise<Position> {
-  const files = await listCheckpoints(dir);
-  if (files.length === 0) {
-    throw new CheckpointError(
-      `${dir} holds no checkpoint: there is nothing to resume. A run that ended before its first step is started again, ` +
-        "and a model without one is gone on from by --init.",
-    );
-  }
-  for (const file of files) {
+  for (const file of await listCheckpoints(dir)) {
     try {
       return await withTensors(file, (checkpoint) => restore(checkpoint, parameters, optimizer));
     } catch (error) {

@@ -74,6 +74,12 @@ export async function train(config: RunConfig, options: TrainOptions): Promise<O
     ? RunFolder.reopen(options.out, events.message)
     : RunFolder.make(options.out, events.message, options.fresh));
   try {
+    if (resume && (await newestStep(folder.path)) === null) {
+      throw new CheckpointError(
+        `${folder.name} holds no checkpoint: there is nothing to resume. A run that ended before its first step is started ` +
+          "again; from a model without checkpoints --init goes on.",
+      );
+    }
     const engine = await openEngine(config);
     try {
       return await trainIn(folder, engine, config, options);
@@ -235,11 +241,16 @@ export async function openModel(dir: string, precision?: Precision): Promise<Loa
   const config = { ...stored, precision: precision ?? stored.precision };
   const tokenizer = await loadTokenizer(dir);
   const engine = await openEngine(config);
-  requirePrecision(engine, config.precision);
-  const options = { trainable: () => false, precision: config.precision };
-  const model = new Case(engine, config.model, tokenizer.size, options);
-  await loadModel(dir, model);
-  return { config, engine, model, tokenizer };
+  try {
+    requirePrecision(engine, config.precision);
+    const options = { trainable: () => false, precision: config.precision };
+    const model = new Case(engine, config.model, tokenizer.size, options);
+    await loadModel(dir, model);
+    return { config, engine, model, tokenizer };
+  } catch (error) {
+    engine.dispose();
+    throw error;
+  }
 }
 
 /** Loads a model's parameters from a folder, one after the other. Throws CheckpointError and TensorError. */
