@@ -1,6 +1,5 @@
 // Commands that judge files alone, without a model of ours: `score` and `submit` take anyone's embeddings, `submit check`
 // a submission file, `data check` a data set's folder.
-import { mkdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Engine } from "../engine/index.ts";
 import { writeAtomically } from "../train/checkpoint.ts";
@@ -123,7 +122,6 @@ export const submitCommand = command({
     );
     engine.dispose();
     events.end();
-    await mkdir(out, { recursive: true });
     const written: { file: string; queries: number; problems: string[] }[] = [];
     for (const [kind, text] of Object.entries(texts)) {
       const file = join(out, `${data}-${name}${kind === "circo" ? "" : `-${kind}`}.json`);

@@ -55,9 +55,11 @@ function find(args: readonly string[]) {
   const at = args.findIndex((argument) => !/^(--(json|debug|help|version)|-h)$/.test(argument));
   const before = at < 0 ? args : args.slice(0, at);
   const rest = at < 0 ? [] : args.slice(at);
-  const two = rest.slice(0, 2).join(" ");
-  const name = commands.has(two) ? two : rest[0];
-  return { before, name, behind: rest.slice(name?.split(" ").length ?? 0), found: commands.get(name ?? "") };
+  const two = rest.length > 1 && commands.has(`${rest[0]} ${rest[1]}`);
+  const name = two ? `${rest[0]} ${rest[1]}` : rest[0];
+  // Two words in one argument are no command's.
+  const found = two || !name?.includes(" ") ? commands.get(name ?? "") : undefined;
+  return { before, name, behind: rest.slice(two ? 2 : 1), found };
 }
 
 async function dispatch(args: readonly string[], context: Context): Promise<number> {
@@ -66,16 +68,14 @@ async function dispatch(args: readonly string[], context: Context): Promise<numb
   if (before.includes("--version")) {
     const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
     output.result({ version }, version);
+  } else if (name !== undefined && found === undefined) {
+    throw new UsageError(`There is no command ${quoted(name)}`);
   } else if (args.includes("--help") || args.includes("-h")) {
     const help = found ? helpOn(name!, found) : overview();
     output.result({ help }, help);
   } else if (found) {
     return found.read([...before, ...behind], common)(context);
-  } else {
-    throw new UsageError(
-      name === undefined ? "The command is missing" : `There is no command ${quoted(name)}`,
-    );
-  }
+  } else throw new UsageError("The command is missing");
   return exit.done;
 }
 

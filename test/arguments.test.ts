@@ -146,6 +146,7 @@ test("usage errors end with 2, others with 1, and --json makes JSON of both", as
   for (const [args, status] of [
     [[], 2],
     [["flatten"], 2],
+    [["flatten", "--help"], 2],
     [[""], 2],
     [["eval"], 2],
     [["eval", "--run", "007"], 1],

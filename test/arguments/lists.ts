@@ -58,6 +58,8 @@ const choices: Record<string, string[]> = {
   search: ["--precision"],
   embed: ["--precision"],
   export: ["--format"],
+  score: ["--similarity", "--data"],
+  "data check": ["--data"],
 };
 
 /** Names and texts as nobody expects them. */
@@ -108,9 +110,9 @@ export function generate(seed: number): ArgumentList {
 
   const start = draw();
   let status: ArgumentList["status"] = start.status;
-  let { command } = start;
+  let command = start.command.split(" ");
   const words: string[][] = [...start.operands.map((operand) => [operand]), ...start.options.map(write)];
-  if (command === "import" && one(0.3)) words.push([pick(flags.import!)]);
+  if (start.command === "import" && one(0.3)) words.push([pick(flags.import!)]);
   const json = one(0.6);
   let version = false;
 
@@ -123,7 +125,7 @@ export function generate(seed: number): ArgumentList {
     const j = below(i + 1);
     [words[i], words[j]] = [words[j]!, words[i]!];
   }
-  const args = [command, ...words.flat()];
+  const args = [...command, ...words.flat()];
   if (json) args.splice(pick([0, args.length]), 0, "--json");
   if (one(0.03)) {
     args.unshift("--version");
@@ -161,6 +163,9 @@ export function generate(seed: number): ArgumentList {
       "profile",
       "results",
       "doctor",
+      "score",
+      "data check",
+      "submit check",
     ]);
     const option = (name: string, value: string): Option => ({ name, value });
     const start = (command: string, options: Option[], more: Partial<Start> = {}): Start => ({
@@ -213,6 +218,15 @@ export function generate(seed: number): ArgumentList {
         const config = pick([lost, "broken.json"]);
         return failing(config, "profile", [option("--config", config)]);
       }
+      case "score": {
+        const rest = ["queries", "gallery"].map((name) => option(`--${name}`, pick(oddities)));
+        const of = [option("--data", pick(["cirr", "circo", "fashioniq"])), option("--root", lost)];
+        return failing(lost, "score", [...of, option("--split", "val"), ...rest]);
+      }
+      case "data check":
+        return failing(lost, kind, [option("--data", "cirr"), option("--root", lost)]);
+      case "submit check":
+        return failing(lost.slice(3), kind, [option("--split", text())], [lost]);
       case "results":
         return start("results", [], { long: true });
       default:
@@ -226,7 +240,7 @@ export function generate(seed: number): ArgumentList {
     const choice = pick(choices[start.command] ?? [""]);
     const needed = start.options.filter(
       ({ name }) =>
-        ["--run", "--checkpoint", "--format"].includes(name) ||
+        ["--run", "--checkpoint", "--format", "--data", "--root"].includes(name) ||
         (name === "--out" && ["import", "export"].includes(start.command)),
     );
     const without = (name: string) => {
@@ -299,7 +313,20 @@ export function generate(seed: number): ArgumentList {
         words.push([needed[0]!.name, "--its-value"]);
         return;
       case 9:
-        command = pick(["", "flatten", "Embed", "embed ", "--embed", "-", "constructor", "\u001b[2Jembed"]);
+        command = [
+          pick([
+            "",
+            "flatten",
+            "Embed",
+            "embed ",
+            "--embed",
+            "-",
+            "constructor",
+            "\u001b[2Jembed",
+            "data check",
+            "data",
+          ]),
+        ];
         return;
       default:
         words.push([`${pick(flags[start.command] ?? ["--json"])}=${pick(["true", "false", "1", ""])}`]);
