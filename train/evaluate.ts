@@ -4,15 +4,27 @@ import type { Engine, Tensor } from "../engine/index.ts";
 import { packSource } from "../kernels/attention/attention.ts";
 import type { Case } from "../model/case.ts";
 import { firstNotFinite } from "../model/finite.ts";
+import { resizeBicubic } from "../model/picture.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
+import { imageTokens } from "../model/vit.ts";
 import type { PictureSet, Query, Split } from "./dataset.ts";
 import { best, rankOf, recallAt, standings } from "./eval/rank.ts";
 import { eachRow } from "./eval/scores.ts";
 import { normalizePictures, packPictures, packTexts, upload, words } from "./inputs.ts";
 import type { KindMetrics, Recall, SheetRow, SplitMetrics } from "./metrics.ts";
 
+/** Pictures, and queries, that are encoded at a time, where the device has room for as many. */
 const pictureBatch = 128;
 const queryBatch = 64;
+
+/** How many pictures can be encoded at a time, `most` at most: their widest activations lie in one buffer each. */
+export function batchOf({ engine, config }: Case, most: number): number {
+  const { width, mlpRatio, imageSize } = config.vision;
+  const widest = Math.max(imageTokens(config.vision) * width * Math.max(3, mlpRatio), 3 * imageSize ** 2);
+  const { maxStorageBufferBindingSize, maxBufferSize } = engine.device.limits;
+  const room = Math.min(maxStorageBufferBindingSize, maxBufferSize) / (4 * widest);
+  return Math.max(1, Math.min(most, Math.floor(room)));
+}
 
 /** An embedding came out NaN or infinite, so that nothing can be said of it or ranked by it. */
 export class NotFiniteError extends Error {
@@ -49,8 +61,9 @@ export async function embedPictures(
 ): Promise<Float32Array> {
   const width = model.config.projection;
   const all = new Float32Array(ids.length * width);
-  for (let from = 0; from < ids.length; from += pictureBatch) {
-    const part = Array.prototype.slice.call(ids, from, from + pictureBatch) as number[];
+  const batch = batchOf(model, pictureBatch);
+  for (let from = 0; from < ids.length; from += batch) {
+    const part = Array.prototype.slice.call(ids, from, from + batch) as number[];
     const rows = engine.inference(() => model.embedTargets(encodePictures(engine, model, pictures, part)));
     const embeddings = (await rows.read()) as Float32Array;
     rows.dispose();
@@ -76,8 +89,9 @@ export async function embedQueries(
 ): Promise<Float32Array> {
   const width = model.config.projection;
   const all = new Float32Array(queries.length * width);
-  for (let from = 0; from < queries.length; from += queryBatch) {
-    const part = queries.slice(from, from + queryBatch);
+  const batch = batchOf(model, queryBatch);
+  for (let from = 0; from < queries.length; from += batch) {
+    const part = queries.slice(from, from + batch);
     const references = [...new Set(part.map((query) => query.reference))];
     const row = new Map(references.map((id, i) => [id, i]));
     const source = part.map((query) => row.get(query.reference)!);
@@ -224,14 +238,20 @@ function gather(matrix: Float32Array, ids: ArrayLike<number>, width: number): Fl
   return rows;
 }
 
+/** Side of the pictures that the yardstick compares, whatever size the model sees: figures of all models have the same. */
+const yardstickSize = 32;
+
 /** Ranks by squared distance of raw pixels to the reference: -|a - b|² = 2 a·b - |b|² - |a|², the last the same for all. */
 async function rankByPixels(engine: Engine, pictures: PictureSet, split: Split): Promise<number[]> {
-  const width = 3 * pictures.size ** 2;
+  const width = 3 * yardstickSize ** 2;
+  const bytes = 3 * pictures.size ** 2;
   const shades = (ids: ArrayLike<number>) => {
     const rows = new Float32Array(ids.length * width);
     for (let i = 0; i < ids.length; i++) {
+      const picture = pictures.pixels.subarray(ids[i]! * bytes, (ids[i]! + 1) * bytes);
+      const small = resizeBicubic(picture, pictures.size, pictures.size, yardstickSize);
       // Around the middle grey the sums stay small, which keeps f32 exact enough.
-      for (let j = 0; j < width; j++) rows[i * width + j] = pictures.pixels[ids[i]! * width + j]! / 255 - 0.5;
+      for (let j = 0; j < width; j++) rows[i * width + j] = small[j]! / 255 - 0.5;
     }
     return rows;
   };
