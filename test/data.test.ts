@@ -1,6 +1,7 @@
 // Annotation files of the data sets: what is read is what they hold, and what is wrong with one is told by file and entry.
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { parseJson, scan } from "../train/data/json.ts";
@@ -272,6 +273,20 @@ const [dress, dresses] = ["captions/cap.dress.val.json", "image_splits/split.dre
 const coco = "COCO2017_unlabeled/annotations/image_info_unlabeled2017.json";
 const text = (value: unknown) => JSON.stringify(value, null, 1);
 const faults: [DataName, string, Sample, RegExp][] = [
+  [
+    "fashioniq",
+    "double triplet",
+    spoilt(fiq, dress, (c) => {
+      c.push(c[2]);
+    }),
+    /cap\.dress\.val\.json, entry 12: the triplet .* is that of captions\/cap\.dress\.val\.json, entry 2/,
+  ],
+  [
+    "jsonl",
+    "double triplet",
+    spoilt(jsonlSample(), "train.jsonl", (c) => c + c.split("\n")[2].replace("mine-2", "mine-9")),
+    /line 10: the triplet .* is that of train\.jsonl, line 3/,
+  ],
   [
     "cirr",
     "malformed",
@@ -591,6 +606,58 @@ for (const [data, what, sample, message] of faults) {
     assert.match(error.message, message);
   });
 }
+
+test("texts are read as people's editors leave them", async () => {
+  const sample = jsonlSample();
+  const files = memoryFiles(sample);
+  const lines = sample["train.jsonl"] as string;
+  const wanted = await readSplit("jsonl", files, "train");
+  const utf16 = (text: string, little: boolean) => {
+    const bytes = new Uint8Array(2 * text.length);
+    const view = new DataView(bytes.buffer);
+    for (let i = 0; i < text.length; i++) view.setUint16(2 * i, text.charCodeAt(i), little);
+    return bytes;
+  };
+  const written = [
+    new TextEncoder().encode(`\ufeff${lines.replaceAll("\n", "\r\n")}`),
+    ...[true, false].map((little) => utf16(`\ufeff${lines}`, little)),
+  ];
+  for (const bytes of written) {
+    const read = async (path: string) => (path === "train.jsonl" ? bytes : files.read(path));
+    assert.equal((await readSplit("jsonl", { ...files, read }, "train")).queries, wanted.queries);
+  }
+  const read = async (path: string) =>
+    path === "train.jsonl" ? Uint8Array.of(0x7b, 0xe9) : files.read(path);
+  await readSplit("jsonl", { ...files, read }, "train").then(
+    () => assert.unreachable(),
+    ({ message }) => assert.match(message, /train\.jsonl is no text in UTF-8/),
+  );
+});
+
+test("what a page needs imports nothing of Node", () => {
+  const root = fileURLToPath(new URL("..", import.meta.url));
+  const nodes = ["train/data/node.ts", "train/data/check.ts", "train/eval/given.ts"];
+  const files = ["train/data", "train/eval"].flatMap((folder) =>
+    readdirSync(join(root, folder)).map((name) => `${folder}/${name}`),
+  );
+  const seen = new Set<string>();
+  const walk = (file: string) => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    const imports = readFileSync(join(root, file), "utf8").matchAll(/^(?:import|export) [^"]*"([^"]+)";/gms);
+    for (const [, specifier] of imports) {
+      assert.not.match(specifier!, /^node:/, file);
+      // What the engine does for Node is its own concern, behind imports that only Node comes to.
+      if (specifier!.startsWith(".") && !specifier!.includes("/engine/")) {
+        const to = relative(root, join(root, dirname(file), specifier!)).replace(/\?.*/, "");
+        if (to.endsWith(".ts")) walk(to);
+      }
+    }
+  };
+  for (const file of files) if (!nodes.includes(file)) walk(file);
+  assert.ok(seen.size > 20, `${seen.size} files`);
+  for (const file of nodes) assert.ok(!seen.has(file), file);
+});
 
 test("a split or a data set that is not there is told with what is", async () => {
   const error = (data: DataName, sample: Sample, split: string) =>

@@ -3,7 +3,7 @@
 // is the split's file, and the "VAL split", which is only what occurs in a query.
 import { z } from "zod";
 import { entryName, readEntries } from "./json.ts";
-import { firstThere, PictureIndex } from "./pictures.ts";
+import { firstThere, Ids, PictureIndex } from "./pictures.ts";
 import { DataError, type Files, type Gallery, type Query, type Split } from "./types.ts";
 
 export const fashioniqSplits = ["train", "val", "test"] as const;
@@ -67,6 +67,7 @@ export async function readFashionIQ(files: Files, split: string): Promise<Split>
     }
     const entries = await readEntries(files, captions, entry);
     const used = new Set<number>();
+    const triplets = new Ids();
     for (const [i, { candidate, target, captions: texts }] of entries.entries()) {
       const where = entryName(captions, i);
       const find = (id: string) => index.find(id, where, list);
@@ -77,6 +78,9 @@ export async function readFashionIQ(files: Files, split: string): Promise<Split>
       if (split !== "test" && target === undefined) throw new DataError(`${where}: field target is missing`);
       if (target === candidate) throw new DataError(`${where}: the target is the candidate`);
       const right = target === undefined ? [] : [find(target)];
+      // In the test split, where targets are secret, candidate and captions do come twice.
+      if (target !== undefined)
+        triplets.add(JSON.stringify([candidate, target, ...texts]), where, "the triplet");
       const query = { id: `${category}:${i}`, reference: find(candidate), texts, right, category };
       for (const picture of [query.reference, ...right]) used.add(picture);
       queries.push(query);

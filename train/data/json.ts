@@ -71,15 +71,22 @@ function lineOf(text: string, offset: number): string {
   return `line ${before.length}, column ${before.at(-1)!.length + 1}`;
 }
 
-/** A file's text. Throws DataError where it is not there or no UTF-8. */
+/** Longest text that an engine's strings hold, about. */
+const longestText = 500e6;
+
+/** A file's text, in UTF-8 or, as PowerShell writes it, UTF-16. Throws DataError where there is none. */
 export async function readText(files: Files, file: string): Promise<string> {
   const bytes = await files.read(file).catch((cause: Error) => {
     throw new DataError(`${file} can't be read in ${files.name}: ${cause.message}`, { cause });
   });
+  if (bytes.length > longestText) throw new DataError(`${file} has ${bytes.length} bytes, over 500 MB`);
+  const [first, second] = bytes;
+  const encoding =
+    first === 0xff && second === 0xfe ? "utf-16le" : first === 0xfe && second === 0xff ? "utf-16be" : "utf-8";
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return new TextDecoder(encoding, { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new DataError(`${file} is no text in UTF-8`, { cause });
+    throw new DataError(`${file} is no text in UTF-8 or UTF-16`, { cause });
   }
 }
 

@@ -48,11 +48,12 @@ export async function readJsonl(files: Files, split: string): Promise<Split> {
   if (own.length === 0) throw new DataError(`${files.name}: no line is of split ${JSON.stringify(split)}`);
   const index = new PictureIndex();
   for (const path of await pictureFiles(files)) index.add(path, path);
-  const ids = new Ids();
+  const [ids, triplets] = [new Ids(), new Ids()];
   const queries = own.map(({ where, reference, text, target, id }, i): Query => {
     const find = (path: string) => index.find(joined(path), where, files.name);
     const right = [target].flat().map(find);
     const from = find(reference);
+    triplets.add(JSON.stringify([from, text, ...right]), where, "the triplet");
     if (right.includes(from)) throw new DataError(`${where}: the target is the reference`);
     if (new Set(right).size !== right.length) throw new DataError(`${where}: a target is there twice`);
     return { id: ids.add(`${id ?? i}`, where, "id"), reference: from, texts: [text], right };

@@ -30,11 +30,11 @@ export class PictureIndex {
   }
 }
 
-/** Query ids that were seen. */
+/** Ids, or whole triplets, that were seen. */
 export class Ids {
   private readonly first = new Map<string, string>();
 
-  /** Throws DataError, which names both entries, for an id that another entry has. */
+  /** Returns the id. Throws DataError, which names both entries, for one that another entry has. */
   add(id: string, where: string, what: string): string {
     const before = this.first.get(id);
     if (before !== undefined) throw new DataError(`${where}: ${what} ${id} is that of ${before} already`);
