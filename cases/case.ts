@@ -2,16 +2,17 @@
 // how to run the op here, and what float64 on the CPU says of values and gradients.
 import { type DType, type Engine, normal, randomBits, type Tensor, uniform } from "../engine/index.ts";
 import { add } from "../kernels/elementwise/arithmetic.ts";
+import { roundToEven } from "./reference.ts";
 
 /**
- * How the values of an input are drawn. Ids are whole numbers below `below`, which also gives ties; `at` makes the value
+ * How the values of an input are drawn. Ids are whole numbers from `from`, or 0, to below `below`, which also gives ties; `at` makes the value
  * at an index from a normal number.
  */
 export type Draw =
   | "normal"
   | "positive"
   | "probability"
-  | { below: number }
+  | { below: number; from?: number }
   | { at(index: number, normal: number): number };
 
 export interface Input {
@@ -120,8 +121,11 @@ export function drawValues(
   const key = { key: seed, stream: 0 };
   const drawn = Float64Array.from({ length: size }, (_, i) => {
     if (draw === "normal") return Math.fround(normal(key, i));
-    if (typeof draw === "object")
-      return "below" in draw ? randomBits(key, i) % draw.below : Math.fround(draw.at(i, normal(key, i)));
+    if (typeof draw === "object") {
+      if ("at" in draw) return Math.fround(draw.at(i, normal(key, i)));
+      const { from = 0, below } = draw;
+      return from + (randomBits(key, i) % (below - from));
+    }
     if (draw === "positive") return Math.fround(0.1 + uniform(key, i));
     return Math.fround(uniform(key, i));
   });
@@ -137,5 +141,5 @@ export function toleranceOf({ inputs, tolerance }: OpCase): number {
 export function roundToHalf(value: number): number {
   if (!Number.isFinite(value)) return value;
   const unit = 2 ** (Math.max(Math.floor(Math.log2(Math.abs(value) || 1)), -14) - 10);
-  return Math.round(value / unit) * unit;
+  return roundToEven(value / unit) * unit;
 }

@@ -73,15 +73,23 @@ const within =
 /** Where the functions of one number are given other than numbers of both signs to 800. */
 const domains: Record<string, (values: Values, dtype: DType) => Values> = {
   exp: negative,
+  expm1: negative,
   log: positive,
+  log1p: positive,
   sqrt: positive,
+  rsqrt: positive,
   reciprocal: (values) => values,
   square: (values, dtype) => (dtype === "f16" ? within(values, 200) : values),
 };
 const functions = [
   ...["exp", "log", "sqrt", "neg", "sigmoid", "tanh", "relu", "gelu", "square", "reciprocal", "scale"],
-  "addScalar",
+  ...["addScalar", "expm1", "log1p", "rsqrt", "abs", "sign", "floor", "sin", "cos", "erf", "silu"],
+  ...["softplus", "leakyRelu", "elu", "clamp", "minimum with 0.5", "maximum with -0.5"],
 ];
+/** Those that are large near zero, or of which a denormal has another value or slope than the zero it may be taken for. */
+const unlikeZero = new Set([
+  ...["log", "sqrt", "reciprocal", "rsqrt", "relu", "leakyRelu", "elu", "abs", "sign", "floor"],
+]);
 
 /** Rows for row kernels: aligned to vec4s, and not. */
 const lengths = [37, 64];
@@ -153,12 +161,13 @@ function elementwiseCases(dtype: DType): OpCase[] {
       const opCase = unaryCase(op, shape, dtype);
       const domain = domains[op] ?? ((values: Values) => values);
       const cases = [outlier("wide", opCase, { 0: domain(wide, dtype) })];
-      // Near zero these are large, or a denormal's slope is not that of the zero that it may be taken for.
-      if (!["log", "sqrt", "reciprocal", "relu"].includes(op))
+      if (!unlikeZero.has(op))
         cases.push(outlier("denormals", opCase, { 0: domain(denormals(dtype), dtype) }));
       return cases;
     }),
-    ...["add", "sub", "mul"].map((op) => outlier("wide", binaryCase(op, shape, [40], dtype), { 0: wide })),
+    ...["add", "sub", "mul", "minimum", "maximum", "atan2", "less", "equal"].map((op) =>
+      outlier("wide", binaryCase(op, shape, [40], dtype), { 0: wide }),
+    ),
     outlier("wide", binaryCase("div", shape, shape, dtype), {
       0: within(wide, dtype === "f16" ? 100 : 800),
     }),

@@ -76,3 +76,9 @@ export function geluTanhSlope(x: number): number {
   const slope = Math.sqrt(2 / Math.PI) * (1 + 3 * 0.044715 * x * x);
   return 0.5 * (1 + Math.tanh(inner)) + (0.5 * x * slope) / Math.cosh(inner) ** 2;
 }
+
+/** The nearest whole number, of two the even one. */
+export function roundToEven(x: number): number {
+  const near = Math.round(x);
+  return near - x === 0.5 && near % 2 !== 0 ? near - 1 : near;
+}

@@ -1,7 +1,7 @@
 // `backward`: from a loss to `grad` of every parameter that it depends on, through engine/tensor/autograd.ts.
 import { propagate, type Tensor, TensorError } from "../engine/index.ts";
 import { accumulateInto } from "./elementwise/accumulate.ts";
-import { binary, broadcastStrides } from "./elementwise/binary.ts";
+import { plus } from "./elementwise/arithmetic.ts";
 import { castInto } from "./elementwise/cast.ts";
 
 /**
@@ -24,10 +24,7 @@ export function backward(loss: Tensor, options: { grad?: Tensor } = {}): void {
     // Rules may hand one tensor to several leaves; each leaf's grad must be memory of its own.
     const taken = new Set([seed.storage]);
     propagate(loss, seed, {
-      add: (a, b) => {
-        const strides = broadcastStrides([a.size], [a.size]);
-        return engine.view(binary("add", [a.size], a, strides, b, strides), a.shape);
-      },
+      add: plus,
       leaf: (parameter, grad) => {
         const { grad: sum, gradIsOld } = parameter;
         parameter.gradIsOld = false;
@@ -57,4 +54,9 @@ export function clearGrad(tensors: Iterable<Tensor>): void {
     tensor.grad?.dispose();
     tensor.grad = null;
   }
+}
+
+/** `x` as a tensor on the same memory that no gradient goes through: a constant to whatever is made of it. */
+export function detach(x: Tensor): Tensor {
+  return x.engine.view(x, x.shape);
 }

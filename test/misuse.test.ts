@@ -5,10 +5,10 @@ import { Engine, TensorError } from "../engine/index.ts";
 import { crossAttention, selfAttention } from "../kernels/attention/attention.ts";
 import { backward } from "../kernels/backward.ts";
 import { accumulateInto, clampInPlace } from "../kernels/elementwise/accumulate.ts";
-import { add } from "../kernels/elementwise/arithmetic.ts";
+import { add, bitAnd, less, minimum, mod, pow, sub, where } from "../kernels/elementwise/arithmetic.ts";
 import { castInto } from "../kernels/elementwise/cast.ts";
 import { dropout } from "../kernels/elementwise/dropout.ts";
-import { gelu } from "../kernels/elementwise/unary.ts";
+import { clamp, gelu } from "../kernels/elementwise/unary.ts";
 import { addPositions, embedding } from "../kernels/embedding/embedding.ts";
 import { layernorm } from "../kernels/layernorm/layernorm.ts";
 import { linear, matmul } from "../kernels/matmul/matmul.ts";
@@ -29,6 +29,7 @@ import { topk } from "../kernels/topk/topk.ts";
 
 const engine = await Engine.create();
 const f32 = (...shape: number[]) => engine.zeros(shape);
+const i32 = (...shape: number[]) => engine.zeros(shape, "i32");
 const u32 = (...shape: number[]) => engine.zeros(shape, "u32");
 const key = { key: 1, stream: 0 };
 const heads = 2;
@@ -37,8 +38,21 @@ const rgb = [0.5, 0.5, 0.5] as const;
 
 const calls: [call: () => unknown, message: string][] = [
   [() => add(f32(2, 3), f32(3, 2)), "add: [2,3] and [3,2] do not broadcast."],
-  [() => add(f32(2), u32(2)), "add: needs f32 or f16, not u32[2]."],
+  [() => add(f32(2), u32(2)), "add: f32[2] and u32[2] differ in dtype."],
   [() => add(f32(2, 1, 2, 1, 2), f32(1, 2, 1, 2, 1)), "more than four dimensions"],
+  [() => add(1, 2), "add: needs a tensor."],
+  [() => add(u32(2), -1), "add: -1 is no u32."],
+  [() => less(u32(2), 0.5), "less: 0.5 is no u32."],
+  [() => minimum(i32(2), 2 ** 31), "minimum: 2147483648 is no i32."],
+  [() => pow(u32(2), u32(2)), "pow: needs f32 or f16, not u32[2]."],
+  [() => pow(u32(2), 3), "powScalar: needs f32 or f16, not u32[2]."],
+  [() => mod(f32(2), f32(2)), "mod: needs u32 or i32, not f32[2]."],
+  [() => bitAnd(u32(2), i32(2)), "bitAnd: u32[2] and i32[2] differ in dtype."],
+  [() => where(f32(2), f32(2), f32(2)), "where: the condition must be u32, not f32[2]."],
+  [() => where(u32(2), f32(2), u32(2)), "where: f32[2] and u32[2] differ in dtype."],
+  [() => where(u32(3), f32(2), f32(1)), "where: [2] and [1] and [3] do not broadcast."],
+  [() => clamp(f32(2), 2, 1), "clamp: [2, 1] is no interval."],
+  [() => clamp(f32(2), Number.NaN), "clamp: [NaN, Infinity] is no interval."],
   [() => gelu(u32(3)), "gelu: needs f32 or f16, not u32[3]."],
   [() => dropout(f32(2), 1, key), "dropout: the probability must be in [0, 1), not 1."],
   [() => castInto(f32(2), f32(2)), "cast: f32[2] does not fit f32[2]."],
@@ -154,6 +168,15 @@ for (const [call, message] of calls) {
 test("the engine works on", async () => {
   const x = engine.tensor([1, 2], [2]);
   assert.equal([...(await add(x, x).read())], [2, 4]);
+});
+
+test("a number in place of a tensor leaves nothing behind, in a scope or not", () => {
+  const x = engine.tensor([1, 2], [2]);
+  const before = engine.stats().usedBytes;
+  add(x, 2).dispose();
+  x.requiresGrad = true;
+  sub(2, x).dispose();
+  assert.is(engine.stats().usedBytes, before);
 });
 
 test.after(() => engine.dispose());

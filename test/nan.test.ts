@@ -39,8 +39,23 @@ interface Case {
   nans: number[];
 }
 
-const { exp, sigmoid, tanh, relu, gelu, square, reciprocal, neg } = ops;
-const unary = { exp, sigmoid, tanh, relu, gelu, square, reciprocal, neg };
+const { exp, sigmoid, tanh, relu, gelu, square, reciprocal, neg, expm1, log1p, rsqrt, abs, sign } = ops;
+const { floor, ceil, round, sin, cos, erf, softplus, silu, leakyRelu, elu, pow, clamp } = ops;
+const { minimum, maximum, atan2 } = ops;
+const unary: Record<string, (x: Tensor) => Tensor> = {
+  ...{ exp, sigmoid, tanh, relu, gelu, square, reciprocal, neg, expm1, abs, sign, floor, ceil, round },
+  ...{ sin, cos, erf, softplus, silu, leakyRelu, elu },
+  // Of negative numbers these are NaN by themselves.
+  log1p: (x) => log1p(square(x)),
+  rsqrt: (x) => rsqrt(square(x)),
+  "pow 3": (x) => pow(x, 3),
+  clamp: (x) => clamp(x, -1, 1),
+  "minimum with a number": (x) => minimum(x, 1),
+  "maximum with a number": (x) => maximum(x, 1),
+};
+const binary: Record<string, (a: Tensor, b: Tensor) => Tensor> = {
+  ...{ add: ops.add, minimum, maximum, atan2, squaredDifference: ops.squaredDifference },
+};
 const key: RandomKey = { key: 5, stream: 1 };
 /** Rows of both widths, aligned and not. */
 const lengths = [8, 37, 1028];
@@ -54,9 +69,23 @@ const cases: Record<string, Case> = {
       ]),
     ),
   ),
-  add: {
-    run: (engine) => ops.add(tensor(engine, [3, 5], [4]), tensor(engine, [5], [1])),
-    nans: [1, 4, 6, 11],
+  ...Object.fromEntries(
+    Object.entries(binary).map(([name, op]): [string, Case] => [
+      name,
+      {
+        run: (engine) => op(tensor(engine, [3, 5], [4]), tensor(engine, [5], [1])),
+        nans: [1, 4, 6, 11],
+      },
+    ]),
+  ),
+  "where, of what is chosen": {
+    run: (engine) =>
+      ops.where(
+        engine.tensor([1, 0, 1], [3, 1], "u32"),
+        tensor(engine, [3, 5], [1, 6]),
+        tensor(engine, [5], [3]),
+      ),
+    nans: [1, 8],
   },
   "clamp in place": {
     run(engine) {
@@ -233,6 +262,157 @@ for (const [label, engine] of engines) {
         assert.equal(places(found), range(7, 14), `goal ${wrong}: no other row is written`);
       }
     }
+  });
+}
+
+const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
+/** What formulas go wrong at. */
+const special = [0, -0, 1, -1, 0.5, -0.5, 2, -2.5, 3, -3, 1e30, -1e30, infinity, -infinity, nan, nan];
+/** Numbers as a tensor, the last of the special ones as a NaN whose sign bit is set. */
+function withSign(engine: Engine, values: readonly number[], isLast: (i: number) => boolean) {
+  const floats = Float32Array.from(values);
+  const bits = new Uint32Array(floats.buffer);
+  for (const i of bits.keys()) if (isLast(i)) bits[i] = 0xffc00000;
+  return engine.tensor(floats, [floats.length]);
+}
+const same = (a: HostArray, b: readonly number[]) =>
+  b.flatMap((value, i) => (Object.is(a[i], Math.fround(value)) ? [] : [`${i}: ${a[i]}, not ${value}`]));
+
+/** As C has it where JavaScript doesn't. */
+const power = (a: number, b: number) => (a === 1 || (a === -1 && Math.abs(b) === infinity) ? 1 : a ** b);
+const share = (first: boolean, tie: boolean) => (tie ? 0.5 : Number(first));
+const last = special.length - 1;
+const pairs = special.flatMap((a) => special.map((b): [number, number] => [a, b]));
+const left = pairs.map(([a]) => a);
+const right = pairs.map(([, b]) => b);
+const ofPairs: Record<string, [(a: Tensor, b: Tensor) => Tensor, (a: number, b: number) => number]> = {
+  minimum: [minimum, Math.min],
+  maximum: [maximum, Math.max],
+  less: [ops.less, (a, b) => Number(a < b)],
+  lessEqual: [ops.lessEqual, (a, b) => Number(a <= b)],
+  greater: [ops.greater, (a, b) => Number(a > b)],
+  greaterEqual: [ops.greaterEqual, (a, b) => Number(a >= b)],
+  equal: [ops.equal, (a, b) => Number(a === b)],
+  notEqual: [ops.notEqual, (a, b) => Number(a !== b)],
+};
+/** Of what C says a whole number, zero, infinity or NaN. */
+const exactly: Record<string, [(x: Tensor) => Tensor, (x: number) => number]> = {
+  abs: [abs, Math.abs],
+  sign: [sign, Math.sign],
+  floor: [floor, Math.floor],
+  ceil: [ceil, Math.ceil],
+  relu: [relu, (x) => (x > 0 || Number.isNaN(x) ? x : 0)],
+  clamp: [(x) => clamp(x, -1, 1), (x) => Math.min(Math.max(x, -1), 1)],
+  "clamp below": [(x) => clamp(x, undefined, 0), (x) => Math.min(x, 0)],
+  "minimum with a number": [(x) => minimum(x, 0.5), (x) => Math.min(x, 0.5)],
+};
+
+for (const [label, engine] of engines) {
+  const run = async (work: () => Tensor) => {
+    const y = engine.inference(work);
+    const values = await y.read();
+    y.dispose();
+    return values;
+  };
+  const inputs = () =>
+    [
+      withSign(engine, left, (i) => i >= last * special.length),
+      withSign(engine, right, (i) => i % special.length === last),
+    ] as const;
+
+  for (const [name, [op, value]] of Object.entries(ofPairs)) {
+    test(`${name} of zeros, infinities and NaN (${label})`, async () => {
+      const values = await run(() => op(...inputs()));
+      assert.equal(
+        same(
+          values,
+          pairs.map(([a, b]) => value(a, b)),
+        ),
+        [],
+      );
+    });
+  }
+  for (const [name, [op, value]] of Object.entries(exactly)) {
+    test(`${name} of zeros, infinities and NaN (${label})`, async () => {
+      const values = await run(() => op(withSign(engine, special, (i) => i === last)));
+      assert.equal(same(values, special.map(value)), []);
+    });
+  }
+
+  for (const [dtype, low, high] of [
+    ["u32", 0, 2 ** 32 - 1],
+    ["i32", -(2 ** 31), 2 ** 31 - 1],
+  ] as const) {
+    test(`cast to ${dtype} of zeros, infinities and NaN (${label})`, async () => {
+      const values = await run(() =>
+        ops.cast(
+          withSign(engine, special, (i) => i === last),
+          dtype,
+        ),
+      );
+      const wanted = special.map((x) => Math.min(Math.max(Math.trunc(x) || 0, low), high));
+      assert.equal([...values], wanted);
+    });
+  }
+
+  for (const [name, op, value] of [
+    ["pow", pow, power],
+    ["atan2", atan2, Math.atan2],
+  ] as const) {
+    test(`${name} of zeros, infinities and NaN (${label})`, async () => {
+      const values = await run(() => op(...inputs()));
+      const wrong = pairs.flatMap(([a, b], i) => {
+        const wanted = Math.fround(value(a, b));
+        // A device may take what is below f32's ordinary numbers for zero.
+        const near =
+          Number.isFinite(wanted) && Math.abs(values[i]! - wanted) <= 1e-5 * Math.abs(wanted) + 2 ** -126;
+        const sign = wanted !== 0 || Object.is(values[i], wanted);
+        return Object.is(values[i], wanted) || (near && sign)
+          ? []
+          : [`${a}, ${b}: ${values[i]}, not ${wanted}`];
+      });
+      assert.equal(wrong, []);
+    });
+  }
+
+  test(`gradients at ties, zeros and NaN (${label})`, async () => {
+    const gradients = async (op: (a: Tensor, b: Tensor) => Tensor) => {
+      const [a, b] = inputs();
+      a.requiresGrad = b.requiresGrad = true;
+      engine.scope(() => {
+        const y = op(a, b);
+        ops.backward(y, { grad: engine.tensor(new Float32Array(y.size).fill(1), y.shape) });
+      });
+      const values = [await a.grad!.read(), await b.grad!.read()] as const;
+      ops.clearGrad([a, b]);
+      a.dispose();
+      b.dispose();
+      return values;
+    };
+    const whole = (a: number, b: number) => Number.isNaN(a) || Number.isNaN(b);
+    const [ofLess] = await gradients(minimum);
+    assert.equal(
+      same(
+        ofLess,
+        pairs.map(([a, b]) => share(a < b || whole(a, b), a === b)),
+      ),
+      [],
+    );
+    const [, ofMore] = await gradients(maximum);
+    assert.equal(
+      same(
+        ofMore,
+        pairs.map(([a, b]) => share(b > a || whole(a, b), a === b)),
+      ),
+      [],
+    );
+    const [ofBase, ofExponent] = await gradients(pow);
+    pairs.forEach(([a, b], i) => {
+      if (b === 0) assert.is(ofBase[i], 0, `pow by its base at ${a}, ${b}`);
+      if (a === 0 && b >= 0) assert.is(ofExponent[i], 0, `pow by its exponent at ${a}, ${b}`);
+      if (a < 0 && b === 2)
+        assert.is(places([ofExponent[i]!] as unknown as HostArray).length, 1, `${a}, ${b}`);
+    });
   });
 }
 

@@ -10,7 +10,7 @@ const accumulate = defineMap({ name: "accumulate", ...sum });
 const accumulateHalves = defineMap({ name: "accumulate-f16-to-f32", ...sum, to: "vec4f" });
 
 const clamp = defineMap({
-  name: "clamp",
+  name: "clamp-in-place",
   operands: [],
   // clamp() may make a bound of NaN.
   value: "select(clamp(result, vec4f(params.low), vec4f(params.high)), result, areNan(result))",

@@ -1,27 +1,54 @@
-// Between f32 and f16: where a network computes in f16, its weights' masters, its embeddings and its loss do not.
+// Between dtypes: where a network computes in f16, its weights' masters, its embeddings and its loss do not; masks and
+// counts become numbers, and numbers whole ones.
 import { type DType, type Tensor, TensorError } from "../../engine/index.ts";
-import { requireFloat } from "../lib/items.ts";
+import { librariesOf } from "../lib/library.ts";
 import { defineMap, runMap } from "./map.ts";
+import { kindOf } from "./strided.ts";
 
+const define = (name: string, value: string, stored: { from?: "vec4u" | "vec4i"; to?: "vec4u" | "vec4i" }) =>
+  defineMap({
+    name,
+    operands: ["x"],
+    value,
+    includes: librariesOf(value),
+    flops: 0,
+    partial: true,
+    ...stored,
+  });
 const copy = { operands: ["x"], value: "x", flops: 0, partial: true };
 const narrow = defineMap({ name: "cast-f16", ...copy, from: "vec4f" });
 const widen = defineMap({ name: "cast-f32", ...copy, to: "vec4f" });
 
-export const castKernels = [narrow, widen];
+/** By the kinds of both sides, where these differ. Integers are rounded to f32 once, from two exact halves. */
+const kernels = {
+  "u32 float": define("cast-u32-float", "fromWords(x)", { from: "vec4u" }),
+  "i32 float": define("cast-i32-float", "fromIntegers(x)", { from: "vec4i" }),
+  "float u32": define("cast-float-u32", "toWords(x)", { to: "vec4u" }),
+  "float i32": define("cast-float-i32", "toIntegers(x)", { to: "vec4i" }),
+  "u32 i32": define("cast-u32-i32", "vec4i(x)", { from: "vec4u", to: "vec4i" }),
+  "i32 u32": define("cast-i32-u32", "vec4u(x)", { from: "vec4i", to: "vec4u" }),
+};
+
+export const castKernels = [narrow, widen, ...Object.values(kernels)];
 
 /**
- * Overwrites `to` with `from` in its dtype, not recorded. One is f32, the other f16, of the same size. Beyond 65504 an
- * f16 is infinite, below 6e-8 zero. Throws TensorError where they don't fit.
+ * Overwrites `to` with `from` in its dtype, as `cast` has it; not recorded. They are of the same size and of different
+ * dtypes. Throws TensorError where they don't fit.
  */
 export function castInto(from: Tensor, to: Tensor): void {
-  requireFloat("cast", from);
-  requireFloat("cast", to);
   if (from.dtype === to.dtype || from.size !== to.size)
     throw new TensorError(`cast: ${from} does not fit ${to}.`);
-  runMap(to.dtype === "f16" ? narrow : widen, [from], to, {}, "f16");
+  const kernel = kernels[`${kindOf(from.dtype)} ${kindOf(to.dtype)}` as keyof typeof kernels];
+  // What `Vec` holds in the kernel.
+  const half = from.dtype === "f16" || to.dtype === "f16";
+  runMap(kernel ?? (to.dtype === "f16" ? narrow : widen), [from], to, {}, half ? "f16" : "f32");
 }
 
-/** `x` as f32 or f16; `x` itself where it is that already. Throws TensorError on other dtypes. */
+/**
+ * `x` in another dtype; `x` itself where it is that already. To f16 and from integers to the nearest number, of two the
+ * even one; beyond 65504 an f16 is infinite, below 6e-8 zero. To integers toward zero, to the nearest there is where that is
+ * beyond their range, and NaN to 0. Between u32 and i32 the bits stay. Gradients go between f32 and f16 alone.
+ */
 export function cast(x: Tensor, dtype: DType): Tensor {
   if (x.dtype === dtype) return x;
   const convert = (from: Tensor, to: DType) => {
@@ -29,5 +56,7 @@ export function cast(x: Tensor, dtype: DType): Tensor {
     castInto(from, y);
     return y;
   };
-  return x.engine.record("cast", convert(x, dtype), [x], (dy) => [convert(dy, x.dtype)]);
+  const y = convert(x, dtype);
+  const floats = kindOf(x.dtype) === "float" && kindOf(dtype) === "float";
+  return floats ? x.engine.record("cast", y, [x], (dy) => [convert(dy, x.dtype)]) : y;
 }

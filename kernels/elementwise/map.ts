@@ -6,15 +6,16 @@ import { blocks, vectors } from "../lib/items.ts";
 import { alsoReads, perElement } from "../lib/work.ts";
 import source from "./map.wgsl?raw";
 
-/** How tensors are stored, four elements at a time: in the dtype of the run, or as f32. */
-type Quad = "Vec" | "vec4f";
+/** How tensors are stored, four elements at a time: in the dtype of the run, or as what is named. Floats are read as f32. */
+type Quad = "Vec" | "vec4f" | "vec4u" | "vec4i";
+const wide = (quad: Quad) => (quad === "Vec" ? "vec4f" : quad);
 
 interface MapSpec<P extends ParamTypes> {
   name: string;
   /** The tensors that are read, by their names in `value`, in the order in which the result may take their place. */
   operands: readonly string[];
   /**
-   * WGSL of four elements, a vec4f, from those of the operands, from `params` and from `i`, the index of this quad. May
+   * WGSL of four elements, a vec4f or integers, from those of the operands, from `params` and from `i`, the index of this quad. May
    * also read `result`, which the kernel then updates.
    */
   value: string;
@@ -36,13 +37,15 @@ type MapKernel<P extends ParamTypes> = Kernel<P & Sizes>;
 export function defineMap<const P extends ParamTypes>(spec: MapSpec<P>): MapKernel<P> {
   const { name, operands, value, includes = [], flops, from = "Vec", to = "Vec", partial = false } = spec;
   const updates = /\bresult\b/.test(value);
-  const reads = (updates ? [...operands, "result"] : operands).map((x) => `  let ${x} = vec4f(${x}[i]);`);
+  const reads = (updates ? [...operands, "result"] : operands).map((x) => {
+    return `  let ${x} = ${wide(x === "result" ? to : from)}(${x}[i]);`;
+  });
   return defineKernel({
     name,
     source: `${source}alias Out = ${to};
 const PARTIAL = ${partial};
 
-fn valueAt(i: u32) -> vec4f {
+fn valueAt(i: u32) -> ${wide(to)} {
 ${reads.join("\n")}
   return ${value};
 }`,

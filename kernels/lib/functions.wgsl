@@ -29,12 +29,6 @@ fn geluSlope(x: vec4f) -> vec4f {
   return 0.5 * (1.0 + erf(x * 0.70710678118654752)) + x * density;
 }
 
-// From 0 to -infinity, told by bits: max() may make a zero of NaN, which is not among them.
-fn notPositive(x: vec4f) -> vec4<bool> {
-  let bits = bitcast<vec4u>(x);
-  return (bits == vec4u(0u)) | ((bits >= vec4u(0x80000000u)) & (bits <= vec4u(0xff800000u)));
-}
-
 // GELU by tanh, 0.5 x (1 + tanh u), is x sigmoid(2 u).
 fn geluTanhArgument(x: vec4f) -> vec4f {
   return 1.5957691216057308 * (x + 0.044715 * x * x * x);
@@ -45,6 +39,11 @@ fn geluTanhSlope(x: vec4f) -> vec4f {
   // Beyond |x| of 10 the second term is 0, and must not be 0 times infinity.
   let x2 = min(x * x, vec4f(100.0));
   return s + x * s * (1.0 - s) * 1.5957691216057308 * (1.0 + 0.134145 * x2);
+}
+
+fn siluSlope(x: vec4f) -> vec4f {
+  let s = sigmoid(x);
+  return s + x * s * (1.0 - s);
 }
 
 fn geluQuickSlope(x: vec4f) -> vec4f {

@@ -9,7 +9,7 @@ import {
   type Tensor,
   TensorError,
 } from "../../engine/index.ts";
-import { expand } from "../elementwise/binary.ts";
+import { expand } from "../elementwise/strided.ts";
 import { scaled } from "../elementwise/unary.ts";
 import { items, requireFloat, type Stored } from "../lib/items.ts";
 import nanSource from "../lib/nan.wgsl?raw";
@@ -184,8 +184,8 @@ export function sumTo(x: Tensor, shape: Shape, scale = 1): Tensor {
     current = reduce(current, view, sizes, { scale: factor });
     factor = 1;
   }
-  if (current === x) return factor === 1 ? x : scaled(x, factor);
-  return x.engine.view(current, shape);
+  if (factor !== 1) current = scaled(current, factor);
+  return current.shape.length === shape.length ? current : x.engine.view(current, shape);
 }
 
 /** The view of `x` that has `axis` in the middle and the shape without it. Negative axes count from the end. */

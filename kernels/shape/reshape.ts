@@ -1,7 +1,7 @@
 // Operations that move elements without computing: views, permutations, slices and concatenations. A view shares its
 // tensor's memory; everything else copies.
 import { type Shape, sizeOf, type Tensor, TensorError } from "../../engine/index.ts";
-import { contiguousStrides, copyStrided } from "../elementwise/binary.ts";
+import { contiguousStrides, copyStrided } from "../elementwise/strided.ts";
 import eachSource from "../lib/each.wgsl?raw";
 import { blocks, defineByWidth, requireFloat } from "../lib/items.ts";
 import { partOf } from "../lib/work.ts";

@@ -15,8 +15,6 @@ export const harmless: Readonly<Record<string, string>> = {
     "all lanes have the row's loss, and store the same",
   "engine/run/recorder.ts: if (values.byteLength > [-0-]{+1+}) this.session.device.queue.writeBuffer(params, 0, values);":
     "parameters are words of four bytes",
-  "kernels/elementwise/unary.ts: function evaluate(op: Op, x: Tensor, operand = [-0-]{+1+}): Tensor {":
-    "ops that are not told an operand have none in their formula",
   "kernels/attention/attention.ts: stream: dropout?.key.stream ?? [-0-]{+1+},":
     "without dropout nothing is drawn",
   "kernels/attention/rows.wgsl: let inside = key [-<-]{+<=+}params.keys;":
@@ -27,7 +25,7 @@ export const harmless: Readonly<Record<string, string>> = {
     "attention-dq.wgsl writes the second before anyone reads it",
   "kernels/attention/rows.wgsl: for (var e = [-1u-]{+0u+}; e < QUADS; e++) {":
     "the first is taken once more where it was taken before",
-  "kernels/elementwise/binary.ts: dims.slice(0, [---]{++}1).every(grouped);":
+  "kernels/elementwise/strided.ts: dims.slice(0, [---]{++}1).every(grouped);":
     "where the innermost dimension is whole vec4s, so are the strides of all others of a contiguous tensor",
   "kernels/elementwise/binary.ts: dims.slice(0, -[-1-]{+2+}).every(grouped);": "the same",
   "kernels/topk/topk.wgsl: barPlace = places[params.[-k-]{+limit+}- 1u];":

@@ -14,7 +14,7 @@ import { concatCase, permuteCase, sliceCase, takeFirstCase } from "../../cases/s
 import { softmaxCase } from "../../cases/softmax.ts";
 import { topkCase } from "../../cases/topk.ts";
 import { type DType, randomBits, type Scalar } from "../../engine/index.ts";
-import { broadcastShape } from "../../kernels/elementwise/binary.ts";
+import { broadcastShape } from "../../kernels/elementwise/strided.ts";
 
 /** Draws of a seed, in order. */
 export class Draws {
@@ -104,7 +104,10 @@ function operation<S extends object>(value: Operation<S>): Operation<object> {
 const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 
 /** Functions that any number can go into; the others of the table need positive numbers, and take what has some. */
-const unaries = ["exp", "neg", "sigmoid", "tanh", "relu", "gelu", "square", "scale", "addScalar"];
+const unaries = [
+  ...["exp", "neg", "sigmoid", "tanh", "relu", "gelu", "square", "scale", "addScalar"],
+  ...["silu", "softplus", "sin", "cos", "erf", "abs", "elu", "clamp"],
+];
 const positive = ["log", "sqrt", "reciprocal"];
 
 export const operations: Record<string, Operation<object>> = {

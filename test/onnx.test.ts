@@ -1,0 +1,443 @@
+// ONNX's own cases of single operators (test/reference/onnx-cases.py) as a second opinion: each operator is put in terms of
+// the ops here by one line of a table. What the table has no line for, or gives up, is left out and counted by name: an
+// operator that comes to be gets a line. Integers of 8, 16 and 64 bits are u32 or i32 here, and results are cut to their
+// bits.
+import { readFileSync } from "node:fs";
+import { gunzipSync } from "node:zlib";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { relativeError } from "../cases/compare.ts";
+import { type DType, Engine, type HostArray, type Tensor } from "../engine/index.ts";
+import * as ops from "../kernels/index.ts";
+
+interface Stored {
+  dtype: string;
+  shape: number[];
+  /** Integers, or f32 in base64. */
+  data: string | number[];
+}
+
+interface OnnxCase {
+  name: string;
+  op: string;
+  attributes: Record<string, number | string | number[]>;
+  inputs: (Stored | null)[];
+  outputs: Stored[];
+}
+
+const fixture = readFileSync(new URL("fixtures/onnx.json.gz", import.meta.url));
+const { onnx, leftOut, cases } = JSON.parse(gunzipSync(fixture).toString()) as {
+  onnx: string;
+  leftOut: Record<string, number>;
+  cases: OnnxCase[];
+};
+
+const engine = await Engine.create({ poison: true });
+
+function valuesOf({ data }: Stored): ArrayLike<number> {
+  if (typeof data !== "string") return data;
+  const bytes = Buffer.from(data, "base64");
+  return Float32Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readFloatLE(4 * i));
+}
+
+/** How the engine has an ONNX type. */
+function dtypeOf(type: string): DType {
+  if (type === "float32" || type === "float64") return "f32";
+  if (type === "float16") return "f16";
+  return type.startsWith("int") ? "i32" : "u32";
+}
+
+/** What a case says of its operator, in the words of the table. */
+class Call {
+  constructor(private readonly onnxCase: OnnxCase) {}
+
+  /** Input `i` as a tensor. */
+  at(i: number): Tensor {
+    const stored = this.onnxCase.inputs[i]!;
+    return engine.tensor(valuesOf(stored), stored.shape, dtypeOf(stored.dtype));
+  }
+
+  get x(): Tensor {
+    return this.at(0);
+  }
+
+  get all(): Tensor[] {
+    return this.onnxCase.inputs.map((_, i) => this.at(i));
+  }
+
+  has(i: number): boolean {
+    return Boolean(this.onnxCase.inputs[i]);
+  }
+
+  /** Input `i` as numbers of the host: axes, shapes. */
+  numbers(i: number): number[] {
+    return Array.from(valuesOf(this.onnxCase.inputs[i]!));
+  }
+
+  number(name: string, otherwise: number): number {
+    return (this.onnxCase.attributes[name] as number | undefined) ?? otherwise;
+  }
+
+  list(name: string): number[] | undefined {
+    return this.onnxCase.attributes[name] as number[] | undefined;
+  }
+
+  word(name: string, otherwise: string): string {
+    return (this.onnxCase.attributes[name] as string | undefined) ?? otherwise;
+  }
+
+  type(i: number): string {
+    return this.onnxCase.inputs[i]!.dtype;
+  }
+
+  /** The type of the first output. */
+  get output(): string {
+    return this.onnxCase.outputs[0]!.dtype;
+  }
+
+  /** The shape of the first output. */
+  get shape(): number[] {
+    return this.onnxCase.outputs[0]!.shape;
+  }
+}
+
+type Outputs = Tensor | Tensor[] | null;
+type Line = (call: Call) => Outputs;
+
+const unary =
+  (op: (x: Tensor) => Tensor): Line =>
+  ({ x }) =>
+    op(x);
+const binary =
+  (op: (a: Tensor, b: Tensor) => Tensor): Line =>
+  (call) =>
+    op(call.at(0), call.at(1));
+const reduced =
+  (op: (a: Tensor, b: Tensor) => Tensor): Line =>
+  ({ all }) =>
+    all.reduce(op);
+
+const isFloat = ({ dtype }: Tensor) => dtype === "f32" || dtype === "f16";
+const axisOf = (axis: number, rank: number) => (axis < 0 ? axis + rank : axis);
+
+/** `op` along one axis by way of the last. */
+function alongLast(x: Tensor, axis: number, op: (x: Tensor) => Tensor): Tensor {
+  const axes = x.shape.map((_, d) => d);
+  const at = axisOf(axis, axes.length);
+  const swapped = axes.map((d) => (d === at ? axes.length - 1 : d === axes.length - 1 ? at : d));
+  return ops.permute(op(ops.permute(x, swapped)), swapped);
+}
+
+/** A reduction over the axes of the second input or of an attribute, or all. */
+const reduction =
+  (each: (x: Tensor, axis: number) => Tensor, before = (x: Tensor) => x, after = (x: Tensor) => x): Line =>
+  (call) => {
+    const { x } = call;
+    const named = call.list("axes") ?? (call.has(1) ? call.numbers(1) : []);
+    if (named.length === 0 && call.number("noop_with_empty_axes", 0))
+      return isFloat(x) ? after(before(x)) : null;
+    const rank = x.shape.length;
+    const axes = (named.length > 0 ? named : x.shape.map((_, d) => d)).map((axis) => axisOf(axis, rank));
+    // Sums and maxima are of floats; masks and small integers are exact in them.
+    const floats = isFloat(x) ? x : ops.cast(x, "f32");
+    const sums = axes.sort((a, b) => b - a).reduce(each, before(floats));
+    return ops.reshape(ops.cast(after(sums), x.dtype), call.shape);
+  };
+
+/** The statistics of groups of neighbours, then scale and shift for each channel. */
+function normalized(x: Tensor, group: number, eps: number): Tensor {
+  const ones = engine.tensor(new Float32Array(group).fill(1), [group], x.dtype);
+  const rows = ops.reshape(x, [x.size / group, group]);
+  return ops.reshape(ops.layernorm(rows, ones, engine.zeros([group], x.dtype), { eps }), x.shape);
+}
+
+/** A value for each channel, axis 1, in a shape that broadcasts. */
+const channels = (value: Tensor, { shape }: Tensor) =>
+  ops.reshape(value, [value.size, ...shape.slice(2).map(() => 1)]);
+
+const shift =
+  (left: boolean): Line =>
+  (call) => {
+    const bits = Number(/\d+/.exec(call.type(0))![0]);
+    const [x, by] = [call.at(0), call.at(1)];
+    // Shifts by all bits or more, or by fewer than none, are those of 32 bits here.
+    if (bits !== 32 && call.numbers(1).some((n) => n < 0 || n >= bits)) return null;
+    return (left ? ops.shiftLeft : ops.shiftRight)(x, by);
+  };
+
+const lines: Record<string, Line> = {
+  Abs: ({ x }) => (isFloat(x) ? ops.abs(x) : null),
+  Add: binary(ops.add),
+  And: binary(ops.bitAnd),
+  BatchNormalization: (call) => {
+    if (call.number("training_mode", 0)) return null;
+    const [x, scale, bias, mean, variance] = call.all as [Tensor, Tensor, Tensor, Tensor, Tensor];
+    const factor = ops.mul(scale, ops.rsqrt(ops.addScalar(variance, call.number("epsilon", 1e-5))));
+    return ops.add(ops.mul(ops.sub(x, channels(mean, x)), channels(factor, x)), channels(bias, x));
+  },
+  BitShift: (call) => shift(call.word("direction", "") === "LEFT")(call),
+  BitwiseAnd: binary(ops.bitAnd),
+  BitwiseNot: ({ x }) => ops.bitXor(x, x.dtype === "u32" ? 0xffffffff : -1),
+  BitwiseOr: binary(ops.bitOr),
+  BitwiseXor: binary(ops.bitXor),
+  Cast: (call) => ops.cast(ops.detach(call.x), dtypeOf(call.output)),
+  CastLike: (call) => ops.cast(ops.detach(call.x), dtypeOf(call.output)),
+  Ceil: unary(ops.ceil),
+  Clip: (call) => {
+    const { x } = call;
+    const above = call.has(1) ? ops.maximum(x, call.at(1)) : ops.add(x, 0);
+    return call.has(2) ? ops.minimum(above, call.at(2)) : above;
+  },
+  Cos: unary(ops.cos),
+  Div: binary(ops.div),
+  Elu: (call) => ops.elu(call.x, call.number("alpha", 1)),
+  Equal: binary(ops.equal),
+  Erf: unary(ops.erf),
+  Exp: unary(ops.exp),
+  Expand: (call) => ops.add(call.x, engine.zeros(call.numbers(1), call.x.dtype)),
+  Flatten: (call) => ops.reshape(call.x, call.shape),
+  Floor: unary(ops.floor),
+  Gather: (call) => {
+    const { x } = call;
+    const [rows] = x.shape;
+    if (call.number("axis", 0) !== 0) return null;
+    const ids = call.numbers(1).map((id) => (id < 0 ? id + rows! : id));
+    const table = ops.reshape(x, [rows!, x.size / rows!]);
+    return ops.reshape(ops.embedding(table, engine.tensor(ids, [ids.length], "u32")), call.shape);
+  },
+  Gelu: (call) => (call.word("approximate", "none") === "tanh" ? ops.geluTanh : ops.gelu)(call.x),
+  Gemm: (call) => {
+    const [a, b] = [call.at(0), call.at(1)];
+    const options = {
+      transposeA: call.number("transA", 0) === 1,
+      transposeB: call.number("transB", 0) === 1,
+    };
+    const y = ops.matmul(a, b, { ...options, scale: call.number("alpha", 1) });
+    return call.has(2) ? ops.add(y, ops.scale(call.at(2), call.number("beta", 1))) : y;
+  },
+  GlobalAveragePool: (call) => ops.reshape(ops.mean(pictures(call.x), 1), call.shape),
+  GlobalMaxPool: (call) => ops.reshape(ops.max(pictures(call.x), 1), call.shape),
+  Greater: binary(ops.greater),
+  GreaterOrEqual: binary(ops.greaterEqual),
+  GroupNormalization: (call) => {
+    const [x, scale, bias] = call.all as [Tensor, Tensor, Tensor];
+    const group = x.size / x.shape[0]! / call.number("num_groups", 1);
+    const y = normalized(x, group, call.number("epsilon", 1e-5));
+    return ops.add(ops.mul(y, channels(scale, x)), channels(bias, x));
+  },
+  HardSigmoid: (call) => hardSigmoid(call.x, call.number("alpha", 0.2), call.number("beta", 0.5)),
+  HardSwish: ({ x }) => ops.mul(x, hardSigmoid(x, 1 / 6, 0.5)),
+  Identity: unary(ops.detach),
+  InstanceNormalization: (call) => {
+    const [x, scale, bias] = call.all as [Tensor, Tensor, Tensor];
+    const y = normalized(x, x.size / x.shape[0]! / x.shape[1]!, call.number("epsilon", 1e-5));
+    return ops.add(ops.mul(y, channels(scale, x)), channels(bias, x));
+  },
+  IsInf: (call) => {
+    const infinity = Number.POSITIVE_INFINITY;
+    const above = ops.equal(call.x, call.number("detect_positive", 1) ? infinity : Number.NaN);
+    return ops.bitOr(above, ops.equal(call.x, call.number("detect_negative", 1) ? -infinity : Number.NaN));
+  },
+  IsNaN: ({ x }) => ops.notEqual(x, x),
+  LayerNormalization: (call) => {
+    const [x, gamma, beta] = call.all as [Tensor, Tensor, Tensor];
+    const rows = ops.reshape(x, [x.size / gamma.size, gamma.size]);
+    const eps = call.number("epsilon", 1e-5);
+    const flat = (value: Tensor) => ops.reshape(value, [value.size]);
+    return ops.reshape(ops.layernorm(rows, flat(gamma), flat(beta), { eps }), x.shape);
+  },
+  LeakyRelu: (call) => ops.leakyRelu(call.x, call.number("alpha", 0.01)),
+  Less: binary(ops.less),
+  LessOrEqual: binary(ops.lessEqual),
+  Log: unary(ops.log),
+  LogSoftmax: (call) => alongLast(call.x, call.number("axis", -1), ops.logSoftmax),
+  LpNormalization: (call) => {
+    const axis = call.number("axis", -1);
+    if (call.number("p", 2) === 2) return alongLast(call.x, axis, ops.normalize);
+    return alongLast(call.x, axis, (x) => {
+      const sums = ops.sum(ops.abs(x), -1);
+      return ops.div(x, ops.reshape(sums, [...sums.shape, 1]));
+    });
+  },
+  MatMul: (call) => {
+    const [a, b] = [call.at(0), call.at(1)];
+    const leading = (x: Tensor) => x.shape.slice(0, -2).join();
+    // Vectors, and batches that broadcast.
+    if (a.shape.length < 2 || b.shape.length < 2 || leading(a) !== leading(b)) return null;
+    const flat = (x: Tensor) =>
+      x.shape.length > 3
+        ? ops.reshape(
+            x,
+            [-1, ...x.shape.slice(-2)].map((n) => (n < 0 ? x.size / x.shape.at(-1)! / x.shape.at(-2)! : n)),
+          )
+        : x;
+    return ops.reshape(ops.matmul(flat(a), flat(b)), call.shape);
+  },
+  Max: reduced(ops.maximum),
+  Mean: ({ all }) => ops.scale(all.reduce(ops.add), 1 / all.length),
+  MeanVarianceNormalization: (call) => {
+    const axes = call.list("axes") ?? [0, 2, 3];
+    const mean = (x: Tensor) => {
+      const means = [...axes].sort((a, b) => b - a).reduce<Tensor>((y, axis) => ops.mean(y, axis), x);
+      return ops.reshape(
+        means,
+        x.shape.map((n, d) => (axes.includes(d) ? 1 : n)),
+      );
+    };
+    const apart = ops.sub(call.x, mean(call.x));
+    return ops.div(apart, ops.sqrt(ops.addScalar(mean(ops.square(apart)), 1e-9)));
+  },
+  Min: reduced(ops.minimum),
+  Mod: (call) => {
+    const [a, b] = [call.at(0), call.at(1)];
+    if (isFloat(a)) return null;
+    return call.number("fmod", 0) ? ops.sub(a, ops.mul(ops.div(a, b), b)) : ops.mod(a, b);
+  },
+  Mul: binary(ops.mul),
+  Neg: ({ x }) => (isFloat(x) ? ops.neg(x) : ops.sub(0, x)),
+  Not: ({ x }) => ops.bitXor(x, 1),
+  Or: binary(ops.bitOr),
+  PRelu: (call) => ops.where(ops.less(call.x, 0), ops.mul(call.x, call.at(1)), call.x),
+  Pow: (call) => {
+    const [x, exponent] = call.all as [Tensor, Tensor];
+    if (isFloat(x)) return ops.pow(x, ops.cast(exponent, x.dtype));
+    return ops.cast(ops.round(ops.pow(ops.cast(x, "f32"), ops.cast(exponent, "f32"))), x.dtype);
+  },
+  Reciprocal: unary(ops.reciprocal),
+  ReduceL1: reduction(ops.sum, ops.abs),
+  ReduceL2: reduction(ops.sum, ops.square, ops.sqrt),
+  ReduceLogSum: reduction(ops.sum, (x) => x, ops.log),
+  ReduceLogSumExp: reduction(ops.sum, ops.exp, ops.log),
+  ReduceMax: reduction(ops.max),
+  ReduceMean: reduction(ops.mean),
+  ReduceMin: reduction(ops.max, ops.neg, ops.neg),
+  ReduceSum: reduction(ops.sum),
+  ReduceSumSquare: reduction(ops.sum, ops.square),
+  Relu: unary(ops.relu),
+  Reshape: (call) => ops.reshape(call.x, call.shape),
+  Round: unary(ops.round),
+  Selu: (call) => {
+    const alpha = call.number("alpha", 1.6732631921768188);
+    return ops.scale(ops.elu(call.x, alpha), call.number("gamma", 1.0507010221481323));
+  },
+  Shrink: (call) => {
+    const [bias, lambd] = [call.number("bias", 0), call.number("lambd", 0.5)];
+    const { x } = call;
+    const above = ops.where(ops.greater(x, lambd), ops.addScalar(x, -bias), 0);
+    return ops.where(ops.less(x, -lambd), ops.addScalar(x, bias), above);
+  },
+  Sigmoid: unary(ops.sigmoid),
+  Sign: unary(ops.sign),
+  Sin: unary(ops.sin),
+  Softmax: (call) => alongLast(call.x, call.number("axis", -1), ops.softmax),
+  Softplus: unary(ops.softplus),
+  Softsign: ({ x }) => ops.div(x, ops.addScalar(ops.abs(x), 1)),
+  Sqrt: unary(ops.sqrt),
+  Squeeze: (call) => ops.reshape(call.x, call.shape),
+  Sub: binary(ops.sub),
+  Sum: reduced(ops.add),
+  Swish: (call) => {
+    const alpha = call.number("alpha", 1);
+    return alpha === 1 ? ops.silu(call.x) : ops.mul(call.x, ops.sigmoid(ops.scale(call.x, alpha)));
+  },
+  Tan: ({ x }) => ops.div(ops.sin(x), ops.cos(x)),
+  Tanh: unary(ops.tanh),
+  ThresholdedRelu: (call) => ops.where(ops.greater(call.x, call.number("alpha", 1)), call.x, 0),
+  TopK: (call) => {
+    const { x } = call;
+    const largest = call.number("largest", 1) === 1;
+    if (!isFloat(x) || x.shape.length !== 2 || axisOf(call.number("axis", -1), 2) !== 1) return null;
+    const { values, indices } = ops.topk(largest ? x : ops.neg(x), call.numbers(1)[0]!);
+    return [largest ? values : ops.neg(values), indices];
+  },
+  Transpose: (call) => ops.permute(call.x, call.list("perm") ?? call.x.shape.map((_, d) => d).reverse()),
+  Unsqueeze: (call) => ops.reshape(call.x, call.shape),
+  Where: (call) => ops.where(call.at(0), call.at(1), call.at(2)),
+  Xor: binary(ops.bitXor),
+};
+
+/** Rows of the places of each picture's channel. */
+const pictures = (x: Tensor) =>
+  ops.reshape(x, [x.shape[0]! * x.shape[1]!, x.size / x.shape[0]! / x.shape[1]!]);
+const hardSigmoid = (x: Tensor, alpha: number, beta: number) =>
+  ops.clamp(ops.addScalar(ops.scale(x, alpha), beta), 0, 1);
+
+/** What an integer is in the bits of an ONNX type. */
+function inBits(type: string, value: number): number {
+  const bits = type === "bool" ? 32 : Math.min(32, Number(/\d+/.exec(type)![0]));
+  return type.startsWith("int")
+    ? (value << (32 - bits)) >> (32 - bits)
+    : (value << (32 - bits)) >>> (32 - bits);
+}
+
+function differences(got: HostArray, { dtype, shape, data }: Stored, shapeHere: readonly number[]): string[] {
+  const wanted = Float64Array.from(valuesOf({ dtype, shape, data }));
+  if (`${shapeHere}` !== `${shape}`) return [`shape [${shapeHere}], not [${shape}]`];
+  if (typeof data !== "string") {
+    const wrong = Array.from(wanted.keys()).filter(
+      (i) => inBits(dtype, got[i]!) !== inBits(dtype, wanted[i]!),
+    );
+    return wrong.length > 0 ? [`${got[wrong[0]!]} at ${wrong[0]}, not ${wanted[wrong[0]!]}`] : [];
+  }
+  const error = relativeError(got, wanted);
+  const allowed = dtype === "float16" ? 2e-3 : 1e-5;
+  return error <= allowed ? [] : [`relative error ${error.toExponential(2)}`];
+}
+
+/** Whether the engine holds what the case is about. */
+function holds({ inputs, outputs }: OnnxCase): boolean {
+  return [...inputs, ...outputs].every((stored) => {
+    if (!stored) return true;
+    const { dtype, data, shape } = stored;
+    if (dtype === "float16" && !engine.hasF16) return false;
+    if (shape.includes(0)) return false;
+    const [low, high] = dtype.startsWith("int") ? [-(2 ** 31), 2 ** 31 - 1] : [0, 2 ** 32 - 1];
+    return typeof data === "string" || data.every((value) => value >= low && value <= high);
+  });
+}
+
+const right = new Map<string, number>();
+const wrong: string[] = [];
+const left = new Map(Object.entries(leftOut));
+const count = (counts: Map<string, number>, op: string) => counts.set(op, (counts.get(op) ?? 0) + 1);
+const told = (counts: Map<string, number>) =>
+  [...counts]
+    .map(([op, n]) => (n > 1 ? `${op} ${n}` : op))
+    .sort()
+    .join(", ");
+
+for (const onnxCase of cases) {
+  const { name, op, outputs } = onnxCase;
+  const made =
+    op in lines && holds(onnxCase)
+      ? engine.inference(() => {
+          const result = lines[op]!(new Call(onnxCase));
+          return result === null || Array.isArray(result) ? result : [result];
+        })
+      : null;
+  if (!made) {
+    count(left, op);
+    continue;
+  }
+  test(name, async () => {
+    const failures: string[] = [];
+    for (const [i, tensor] of made.entries()) {
+      if (i < outputs.length) failures.push(...differences(await tensor.read(), outputs[i]!, tensor.shape));
+      tensor.dispose();
+    }
+    if (failures.length > 0) wrong.push(name);
+    else count(right, op);
+    assert.equal(failures, []);
+  });
+}
+
+test("enough of ONNX is there", () => {
+  const sum = [...right.values()].reduce((a, b) => a + b, 0);
+  console.log(`\nONNX ${onnx}: ${sum} right of ${sum + wrong.length} tried: ${told(right)}`);
+  console.log(`left out: ${told(left)}`);
+  if (engine.hasF16) assert.ok(sum >= 400, `${sum} right`);
+});
+
+test.after(() => engine.dispose());
+
+test.run();
