@@ -5,6 +5,7 @@ import type { Precision } from "../model/parameters.ts";
 import { loadConfig } from "../train/config.ts";
 import { embed } from "../train/embed.ts";
 import { exportCheckpoint, importCheckpoint } from "../train/import.ts";
+import { tellCut } from "../train/inputs.ts";
 import { figures, profile, profileFiles } from "../train/profile.ts";
 import { writeResults } from "../train/results.ts";
 import { evaluate, openEngine, openModel, openRun } from "../train/run.ts";
@@ -120,6 +121,8 @@ const embedCommand = command({
     if (image === undefined && text === undefined)
       throw new UsageError("--image FILE or --text TEXT is missing");
     const model = await openModel(checkpoint, precision);
+    const cut = text === undefined ? null : tellCut(model.tokenizer, model.config.model, [text], "texts");
+    if (cut) output.aside(cut);
     const { kind, embedding } = await embed(model, { image, text });
     model.engine.dispose();
     const numbers = [...embedding];

@@ -77,6 +77,11 @@ export class Output {
     else this.write(shown);
   }
 
+  /** A line for people, beside the result also where that is text. */
+  aside(text: string): void {
+    this.sink.err(`${visible(text, "line")}\n`);
+  }
+
   /** The result of a command: once as JSON, or as lines for people. */
   result(value: unknown, lines: string): void {
     if (!this.json) this.lines(lines);

@@ -146,6 +146,11 @@ export class Tokenizer {
     return [...head, ...this.pieces(text).slice(0, room), this.id("[SEP]")];
   }
 
+  /** Word pieces that `encode` cuts off the end of a text; 0 where it fits. */
+  excess(text: string, { maxLength, reverse = false }: Omit<EncodeOptions, "first">): number {
+    return Math.max(0, this.pieces(text).length + (reverse ? 3 : 2) - maxLength);
+  }
+
   /**
    * Encodes B texts, each as `encode` does, and pads them to the longest or to `options.length`. Throws an Error for
    * an empty batch, a list `reverse` that is not as long as the batch, and a `length` that is not a whole number or

@@ -64,7 +64,11 @@ test("import, embed, export and import again give the same embeddings", async ()
   const again = await casement("import", "new", "--out", "again");
   assert.is(again.code, 0, again.err);
   assert.equal(await embedding("--checkpoint", "again", ...all[2]), first[2]);
+  const long = await casement("embed", "--checkpoint", "mine", "--text", "a ".repeat(500));
+  assert.match(long.err, /^The text is longer than the model's \d+ tokens and cut there: "… a a a/m);
+  assert.is(long.out.trim().split(" ").length, 16);
   const plain = await casement("embed", "--checkpoint", "mine", "--text", "a b c");
+  assert.not.match(plain.err, /longer than/);
   assert.equal(plain.out.trim().split(" ").map(Number), first[1].embedding);
 });
 

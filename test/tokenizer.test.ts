@@ -4,8 +4,10 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { modelSchema } from "../model/config.ts";
 import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
 import { addedTokens, bertSize, bertVocabulary, subsetVocabulary } from "../model/vocabulary.ts";
+import { tellCut } from "../train/inputs.ts";
 
 interface Fixture {
   cases: { text: string; ids: number[] }[];
@@ -83,6 +85,22 @@ for (const { file, count, sha256: expected } of fixture.captions) {
     assert.is(sha256(JSON.stringify(ids)), expected);
   });
 }
+
+test("what a text loses by its length is counted and told", () => {
+  const text = "make the dress red with short sleeves";
+  const pieces = tokenizer.pieces(text).length;
+  assert.is(tokenizer.excess(text, { maxLength: pieces + 2 }), 0);
+  assert.is(tokenizer.excess(text, { maxLength: pieces + 1 }), 1);
+  assert.is(tokenizer.excess(text, { maxLength: pieces + 2, reverse: true }), 1);
+  assert.is(tokenizer.excess("", { maxLength: 3 }), 0);
+  const config = modelSchema.parse({ text: { maxLength: 6 } });
+  assert.is(tellCut(tokenizer, config, ["red", "make it red"], "queries"), null);
+  assert.is(
+    tellCut(tokenizer, config, ["red", text, "make it red"], "queries"),
+    '1 of 3 queries are longer than the model\'s 6 tokens and cut there: "… with short sleeves" is lost.',
+  );
+  assert.match(tellCut(tokenizer, config, [text], "queries")!, /^The text is longer/);
+});
 
 test("[REV] follows the first token and [SEP] stays last", () => {
   const options = { maxLength: 20, first: "enc" as const };

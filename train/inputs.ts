@@ -58,6 +58,31 @@ export function normalizePictures(
 }
 
 /**
+ * What to tell of texts that are longer than the model takes and lose their ends; null where none is.
+ * @param what they are
+ */
+export function tellCut(
+  tokenizer: Tokenizer,
+  { text: { maxLength } }: ModelConfig,
+  texts: readonly string[],
+  what: string,
+): string | null {
+  const cut = texts.filter((text) => tokenizer.excess(text, { maxLength }) > 0);
+  if (cut.length === 0) return null;
+  const share = texts.length === 1 ? "The text is" : `${cut.length} of ${texts.length} ${what} are`;
+  return `${share} longer than the model's ${maxLength} tokens and cut there: "… ${endOf(tokenizer, cut[0]!, maxLength)}" is lost.`;
+}
+
+/** The last word pieces of a text, those that are cut off, as text; some of them. */
+function endOf(tokenizer: Tokenizer, text: string, maxLength: number): string {
+  const lost = tokenizer.pieces(text).slice(maxLength - 2, maxLength + 8);
+  return lost
+    .map((id) => tokenizer.vocabulary[id]!)
+    .join(" ")
+    .replaceAll(" ##", "");
+}
+
+/**
  * Tokenises texts and pads them to the longest; `reverse` marks reverse queries.
  * @param step lengths are rounded up to a multiple of it, so that batches have few different shapes
  */

@@ -15,6 +15,7 @@ import type { Dataset, OpenDataset, TrainingSet } from "./dataset.ts";
 import { openEmoji } from "./emoji/index.ts";
 import { embedPictures, evaluateSplit } from "./evaluate.ts";
 import { files, RunFolder } from "./folder.ts";
+import { tellCut } from "./inputs.ts";
 import type { Metrics, SheetRow, StepRecord } from "./metrics.ts";
 import { rehearse } from "./rehearsal.ts";
 import { openFile } from "./sources.ts";
@@ -161,6 +162,8 @@ export async function openTrainer(
   const { training, whole } = await openDataset(config, events);
   const tokenizer = from !== undefined ? await loadTokenizer(from) : await makeTokenizer(config, training);
   const model = makeModel(engine, config, tokenizer.size);
+  const cut = tellCut(tokenizer, config.model, training.texts(), "texts of the training data");
+  if (cut) events.message(cut);
   return { whole, tokenizer, model, trainer: new Trainer(engine, model, tokenizer, training, config) };
 }
 
@@ -291,6 +294,9 @@ export async function evaluate(
   const sheet: SheetRow[] = [];
   for (const [i, name] of names.entries()) {
     const split = dataset.splits[name]!;
+    const texts = split.queries.map(({ text }) => text);
+    const cut = tellCut(tokenizer, model.config, texts, `queries of ${name}`);
+    if (cut) events.message(cut);
     const result = await evaluateSplit(engine, model, tokenizer, dataset.pictures, split, targets);
     metrics.splits[name] = result.metrics;
     sheet.push(...result.sheet);

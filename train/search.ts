@@ -4,6 +4,7 @@ import { matmul } from "../kernels/matmul/matmul.ts";
 import { topk } from "../kernels/topk/topk.ts";
 import type { PictureSet } from "./dataset.ts";
 import { embedPictures, embedQueries } from "./evaluate.ts";
+import { tellCut } from "./inputs.ts";
 import { decodeSquare } from "./pictures.ts";
 import type { LoadedRun, RunEvents } from "./run.ts";
 
@@ -34,6 +35,8 @@ export async function search(
   const gallery = await embedPictures(engine, model, pictures, candidates, (done) =>
     events.progress("embedding the gallery", done, candidates.length),
   );
+  const cut = tellCut(tokenizer, model.config, [text], "queries");
+  if (cut) events.message(cut);
   const row = await embedQueries(engine, model, tokenizer, own, [{ reference: 0, text }]);
   const { values, indices } = engine.inference(() => {
     const width = model.config.projection;
