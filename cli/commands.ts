@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { ImportPlan } from "../model/checkpoint/plan.ts";
 import type { Precision } from "../model/parameters.ts";
+import { readPosition } from "../train/checkpoint.ts";
 import { loadConfig } from "../train/config.ts";
 import { embed } from "../train/embed.ts";
 import { exportCheckpoint, importCheckpoint } from "../train/import.ts";
@@ -33,15 +34,17 @@ const evalCommand = command({
   about: "Prints recall tables of a trained run",
   options: {
     run: needed(path("DIR", "Folder of the run")),
+    checkpoint: path("FILE", "A checkpoint of the run, in place of what it ended with"),
     split: text("NAME", "One split only"),
     precision,
   },
-  async run({ run: dir, split, precision }, { output }) {
+  async run({ run: dir, checkpoint, split, precision }, { output }) {
     const events = consoleEvents(output);
-    const run = await openRun(dir, events, precision);
+    const { step } = checkpoint === undefined ? { step: null } : await readPosition(checkpoint);
+    const run = await openRun(dir, events, { precision, checkpoint });
     const names = split === undefined ? Object.keys(run.dataset.splits) : [split];
     const { metrics } = await evaluate(run, names, events);
-    metrics.steps = run.config.training.steps;
+    metrics.steps = step ?? run.config.training.steps;
     run.engine.dispose();
     events.end();
     output.result(metrics, recallTables(metrics));
@@ -53,14 +56,15 @@ const searchCommand = command({
   about: "Ranks the gallery for a picture and a text",
   options: {
     run: needed(path("DIR", "Folder of the run")),
+    checkpoint: path("FILE", "A checkpoint of the run, in place of what it ended with"),
     image: needed(path("FILE", "Picture file")),
     text: needed(text("TEXT", "What should be different")),
     k: otherwise(whole("N", "Number of answers", 1, 128), 10),
     precision,
   },
-  async run({ run: dir, image, text, k, precision }, { output }) {
+  async run({ run: dir, checkpoint, image, text, k, precision }, { output }) {
     const events = consoleEvents(output);
-    const run = await openRun(dir, events, precision);
+    const run = await openRun(dir, events, { precision, checkpoint });
     const answers = await search(run, image, text, k, events);
     run.engine.dispose();
     events.end();
@@ -120,7 +124,7 @@ const embedCommand = command({
   async run({ checkpoint, image, text, precision }, { output }) {
     if (image === undefined && text === undefined)
       throw new UsageError("--image FILE or --text TEXT is missing");
-    const model = await openModel(checkpoint, precision);
+    const model = await openModel(checkpoint, { precision });
     const cut = text === undefined ? null : tellCut(model.tokenizer, model.config.model, [text], "texts");
     if (cut) output.aside(cut);
     const { kind, embedding } = await embed(model, { image, text });

@@ -146,7 +146,7 @@ async function pictureFile(): Promise<string> {
 
 /** Everything that makes embeddings, on a model whose numbers overflow in its precision. */
 async function refusedEverywhere(dir: string, precision: "f32" | "f16", why: RegExp): Promise<void> {
-  const model = await openModel(dir, precision);
+  const model = await openModel(dir, { precision });
   const size = model.config.model.vision.imageSize;
   const count = 4;
   const names = Array.from({ length: count }, (_, i) => `picture ${i}`);
@@ -180,7 +180,7 @@ const inflated = (size: number) => (name: string, values: Float32Array) => {
 test("an embedding that overflows is an error in embed, search and evaluation; f16's says that f32 works", async () => {
   await refusedEverywhere(await imported(inflated(3e38)), "f32", /pass what f32 holds/);
   const dir = await imported(inflated(5e4));
-  const whole = await openModel(dir, "f32");
+  const whole = await openModel(dir, { precision: "f32" });
   const { embedding } = await embed(whole, { text: "a b" });
   assert.ok(Math.abs(Math.hypot(...embedding) - 1) < 1e-5);
   const { hasF16 } = whole.engine;
@@ -205,13 +205,13 @@ test("files that failed once", async () => {
   await fails(() => importing("I16-nan-query"), CheckpointError, new RegExp(`"${query}" is NaN at`));
   await importing("I31-large-activations");
   const [dir, image] = [join(work, "I31-large-activations"), await pictureFile()];
-  const whole = await openModel(dir, "f32");
+  const whole = await openModel(dir, { precision: "f32" });
   const { embedding } = await embed(whole, { image });
   assert.ok(Math.abs(Math.hypot(...embedding) - 1) < 1e-5);
   const { hasF16 } = whole.engine;
   whole.engine.dispose();
   if (!hasF16) return;
-  const half = await openModel(dir, "f16");
+  const half = await openModel(dir, { precision: "f16" });
   await fails(() => embed(half, { image }), NotFiniteError, /65504.*--precision f32/);
   half.engine.dispose();
 });

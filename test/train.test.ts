@@ -107,7 +107,26 @@ test("an interrupted run resumes to the same numbers", async () => {
   });
   assert.is(first.code, 130, first.err);
   assert.match(first.out, /casement train --resume parted/);
-  assert.ok((await lines("parted")).length < 6, "stopped before the end");
+  const done = (await lines("parted")).length;
+  assert.ok(done < 6, "stopped before the end");
+  const early = await casement(["eval", "--run", "parted"]);
+  assert.is(early.code, 1);
+  const checkpoint = /--checkpoint (\S+?)\.?$/m.exec(early.err)![1]!;
+  const state = await casement([
+    "eval",
+    "--run",
+    "parted",
+    "--checkpoint",
+    checkpoint,
+    "--split",
+    "vendor",
+    "--json",
+  ]);
+  assert.is(state.code, 0, state.err);
+  const { steps, splits } = JSON.parse(state.out);
+  assert.equal([steps, Object.keys(splits)], [done, ["vendor"]]);
+  const other = await casement(["eval", "--run", "parted", "--checkpoint", "micro.json"]);
+  assert.match(other.err, /micro\.json: /);
   const second = await casement(["train", "--resume", "parted"]);
   assert.is(second.code, 0, second.err);
   assert.equal(numbers(await lines("parted")), numbers(await lines("whole")));

@@ -187,26 +187,16 @@ export async function loadCheckpoint(
 }
 
 /** Brings parameters and optimiser to where a checkpoint left them, one tensor after the other. Throws CheckpointError. */
-async function restore(
-  { tensors, metadata = {} }: Checkpoint,
-  parameters: Parameters,
-  optimizer: AdamW,
-): Promise<Position> {
-  const step = Number(metadata.step);
-  const seconds = Number(metadata.seconds);
-  if (!Number.isInteger(step) || !Number.isFinite(seconds)) {
-    throw new CheckpointError("says neither step nor seconds, so it is no training checkpoint");
-  }
+async function restore(checkpoint: Checkpoint, parameters: Parameters, optimizer: AdamW): Promise<Position> {
+  const { tensors } = checkpoint;
+  const position = positionOf(checkpoint);
   const moments = momentsOf(parameters, optimizer);
   for (const { name, shape } of moments) {
     const entry = tensors.get(name);
     if (!entry || countOf(entry.shape) !== sizeOf(shape))
       throw new CheckpointError(`the optimiser's "${name}" is missing or of another size`);
   }
-  const model = Array.from(tensors).flatMap(([name, entry]): [string, typeof entry][] =>
-    name.startsWith("model.") ? [[name.slice("model.".length), entry]] : [],
-  );
-  await parameters.stream(new Map(model));
+  await parameters.stream(modelTensors(tensors));
   for (const { name, part } of moments) {
     const values = await tensors.get(name)!.read();
     const tensor = part();
@@ -217,9 +207,33 @@ async function restore(
   const state = tensors.get("loss_scale");
   if (state) scaler?.state.engine.write(scaler.state, await state.read());
   // The steps so far were in f32.
-  else scaler?.restart(step);
-  optimizer.step = step;
+  else scaler?.restart(position.step);
+  optimizer.step = position.step;
+  return position;
+}
+
+/** Where a run stood when this was written. Throws CheckpointError for another file. */
+function positionOf({ metadata = {} }: Checkpoint): Position {
+  const step = Number(metadata.step);
+  const seconds = Number(metadata.seconds);
+  if (!Number.isInteger(step) || !Number.isFinite(seconds)) {
+    throw new CheckpointError("says neither step nor seconds, so it is no training checkpoint");
+  }
   return { step, seconds };
+}
+
+/** Where a run stood when a checkpoint was written. Throws CheckpointError, naming the file. */
+export function readPosition(file: string): Promise<Position> {
+  return withTensors(file, async (checkpoint) => positionOf(checkpoint));
+}
+
+/** The parameters among a checkpoint's tensors, by their names; all of a model's own file. */
+export function modelTensors(tensors: Checkpoint["tensors"]): Checkpoint["tensors"] {
+  const prefix = "model.";
+  const found = Array.from(tensors).flatMap(([name, entry]): [string, typeof entry][] =>
+    name.startsWith(prefix) ? [[name.slice(prefix.length), entry]] : [],
+  );
+  return found.length > 0 ? new Map(found) : tensors;
 }
 
 /** The moments of each parameter that learns, by their names in a checkpoint, as parts of the optimiser's. */

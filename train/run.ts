@@ -9,7 +9,15 @@ import type { Precision } from "../model/parameters.ts";
 import { CheckpointError } from "../model/safetensors.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { bertVocabulary, subsetVocabulary } from "../model/vocabulary.ts";
-import { loadCheckpoint, newestStep, saveCheckpoint, streamTensors, writeAtomically } from "./checkpoint.ts";
+import {
+  listCheckpoints,
+  loadCheckpoint,
+  modelTensors,
+  newestStep,
+  saveCheckpoint,
+  streamTensors,
+  writeAtomically,
+} from "./checkpoint.ts";
 import { ConfigError, loadConfig, type RunConfig } from "./config.ts";
 import type { Dataset, OpenDataset, TrainingSet } from "./dataset.ts";
 import { openEmoji } from "./emoji/index.ts";
@@ -229,17 +237,27 @@ export function requirePrecision(engine: Engine, precision: Precision): void {
   }
 }
 
+export interface OpenOptions {
+  /** That of the run unless told. */
+  precision?: Precision;
+  /** A checkpoint of the run, in place of what it ended with. */
+  checkpoint?: string;
+}
+
 /**
  * Opens a finished run, in the precision that it was trained in unless told. Throws ConfigError or CheckpointError where
  * files are missing or broken, DeviceError where the adapter lacks the precision.
  */
-export async function openRun(dir: string, events: RunEvents, precision?: Precision): Promise<LoadedRun> {
-  const run = await openModel(dir, precision);
+export async function openRun(dir: string, events: RunEvents, options: OpenOptions = {}): Promise<LoadedRun> {
+  const run = await openModel(dir, options);
   return { ...run, dataset: await (await openDataset(run.config, events)).whole() };
 }
 
 /** Opens the model of a finished run or of an import, without a data set. Throws as `openRun`. */
-export async function openModel(dir: string, precision?: Precision): Promise<LoadedModel> {
+export async function openModel(
+  dir: string,
+  { precision, checkpoint }: OpenOptions = {},
+): Promise<LoadedModel> {
   const stored = await loadConfig(join(dir, files.config));
   const config = { ...stored, precision: precision ?? stored.precision };
   const tokenizer = await loadTokenizer(dir);
@@ -248,7 +266,7 @@ export async function openModel(dir: string, precision?: Precision): Promise<Loa
     requirePrecision(engine, config.precision);
     const options = { trainable: () => false, precision: config.precision };
     const model = new Case(engine, config.model, tokenizer.size, options);
-    await loadModel(dir, model);
+    await loadModel(dir, model, checkpoint);
     return { config, engine, model, tokenizer };
   } catch (error) {
     engine.dispose();
@@ -256,11 +274,22 @@ export async function openModel(dir: string, precision?: Precision): Promise<Loa
   }
 }
 
-/** Loads a model's parameters from a folder, one after the other. Throws CheckpointError and TensorError. */
-async function loadModel(dir: string, model: Case): Promise<void> {
-  const source = await openFile(join(dir, files.model));
+/**
+ * Loads a model's parameters from a folder or a checkpoint in it, one after the other. Throws CheckpointError and
+ * TensorError.
+ */
+async function loadModel(dir: string, model: Case, checkpoint?: string): Promise<void> {
+  const [newest] = checkpoint === undefined ? await listCheckpoints(dir) : [];
+  const source = await openFile(checkpoint ?? join(dir, files.model)).catch((error: Error) => {
+    if (newest === undefined) throw error;
+    throw new CheckpointError(
+      `${dir} has no ${files.model} yet, as its run has not ended; its newest state is --checkpoint ${newest}.`,
+      { cause: error },
+    );
+  });
   try {
-    await model.parameters.stream((await openCheckpoint(source)).tensors);
+    const { tensors } = await openCheckpoint(source);
+    await model.parameters.stream(modelTensors(tensors));
   } finally {
     await source.close();
   }
