@@ -41,9 +41,15 @@ interface Case {
 
 const { exp, sigmoid, tanh, relu, gelu, square, reciprocal, neg, expm1, log1p, rsqrt, abs, sign } = ops;
 const { floor, ceil, round, sin, cos, erf, softplus, silu, leakyRelu, elu, pow, clamp } = ops;
-const { minimum, maximum, atan2 } = ops;
+const { minimum, maximum, atan2, tan, atan, sinh, cosh, asinh, mish } = ops;
 const unary: Record<string, (x: Tensor) => Tensor> = {
   ...{ exp, sigmoid, tanh, relu, gelu, square, reciprocal, neg, expm1, abs, sign, floor, ceil, round },
+  ...{ tan, atan, sinh, cosh, asinh, mish },
+  // Of numbers outside of [-1, 1], and below 1, these are.
+  asin: (x) => ops.asin(ops.scale(x, 0.25)),
+  acos: (x) => ops.acos(ops.scale(x, 0.25)),
+  atanh: (x) => ops.atanh(ops.scale(x, 0.25)),
+  acosh: (x) => ops.acosh(ops.addScalar(x, 5)),
   ...{ sin, cos, erf, softplus, silu, leakyRelu, elu },
   // Of negative numbers these are NaN by themselves.
   log1p: (x) => log1p(square(x)),

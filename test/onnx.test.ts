@@ -167,8 +167,14 @@ const shift =
 
 const lines: Record<string, Line> = {
   Abs: ({ x }) => (isFloat(x) ? ops.abs(x) : null),
+  Acos: unary(ops.acos),
+  Acosh: unary(ops.acosh),
   Add: binary(ops.add),
   And: binary(ops.bitAnd),
+  Asin: unary(ops.asin),
+  Asinh: unary(ops.asinh),
+  Atan: unary(ops.atan),
+  Atanh: unary(ops.atanh),
   BatchNormalization: (call) => {
     if (call.number("training_mode", 0)) return null;
     const [x, scale, bias, mean, variance] = call.all as [Tensor, Tensor, Tensor, Tensor, Tensor];
@@ -183,12 +189,18 @@ const lines: Record<string, Line> = {
   Cast: (call) => ops.cast(ops.detach(call.x), dtypeOf(call.output)),
   CastLike: (call) => ops.cast(ops.detach(call.x), dtypeOf(call.output)),
   Ceil: unary(ops.ceil),
+  Celu: (call) => {
+    const alpha = call.number("alpha", 1);
+    const below = ops.scale(ops.expm1(ops.scale(call.x, 1 / alpha)), alpha);
+    return ops.where(ops.greater(call.x, 0), call.x, below);
+  },
   Clip: (call) => {
     const { x } = call;
     const above = call.has(1) ? ops.maximum(x, call.at(1)) : ops.add(x, 0);
     return call.has(2) ? ops.minimum(above, call.at(2)) : above;
   },
   Cos: unary(ops.cos),
+  Cosh: unary(ops.cosh),
   Div: binary(ops.div),
   Elu: (call) => ops.elu(call.x, call.number("alpha", 1)),
   Equal: binary(ops.equal),
@@ -288,6 +300,7 @@ const lines: Record<string, Line> = {
     return ops.div(apart, ops.sqrt(ops.addScalar(mean(ops.square(apart)), 1e-9)));
   },
   Min: reduced(ops.minimum),
+  Mish: unary(ops.mish),
   Mod: (call) => {
     const [a, b] = [call.at(0), call.at(1)];
     if (isFloat(a)) return null;
@@ -329,6 +342,7 @@ const lines: Record<string, Line> = {
   Sigmoid: unary(ops.sigmoid),
   Sign: unary(ops.sign),
   Sin: unary(ops.sin),
+  Sinh: unary(ops.sinh),
   Softmax: (call) => alongLast(call.x, call.number("axis", -1), ops.softmax),
   Softplus: unary(ops.softplus),
   Softsign: ({ x }) => ops.div(x, ops.addScalar(ops.abs(x), 1)),
@@ -340,7 +354,7 @@ const lines: Record<string, Line> = {
     const alpha = call.number("alpha", 1);
     return alpha === 1 ? ops.silu(call.x) : ops.mul(call.x, ops.sigmoid(ops.scale(call.x, alpha)));
   },
-  Tan: ({ x }) => ops.div(ops.sin(x), ops.cos(x)),
+  Tan: unary(ops.tan),
   Tanh: unary(ops.tanh),
   ThresholdedRelu: (call) => ops.where(ops.greater(call.x, call.number("alpha", 1)), call.x, 0),
   TopK: (call) => {

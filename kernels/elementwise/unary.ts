@@ -30,6 +30,23 @@ const ops = {
   round: { value: "round(x)", slope: "0.0", work: [1, 0] },
   sin: { value: "sineOf(x)", slope: "cosineOf(x)", work: [18, 18] },
   cos: { value: "cosineOf(x)", slope: "-sineOf(x)", work: [18, 19] },
+  tan: { value: "sineOf(x) / cosineOf(x)", slope: "1.0 + y * y", work: [37, 2] },
+  asin: {
+    value: "arc(x, sqrt((1.0 - x) * (1.0 + x)))",
+    slope: "inverseSqrt((1.0 - x) * (1.0 + x))",
+    work: [22, 4],
+  },
+  acos: {
+    value: "arc(sqrt((1.0 - x) * (1.0 + x)), x)",
+    slope: "-inverseSqrt((1.0 - x) * (1.0 + x))",
+    work: [22, 5],
+  },
+  atan: { value: "arc(x, vec4f(1.0))", slope: "1.0 / (1.0 + x * x)", work: [18, 3] },
+  sinh: { value: "sinhOf(x)", slope: "coshOf(x)", work: [39, 4] },
+  cosh: { value: "coshOf(x)", slope: "sinhOf(x)", work: [4, 39] },
+  asinh: { value: "arsinh(x)", slope: "arsinhSlope(x)", work: [30, 3] },
+  acosh: { value: "arcosh(x)", slope: "inverseSqrt(x - 1.0) * inverseSqrt(x + 1.0)", work: [29, 4] },
+  atanh: { value: "artanh(x)", slope: "1.0 / ((1.0 - x) * (1.0 + x))", work: [26, 4] },
   erf: {
     value: "select(erf(x), x, areNan(x))",
     slope: "1.1283791670955126 * exp(-x * x)",
@@ -39,6 +56,7 @@ const ops = {
   tanh: { value: "accurateTanh(x)", slope: "1.0 - y * y", work: [5, 2] },
   softplus: { value: "softplusOf(x)", slope: "sigmoid(x)", work: [25, 3] },
   silu: { value: "x * sigmoid(x)", slope: "siluSlope(x)", work: [4, 7] },
+  mish: { value: "x * accurateTanh(softplusOf(x))", slope: "mishSlope(x)", work: [31, 37] },
   relu: {
     value: "select(x, vec4f(0.0), notPositive(x))",
     slope: "select(vec4f(1.0), vec4f(0.0), notPositive(x))",
@@ -175,6 +193,24 @@ export const round = (x: Tensor): Tensor => apply("round", x);
 export const sin = (x: Tensor): Tensor => apply("sin", x);
 /** Cosine; of any number right to 1e-7. */
 export const cos = (x: Tensor): Tensor => apply("cos", x);
+/** Tangent, sine over cosine. */
+export const tan = (x: Tensor): Tensor => apply("tan", x);
+/** The angle from -pi / 2 to pi / 2 that has this sine; of x from -1 to 1. */
+export const asin = (x: Tensor): Tensor => apply("asin", x);
+/** The angle from 0 to pi that has this cosine; of x from -1 to 1. */
+export const acos = (x: Tensor): Tensor => apply("acos", x);
+/** The angle from -pi / 2 to pi / 2 that has this tangent. */
+export const atan = (x: Tensor): Tensor => apply("atan", x);
+/** Hyperbolic sine. */
+export const sinh = (x: Tensor): Tensor => apply("sinh", x);
+/** Hyperbolic cosine. */
+export const cosh = (x: Tensor): Tensor => apply("cosh", x);
+/** The number that has this hyperbolic sine. */
+export const asinh = (x: Tensor): Tensor => apply("asinh", x);
+/** The number from 0 on that has this hyperbolic cosine; of x from 1 on. */
+export const acosh = (x: Tensor): Tensor => apply("acosh", x);
+/** The number that has this hyperbolic tangent; of x from -1 to 1. */
+export const atanh = (x: Tensor): Tensor => apply("atanh", x);
 /** The error function, 2 / sqrt(pi) times the integral of e^(-t²) from 0 to x. */
 export const erf = (x: Tensor): Tensor => apply("erf", x);
 /** 1 / (1 + e^-x) */
@@ -185,6 +221,8 @@ export const tanh = (x: Tensor): Tensor => apply("tanh", x);
 export const softplus = (x: Tensor): Tensor => apply("softplus", x);
 /** x sigmoid(x), also called swish (Hendrycks and Gimpel, arXiv 1606.08415). */
 export const silu = (x: Tensor): Tensor => apply("silu", x);
+/** x tanh(softplus(x)) (Misra, arXiv 1908.08681). */
+export const mish = (x: Tensor): Tensor => apply("mish", x);
 /** max(x, 0), with slope 0 at 0 as in PyTorch. */
 export const relu = (x: Tensor): Tensor => apply("relu", x);
 /** x above 0, `below` · x else, with slope `below` at 0 as in PyTorch. */

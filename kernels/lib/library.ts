@@ -1,6 +1,7 @@
 // The WGSL functions that expressions call: a kernel made of one includes the files whose functions it needs.
 import conversions from "./conversions.wgsl?raw";
 import functions from "./functions.wgsl?raw";
+import hyperbolic from "./hyperbolic.wgsl?raw";
 import integers from "./integers.wgsl?raw";
 import logarithms from "./logarithms.wgsl?raw";
 import nan from "./nan.wgsl?raw";
@@ -9,7 +10,7 @@ import power from "./power.wgsl?raw";
 import trigonometry from "./trigonometry.wgsl?raw";
 
 const libraries = {
-  float: [conversions, functions, logarithms, nan, order, power, trigonometry],
+  float: [conversions, functions, hyperbolic, logarithms, nan, order, power, trigonometry],
   integer: [integers],
 };
 

@@ -24,3 +24,8 @@ fn logOnePlus(x: vec4f) -> vec4f {
 fn softplusOf(x: vec4f) -> vec4f {
   return select(x, vec4f(0.0), notPositive(x)) + logOnePlus(exp(-abs(x)));
 }
+
+fn mishSlope(x: vec4f) -> vec4f {
+  let t = accurateTanh(softplusOf(x));
+  return t + x * sigmoid(x) * (1.0 - t * t);
+}
