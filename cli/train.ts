@@ -9,7 +9,7 @@ import { exit } from "./output.ts";
 import { consoleEvents } from "./progress.ts";
 import { recallTables } from "./tables.ts";
 
-export const stopMessage = "Stopping after this step; once more to quit at once.";
+export const stopMessage = "Stopping as soon as it can go on from there; once more to quit at once.";
 
 /** What starts a run, and has no meaning for one that goes on. */
 const starting = {

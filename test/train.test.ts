@@ -134,6 +134,27 @@ test("an interrupted run resumes to the same numbers", async () => {
   assert.ok((await weights("parted")).equals(await weights("whole")), "the same weights, bit for bit");
 });
 
+test("the evaluation stops when it is asked to, and is made up for", async () => {
+  const args = ["train", "--config", await writeConfig("micro"), "--out", "evaluated"];
+  let killed = false;
+  const first = await casement(args, (text, kill) => {
+    if (killed || !/step 6\/6/.test(text)) return;
+    killed = true;
+    kill();
+  });
+  assert.is(first.code, 130, first.err);
+  assert.match(first.out, /Stopped after step 6\. To go on: .*--resume evaluated/);
+  assert.not.ok((await readdir(join(dir, "evaluated"))).includes("metrics.json"));
+  const second = await casement(["train", "--resume", "evaluated"]);
+  assert.is(second.code, 0, second.err);
+  const [one, other] = await Promise.all(
+    ["evaluated", "whole"].map(async (run) =>
+      JSON.parse(await readFile(join(dir, run, "metrics.json"), "utf8")),
+    ),
+  );
+  assert.equal(one.splits, other.splits);
+});
+
 test("a truncated checkpoint is named and the one before is used", async () => {
   const run = join(dir, "whole");
   const newest = (await readdir(run))

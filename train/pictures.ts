@@ -1,7 +1,8 @@
-// Picture files become RGB bytes here, in Node, by sharp, as Pillow's `convert("RGB")` makes them: the numbers in the file
-// are the colours. Colour profiles are not applied and pictures not turned as EXIF says, for the published models were
-// trained without either; of 16 bits the upper 8 count, of an animation the first frame. bitmaps.ts keeps to the same in
-// a page. sharp is an optional peer of the package, so it is imported only when a file is first decoded.
+// Picture files become RGB bytes here, in Node, by sharp. The numbers in the file are the colours, as with Pillow's
+// `convert("RGB")`: colour profiles are not applied and pictures not turned as EXIF says, for the published models were
+// trained without either; transparency is laid on white, of 16 bits the upper 8 count, of an animation the first frame
+// (docs/checkpoints.md). bitmaps.ts keeps to the same in a page. sharp is an optional peer of the package, so it is
+// imported only when a file is first decoded.
 import { flattenAlpha, type Preparation, preparePicture } from "../model/picture.ts";
 
 /** A decoded picture: uint8 [height, width, 3], RGB on white. */

@@ -50,7 +50,7 @@ export interface TrainOptions {
   init?: string;
   /** Move an earlier run in `out` aside instead of refusing. */
   fresh?: boolean;
-  /** Ends training after the step at hand, with a checkpoint. */
+  /** Ends training after the step at hand, with a checkpoint, or the evaluation. */
   stop?: () => boolean;
   /** The command that the report names. */
   command: string;
@@ -145,11 +145,34 @@ async function trainIn(
   trainer.dispose();
   const dataset = await whole();
   const run = { config, engine, model, tokenizer, dataset };
-  const { metrics, sheet } = await evaluate(run, Object.keys(dataset.splits), events, trainer.seconds);
-  metrics.steps = trainer.optimizer.step;
+  const { step } = trainer.optimizer;
+  // Also the evaluation stops when it is asked to: the run then goes on with it.
+  const evaluating = stoppable(events, options.stop);
+  const result = await evaluate(run, Object.keys(dataset.splits), evaluating, trainer.seconds).catch(
+    (error: unknown) => {
+      if (error instanceof StoppedError) return null;
+      throw error;
+    },
+  );
+  if (!result) return { finished: false, step };
+  const { metrics, sheet } = result;
+  metrics.steps = step;
   await writeAtomically(join(folder.path, files.metrics), `${JSON.stringify(metrics, null, 2)}\n`);
   await report(run, folder.path, metrics, sheet, options.command);
   return { finished: true, metrics };
+}
+
+class StoppedError extends Error {}
+
+/** Events whose progress throws StoppedError once `stop` says so. */
+function stoppable(events: RunEvents, stop = () => false): RunEvents {
+  return {
+    ...events,
+    progress(...progress) {
+      if (stop()) throw new StoppedError();
+      events.progress(...progress);
+    },
+  };
 }
 
 /** The engine of a run; measured choices of kernels count where the configuration asks for them. */
