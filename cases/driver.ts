@@ -55,6 +55,13 @@ const cut: readonly (string | RegExp)[] = [
   /^\w+ 5x9 f16$/,
   /^\w+ 2x3x4x5,3x1x5 f32$/,
   /^\w+ 3x7,3x1 f16$/,
+  /^(pow 2\.5|minimum with 0\.5|maximum with -0\.5) (7x13 f32|5x9 f16)$/,
+  // Comparisons and choices, and arithmetic of whole numbers.
+  /^\w+ 9x13,13 f(16|32) at ties$/,
+  /^where (5x8,5x8,5x8 [fui]32|700x3,700x1,3 f16|3x1x4,2x1x1x1,scalar f16|or a number, f32)$/,
+  /^\w+ 7x300,7x300 [ui]32$/,
+  /^cast (7x300|7x13|5x7) to \w+ [ui]32$/,
+  /^cast (7x300 to [ui]32 f32|7x13 to [ui]32 f16)$/,
   "cast 3x1000 to f16 f32",
   "cast 3x1000 to f32 f16",
   "clampInPlace 7 of 91 f32",
