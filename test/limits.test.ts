@@ -64,8 +64,13 @@ test("ops on numbers refuse integers, and two types in one op", async () => {
   };
   for (const [name, op] of Object.entries(ops)) {
     for (const [a, b] of [
-      ["i32", "i32"],
-      ["u32", "u32"],
+      // Sums and products of whole numbers are exact.
+      ...(name === "add" || name === "mul"
+        ? []
+        : ([
+            ["i32", "i32"],
+            ["u32", "u32"],
+          ] as const)),
       ["f32", "i32"],
       ["i32", "f32"],
       ...(engine.hasF16 && name !== "accumulateInto" ? [["f32", "f16"] as const] : []),
