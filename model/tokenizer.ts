@@ -201,6 +201,12 @@ export class Tokenizer {
   }
 }
 
+/**
+ * Whether an added token is a mark like [ENC]. Hugging Face's tokenizers look for any other in a text before they take it
+ * apart, which is not done here.
+ */
+export const isMark = (token: string): boolean => /^\[.*\]$/.test(token);
+
 /** What `fromJSON` reads of a tokenizer.json; every field comes from a file and may be missing. */
 interface StandardFile {
   model?: {
@@ -212,7 +218,7 @@ interface StandardFile {
   };
   normalizer?: Record<string, unknown> | null;
   pre_tokenizer?: { type?: string } | null;
-  added_tokens?: { id: number; content: string }[];
+  added_tokens?: { id: number; content: string; special?: boolean }[];
 }
 
 /** Token by id of a tokenizer.json; refuses what this tokenizer would read otherwise than the file says. */
@@ -221,19 +227,30 @@ function vocabularyOf({ model, normalizer, pre_tokenizer, added_tokens }: Standa
   if (type !== "WordPiece" || typeof vocab !== "object" || vocab === null) {
     throw new Error("tokenizer: neither a vocabulary nor a tokenizer.json with a WordPiece model");
   }
+  // A part that is null or not there does nothing to texts; a field that is not there is as its class has it.
+  if (!normalizer) throw new Error("tokenizer: normalizer is null; only BertNormalizer is supported");
+  if (!pre_tokenizer) throw new Error("tokenizer: pre_tokenizer is null; only BertPreTokenizer is supported");
+  const { strip_accents: accents } = normalizer;
   const settings: [string, unknown, unknown][] = [
-    ["model.unk_token", model?.unk_token ?? "[UNK]", "[UNK]"],
-    ["model.continuing_subword_prefix", model?.continuing_subword_prefix ?? "##", "##"],
-    ["model.max_input_chars_per_word", model?.max_input_chars_per_word ?? 100, 100],
-    ["normalizer.type", normalizer?.type ?? "BertNormalizer", "BertNormalizer"],
-    ["normalizer.lowercase", normalizer?.lowercase ?? true, true],
-    ["normalizer.strip_accents", normalizer?.strip_accents ?? true, true],
-    ["normalizer.clean_text", normalizer?.clean_text ?? true, true],
-    ["normalizer.handle_chinese_chars", normalizer?.handle_chinese_chars ?? true, true],
-    ["pre_tokenizer.type", pre_tokenizer?.type ?? "BertPreTokenizer", "BertPreTokenizer"],
+    ["model.unk_token", model?.unk_token, "[UNK]"],
+    ["model.continuing_subword_prefix", model?.continuing_subword_prefix, "##"],
+    ["model.max_input_chars_per_word", model?.max_input_chars_per_word, 100],
+    ["normalizer.type", normalizer.type ?? null, "BertNormalizer"],
+    ["normalizer.lowercase", normalizer.lowercase, true],
+    // null is as lowercase.
+    ["normalizer.strip_accents", accents ?? true, true],
+    ["normalizer.clean_text", normalizer.clean_text, true],
+    ["normalizer.handle_chinese_chars", normalizer.handle_chinese_chars, true],
+    ["pre_tokenizer.type", pre_tokenizer.type ?? null, "BertPreTokenizer"],
   ];
   for (const [name, found, wanted] of settings) {
-    if (found !== wanted) throw new Error(`tokenizer: ${name} is ${found}; only ${wanted} is supported`);
+    if (found !== undefined && found !== wanted)
+      throw new Error(`tokenizer: ${name} is ${found}; only ${wanted} is supported`);
+  }
+  for (const { content, special } of added_tokens ?? []) {
+    // Special ones are text within a text, as `pieces` says.
+    if (!special && !isMark(content))
+      throw new Error(`tokenizer: added_tokens: ${JSON.stringify(content)} within a text is not supported`);
   }
   const entries = new Map(Object.entries(vocab));
   for (const { id, content } of added_tokens ?? []) entries.set(content, id);

@@ -171,13 +171,22 @@ const beside: [title: string, preprocessor: unknown, wanted: object][] = [
 ];
 
 const dinov2 = fixture.cases.find(({ title }) => title.startsWith("Dinov2Model"))!;
-const planned = (preprocessor: unknown, ignore: string[] = []) =>
-  planImport(namedCheckpoint(dinov2.shapes), { config: dinov2.config, preprocessor, ignore, partial: true });
+const planned = (preprocessor: unknown, ignore: string[] = [], processor: unknown = null) => {
+  const beside = { config: dinov2.config, preprocessor, processor };
+  return planImport(namedCheckpoint(dinov2.shapes), { ...beside, ignore, partial: true });
+};
+const messageOf = (work: Promise<unknown>) =>
+  work.then(
+    () => "",
+    (thrown: Error) => thrown.message,
+  );
 
 for (const [title, preprocessor, wanted] of beside) {
   test(`pictures as ${title} has them`, async () => {
     const { vision } = (await planned(preprocessor)).model;
     assert.equal(Object.fromEntries(Object.keys(wanted).map((key) => [key, vision[key as "fit"]])), wanted);
+    const nested = { image_processor: preprocessor, processor_class: "BlipProcessor" };
+    assert.equal((await planned(null, [], nested)).model.vision, vision);
   });
 }
 
@@ -196,12 +205,61 @@ test("what is not computed of a preprocessor is refused by its name, unless the 
     );
     assert.match(`${error?.message}`, `preprocessor_config.json:${field}`);
     await planned(wrong, [`preprocessor_config.json:${field}`]);
+    const nested = "processor_config.json:image_processor";
+    assert.match(await messageOf(planned(null, [], { image_processor: wrong })), `${nested}.${field}`);
+    await planned(null, [`${nested}.${field}`], { image_processor: wrong });
   }
   const misspelt = await planned(null, ["blocks.*.rope"]).then(
     () => null,
     (thrown: Error) => thrown,
   );
   assert.match(`${misspelt?.message}`, /nothing is called so/);
+  const other = { image_processor: { ...hub, image_std: half } };
+  assert.match(await messageOf(planned(hub, [], other)), /prepare pictures in two ways/);
+  const { vision } = (await planned(hub, ["processor_config.json:image_processor"], other)).model;
+  assert.equal(vision.std, imagenet.std);
+  assert.equal((await planned({ ...hub }, [], { image_processor: hub })).model.vision.std, imagenet.std);
+});
+
+test("a norm behind the pooling is refused in a BLIP, with a class token and without", async () => {
+  const norm = "visual_encoder.fc_norm.weight";
+  for (const { title, shapes } of fixture.cases.filter(({ shapes }) => "fc_norm.weight" in shapes)) {
+    const named = Object.entries(shapes).map(([name, shape]) => [`visual_encoder.${name}`, shape]);
+    const blip = { ...Object.fromEntries(named), "text_encoder.embeddings.word_embeddings.weight": [24, 32] };
+    assert.match(
+      await messageOf(planImport(namedCheckpoint(blip), { heads: 4, partial: true })),
+      norm,
+      title,
+    );
+  }
+});
+
+test("fields that say two things of one are refused by both names", async () => {
+  const timm = fixture.cases.find(({ title }) => title.includes("global_pool=avg"))!;
+  const config = timm.config as { global_pool: string; model_args: object };
+  const plan = (config: unknown) => planImport(namedCheckpoint(timm.shapes), { config, partial: true });
+  assert.is((await plan(config)).model.vision.pooling, "mean");
+  for (const pooling of ["token", "map", ""]) {
+    assert.match(
+      await messageOf(plan({ ...config, global_pool: pooling })),
+      /model_args\.global_pool = "avg" contradicts config\.json:global_pool/,
+    );
+  }
+  const colours = { mean: half, pretrained_cfg: { mean: imagenet.mean } };
+  assert.match(await messageOf(plan({ ...config, ...colours })), /pretrained_cfg\.mean.*contradicts/);
+  assert.match(await messageOf(plan({ ...config, model_args: [1] })), /model_args = \[1\]/);
+});
+
+test("a vocabulary's size is the word table's, but for added and padding rows", async () => {
+  const bert = fixture.cases.find(({ title }) => title.startsWith("BertModel"))!;
+  const plan = (words: number) =>
+    planImport(namedCheckpoint(bert.shapes), {
+      ...{ config: { ...(bert.config as object), vocab_size: words }, tokens, partial: true },
+    });
+  for (const words of [24, 22, 21, 17]) await plan(words);
+  for (const words of [5, 12, 16, 25, 30_522]) {
+    assert.match(await messageOf(plan(words)), `vocab_size is ${words}, but`, `${words}`);
+  }
 });
 
 test("every parameter of every part gets the gradient that differences give", async () => {

@@ -117,7 +117,12 @@ test("where nothing tells, the error asks for --heads, and its word is taken", a
   assert.match(error.message, /width must be a multiple of heads/);
   const config = { model_type: "vit", num_attention_heads: 20 };
   assert.is((await heads(vit(1280, 2, 5120), { config })).heads, 20);
-  assert.is((await heads(vit(1280, 2, 5120), { config, heads: 10 })).heads, 10);
+  assert.is((await heads(vit(1280, 2, 5120), { config, heads: 20 })).heads, 20);
+  const other = await heads(vit(1280, 2, 5120), { config, heads: 10 }).catch((thrown) => thrown);
+  assert.match(other.message, /--heads 10: config\.json says 20 heads/);
+  // A class's own number is no word of the file.
+  const silent = { config: { model_type: "vit" }, heads: 10 };
+  assert.is((await heads(vit(1280, 2, 5120), silent)).heads, 10);
 });
 
 test("a BLIP has two encoders, and an option for each", async () => {

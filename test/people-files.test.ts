@@ -327,6 +327,71 @@ test("an index of several files: names with spaces and letters of any kind, tens
 
 const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 895117345\n";
 
+test("what a tokenizer_config.json says of texts is computed or refused by its name", async () => {
+  const at = (said: object) =>
+    folder({
+      ...{ ...beside, "model.safetensors": safetensors() },
+      "tokenizer_config.json": JSON.stringify(said),
+    });
+  const token = (content: string, special: boolean) => ({ content, special, single_word: false });
+  // As published BERTs and BLIPs have them, before Transformers 5 and since.
+  for (const said of [
+    { do_lower_case: true, model_max_length: 512 },
+    {
+      ...{
+        cls_token: "[CLS]",
+        sep_token: "[SEP]",
+        pad_token: "[PAD]",
+        mask_token: "[MASK]",
+        unk_token: "[UNK]",
+      },
+      ...{
+        clean_up_tokenization_spaces: true,
+        do_basic_tokenize: true,
+        do_lower_case: true,
+        never_split: null,
+      },
+      ...{ strip_accents: null, tokenize_chinese_chars: true, tokenizer_class: "BertTokenizer" },
+      added_tokens_decoder: { 0: token("[PAD]", true), 23: token("[ENC]", false), 24: token("<a>", true) },
+    },
+    {
+      ...{ backend: "tokenizers", tokenizer_class: "TokenizersBackend", processor_class: "BlipProcessor" },
+      ...{ unk_token: token("[UNK]", true), strip_accents: true, model_max_length: 1e30 },
+    },
+  ]) {
+    await loads(at(said));
+  }
+  for (const said of [
+    { do_lower_case: false },
+    { do_lower_case: null },
+    { strip_accents: false },
+    { tokenize_chinese_chars: false },
+    { do_basic_tokenize: false },
+    { never_split: ["red"] },
+    { unk_token: "[MASK]" },
+    { cls_token: token("<s>", true) },
+    { truncation_side: "left" },
+    { tokenizer_class: "BertJapaneseTokenizer" },
+    { tokenizer_class: "RobertaTokenizerFast" },
+    { added_tokens_decoder: { 23: token("<rare>", false) } },
+    { word_tokenizer_type: "mecab" },
+  ]) {
+    await refuses(at(said), new RegExp(`tokenizer_config\\.json:${Object.keys(said)[0]} = `));
+  }
+});
+
+test("pictures are prepared as Transformers 5 has it in processor_config.json", async () => {
+  const said = { image_mean: [0.1, 0.2, 0.3], image_std: [0.4, 0.5, 0.6], resample: 2, do_normalize: true };
+  const at = (fields: object) =>
+    folder({
+      ...{ ...beside, "model.safetensors": safetensors() },
+      "processor_config.json": JSON.stringify({ image_processor: fields, processor_class: "BlipProcessor" }),
+    });
+  const { mean, std, filter } = (await loads(at(said))).model.vision;
+  assert.equal({ mean, std, filter }, { mean: said.image_mean, std: said.image_std, filter: "bilinear" });
+  await refuses(at({ ...said, resample: 0 }), /processor_config\.json:image_processor\.resample = 0/);
+});
+
 test("text files as editors leave them: byte-order marks, UTF-16, blank lines, Windows' line ends", async () => {
   const model = { "model.safetensors": safetensors() };
   const wide = (text: string) => Buffer.from(`\ufeff${text}`, "utf16le");
@@ -413,6 +478,7 @@ test("a word table longer than its vocabulary keeps its rows; a shorter one is r
   await refuses(added({ "<img>": 3 }), /added_tokens\.json gives "<img>" the id 3, which is not free/);
   await refuses(added({ "<img>": 2 ** 40 }), /not free/);
   await refuses(added({ "<img>": "4" }), /not free/);
+  await refuses(added({ dress: 23 }), /added_tokens\.json: "dress" within a text/);
   const none = safetensors({ change: { [wordTable]: [0, shapes[wordTable]![1]!] } });
   await refuses(folder({ ...beside, "model.safetensors": none }), /table of word embeddings is empty/);
   const shorter = safetensors({ change: { [wordTable]: [12, shapes[wordTable]![1]!] } });

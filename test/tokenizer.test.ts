@@ -188,6 +188,21 @@ test("JSON gives the same tokenizer back, and a standard tokenizer.json is read"
   assert.equal(Tokenizer.fromJSON(standard).vocabulary, tokenizer.vocabulary);
   const cased = { ...standard, normalizer: { ...standard.normalizer, lowercase: false } };
   assert.throws(() => Tokenizer.fromJSON(cased), /normalizer.lowercase is false/);
+  for (const [part, wrong] of [
+    ["normalizer", null],
+    ["normalizer", undefined],
+    ["normalizer", { type: "Sequence", normalizers: [standard.normalizer] }],
+    ["normalizer", { type: "Lowercase" }],
+    ["normalizer", {}],
+    ["normalizer", { ...standard.normalizer, strip_accents: false }],
+    ["normalizer", { ...standard.normalizer, handle_chinese_chars: false }],
+    ["pre_tokenizer", null],
+    ["pre_tokenizer", { type: "Whitespace" }],
+    ["model", { ...standard.model, max_input_chars_per_word: 5 }],
+    ["added_tokens", [...standard.added_tokens, { id: bertSize + 3, content: "<rare>", special: false }]],
+  ] as const) {
+    assert.throws(() => Tokenizer.fromJSON({ ...standard, [part]: wrong }), new RegExp(`tokenizer: ${part}`));
+  }
   const gap = { ...standard, added_tokens: [{ id: bertSize + 5, content: "[DEC]" }] };
   assert.throws(() => Tokenizer.fromJSON(gap), /id 30527 of \[DEC\]/);
   assert.throws(() => Tokenizer.fromJSON({}), /neither a vocabulary/);

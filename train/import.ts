@@ -15,7 +15,9 @@ import { files, RunFolder } from "./folder.ts";
 import { loadTokenizer, runConfig } from "./run.ts";
 import { findCheckpoint, openFile } from "./sources.ts";
 
-export interface ImportOptions extends Omit<PlanOptions, "config" | "preprocessor" | "tokens" | "seed"> {
+type Beside = "config" | "preprocessor" | "processor" | "tokenizer" | "tokens";
+
+export interface ImportOptions extends Omit<PlanOptions, Beside | "seed"> {
   /** A file, or a folder with one. */
   source: string;
   /** The folder to be made. */
@@ -44,10 +46,10 @@ export interface Imported {
  */
 export async function importCheckpoint({ source, out, show, ...options }: ImportOptions): Promise<Imported> {
   await requireNew([join(out, files.config), join(out, files.model)]);
-  const { checkpoint, config, preprocessor, tokens, close } = await findCheckpoint(source);
+  const { checkpoint, close, ...beside } = await findCheckpoint(source);
   try {
     const { tensors, digest } = digested(checkpoint);
-    const plan = await planImport({ ...checkpoint, tensors }, { ...options, config, preprocessor, tokens });
+    const plan = await planImport({ ...checkpoint, tensors }, { ...options, ...beside });
     show(plan);
     requireWhole(plan);
     const run = parseConfig(

@@ -9,7 +9,7 @@ import type { ByteSource } from "../model/checkpoint/source.ts";
 import type { Checkpoint } from "../model/checkpoint/tensor.ts";
 import { tokensOf } from "../model/checkpoint/words.ts";
 import { CheckpointError } from "../model/safetensors.ts";
-import { Tokenizer } from "../model/tokenizer.ts";
+import { isMark, Tokenizer } from "../model/tokenizer.ts";
 import { readJson, readText } from "./text.ts";
 
 /** An open file. */
@@ -55,6 +55,10 @@ export interface FoundCheckpoint {
   config: unknown;
   /** The parsed preprocessor_config.json, null where there is none. */
   preprocessor: unknown;
+  /** The parsed processor_config.json, null where there is none. */
+  processor: unknown;
+  /** The parsed tokenizer_config.json, null where there is none. */
+  tokenizer: unknown;
   /** The tokens by id, empty for a blank line of vocab.txt; null where the folder has no vocabulary. */
   tokens: readonly string[] | null;
   close(): Promise<void>;
@@ -94,9 +98,16 @@ export async function findCheckpoint(path: string): Promise<FoundCheckpoint> {
     const checkpoint = file.endsWith(".index.json")
       ? await openSharded(await readJson(file), (name) => openOne(join(folder, name)))
       : await openOne(file);
-    const config = await readJson(join(folder, "config.json"));
-    const preprocessor = await readJson(join(folder, "preprocessor_config.json"));
-    return { checkpoint, config, preprocessor, tokens: await readTokens(folder), close };
+    const beside = (name: string) => readJson(join(folder, name));
+    return {
+      checkpoint,
+      config: await beside("config.json"),
+      preprocessor: await beside("preprocessor_config.json"),
+      processor: await beside("processor_config.json"),
+      tokenizer: await beside("tokenizer_config.json"),
+      tokens: await readTokens(folder),
+      close,
+    };
   } catch (error) {
     await close();
     throw error;
@@ -136,6 +147,9 @@ function withAdded(tokens: readonly string[], added: unknown): string[] {
   for (const [token, id] of Object.entries(added ?? {})) {
     if (!Number.isInteger(id) || id < 0 || id > tokens.length + mostAdded || (all[id] || token) !== token)
       throw new Error(`added_tokens.json gives ${JSON.stringify(token)} the id ${id}, which is not free`);
+    // This file doesn't tell words from special tokens, which no text has: those are in brackets of some kind.
+    if (!isMark(token) && !/^<.*>$/.test(token) && id >= tokens.length)
+      throw new Error(`added_tokens.json: ${JSON.stringify(token)} within a text is not supported`);
     all[id] = token;
   }
   return Array.from(all, (token) => token ?? "");
@@ -143,14 +157,6 @@ function withAdded(tokens: readonly string[], added: unknown): string[] {
 
 /** The vocabulary of a folder: tokenizer.json, which knows added tokens, or vocab.txt. */
 async function readTokens(folder: string): Promise<readonly string[] | null> {
-  const settings = (await readJson(join(folder, "tokenizer_config.json"))) as {
-    do_lower_case?: unknown;
-  } | null;
-  if (settings?.do_lower_case === false) {
-    throw new CheckpointError(
-      `${folder}: its tokenizer keeps capital letters; only lower-case BERTs are read`,
-    );
-  }
   const json = await readJson(join(folder, "tokenizer.json"));
   const text = json === null ? await readText(join(folder, "vocab.txt")) : null;
   if (json === null && text === null) return null;

@@ -4,6 +4,7 @@ import { sizeOf } from "../../engine/base/shape.ts";
 import { type Activation, type ModelConfig, mlpWidth, modelSchema } from "../config.ts";
 import { PICTURE_MEAN, PICTURE_STD } from "../picture.ts";
 import { CheckpointError } from "../safetensors.ts";
+import { addedTokens } from "../vocabulary.ts";
 import { headsOf } from "./heads.ts";
 import type { Lookup } from "./lookup.ts";
 import { bertNaming, dinov2Naming, type Naming, timmNaming, towerNaming, vitNaming } from "./names.ts";
@@ -114,7 +115,7 @@ export function deduceModel(
     });
     const keys = "text_encoder.encoder.layer.0.crossattention.self.key_value.weight";
     requireSizes("text", settings.text, {
-      ...{ width, depth, inner, places: places[0], imageWidth: lookup.shape(keys)?.[1] },
+      ...{ width, depth, inner, places: places[0], words: words[0], imageWidth: lookup.shape(keys)?.[1] },
       types: naming.vision ? undefined : (lookup.tokenTypes?.entry.shape[0] ?? 0),
     });
     applyEncoder(
@@ -196,7 +197,14 @@ function visionForm(lookup: Lookup, width: number, said: EncoderSettings, own: F
   const classToken = lookup.has(ours("embeddings.class_embedding"));
   const registers = sizeOf(lookup.whole(ours("embeddings.register_embedding")) ?? [0]) / width;
   const ownVision = asObject(own?.vision);
-  const afterPooling = lookup.names(ours("post_layernorm.weight"))[0]?.startsWith("fc_norm") ?? false;
+  const [norm = ""] = lookup.names(ours("post_layernorm.weight"));
+  const afterPooling = /(^|\.)fc_norm\./.test(norm);
+  if (afterPooling && lookup.naming.text) {
+    throw new CheckpointError(
+      `${norm}: this norm is of what timm's model pools its tokens to, and nothing beside a BLIP tells how ` +
+        "(their mean with or without the first ones, their maximum): not computed",
+    );
+  }
   const shown = lookup.hasPart(ours("head.")) ? "attention" : !classToken || afterPooling ? "mean" : "token";
   // CLIP's last norm is of the class token alone.
   const pooledNorm = afterPooling || (lookup.naming === towerNaming && classToken);
@@ -268,10 +276,21 @@ function requireSizes(part: string, { sizes }: EncoderSettings, actual: Partial<
     const { width = 0, inner = 0 } = actual;
     const there = size === "ratio" ? inner : actual[size];
     const due = size === "ratio" ? Math.trunc(width * value) : value;
+    if (size === "words" && there !== undefined && isPadded(there, value)) continue;
     if (there !== undefined && there !== due) {
       throw new CheckpointError(`${field} is ${value}, but the ${part} encoder's tensors have ${there}`);
     }
   }
+}
+
+/**
+ * Whether a word table has more rows than its vocabulary for no other reason than that BLIP's tokens were added, or that
+ * it was filled up to a multiple that hardware likes.
+ */
+function isPadded(rows: number, words: number): boolean {
+  const extra = rows - words;
+  const filled = [8, 16, 32, 64, 128, 256, 512].some((unit) => rows % unit === 0 && extra < unit);
+  return extra >= 0 && words > rows / 2 && (filled || extra <= addedTokens.length);
 }
 
 interface Defaults {
@@ -309,10 +328,16 @@ function applyEncoder(
   given: HeadSources,
   notes: string[],
 ): void {
+  if (given.heads !== undefined && said.heads !== undefined && given.heads !== said.heads) {
+    throw new CheckpointError(
+      `${given.option} ${given.heads}: config.json says ${said.heads} heads of the ${part} encoder`,
+    );
+  }
   const sources = [
     { heads: given.heads, why: given.option },
     { heads: said.heads, why: "config.json" },
     { heads: given.shown, why: "as wide as their norms" },
+    { heads: said.usualHeads, why: "as its class has where config.json is silent" },
   ];
   const { heads, why } =
     sources.find((source) => source.heads !== undefined) ?? headsOf(part, given.sizes, given.option);

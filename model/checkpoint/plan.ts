@@ -19,7 +19,7 @@ import { type Found, Lookup, SetAside, tokenTypes, withoutLeadingOnes } from "./
 import { patternOf } from "./names.ts";
 import { resizePositions } from "./positions.ts";
 import { requireNaming } from "./recognise.ts";
-import { readPreprocessor, readSettings } from "./settings.ts";
+import { readPreprocessors, readSettings, requireTokenizer } from "./settings.ts";
 import type { Checkpoint } from "./tensor.ts";
 import { wordsOf } from "./words.ts";
 
@@ -33,6 +33,10 @@ export interface PlanOptions extends GivenSizes {
   config?: unknown;
   /** The parsed preprocessor_config.json beside it, null where there is none. */
   preprocessor?: unknown;
+  /** The parsed processor_config.json beside it, null where there is none. */
+  processor?: unknown;
+  /** The parsed tokenizer_config.json beside it, null where there is none. */
+  tokenizer?: unknown;
   /** The tokens by id of the vocabulary beside the checkpoint, null where there is none. */
   tokens?: readonly string[] | null;
   /** Of fresh values. */
@@ -96,9 +100,9 @@ export async function planImport(checkpoint: Checkpoint, options: PlanOptions = 
   const notes = [...(checkpoint.notes ?? [])];
   const ignores = (name: string) => aside.has(name);
   const settings = readSettings(options.config, known.naming, ignores, notes);
-  if (known.naming.vision && options.preprocessor) {
-    settings.pixels = readPreprocessor(options.preprocessor, ignores);
-  }
+  if (known.naming.vision && (options.preprocessor || options.processor))
+    settings.pixels = readPreprocessors(options, ignores);
+  if (known.naming.text) requireTokenizer(options.tokenizer, ignores);
   aside.requireUsed();
   const { model, grid, ...deduced } = deduceModel(lookup, options, settings, notes);
   const rows = lookup.shape(wordTable)?.[0] ?? 0;

@@ -1,9 +1,10 @@
-// What the files beside a checkpoint say of the computation: config.json of Hugging Face's and of timm's, and
-// preprocessor_config.json. Each field is computed with, held against the tensors, known to change no embedding, or
+// What the files beside a checkpoint say of the computation: config.json of Hugging Face's and of timm's,
+// preprocessor_config.json or processor_config.json, and tokenizer_config.json. Each field is computed with, held against the tensors, known to change no embedding, or
 // refused by name: a field that is not known may change anything.
 import type { Activation } from "../config.ts";
 import type { Filter, Preparation } from "../picture.ts";
 import { CheckpointError, quote } from "../safetensors.ts";
+import { isMark } from "../tokenizer.ts";
 import { bertNaming, blipNaming, dinov2Naming, type Naming, timmNaming, towerNaming } from "./names.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
@@ -11,6 +12,8 @@ export type Fields = Readonly<Record<string, unknown>>;
 /** What is said of one encoder; what isn't said is undefined. */
 export interface EncoderSettings {
   heads?: number;
+  /** What its class has where nothing says the heads. */
+  usualHeads?: number;
   epsilon?: number;
   activation?: Activation;
   pooling?: "token" | "mean" | "attention";
@@ -35,6 +38,7 @@ export type Size =
   | "channels"
   | "registers"
   | "places"
+  | "words"
   | "types"
   | "imageWidth"
   | "projection";
@@ -99,6 +103,8 @@ const flag = (key: "biases" | "patchPositionsOnly"): Rule => ({
 });
 const heads = number("heads", (value) => Number.isInteger(value) && value > 0, "a whole number");
 const size = (size: Size): Rule => ({ size });
+/** Fields of its own, which are read by themselves. */
+const part: Rule = { take: (value) => (value === null || asObject(value) ? null : "an object of fields") };
 const only = (...values: unknown[]): Rule => ({ only: values });
 
 const rulesOf = (names: string, rule: Rule) =>
@@ -123,7 +129,7 @@ const common: Record<string, Rule> = {
      _attn_implementation_internal max_length min_length do_sample early_stopping num_beams num_beam_groups
      diversity_penalty temperature top_k top_p typical_p repetition_penalty length_penalty no_repeat_ngram_size
      encoder_no_repeat_ngram_size num_return_sequences pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers
-     pooler_size_per_head pooler_type pooler_output_size pooler_act directionality vocab_size
+     pooler_size_per_head pooler_type pooler_output_size pooler_act directionality
      add_cross_attention encoder_stride out_features out_indices stage_names reshape_hidden_states use_mask_token`,
     "needless",
   ),
@@ -147,6 +153,7 @@ const ofVision: Record<string, Rule> = {
 const ofText: Record<string, Rule> = {
   ...common,
   max_position_embeddings: size("places"),
+  vocab_size: size("words"),
   encoder_hidden_size: size("imageWidth"),
   type_vocab_size: size("types"),
   position_embedding_type: only("absolute"),
@@ -156,7 +163,8 @@ const ofText: Record<string, Rule> = {
 /** The outer part of a configuration of two encoders. */
 const ofBoth: Record<string, Rule> = {
   ...common,
-  ...rulesOf("vision_config text_config text_config_dict vision_config_dict casement", "needless"),
+  ...{ vision_config: part, text_config: part },
+  ...rulesOf("text_config_dict vision_config_dict casement", "needless"),
   projection_dim: "needless",
 };
 
@@ -190,7 +198,7 @@ const processorOf = (value: unknown) =>
   );
 const isProcessor = (value: unknown) => processorOf(value) !== undefined;
 
-/** preprocessor_config.json. */
+/** preprocessor_config.json, and the image_processor of a processor_config.json. */
 const ofPixels: Record<string, Rule> = {
   ...rulesOf(
     `processor_class do_convert_rgb return_tensors data_format
@@ -213,6 +221,48 @@ const ofPixels: Record<string, Rule> = {
   do_rescale: only(true),
   rescale_factor: {
     take: (value) => (typeof value === "number" && Math.abs(value * 255 - 1) < 1e-6 ? null : "1 / 255"),
+  },
+};
+
+const tokenizers =
+  /^((Bert|DistilBert|Electra|MobileBert)Tokenizer(Fast)?|PreTrainedTokenizerFast|TokenizersBackend)$/;
+/** A special token by its name, or as an object of it. */
+const special = (token: string): Rule => ({
+  take: (value) =>
+    value === null || value === token || asObject(value)?.content === token ? null : quote(token),
+});
+
+/** tokenizer_config.json. */
+const ofTokenizer: Record<string, Rule> = {
+  // CASE has its own length, and places its special tokens itself.
+  ...rulesOf(
+    `name_or_path tokenizer_file special_tokens_map_file vocab_file processor_class backend is_local auto_map
+     model_max_length max_length max_len stride truncation_strategy truncation pad_to_multiple_of pad_token_type_id padding
+     model_input_names clean_up_tokenization_spaces add_special_tokens additional_special_tokens extra_special_tokens
+     model_specific_special_tokens split_special_tokens mask_token bos_token eos_token use_fast
+     chat_template return_token_type_ids local_files_only from_slow trust_remote_code use_auth_token cache_dir errors model_type transformers_version legacy`,
+    "needless",
+  ),
+  do_lower_case: only(true),
+  strip_accents: only(null, true),
+  tokenize_chinese_chars: only(true),
+  do_basic_tokenize: only(true),
+  ...{ clean_text: only(true), wordpieces_prefix: only("##") },
+  truncation_side: only("right"),
+  padding_side: only("right"),
+  ...{ unk_token: special("[UNK]"), cls_token: special("[CLS]"), sep_token: special("[SEP]") },
+  pad_token: special("[PAD]"),
+  added_tokens_decoder: {
+    take: (value) => {
+      const tokens = Object.values(asObject(value) ?? {}).map((token) => asObject(token));
+      return tokens.every((token) => token && (token.special || isMark(`${token.content}`)))
+        ? null
+        : "special tokens";
+    },
+  },
+  tokenizer_class: {
+    take: (value) =>
+      value === null || (typeof value === "string" && tokenizers.test(value)) ? null : "BertTokenizer",
   },
 };
 
@@ -249,7 +299,8 @@ const ofTimmPixels: Record<string, Rule> = {
 /** timm's outer part; older files have what it says of pictures here. */
 const ofTimm: Record<string, Rule> = {
   ...ofTimmPixels,
-  ...rulesOf("architecture num_classes num_features pretrained_cfg model_args classifier", "needless"),
+  ...rulesOf("architecture num_classes num_features classifier", "needless"),
+  ...{ pretrained_cfg: part, model_args: part },
   global_pool: {
     take: (value, into) => {
       const known: Record<string, EncoderSettings["pooling"]> = {
@@ -315,9 +366,13 @@ function isOff(value: unknown): boolean {
   );
 }
 
-/** Reads fields by their rules, and gathers what is refused. */
+const nothing = (): EncoderSettings => ({ sizes: new Map(), pixels: new Map() });
+
+/** Reads fields by their rules, and gathers what is refused: values, and fields that say two things of one. */
 class Reader {
   private readonly refused: string[] = [];
+  /** Of each encoder what is settled, the value, and which field did it. */
+  private readonly settled = new Map<EncoderSettings, Map<string, { name: string; value: unknown }>>();
 
   /** @param ignores whether the user has said that a field, `FILE:PATH`, changes nothing */
   constructor(private readonly ignores: (name: string) => boolean) {}
@@ -329,9 +384,41 @@ class Reader {
       if (this.ignores(name)) continue;
       const rule = Object.hasOwn(rules, field) ? rules[field] : undefined;
       if (rule === "needless" || (!rule && isOff(value))) continue;
-      const fault = rule ? faultOf(rule, name, value, into) : "is not known and may change what is computed";
+      const fault = rule
+        ? this.take(rule, name, value, into)
+        : "is not known and may change what is computed";
       if (fault) this.refused.push(`${name} = ${quote(value)} ${fault}`);
     }
+  }
+
+  /** Takes one field's value; gives what is wrong with it, else null. */
+  private take(
+    rule: Exclude<Rule, "needless">,
+    name: string,
+    value: unknown,
+    into: EncoderSettings,
+  ): string | null {
+    const one = nothing();
+    const fault = faultOf(rule, name, value, one);
+    if (fault !== null) return fault;
+    const { sizes, pixels, ...rest } = one;
+    const known = this.settled.get(into) ?? new Map<string, { name: string; value: unknown }>();
+    this.settled.set(into, known);
+    for (const [key, said] of [
+      ...Object.entries(rest),
+      ...Array.from(sizes, ([size, said]) => [size, said.value] as const),
+      ...pixels,
+    ]) {
+      const other = known.get(key);
+      if (other && JSON.stringify(other.value) !== JSON.stringify(said)) {
+        return `contradicts ${other.name}`;
+      }
+      known.set(key, { name, value: said });
+    }
+    Object.assign(into, rest);
+    for (const [size, said] of sizes) into.sizes.set(size, said);
+    for (const [field, said] of pixels) into.pixels.set(field, said);
+    return null;
   }
 
   /** Throws CheckpointError where something was refused. */
@@ -374,7 +461,7 @@ function under(type: string, said: EncoderSettings): EncoderSettings {
     ...said,
     epsilon: said.epsilon ?? epsilon,
     activation: said.activation ?? activation,
-    heads: said.heads ?? heads,
+    usualHeads: heads,
     biases: said.biases ?? biases,
   };
 }
@@ -391,8 +478,7 @@ export function readSettings(
   ignores: (name: string) => boolean,
   notes: string[],
 ): Settings {
-  const none = (): EncoderSettings => ({ sizes: new Map(), pixels: new Map() });
-  const settings: Settings = { vision: none(), text: none(), pixels: {}, casement: undefined };
+  const settings: Settings = { vision: nothing(), text: nothing(), pixels: {}, casement: undefined };
   const fields = asObject(config);
   if (!fields) return settings;
   const reader = new Reader(ignores);
@@ -451,7 +537,7 @@ export function readSettings(
     reader.read(fields, file, { ...ofText, is_decoder: only(false) }, text);
     if (type) settings.text = under("bert", text);
   } else if (type === "clip" || type === "siglip") {
-    reader.read(fields, file, ofBoth, none());
+    reader.read(fields, file, ofBoth, nothing());
     reader.read(asObject(fields.vision_config), `${file}vision_config.`, ofVision, vision);
     settings.vision = under(`${type}_vision_model`, vision);
   } else {
@@ -471,15 +557,44 @@ function sideOf(value: unknown): { side: number; shorter: boolean } | undefined 
 }
 
 /**
- * What preprocessor_config.json says. Throws CheckpointError for what is not computed.
+ * What preprocessor_config.json says, or processor_config.json, into which Transformers 5 puts the same as
+ * `image_processor`. Throws CheckpointError for what is not computed, and where there are both and they differ.
  * @param ignores as `readSettings`
  */
-export function readPreprocessor(preprocessor: unknown, ignores: (name: string) => boolean): PixelSettings {
-  const fields = asObject(preprocessor);
-  if (!fields) return {};
+export function readPreprocessors(
+  { preprocessor, processor }: { preprocessor?: unknown; processor?: unknown },
+  ignores: (name: string) => boolean,
+): PixelSettings {
+  const [file, inner] = ["preprocessor_config.json", "processor_config.json:image_processor"];
+  const nested = asObject(processor)?.image_processor;
+  const isNested = !isOff(nested ?? null) && !ignores(inner);
+  if (isNested && !asObject(nested))
+    throw new CheckpointError(`${inner} = ${quote(nested)} is no object of settings`);
+  const newer = isNested ? readPreprocessor(nested, `${inner}.`, ignores) : undefined;
+  const older = asObject(preprocessor) && readPreprocessor(preprocessor, `${file}:`, ignores);
+  if (newer && older && JSON.stringify(newer) !== JSON.stringify(older)) {
+    throw new CheckpointError(
+      `${file} and ${inner} prepare pictures in two ways: keep the one that holds, or --ignore ${inner}`,
+    );
+  }
+  return newer ?? older ?? {};
+}
+
+/** Throws CheckpointError for what tokenizer_config.json says of texts that is not computed. */
+export function requireTokenizer(config: unknown, ignores: (name: string) => boolean): void {
   const reader = new Reader(ignores);
-  const into: EncoderSettings = { sizes: new Map(), pixels: new Map() };
-  reader.read(fields, "preprocessor_config.json:", ofPixels, into);
+  reader.read(asObject(config), "tokenizer_config.json:", ofTokenizer, nothing());
+  reader.finish();
+}
+
+function readPreprocessor(
+  preprocessor: unknown,
+  path: string,
+  ignores: (name: string) => boolean,
+): PixelSettings {
+  const reader = new Reader(ignores);
+  const into = nothing();
+  reader.read(asObject(preprocessor), path, ofPixels, into);
   reader.finish();
   const said = into.pixels;
   const kind = processorOf(said.get("image_processor_type") ?? said.get("feature_extractor_type"));
@@ -490,7 +605,7 @@ export function readPreprocessor(preprocessor: unknown, ignores: (name: string) 
   const shorter = whole?.shorter || (kind === "CLIP" && isSide(said.get("size")));
   if (shorter && !cut) {
     throw new CheckpointError(
-      "preprocessor_config.json: pictures that stay oblong are not computed; do_center_crop or a square size is",
+      `${path}size: pictures that stay oblong are not computed; do_center_crop or a square size is`,
     );
   }
   const halves = kind === "ViT" || kind === "DeiT" || kind === "Siglip" ? [0.5, 0.5, 0.5] : undefined;
