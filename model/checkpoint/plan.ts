@@ -100,8 +100,7 @@ export async function planImport(checkpoint: Checkpoint, options: PlanOptions = 
   const notes = [...(checkpoint.notes ?? [])];
   const ignores = (name: string) => aside.has(name);
   const settings = readSettings(options.config, known.naming, ignores, notes);
-  if (known.naming.vision && (options.preprocessor || options.processor))
-    settings.pixels = readPreprocessors(options, ignores);
+  if (known.naming.vision) settings.pixels = readPreprocessors(options, ignores) ?? settings.pixels;
   if (known.naming.text) requireTokenizer(options.tokenizer, ignores);
   aside.requireUsed();
   const { model, grid, ...deduced } = deduceModel(lookup, options, settings, notes);

@@ -164,7 +164,7 @@ const ofText: Record<string, Rule> = {
 const ofBoth: Record<string, Rule> = {
   ...common,
   ...{ vision_config: part, text_config: part },
-  ...rulesOf("text_config_dict vision_config_dict casement", "needless"),
+  ...rulesOf("text_config_dict vision_config_dict vocab_size casement", "needless"),
   projection_dim: "needless",
 };
 
@@ -558,13 +558,13 @@ function sideOf(value: unknown): { side: number; shorter: boolean } | undefined 
 
 /**
  * What preprocessor_config.json says, or processor_config.json, into which Transformers 5 puts the same as
- * `image_processor`. Throws CheckpointError for what is not computed, and where there are both and they differ.
+ * `image_processor`; undefined where neither says anything. Throws CheckpointError for what is not computed, and where there are both and they differ.
  * @param ignores as `readSettings`
  */
 export function readPreprocessors(
   { preprocessor, processor }: { preprocessor?: unknown; processor?: unknown },
   ignores: (name: string) => boolean,
-): PixelSettings {
+): PixelSettings | undefined {
   const [file, inner] = ["preprocessor_config.json", "processor_config.json:image_processor"];
   const nested = asObject(processor)?.image_processor;
   const isNested = !isOff(nested ?? null) && !ignores(inner);
@@ -577,7 +577,7 @@ export function readPreprocessors(
       `${file} and ${inner} prepare pictures in two ways: keep the one that holds, or --ignore ${inner}`,
     );
   }
-  return newer ?? older ?? {};
+  return newer ?? older;
 }
 
 /** Throws CheckpointError for what tokenizer_config.json says of texts that is not computed. */

@@ -30,6 +30,10 @@ export interface Sample {
   config: Record<string, unknown> | null;
   tokens: string[] | null;
   preprocessor: Record<string, unknown> | null;
+  /** Whether the preprocessor's settings are in processor_config.json, as Transformers 5 has them. */
+  nested: boolean;
+  /** tokenizer_config.json. */
+  tokenizer: Record<string, unknown> | null;
   /** What config.json and preprocessor_config.json say of pictures; null where they say nothing. */
   pixels: { fit: string; zoom: number; filter: string; mean: number[]; std: number[] } | null;
   ignore: string[];
@@ -626,7 +630,7 @@ export function generate(seed: number, round: number): Sample {
   const run = Array.from({ length: make.below(4) }, () => make.pick(holders)).join("");
   const sample: Sample = {
     ...{ kind, naming: kind, tensors: new Map(), needed: [], config: null, tokens: null, ignore: [] },
-    ...{ preprocessor: null, pixels: null },
+    ...{ preprocessor: null, nested: make.chance(2), tokenizer: null, pixels: null },
     container: dtype === "F32" ? make.pick(["safetensors", "zip", "stream"]) : "safetensors",
     wrapping: make.pick([[], [], [make.pick(keys)], [make.pick(keys)], [make.pick(keys), make.pick(keys)]]),
     ...{ vision: null, text: null, projections: null, open: null, broken: null, ids: [] },
@@ -854,6 +858,31 @@ function breakIt(make: Maker, sample: Sample, prefix: string): void {
       sample.preprocessor = { ...sample.preprocessor, [field]: value };
       return { what: "preprocessor_config.json", named: [field] };
     },
+    () => {
+      if (sample.kind === "vit") return null;
+      const [field, value] = make.pick([
+        ["do_lower_case", false],
+        ["strip_accents", false],
+        ["tokenize_chinese_chars", false],
+        ["tokenizer_class", "BertJapaneseTokenizer"],
+        ["never_split", ["red"]],
+      ] as const);
+      sample.tokenizer = { ...sample.tokenizer, [field]: value };
+      return { what: "tokenizer_config.json", named: [field] };
+    },
+    () => {
+      const norm = `${prefix}visual_encoder.norm.`;
+      if (!sample.tensors.has(`${norm}weight`)) return null;
+      const names = [...sample.tensors].map(
+        ([name, tensor]) =>
+          [name.startsWith(norm) ? name.replace("norm.", "fc_norm.") : name, tensor] as const,
+      );
+      sample.tensors = new Map(names);
+      return {
+        what: "a norm behind the pooling",
+        named: ["visual_encoder.fc_norm.weight", ...placeless(norm)],
+      };
+    },
   ];
   sample.broken = make.pick(ways)();
 }
@@ -878,6 +907,10 @@ function breakConfig(make: Maker, sample: Sample): Broken | null {
       () => set({ act_layer: "silu" }, args),
       () => set({ norm_layer: "rmsnorm" }, args),
       () => set({ global_pool: "avgmax" }),
+      () => {
+        set({ global_pool: config.global_pool === "avg" ? "token" : "avg" }, args);
+        return { what: "config.json", named: ["model_args.global_pool"] };
+      },
       () => set({ embed_dim: width + 4 }, args),
       () => set({ rope: true }, args),
       () => {
@@ -891,6 +924,7 @@ function breakConfig(make: Maker, sample: Sample): Broken | null {
       () => set({ hidden_size: width + 4 }),
       () => set({ num_hidden_layers: 9 }),
       () => set({ rope_theta: 10000 }),
+      () => set({ vocab_size: 5 }, (config.text_config ?? at) as Record<string, unknown>),
       () => set({ layer_norm_eps: "small" }),
       () =>
         set(sample.kind === "bert" ? { position_embedding_type: "relative_key" } : { use_swiglu_ffn: true }),

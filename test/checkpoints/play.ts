@@ -72,11 +72,12 @@ function fileOf({ tensors, container, wrapping }: Sample): Uint8Array {
 }
 
 async function load(sample: Sample): Promise<ImportPlan> {
-  const { config, preprocessor, tokens, ignore, kind } = sample;
+  const { config, preprocessor, nested, tokenizer, tokens, ignore, kind } = sample;
   const checkpoint = await openCheckpoint(memorySource(fileOf(sample)));
   const plan = await planImport(checkpoint, {
     config,
-    preprocessor,
+    ...(nested ? { processor: { image_processor: preprocessor } } : { preprocessor }),
+    tokenizer,
     tokens,
     ignore,
     partial: kind !== "blip",
