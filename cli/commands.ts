@@ -14,7 +14,7 @@ import { search } from "../train/search.ts";
 import { type Command, command } from "./command.ts";
 import { doctor } from "./doctor.ts";
 import { dataCheckCommand, scoreCommand, submitCheckCommand, submitCommand } from "./judge.ts";
-import { choice, flag, many, needed, otherwise, path, text, UsageError, whole } from "./options.ts";
+import { choice, filled, flag, many, needed, otherwise, path, text, UsageError, whole } from "./options.ts";
 import { exit } from "./output.ts";
 import { consoleEvents } from "./progress.ts";
 import { answerTable, importTable, planSummary, profileTable, recallTables } from "./tables.ts";
@@ -82,15 +82,21 @@ const importCommand = command({
     imageSize: whole("N", "Side of the pictures, instead of the checkpoint's", 1),
     heads: whole("N", "Attention heads, where neither the checkpoint nor a config.json tells", 1),
     textHeads: whole("N", "Those of the text encoder, where there is another one", 1),
-    ignore: many(text("PATTERN", "Passes over tensors, or FILE:FIELD; * is any text, may be given again")),
+    ignore: many(filled("PATTERN", "Passes over tensors, or FILE:FIELD; * is any text, may be given again")),
   },
-  async run({ out, ...options }, { output }) {
+  async run({ out, ...options }, { output, interrupt }) {
+    const stop = interrupt.stoppable("Stopping; what was written of the import is removed.");
     let summary: ReturnType<typeof planSummary> | undefined;
     const show = (plan: ImportPlan) => {
       summary = planSummary(plan);
       output.lines(importTable(plan));
     };
-    const { weights } = await importCheckpoint({ ...options, out, show });
+    const imported = await importCheckpoint({ ...options, out, show, stop });
+    if (imported === null) {
+      output.result({ finished: false, out }, "Stopped; nothing was imported.");
+      return exit.interrupted;
+    }
+    const { weights } = imported;
     output.lines(`digest of the ${weights.tensors} tensors of floats: ${weights.sha256}`);
     output.result({ out, ...summary, weights }, `Imported to ${out}.`);
     return exit.done;

@@ -45,6 +45,13 @@ export const path = (value: string, about: string) =>
     return given;
   });
 
+/** Text of which there must be some. */
+export const filled = (value: string, about: string) =>
+  one(value, about, (given, label) => {
+    if (given.trim() === "") throw new UsageError(`${label} needs a ${value}, not ${quoted(given)}`);
+    return given;
+  });
+
 /** One of some names. */
 export const choice = <T extends string>(value: string, names: readonly T[], about: string) =>
   one(value, about, (given, label) => {

@@ -153,6 +153,7 @@ test("usage errors end with 2, others with 1, and --json makes JSON of both", as
     [["eval", "--run", join(dir, "a\nb\u001b[2J")], 1],
     [["search", "--run", "x", "--image", "1", "--text"], 2],
     [["import", join(dir, "x\u009b1m"), "--out", "y"], 1],
+    [["import", "x", "--out", "y", "--ignore", ""], 2],
     [["train", "--resume", "x", "--out", "y"], 2],
     [["train", "--resume", "x", "--seed", "1"], 2],
     [["train"], 2],

@@ -213,7 +213,13 @@ export function torchFile(value: unknown, stream = false): Uint8Array {
     if (typeof value === "boolean") return concat([value ? 0x88 : 0x89]);
     if (typeof value === "number") return concat(op.int(value));
     if (typeof value === "string") return op.text(value);
-    if (Array.isArray(value)) return concatAll([op.list, op.mark, ...value.map(opcodes), [0x65]]);
+    if (Array.isArray(value)) {
+      // In batches, as Python's does.
+      const batches = Array.from({ length: Math.ceil(value.length / 1000) }, (_, i) =>
+        concatAll([op.mark, ...value.slice(1000 * i, 1000 * (i + 1)).map(opcodes), [0x65]]),
+      );
+      return concatAll([op.list, ...batches]);
+    }
     if (value instanceof Foreign) {
       const given = concat(op.mark, ...value.given.map(opcodes), op.tuple);
       return concat(op.global(...value.global), given, op.reduce);

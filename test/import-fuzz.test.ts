@@ -389,7 +389,31 @@ test("files made to take time or memory", async () => {
     ["dictionaries", torchZip(pickle(many(op.dict)))],
     ["lists", torchZip(pickle(many(op.list, 195_000)))],
     ["marks", torchZip(pickle(many(op.mark)))],
-    ["numbers", torchZip(pickle(many([0x4b, 7], 1_000_001)))],
+    ["numbers", torchZip(pickle(many([0x4b, 7], 8_000_000)))],
+    ["fractions upon marks", torchZip(pickle(many([0x28, 0x47, ...new Array(8).fill(64)], 390_000)))],
+    ["memorised numbers", torchZip(pickle(op.none, many([0x94], 4_000_000)))],
+    ["one list again and again", torchZip(pickle(op.list, op.put(0), many(op.get(0), 4_000_000), op.tuple))],
+    [
+      "one dictionary in a long list",
+      torchZip(
+        pickle(op.dict, op.text("w"), tensorOps(), op.setItem, op.put(0), op.list, [
+          ...[...op.mark, ...many(op.get(0), 900_000), 0x65],
+        ]),
+        floats,
+      ),
+    ],
+    [
+      "large values looked at for tensors again and again",
+      torchZip(
+        pickle(
+          ...[op.dict, op.text("w"), op.list, op.mark, many([0x4b, 7], 900), tensorOps(), [0x65], op.put(0)],
+          ...[op.setItem, op.text("x"), op.list, op.mark, many([0x68, 0], 800_000), [0x65], op.setItem],
+        ),
+        floats,
+      ),
+    ],
+    ["records", torchZip(pickle(op.list, many([0x28, ...op.dict, 0x4b, 1, 0x4b, 2, 0x73, 0x65], 900_000)))],
+    ["long texts", torchZip(concatAll(Array.from({ length: 300 }, () => op.text(longName.slice(0, 5000)))))],
     [
       "fractions",
       torchZip(pickle(op.list, op.mark, many([0x47, ...new Array(8).fill(64)], 950_000), [0x65])),

@@ -1,7 +1,7 @@
 // Reading other people's checkpoints: every container that PyTorch and Hugging Face write (made by
 // reference/checkpoints.py), refusals by name, the mapping onto CASE, and the way there and back.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { mkdir, readFile } from "node:fs/promises";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -202,16 +202,15 @@ test("every kind of broken pickle is refused by what is wrong", async () => {
     [bad(op.none, op.int(1), op.append), /no list/],
     [bad(op.list, op.none, op.none, op.setItem), /no dictionary/],
     [bad(op.dict, op.mark, op.none, op.setItems), /without a value/],
-    [bad([0x58, 255, 255, 255, 127]), /text of 2147483647 bytes/],
+    [bad([0x58, 255, 255, 255, 127]), /pickle ends/],
     [bad([0x42, 255, 255, 255, 127]), /pickle ends/],
-    [bad([0x8d, 255, 255, 255, 255, 255, 255, 255, 255]), /text of \d+ bytes/],
+    [bad([0x8d, 255, 255, 255, 255, 255, 255, 255, 255]), /pickle ends/],
     [bad([0x8b, 255, 255, 0, 0]), /integer of 65535 bytes/],
     [bad([0x58, 1, 0, 0, 0, 0xff]), /no dictionary of tensors/],
     [bad([0x58, 1, 0, 0, 0, 0xff], op.text("w"), [0x93]), /no name/],
     [bad(op.list), /no dictionary of tensors/],
-    [bad(op.list, op.put(0), op.get(0), op.append), /contains itself/],
-    [bad(op.dict, op.put(0), op.text("w"), op.get(0), op.setItem), /contains itself/],
-    [bad(op.list, op.put(0), op.get(0), op.tuple1, op.append), /contains itself/],
+    [bad(op.list, op.put(0), op.get(0), op.append), /no dictionary of tensors/],
+    [bad(op.list, op.put(0), op.get(0), op.tuple1, op.append), /no dictionary of tensors/],
     [bad(op.int(1), op.tuple0, op.reduce), /calls what is no function/],
     [bad(op.global("a", "b"), op.none, op.reduce), /calls what is no function/],
     [bad(op.int(1), op.tuple0, [0x81]), /no class/],
@@ -650,6 +649,18 @@ test("export and import give every bit back, with options, vocabulary and temper
   );
   assert.equal(JSON.parse(await readFile(join(back, "config.json"), "utf8")).model, model);
   assert.equal(JSON.parse(await readFile(join(back, "tokenizer.json"), "utf8")), tokenizer.toJSON());
+  // One that is stopped leaves nothing, whenever that is; a folder that was there before stays.
+  for (const tensors of [0, 1, 30, 60]) {
+    for (const out of [join(work, "stopped", "within"), join(work, "there")]) {
+      await mkdir(join(work, "there"), { recursive: true });
+      let read = 0;
+      const stop = () => read++ >= tensors;
+      assert.is(await importCheckpoint({ source: join(work, "hf"), out, show: () => {}, stop }), null);
+      assert.ok(read > tensors);
+      assert.is(existsSync(join(work, "stopped")), false);
+      assert.equal(await readdir(join(work, "there")), []);
+    }
+  }
   // Neither writes over what is there.
   await exportCheckpoint(run, exported).then(
     () => assert.unreachable(),

@@ -21,7 +21,7 @@ import { type ImportPlan, planImport, requireWhole } from "../model/checkpoint/p
 import { CheckpointError, writeSafetensors } from "../model/safetensors.ts";
 import { loadConfig } from "../train/config.ts";
 import { findCheckpoint } from "../train/sources.ts";
-import { Draws, Foreign, Stored, torchFile } from "./checkpoint-files.ts";
+import { Draws, Foreign, op, pickle, Stored, tensorOps, torchFile, torchZip } from "./checkpoint-files.ts";
 import {
   beside,
   config,
@@ -140,8 +140,22 @@ test("of two state dicts the model's is taken and the other is told; two equal o
     folder({ ...beside, "a.pth": torchFile({ first: state(), second: other }) }),
     /"first", "second" hold the same/,
   );
+  for (const [one, two] of [
+    ["best", "last"],
+    ["init", "final"],
+    ["old", "new"],
+    ["schema", "cinema"],
+  ]) {
+    for (const value of [
+      { [one!]: other, [two!]: state() },
+      { [one!]: { model: other }, [two!]: { model: state() } },
+    ])
+      await refuses(folder({ ...beside, "a.pth": torchFile(value) }), /which dictionary is meant/);
+  }
   const shared = state();
   await loads(folder({ ...beside, "a.pth": torchFile({ first: shared, second: shared }) }));
+  // One as DataParallel names it: together they are no model in parts.
+  await loads(folder({ ...beside, "a.pth": torchFile({ student: state("module."), teacher: other }) }));
   const student = new Map([
     ...state("student."),
     ...[...other].map(([name, value]) => [`teacher.${name}`, value] as const),
@@ -158,14 +172,83 @@ test("a state dict for each part of a model is one", async () => {
   }
   await loads(folder({ ...beside, "a.pth": torchFile(parts) }));
   await loads(folder({ ...beside, "a.pth": torchFile({ epoch: 1, parts, optimizer }) }));
+  // Parts whose names are whole already.
+  for (const prefix of ["", "module."]) {
+    const all = [...state(prefix)];
+    const [vision, text] = [true, false].map(
+      (seen) => new Map(all.filter(([name]) => name.includes("vision") === seen)),
+    );
+    await loads(folder({ ...beside, "a.pth": torchFile({ vision, text }) }));
+    await loads(folder({ ...beside, "a.pth": torchFile({ epoch: 1, net: { vision, text }, optimizer }) }));
+  }
 });
 
-test("a trainer's record of 300,000 losses is no harm", async () => {
-  const losses = Array.from({ length: 300_000 }, (_, i) => i);
-  const path = folder({ ...beside, "a.pth": torchFile({ losses, model: state() }) });
-  const started = performance.now();
-  await loads(path);
-  assert.ok(performance.now() - started < 10_000);
+test("whatever its length, what a trainer keeps beside a model is no harm", async () => {
+  const count = (length: number, item: (i: number) => unknown) => Array.from({ length }, (_, i) => item(i));
+  const scalar = (i: number) => new Foreign(["numpy.core.multiarray", "scalar"], dtype, `${i}`);
+  const dtype = new Foreign(["numpy", "dtype"], "f8", false, true);
+  const things: Record<string, unknown> = {
+    losses: count(1_200_000, (i) => i),
+    "numpy's losses": count(150_000, scalar),
+    records: count(250_000, (i) => ({ step: i, loss: [i, i] })),
+    rows: count(1200, () => count(1000, (i) => i)),
+    paths: count(400_000, (i) => `images/train/${i}.png`),
+    log: "x".repeat(20_000_000),
+    "numpy's array": new Foreign(["_codecs", "encode"], "ÿ".repeat(5_000_000), "latin1"),
+    name: new Map([["n".repeat(2_000_000), 1]]),
+  };
+  for (const [what, thing] of Object.entries(things)) {
+    // Before the model in a zip file, behind it in a stream.
+    const zip = what.length % 2 === 0;
+    const value = zip ? { thing, model: state() } : { model: state(), thing };
+    const path = folder({ ...beside, "a.pth": torchFile(value, !zip) });
+    const started = performance.now();
+    await loads(path);
+    assert.ok(performance.now() - started < 10_000, what);
+  }
+});
+
+test("a tensor in a long list of records keeps its dictionary, and only what is needed in long bytes is an error", async () => {
+  const epochs: unknown[] = Array.from({ length: 5000 }, (_, i) => ({ epoch: i }));
+  epochs[4000] = { weights: state() };
+  await loads(folder({ ...beside, "a.pth": torchFile({ epochs }) }));
+  const name = "text_encoder.encoder.layer.0.output.dense.weight";
+  const array = new Foreign(["numpy.core.multiarray", "_reconstruct"], "ÿ".repeat(40_000));
+  const text = "x".repeat(10_000);
+  const path = (value: unknown) =>
+    folder({
+      ...beside,
+      "a.pth": torchFile({
+        net: new Map([...state()].map(([key, held]) => [key, key === name ? value : held])),
+      }),
+    });
+  await refuses(path(array), /"text_encoder\.encoder\.layer\.0\.output\.dense\.weight": it is what numpy/);
+  await refuses(
+    path(text),
+    /"text_encoder\.encoder\.layer\.0\.output\.dense\.weight": it is a text of 10000 bytes/,
+  );
+  const arrays = new Map(Object.keys(shapes).map((key) => [key, array]));
+  await refuses(
+    folder({ ...beside, "a.pth": torchFile({ state_dict: arrays }) }),
+    /tensor "[\w.]+": it is what numpy/,
+  );
+});
+
+test("values that contain themselves are no harm", async () => {
+  const dict = (...inner: (Uint8Array | readonly number[])[]) =>
+    torchZip(pickle(op.dict, op.put(0), ...inner), { 0: new Uint8Array(16) });
+  const held = [op.text("vision_proj.bias"), tensorOps(), op.setItem];
+  for (const cyclic of [
+    [op.get(0)],
+    [op.list, op.put(1), op.get(1), op.append],
+    [op.list, op.put(1), op.get(1), op.tuple1, op.append],
+    [op.list, op.put(1), op.get(0), op.append],
+  ]) {
+    const source = folder({ "a.pth": dict(...held, op.text("x"), ...cyclic, op.setItem) });
+    const { checkpoint, close } = await findCheckpoint(source);
+    assert.equal([...checkpoint.tensors.keys()], ["vision_proj.bias"]);
+    await close();
+  }
 });
 
 test("a file without a model lists what it has", async () => {
@@ -433,6 +516,19 @@ test("text files as editors leave them: byte-order marks, UTF-16, blank lines, W
   await refuses(at("tokenizer.json", pointer), /tokenizer\.json: this is a Git LFS pointer/);
   await refuses(at("config.json", "<!DOCTYPE html>"), /config\.json: this is a web page/);
   await refuses(at("config.json", ""), /config\.json: /);
+  // As Python's json writes what is no number.
+  const told = { hidden_size: 8, epsilon: "HERE", sizes: [1, "HERE"] };
+  for (const word of ["NaN", "Infinity", "-Infinity"]) {
+    const text = JSON.stringify({ text_config: told }, null, 2);
+    for (const [field, content] of [
+      ["epsilon", text.replace('"HERE"', word)],
+      ["sizes", text.replace('"HERE"', "1").replace(/1,\s+"HERE"/, word)],
+    ])
+      await refuses(
+        at("config.json", content!),
+        new RegExp(`config\\.json: malformed JSON \\(line \\d, column \\d+\\): "${field}" is ${word},`),
+      );
+  }
   await refuses(at("vocab.txt", Uint8Array.of(0x63, 0x61, 0x66, 0xe9, 10)), /vocab\.txt is no text in UTF-8/);
   const run = join(folder({}), "run.json");
   writeFileSync(

@@ -5,7 +5,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { exportConfig, exportNotes, exportTensors } from "../model/checkpoint/export.ts";
 import { openCheckpoint } from "../model/checkpoint/open.ts";
 import { type ImportPlan, type PlanOptions, planImport, requireWhole } from "../model/checkpoint/plan.ts";
-import { finiteEntry } from "../model/checkpoint/tensor.ts";
+import { type Checkpoint, finiteEntry } from "../model/checkpoint/tensor.ts";
 import { CheckpointError } from "../model/safetensors.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { streamTensors, writeAtomically } from "./checkpoint.ts";
@@ -24,7 +24,12 @@ export interface ImportOptions extends Omit<PlanOptions, Beside | "seed"> {
   out: string;
   /** Told of the plan before anything is written, and before missing tensors are refused. */
   show(plan: ImportPlan): void;
+  /** Asked before each tensor whether to leave it, and nothing behind. */
+  stop?(): boolean;
 }
+
+/** Ends an import that is to stop. */
+class Stopped extends Error {}
 
 /** How training would go on from an import: ChatIR's settings (case.md), on the data set that comes with casement. */
 const furtherTraining = {
@@ -43,12 +48,19 @@ export interface Imported {
 /**
  * Imports a checkpoint: writes model.safetensors, config.json and tokenizer.json. Throws CheckpointError for a file
  * that can't be read, lacks tensors, or has weights that are not finite, ConfigError where `out` already holds a run.
+ * Null where it was stopped.
  */
-export async function importCheckpoint({ source, out, show, ...options }: ImportOptions): Promise<Imported> {
+export async function importCheckpoint({
+  source,
+  out,
+  show,
+  stop = () => false,
+  ...options
+}: ImportOptions): Promise<Imported | null> {
   await requireNew([join(out, files.config), join(out, files.model)]);
   const { checkpoint, close, ...beside } = await findCheckpoint(source);
   try {
-    const { tensors, digest } = digested(checkpoint);
+    const { tensors, digest } = digested({ ...checkpoint, tensors: stoppable(checkpoint.tensors, stop) });
     const plan = await planImport({ ...checkpoint, tensors }, { ...options, ...beside });
     show(plan);
     requireWhole(plan);
@@ -79,6 +91,7 @@ export async function importCheckpoint({ source, out, show, ...options }: Import
       await folder.close();
     }
   } catch (cause) {
+    if (cause instanceof Stopped) return null;
     if (!(cause instanceof CheckpointError)) throw cause;
     throw new CheckpointError(`${source}: ${cause.message}`, { cause });
   } finally {
@@ -121,6 +134,18 @@ export async function exportCheckpoint(
   } finally {
     await source.close();
   }
+}
+
+/** Tensors that throw Stopped instead of being read once it is time to stop. */
+function stoppable(tensors: Checkpoint["tensors"], stop: () => boolean): Checkpoint["tensors"] {
+  const entries = Array.from(tensors, ([name, entry]) => {
+    const read = async () => {
+      if (stop()) throw new Stopped();
+      return entry.read();
+    };
+    return [name, { ...entry, read }] as const;
+  });
+  return new Map(entries);
 }
 
 /** Whether parameters whose names begin so have no values in the checkpoint. */

@@ -3,6 +3,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { lfsAdvice, lfsPointer } from "../model/checkpoint/open.ts";
 import { CheckpointError } from "../model/safetensors.ts";
+import { placeOf, scan } from "./data/json.ts";
 
 /** Longest text that is read. */
 const longestText = 16 << 20;
@@ -41,7 +42,19 @@ export async function readJson(path: string): Promise<unknown> {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    const page = /^\s*</.test(text) ? ": this is a web page; fetch the file again" : "";
-    throw new CheckpointError(`${path}${page || `: ${(cause as Error).message}`}`, { cause });
+    throw new CheckpointError(`${path}${faultOf(text) ?? `: ${(cause as Error).message}`}`, { cause });
   }
+}
+
+/** Where a text is no JSON, and why; null where that doesn't show. */
+function faultOf(text: string): string | null {
+  if (/^\s*</.test(text)) return ": this is a web page; fetch the file again";
+  const { fault } = scan(text);
+  if (!fault) return null;
+  const { offset, what } = fault;
+  const [field] = /"[^"\n]{1,200}"(?=\s*:[\s[]*$)/.exec(text.slice(Math.max(0, offset - 300), offset)) ?? [];
+  // Python's json writes these.
+  const [word] = /^-?(NaN|Infinity)\b/.exec(text.slice(offset, offset + 20)) ?? [];
+  const told = word ? `${field ?? "a value"} is ${word}, which is no number of JSON's` : what;
+  return `: malformed JSON (${placeOf(text, offset)}): ${told}`;
 }

@@ -2,7 +2,7 @@
 // optimiser's state, averages and copies; so the one is taken whose names a naming knows best.
 import { CheckpointError, quote } from "../safetensors.ts";
 import { Opaque, PickledDict, PickledList, PickledTensor, PickledTuple, type Value } from "./pickle.ts";
-import { recognise } from "./recognise.ts";
+import { bareName, recognise } from "./recognise.ts";
 
 /** A named value of the state dict: a tensor, or what can't be one. */
 export type Held = readonly [name: string, value: PickledTensor | Opaque];
@@ -28,7 +28,7 @@ interface Candidate {
 
 /** What a state dict is called where there is also a copy of it, the best first; averages and teachers come last. */
 const usual = ["model", "state_dict", "module", "model_state_dict", "net", "student"];
-const copies = /ema|averag|teacher|momentum|swa|best|old|init/i;
+const copies = /(^|[^a-z])(ema|swa)([^a-z]|$)|averag|teacher|momentum/i;
 
 /** Dictionaries within dictionaries; a deeper one is no trainer's. */
 const mostDeep = 12;
@@ -116,21 +116,34 @@ function candidatesIn(root: Value): Candidate[] {
         seen.add(value);
         const own = heldBy(value);
         const parts: Held[] = own.filter(isTensor);
+        const whole: Held[] = [...parts];
+        const entered = new Set<Value>();
         value.values.forEach((item, i) => {
-          if (!mayHold(item)) return;
+          if (!mayHold(item) || entered.has(item)) return;
+          entered.add(item);
           const key = value.keys[i];
-          next.push({ value: item, path: [...path, labelOf(key)] });
-          if (item instanceof PickledDict && typeof key === "string")
-            for (const [name, held] of heldBy(item)) parts.push([`${key}.${name}`, held]);
+          if (!seen.has(item)) next.push({ value: item, path: [...path, labelOf(key)] });
+          if (!(item instanceof PickledDict && typeof key === "string")) return;
+          for (const [name, held] of heldBy(item)) {
+            parts.push([`${key}.${name}`, held]);
+            whole.push([name, held]);
+          }
         });
         // Tensors that can't be read count by their names, so that these are told.
         const alone = candidate(path, own, false);
         if (alone.known > 0 || own.some(isTensor)) candidates.push(alone);
         if (parts.some(isTensor)) candidates.push(candidate(path, parts, true));
+        // Parts may have the model's names already, each tensor in one of them.
+        const apart = new Set(whole.map(([name]) => bareName(name, ""))).size === whole.length;
+        if (apart && whole.length > own.length && whole.some(isTensor))
+          candidates.push(candidate(path, whole, true));
       } else if (value instanceof PickledList || value instanceof PickledTuple) {
         seen.add(value);
+        const entered = new Set<Value>();
         value.items.forEach((item, i) => {
-          if (mayHold(item)) next.push({ value: item, path: [...path, `${i}`] });
+          if (mayHold(item) && !entered.has(item) && !seen.has(item))
+            next.push({ value: item, path: [...path, `${i}`] });
+          entered.add(item);
         });
       }
     }

@@ -1,6 +1,6 @@
 // A pickle is a program for a stack machine, and Python's own machine may call anything. This one calls nothing: of a
 // short list of globals it builds descriptions of tensors, and whatever else a trainer put into its file (Namespaces,
-// numpy's scalars, enums, paths) stays opaque, never built. Opcodes of protocols 2 to 5 as in CPython's
+// numpy's scalars, enums, paths) stays opaque, never built, and of long records only a beginning is kept. Opcodes of protocols 2 to 5 as in CPython's
 // Lib/pickletools.py, globals as in torch/_utils.py, torch/_tensor.py and torch/serialization.py.
 import {
   CheckpointError,
@@ -10,6 +10,7 @@ import {
   quote,
   type StoredType,
 } from "../safetensors.ts";
+import { type ByteSource, readBytes } from "./source.ts";
 import { mostDimensions, type View, viewFault } from "./tensor.ts";
 
 /** A value of the pickle. Bytes stay bytes, numbers beyond 2^53 are BigInts. */
@@ -33,7 +34,10 @@ export class PickledList {
 }
 
 export class PickledTuple {
-  constructor(readonly items: readonly Value[]) {}
+  /** Whether it no longer counts, see `drop`. */
+  dropped = false;
+
+  constructor(public items: readonly Value[]) {}
 }
 
 /** Shared by all empty dictionaries: an opcode of one byte must not cost three objects. */
@@ -76,6 +80,9 @@ export class Opaque {
     this.given = given;
   }
 }
+
+/** A text or bytes too long to be kept: an array of numpy's, a log. */
+export class Skipped extends Opaque {}
 
 /** A storage that the pickle refers to, or part of one. */
 export class PickledStorage {
@@ -147,39 +154,68 @@ const tensorTypes: ReadonlySet<string> = new Set([
   "torch.nn.parameter.Buffer",
 ]);
 
-/** A state dict takes some 30 opcodes per tensor. Each may make an object, so this bounds the memory too. */
-const mostOpcodes = 400_000;
-/** A trainer's record of its losses takes one opcode for each, which makes no more than a number. */
-const mostNumbers = 1_000_000;
-/** None, true, false, and numbers of fixed widths. */
-const makesNumber: ReadonlySet<number> = new Set([0x4e, 0x88, 0x89, 0x4a, 0x4b, 0x4d, 0x47]);
-/** Longest text. */
-const longestText = 1 << 20;
+/** Objects that a pickle may hold at once; a state dict has some ten per tensor. */
+const mostObjects = 400_000;
+/** Values that they may hold, that may be memorised, and that may be on the stack. */
+const mostHeld = 2_000_000;
+/** Of a longer list, set, tuple or dictionary what can hold no tensor is dropped: losses, paths, records of steps. */
+const longestRecord = 100;
+/** The same of dictionaries, whose keys are told. */
+const longestDict = 20_000;
+/** And of tuples, which come whole. */
+const longestTuple = 200_000;
+/** Values within a value of a long list that are looked at for tensors, and how deep. */
+const mostWithin = 2000;
+const deepestWithin = 6;
+/** Longest text that is kept, in bytes; no tensor's name comes near it. */
+const longestText = 4096;
+/** Bytes that are read at a time, and the fewest that any opcode finds. */
+const windowBytes = 1 << 18;
+const leastBytes = 4 * longestText;
+/** Memorised values in one array. */
+const memoBlock = 1 << 14;
 /** Longest integer in bytes; torch's magic number has ten. */
 const longestInteger = 256;
 
-/** The program goes on beyond the bytes at hand. */
-export class PickleEnds extends CheckpointError {
-  constructor() {
-    super("truncated: the pickle ends before its STOP");
-  }
-}
-
-/** The bytes of a pickle from front to back. */
+/** The bytes of a pickle from front to back, through a window that `fill` moves. */
 class Reader {
-  private readonly view: DataView;
+  private bytes: Uint8Array = new Uint8Array(0);
+  private view: DataView = new DataView(this.bytes.buffer);
+  /** Where the window begins in the source, and the next byte in the window; beyond its end after a long text. */
+  private begin: number;
+  private next = 0;
 
   constructor(
-    private readonly bytes: Uint8Array,
-    public at: number,
+    private readonly source: ByteSource,
+    from: number,
   ) {
+    this.begin = from;
+  }
+
+  /** Of the next byte in the source. */
+  get at(): number {
+    return this.begin + this.next;
+  }
+
+  /** Whether the window may end within the next opcode. */
+  get low(): boolean {
+    return this.next + leastBytes > this.bytes.length && this.begin + this.bytes.length < this.source.size;
+  }
+
+  async fill(): Promise<void> {
+    const length = Math.min(windowBytes, this.source.size - this.at);
+    const bytes = await readBytes(this.source, this.at, length, "the pickle");
+    [this.begin, this.next] = [this.at, 0];
+    this.bytes = bytes;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   take(length: number): number {
-    const from = this.at;
-    if (length > this.bytes.length - from) throw new PickleEnds();
-    this.at += length;
+    const from = this.next;
+    if (length > this.source.size - this.at) {
+      throw new CheckpointError("truncated: the pickle ends before its STOP");
+    }
+    this.next += length;
     return from;
   }
 
@@ -190,27 +226,32 @@ class Reader {
   u64 = () => this.view.getBigUint64(this.take(8), true);
   f64 = () => this.view.getFloat64(this.take(8), false);
 
-  /** A view of the bytes, so that an array of a foreign object's costs nothing. */
-  raw(length: number | bigint): Uint8Array {
-    const from = this.take(Number(length));
-    return this.bytes.subarray(from, this.at);
+  /** A copy of a few bytes, which the window does not outlive. */
+  private few(length: number): Uint8Array {
+    const from = this.take(length);
+    return this.bytes.slice(from, this.next);
+  }
+
+  raw(length: number | bigint): Uint8Array | Skipped {
+    return length > longestText ? this.skip(length, "") : this.few(Number(length));
   }
 
   /** Bytes that are no UTF-8, as Python 2's may be and those of undecodable paths are, stay bytes. */
-  text(length: number | bigint): string | Uint8Array {
-    if (length > longestText) throw new CheckpointError(`the pickle has a text of ${length} bytes: refused`);
-    return decode(this.raw(length));
+  text(length: number | bigint): string | Uint8Array | Skipped {
+    return length > longestText ? this.skip(length, "a text of ") : decode(this.few(Number(length)));
+  }
+
+  private skip(length: number | bigint, what: string): Skipped {
+    this.take(Number(length));
+    return new Skipped(`${what}${length} bytes`);
   }
 
   /** Up to the next line feed. */
   line(): string | Uint8Array {
-    const end = this.bytes.indexOf(10, this.at);
-    if (end < 0) {
-      if (this.bytes.length - this.at > longestText)
-        throw new CheckpointError("the pickle has an endless name");
-      throw new PickleEnds();
-    }
-    const text = this.text(end - this.at);
+    const length = this.bytes.subarray(this.next, this.next + longestText + 1).indexOf(10);
+    if (length < 0 && this.source.size - this.at > longestText)
+      throw new CheckpointError("the pickle has an endless name");
+    const text = decode(this.few(length < 0 ? this.source.size - this.at + 1 : length));
     this.take(1);
     return text;
   }
@@ -220,7 +261,7 @@ class Reader {
     if (length > longestInteger)
       throw new CheckpointError(`the pickle has an integer of ${length} bytes: refused`);
     let value = 0n;
-    for (const byte of this.raw(length).toReversed()) value = (value << 8n) | BigInt(byte);
+    for (const byte of this.few(length).toReversed()) value = (value << 8n) | BigInt(byte);
     value = BigInt.asIntN(8 * length, value);
     const narrow = Number(value);
     return Number.isSafeInteger(narrow) ? narrow : value;
@@ -241,10 +282,35 @@ function decode(bytes: Uint8Array): string | Uint8Array {
 class Machine {
   stack: Value[] = [];
   private readonly below: Value[][] = [];
-  private readonly memo = new Map<number, Value>();
+  /** Values in the parts below. */
+  private lower = 0;
+  /** What is memorised under 0, 1, 2 and so on, in blocks; a Map takes five times the memory and has the odd keys. */
+  private readonly memo: Value[][] = [];
+  private memorised = 0;
+  private readonly odd = new Map<number, Value>();
+  /** Objects and what they hold. */
+  private objects = 0;
+  private held = 0;
 
   push(value: Value): void {
+    // Only a tuple that no state dict has comes so long.
+    if (this.stack.length >= longestTuple && isLeaf(value)) return;
+    if (this.lower + this.stack.length >= mostHeld) throw tooMany(`${mostHeld} values at once`);
     this.stack.push(value);
+  }
+
+  /** Pushes an object that was not there before. */
+  make(value: Value): void {
+    this.count(1, value instanceof PickledTuple ? value.items.length : 0);
+    this.push(value);
+  }
+
+  /** Objects, and values that they hold, that there are more or fewer. */
+  count(objects: number, held: number): void {
+    this.objects += objects;
+    this.held += held;
+    if (this.objects > mostObjects) throw tooMany(`${mostObjects} objects`);
+    if (this.held > mostHeld) throw tooMany(`${mostHeld} values in them`);
   }
 
   pop(): Value {
@@ -260,7 +326,9 @@ class Machine {
   }
 
   mark(): void {
+    if (this.below.length >= mostObjects) throw tooMany(`${mostObjects} marks`);
     this.below.push(this.stack);
+    this.lower += this.stack.length;
     this.stack = [];
   }
 
@@ -270,24 +338,35 @@ class Machine {
     const stack = this.below.pop();
     if (!stack) throw new CheckpointError("the pickle refers to a mark that it has not set");
     this.stack = stack;
+    this.lower -= stack.length;
     return items;
   }
 
   remember(key: number): void {
-    this.memo.set(key, this.top());
+    const value = this.top();
+    if (key > this.memorised || this.odd.has(key)) this.odd.set(key, value);
+    else {
+      if (key === this.memorised && this.memorised++ % memoBlock === 0) this.memo.push([]);
+      this.memo[Math.floor(key / memoBlock)][key % memoBlock] = value;
+    }
+    if (this.memorised > mostHeld || this.odd.size > mostObjects)
+      throw tooMany(`${this.memorised > mostHeld ? mostHeld : mostObjects} memorised values`);
   }
 
   rememberNext(): void {
-    this.remember(this.memo.size);
+    this.remember(this.memorised + this.odd.size);
   }
 
   recall(key: number): Value {
-    const value = this.memo.get(key);
+    const value =
+      key < this.memorised ? this.memo[Math.floor(key / memoBlock)][key % memoBlock] : this.odd.get(key);
     if (value === undefined)
       throw new CheckpointError(`the pickle recalls ${key}, which it has not memorised`);
     return value;
   }
 }
+
+const tooMany = (what: string) => new CheckpointError(`the pickle has over ${what}: refused`);
 
 type Step = (machine: Machine, reader: Reader) => void;
 
@@ -336,15 +415,15 @@ opcode(0x94, (machine) => machine.rememberNext());
 opcode("h", (machine, reader) => machine.push(machine.recall(reader.u8())));
 opcode("j", (machine, reader) => machine.push(machine.recall(reader.u32())));
 
-opcode(")", (machine) => machine.push(new PickledTuple([])));
+opcode(")", (machine) => machine.make(new PickledTuple([])));
 opcode(0x85, (machine) => pushTuple(machine, 1));
 opcode(0x86, (machine) => pushTuple(machine, 2));
 opcode(0x87, (machine) => pushTuple(machine, 3));
 opcode("t", (machine) => {
   const items = machine.sinceMark();
-  machine.push(new PickledTuple(items));
+  machine.make(new PickledTuple(items));
 });
-opcode("]", (machine) => machine.push(new PickledList()));
+opcode("]", (machine) => machine.make(new PickledList()));
 opcode("a", (machine) => {
   const item = machine.pop();
   append(machine, [item]);
@@ -353,7 +432,7 @@ opcode("e", (machine) => {
   const items = machine.sinceMark();
   append(machine, items);
 });
-opcode("}", (machine) => machine.push(new PickledDict()));
+opcode("}", (machine) => machine.make(new PickledDict()));
 opcode("s", (machine) => {
   const value = machine.pop();
   const key = machine.pop();
@@ -363,44 +442,44 @@ opcode("u", (machine) => {
   const items = machine.sinceMark();
   setItems(machine, items);
 });
-opcode(0x8f, (machine) => machine.push(new Opaque("set")));
+opcode(0x8f, (machine) => machine.make(new Opaque("set")));
 opcode(0x90, (machine) => {
   const items = machine.sinceMark();
   append(machine, items);
 });
 opcode(0x91, (machine) => {
   const items = machine.sinceMark();
-  machine.push(new Opaque("frozenset", new PickledTuple(items)));
+  machine.make(new Opaque("frozenset", new PickledTuple(items)));
 });
 
 opcode("c", (machine, reader) => {
   const module = reader.line();
-  machine.push(globalOf(module, reader.line()));
+  machine.make(globalOf(module, reader.line()));
 });
 opcode(0x93, (machine) => {
   const name = machine.pop();
-  machine.push(globalOf(machine.pop(), name));
+  machine.make(globalOf(machine.pop(), name));
 });
 // copyreg's numbers for classes, whose names stand outside of the pickle.
-opcode(0x82, (machine, reader) => machine.push(new Global(`extension ${reader.u8()}`)));
-opcode(0x83, (machine, reader) => machine.push(new Global(`extension ${reader.u16()}`)));
-opcode(0x84, (machine, reader) => machine.push(new Global(`extension ${reader.u32()}`)));
+opcode(0x82, (machine, reader) => machine.make(new Global(`extension ${reader.u8()}`)));
+opcode(0x83, (machine, reader) => machine.make(new Global(`extension ${reader.u16()}`)));
+opcode(0x84, (machine, reader) => machine.make(new Global(`extension ${reader.u32()}`)));
 opcode("R", (machine) => {
   const given = machine.pop();
-  machine.push(rebuild(machine.pop(), given));
+  machine.make(rebuild(machine.pop(), given));
 });
 opcode(0x81, (machine) => {
   const given = machine.pop();
-  machine.push(instance(machine.pop(), given));
+  machine.make(instance(machine.pop(), given));
 });
 opcode(0x92, (machine) => {
   const named = machine.pop();
   const given = machine.pop();
-  machine.push(instance(machine.pop(), given, named));
+  machine.make(instance(machine.pop(), given, named));
 });
 opcode("o", (machine) => {
   const [type, ...given] = machine.sinceMark();
-  machine.push(instance(type ?? null, new PickledTuple(given)));
+  machine.make(instance(type ?? null, new PickledTuple(given)));
 });
 // The attributes of an object. Those of an OrderedDict are torch's versions of modules, those of a tensor a trainer's
 // own; nothing here needs either.
@@ -412,26 +491,95 @@ opcode("b", (machine) => {
     throw new CheckpointError("the pickle gives attributes to what has none");
   }
 });
-opcode("Q", (machine) => machine.push(storageOf(machine.pop())));
+opcode("Q", (machine) => machine.make(storageOf(machine.pop())));
 
 function pushTuple(machine: Machine, count: number): void {
   const items = Array.from({ length: count }, () => machine.pop());
-  machine.push(new PickledTuple(items.reverse()));
+  machine.make(new PickledTuple(items.reverse()));
 }
 
 function append(machine: Machine, items: readonly Value[]): void {
   const list = machine.top();
-  if (list instanceof PickledList) for (const item of items) list.items.push(item);
-  else if (list instanceof Opaque) for (const item of items) list.given.push(item);
-  else throw new CheckpointError("the pickle appends to what is no list");
+  if (!(list instanceof PickledList || list instanceof Opaque))
+    throw new CheckpointError("the pickle appends to what is no list");
+  keep(machine, list instanceof PickledList ? list.items : list.given, items);
+}
+
+/** Adds items; where there are many already, only those that may hold a tensor. */
+function keep(machine: Machine, list: Value[], items: readonly Value[]): void {
+  for (const item of items) {
+    if (list.length >= longestRecord && drop(machine, item)) continue;
+    machine.count(0, 1);
+    list.push(item);
+  }
 }
 
 function setItems(machine: Machine, items: readonly Value[]): void {
   const dict = machine.top();
+  // Some are missing then, and the rest are no pairs.
+  if (items.length >= longestTuple) throw tooMany(`${longestTuple} keys and values in a row`);
   if (items.length % 2 !== 0) throw new CheckpointError("the pickle sets a key without a value");
-  if (dict instanceof PickledDict) for (let i = 0; i < items.length; i += 2) dict.set(items[i], items[i + 1]);
-  else if (dict instanceof Opaque) for (const item of items) dict.given.push(item);
-  else throw new CheckpointError("the pickle sets items of what is no dictionary");
+  if (dict instanceof Opaque) {
+    keep(machine, dict.given, items);
+    return;
+  }
+  if (!(dict instanceof PickledDict)) {
+    throw new CheckpointError("the pickle sets items of what is no dictionary");
+  }
+  for (let i = 0; i < items.length; i += 2) {
+    if (dict.keys.length >= longestDict && drop(machine, items[i + 1])) continue;
+    machine.count(0, 2);
+    dict.set(items[i], items[i + 1]);
+  }
+}
+
+/** Whether a value holds nothing and is no tensor, whatever comes later. */
+function isLeaf(value: Value): boolean {
+  return (
+    value === null || typeof value !== "object" || value instanceof Global || value instanceof Uint8Array
+  );
+}
+
+/**
+ * Whether a value can be done without, since no tensor is within. It is emptied then, for the memo may hold it, and
+ * counts no more. A value that would take long to tell is kept.
+ */
+function drop(machine: Machine, value: Value): boolean {
+  if (isLeaf(value)) return true;
+  const within = [{ value, depth: 0 }];
+  for (let at = 0; at < within.length; at++) {
+    const { value, depth } = within[at];
+    if (isLeaf(value)) continue;
+    const tensor = value instanceof PickledTensor || value instanceof PickledStorage;
+    const children = tensor ? none : childrenOf(value);
+    if (tensor || depth > deepestWithin || within.length + children.length > mostWithin) {
+      // So that looking takes no more time than making.
+      machine.count(1 + within.length / 10, 0);
+      return false;
+    }
+    for (const child of children) within.push({ value: child, depth: depth + 1 });
+  }
+  for (const { value } of within) {
+    if (isLeaf(value)) continue;
+    const held = childrenOf(value).length;
+    if (value instanceof PickledTuple) {
+      if (value.dropped) continue;
+      value.dropped = true;
+      // One of whole numbers may be a shape, too.
+      if (!value.items.every(isCount)) value.items = none;
+    } else if (held === 0) continue;
+    else if (value instanceof PickledDict) [value.keys, value.values] = [none, none];
+    else if (value instanceof PickledList) value.items.length = 0;
+    else if (value instanceof Opaque) value.given.length = 0;
+    machine.count(-1, -held);
+  }
+  return true;
+}
+
+function childrenOf(value: Value): readonly Value[] {
+  if (value instanceof PickledDict) return [...value.keys, ...value.values];
+  if (value instanceof PickledList || value instanceof PickledTuple) return value.items;
+  return value instanceof Opaque ? value.given : none;
 }
 
 function globalOf(module: Value, name: Value): Global {
@@ -544,24 +692,18 @@ function wholeNumbers(value: Value | undefined): number[] {
 }
 
 /**
- * Runs a pickle. Throws PickleEnds where it goes on beyond `bytes`, and CheckpointError for an opcode that is not on the
- * list, for values that do not fit together, for over 400,000 opcodes or 1,000,000 numbers, and for a result that contains itself (what is
- * opaque may).
+ * Runs a pickle. Throws CheckpointError where the source ends before it, for an opcode that is not on the list, for
+ * values that do not fit together, and for over 400,000 objects or 2,000,000 values at once. Of a list or set over 100
+ * long, a dictionary over 20,000 and a tuple over 200,000, what holds no tensor is left out; a value may contain itself.
  * @returns the value, and where the next byte after the pickle is
  */
-export function runPickle(bytes: Uint8Array, from = 0): { value: Value; end: number } {
-  const reader = new Reader(bytes, from);
+export async function runPickle(source: ByteSource, from = 0): Promise<{ value: Value; end: number }> {
+  const reader = new Reader(source, from);
   const machine = new Machine();
-  let numbers = 0;
-  for (let done = 0; done < mostOpcodes && numbers < mostNumbers; ) {
+  for (;;) {
+    if (reader.low) await reader.fill();
     const code = reader.u8();
-    if (makesNumber.has(code)) numbers++;
-    else done++;
-    if (code === 0x2e) {
-      const value = machine.pop();
-      refuseCycles(value);
-      return { value, end: reader.at };
-    }
+    if (code === 0x2e) return { value: machine.pop(), end: reader.at };
     const step = opcodes.get(code);
     if (!step) {
       throw new CheckpointError(
@@ -570,35 +712,4 @@ export function runPickle(bytes: Uint8Array, from = 0): { value: Value; end: num
     }
     step(machine, reader);
   }
-  const most = numbers < mostNumbers ? `${mostOpcodes} opcodes` : `${mostNumbers} numbers`;
-  throw new CheckpointError(`the pickle has over ${most}: refused`);
-}
-
-/** Goes through all that a value contains, each object once, without recursion: nesting may be deep. */
-function refuseCycles(root: Value): void {
-  const done = new Set<Value>();
-  const open = new Set<Value>();
-  const path: { value: Value; children: readonly Value[]; next: number }[] = [];
-  const enter = (value: Value) => {
-    const children = childrenOf(value);
-    if (!children || done.has(value)) return;
-    if (open.has(value)) throw new CheckpointError("the pickle has a value that contains itself");
-    open.add(value);
-    path.push({ value, children, next: 0 });
-  };
-  enter(root);
-  for (let last = path.at(-1); last; last = path.at(-1)) {
-    if (last.next < last.children.length) enter(last.children[last.next++]);
-    else {
-      path.pop();
-      open.delete(last.value);
-      done.add(last.value);
-    }
-  }
-}
-
-function childrenOf(value: Value): readonly Value[] | null {
-  if (value instanceof PickledList || value instanceof PickledTuple) return value.items;
-  if (value instanceof PickledDict) return value.keys.length > 0 ? [...value.keys, ...value.values] : null;
-  return null;
 }

@@ -9,19 +9,14 @@ import {
   PickledStorage,
   PickledTensor,
   PickledTuple,
-  PickleEnds,
   runPickle,
+  Skipped,
   storageBytes,
   type Value,
 } from "./pickle.ts";
 import { type ByteSource, partOf, readBytes } from "./source.ts";
 import { type Checkpoint, countOf, readView, type TensorEntry } from "./tensor.ts";
 import { openZip, type ZipEntry } from "./zip.ts";
-
-/** The longest pickle; BLIP's state dict takes 60 kB, but arrays of numpy's lie within. */
-const longestPickle = 32 << 20;
-/** What is read of a stream at first, in search of a pickle's end. */
-const firstBytes = 1 << 16;
 
 const magicNumber = 0x1950a86a20f9469cfc6cn;
 const protocol = 1001;
@@ -54,7 +49,7 @@ export async function openTorchZip(source: ByteSource): Promise<Checkpoint> {
   if (order && new TextDecoder().decode(order).trim() !== "little") {
     throw new CheckpointError("the tensors are in big-endian order, which is not read");
   }
-  const { value } = runPickle((await readEntry(entries.get(pickles[0]), longestPickle))!);
+  const { value } = await runPickle(await entries.get(pickles[0])!.open());
   const entryOf = (storage: PickledStorage) => {
     const entry = entries.get(`${folder}data/${storage.key}`);
     if (!entry) throw new CheckpointError(`the zip file lacks storage ${quote(storage.key)}`);
@@ -73,7 +68,7 @@ export async function openTorchZip(source: ByteSource): Promise<Checkpoint> {
 export async function openTorchStream(source: ByteSource): Promise<Checkpoint> {
   let at = 0;
   const next = async () => {
-    const { value, end } = await pickleAt(source, at);
+    const { value, end } = await runPickle(source, at);
     at = end;
     return value;
   };
@@ -120,19 +115,6 @@ async function readEntry(entry: ZipEntry | undefined, limit: number): Promise<Ui
   return readBytes(await entry.open(), 0, entry.size, what);
 }
 
-/** Runs the pickle at a place of a stream, whose end only its own STOP tells. */
-async function pickleAt(source: ByteSource, at: number): Promise<{ value: Value; end: number }> {
-  for (let length = firstBytes; ; length *= 8) {
-    const available = Math.min(length, source.size - at, longestPickle);
-    try {
-      const { value, end } = runPickle(await readBytes(source, at, available, "the pickle"));
-      return { value, end: at + end };
-    } catch (error) {
-      if (!(error instanceof PickleEnds) || available < length) throw error;
-    }
-  }
-}
-
 /** The storages that a pickle refers to, by key. Throws CheckpointError where two descriptions of one differ. */
 function storagesOf(root: Value): Map<string, PickledStorage> {
   const storages = new Map<string, PickledStorage>();
@@ -172,9 +154,11 @@ function stateDict(
     if (tensors.has(name)) throw new CheckpointError(`tensor ${quote(name)} is there twice`);
     const what = `tensor ${quote(name)}`;
     const fault =
-      value instanceof Opaque
-        ? `it is what ${value.name} would make, which is never called; save it as a plain tensor`
-        : value.fault;
+      value instanceof Skipped
+        ? `it is ${value.name}, no tensor`
+        : value instanceof Opaque
+          ? `it is what ${value.name} would make, which is never called; save it as a plain tensor`
+          : value.fault;
     if (fault !== null || value instanceof Opaque) {
       const [dtype, shape] =
         value instanceof Opaque ? [value.name, []] : [value.storage.dtype, value.view.shape];

@@ -189,7 +189,9 @@ export function generate(seed: number): ArgumentList {
         const to = out();
         const options = [option("--out", to)];
         if (one(0.6)) return start("import", options, { operands: [pick(["hf", "7"])], echo: { out: to } });
-        const ignored = [text(), text()].map((value) => ({ ...option("--ignore", value), many: true }));
+        // An empty pattern is a mistake.
+        const patterns = [text(), text()].map((pattern) => (pattern.trim() === "" ? "*.aux" : pattern));
+        const ignored = patterns.map((value) => ({ ...option("--ignore", value), many: true }));
         return failing(lost, "import", [...options, ...ignored], [lost]);
       }
       case "export": {

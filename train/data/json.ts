@@ -66,7 +66,7 @@ export function scan(text: string): Scan {
 }
 
 /** Line and column of a place in a text, from 1. */
-function lineOf(text: string, offset: number): string {
+export function placeOf(text: string, offset: number): string {
   const before = text.slice(0, offset).split("\n");
   return `line ${before.length}, column ${before.at(-1)!.length + 1}`;
 }
@@ -104,7 +104,9 @@ export function parseJson(file: string, text: string): unknown {
     const { fault, entries, keys } = scan(text);
     const within =
       entries > 0 ? ` in entry ${entries - 1}` : keys.length > 0 ? ` at ${quote(keys.at(-1))}` : "";
-    const where = fault ? ` (${lineOf(text, fault.offset)}): ${fault.what}` : `: ${(cause as Error).message}`;
+    const where = fault
+      ? ` (${placeOf(text, fault.offset)}): ${fault.what}`
+      : `: ${(cause as Error).message}`;
     throw new DataError(`${file}: malformed JSON${within}${where}`, { cause });
   }
 }
