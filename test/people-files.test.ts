@@ -21,7 +21,17 @@ import { type ImportPlan, planImport, requireWhole } from "../model/checkpoint/p
 import { CheckpointError, writeSafetensors } from "../model/safetensors.ts";
 import { loadConfig } from "../train/config.ts";
 import { findCheckpoint } from "../train/sources.ts";
-import { Draws, Foreign, op, pickle, Stored, tensorOps, torchFile, torchZip } from "./checkpoint-files.ts";
+import {
+  Draws,
+  Foreign,
+  namedCheckpoint,
+  op,
+  pickle,
+  Stored,
+  tensorOps,
+  torchFile,
+  torchZip,
+} from "./checkpoint-files.ts";
 import {
   beside,
   config,
@@ -39,6 +49,10 @@ const work = mkdtempSync(join(tmpdir(), "casement-files-"));
 test.after(() => rmSync(work, { recursive: true, force: true }));
 const fixtures = fileURLToPath(new URL("fixtures/", import.meta.url));
 const folder = folders(work);
+/** A DINOv2's shapes and config.json. */
+const dinov2: { title: string; config: unknown; shapes: Record<string, number[]> } = JSON.parse(
+  readFileSync(join(fixtures, "encoders.json"), "utf8"),
+).cases.find(({ title }: { title: string }) => title.startsWith("Dinov2Model"));
 
 /** A small BLIP's state dict with something before each name. */
 function state(prefix = ""): Map<string, unknown> {
@@ -461,6 +475,18 @@ test("what a tokenizer_config.json says of texts is computed or refused by its n
   ]) {
     await refuses(at(said), new RegExp(`tokenizer_config\\.json:${Object.keys(said)[0]} = `));
   }
+});
+
+test("another model's tokenizer is a fault only where there are texts to encode", async () => {
+  const tokenizer = JSON.stringify({ model: { type: "BPE", vocab: { a: 0 }, merges: [] } });
+  const path = folder({ ...beside, "tokenizer.json": tokenizer, "model.safetensors": safetensors() });
+  await refuses(path, /tokenizer\.json with a WordPiece model/);
+  const { tokens, close } = await findCheckpoint(path);
+  await close();
+  const vit = namedCheckpoint(dinov2.shapes);
+  const plan = await planImport(vit, { config: dinov2.config, tokens, partial: true });
+  requireWhole(plan);
+  assert.match(plan.notes.join("\n"), /the vocabulary beside it was not used/);
 });
 
 test("pictures are prepared as Transformers 5 has it in processor_config.json", async () => {

@@ -59,8 +59,11 @@ export interface FoundCheckpoint {
   processor: unknown;
   /** The parsed tokenizer_config.json, null where there is none. */
   tokenizer: unknown;
-  /** The tokens by id, empty for a blank line of vocab.txt; null where the folder has no vocabulary. */
-  tokens: readonly string[] | null;
+  /**
+   * The tokens by id, empty for a blank line of vocab.txt; null where the folder has no vocabulary; what is wrong with
+   * the one that there is, for CLIP's is none that a picture needs.
+   */
+  tokens: readonly string[] | CheckpointError | null;
   close(): Promise<void>;
 }
 
@@ -156,7 +159,7 @@ function withAdded(tokens: readonly string[], added: unknown): string[] {
 }
 
 /** The vocabulary of a folder: tokenizer.json, which knows added tokens, or vocab.txt. */
-async function readTokens(folder: string): Promise<readonly string[] | null> {
+async function readTokens(folder: string): Promise<FoundCheckpoint["tokens"]> {
   const json = await readJson(join(folder, "tokenizer.json"));
   const text = json === null ? await readText(join(folder, "vocab.txt")) : null;
   if (json === null && text === null) return null;
@@ -167,6 +170,6 @@ async function readTokens(folder: string): Promise<readonly string[] | null> {
     new Tokenizer(tokens.filter((token) => token !== ""));
     return tokens;
   } catch (cause) {
-    throw new CheckpointError(`${folder}: ${(cause as Error).message}`, { cause });
+    return new CheckpointError(`${folder}: ${(cause as Error).message}`, { cause });
   }
 }

@@ -37,8 +37,11 @@ export interface PlanOptions extends GivenSizes {
   processor?: unknown;
   /** The parsed tokenizer_config.json beside it, null where there is none. */
   tokenizer?: unknown;
-  /** The tokens by id of the vocabulary beside the checkpoint, null where there is none. */
-  tokens?: readonly string[] | null;
+  /**
+   * The tokens by id of the vocabulary beside the checkpoint, null where there is none; an error where it can't be used,
+   * which is thrown where the checkpoint has texts.
+   */
+  tokens?: readonly string[] | CheckpointError | null;
   /** Of fresh values. */
   seed?: number;
 }
@@ -107,7 +110,13 @@ export async function planImport(checkpoint: Checkpoint, options: PlanOptions = 
   const rows = lookup.shape(wordTable)?.[0] ?? 0;
   if (rows === 0 && lookup.shape(wordTable))
     throw new CheckpointError("the table of word embeddings is empty");
-  const words = await wordsOf(rows, options.tokens ?? null, known.naming.vision && known.naming.text);
+  let { tokens = null } = options;
+  if (tokens instanceof CheckpointError) {
+    if (known.naming.text) throw tokens;
+    notes.push("the vocabulary beside it was not used: it is no lower-case BERT's");
+    tokens = null;
+  }
+  const words = await wordsOf(rows, tokens, known.naming.vision && known.naming.text);
   const { vocabulary } = words;
   notes.push(...words.notes);
   const plan: ImportPlan = {
