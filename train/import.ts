@@ -77,7 +77,9 @@ export async function importCheckpoint({
     const tokenizer = new Tokenizer(plan.vocabulary);
     const folder = await RunFolder.make(out, console.warn);
     try {
-      await streamTensors(join(folder.path, files.model), plan.parameters);
+      // What starts afresh is not read from the checkpoint, and may take long.
+      const parameters = plan.parameters.map((one) => ({ ...one, read: unlessStopped(stop, one.read) }));
+      await streamTensors(join(folder.path, files.model), parameters);
       const weights = await digest();
       await writeAtomically(join(folder.path, files.tokenizer), JSON.stringify(tokenizer.toJSON()));
       await writeAtomically(join(folder.path, files.config), `${JSON.stringify(run, null, 2)}\n`);
@@ -136,15 +138,19 @@ export async function exportCheckpoint(
   }
 }
 
+function unlessStopped<T>(stop: () => boolean, read: () => Promise<T>): () => Promise<T> {
+  return async () => {
+    if (stop()) throw new Stopped();
+    return read();
+  };
+}
+
 /** Tensors that throw Stopped instead of being read once it is time to stop. */
 function stoppable(tensors: Checkpoint["tensors"], stop: () => boolean): Checkpoint["tensors"] {
-  const entries = Array.from(tensors, ([name, entry]) => {
-    const read = async () => {
-      if (stop()) throw new Stopped();
-      return entry.read();
-    };
-    return [name, { ...entry, read }] as const;
-  });
+  const entries = Array.from(
+    tensors,
+    ([name, entry]) => [name, { ...entry, read: unlessStopped(stop, entry.read) }] as const,
+  );
   return new Map(entries);
 }
 
