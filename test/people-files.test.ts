@@ -222,6 +222,16 @@ test("whatever its length, what a trainer keeps beside a model is no harm", asyn
   }
 });
 
+test("a stream of hundreds of storages is read", async () => {
+  const moment = (i: number) => ({ exp_avg: new Stored(Float32Array.of(i, -i), [2]) });
+  const optimizer = Array.from({ length: 400 }, (_, i) => moment(i));
+  for (const value of [
+    { model: state(), optimizer },
+    { optimizer, model: state() },
+  ])
+    await loads(folder({ ...beside, "a.pth": torchFile(value, true) }));
+});
+
 test("a tensor in a long list of records keeps its dictionary, and only what is needed in long bytes is an error", async () => {
   const epochs: unknown[] = Array.from({ length: 5000 }, (_, i) => ({ epoch: i }));
   epochs[4000] = { weights: state() };

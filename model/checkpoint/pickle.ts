@@ -292,6 +292,9 @@ class Machine {
   private objects = 0;
   private held = 0;
 
+  /** `longestList`: items of a list from which on those without a tensor are left out. */
+  constructor(readonly longestList: number) {}
+
   push(value: Value): void {
     // Only a tuple that no state dict has comes so long.
     if (this.stack.length >= longestTuple && isLeaf(value)) return;
@@ -508,7 +511,7 @@ function append(machine: Machine, items: readonly Value[]): void {
 /** Adds items; where there are many already, only those that may hold a tensor. */
 function keep(machine: Machine, list: Value[], items: readonly Value[]): void {
   for (const item of items) {
-    if (list.length >= longestRecord && drop(machine, item)) continue;
+    if (list.length >= machine.longestList && drop(machine, item)) continue;
     machine.count(0, 1);
     list.push(item);
   }
@@ -695,11 +698,16 @@ function wholeNumbers(value: Value | undefined): number[] {
  * Runs a pickle. Throws CheckpointError where the source ends before it, for an opcode that is not on the list, for
  * values that do not fit together, and for over 400,000 objects or 2,000,000 values at once. Of a list or set over 100
  * long, a dictionary over 20,000 and a tuple over 200,000, what holds no tensor is left out; a value may contain itself.
+ * @param whole lists keep what they hold, as it is needed
  * @returns the value, and where the next byte after the pickle is
  */
-export async function runPickle(source: ByteSource, from = 0): Promise<{ value: Value; end: number }> {
+export async function runPickle(
+  source: ByteSource,
+  from = 0,
+  whole = false,
+): Promise<{ value: Value; end: number }> {
   const reader = new Reader(source, from);
-  const machine = new Machine();
+  const machine = new Machine(whole ? Number.POSITIVE_INFINITY : longestRecord);
   for (;;) {
     if (reader.low) await reader.fill();
     const code = reader.u8();

@@ -67,8 +67,8 @@ export async function openTorchZip(source: ByteSource): Promise<Checkpoint> {
 /** Opens the old form: magic number, protocol, system, state dict and the storages' keys, each pickled by itself. */
 export async function openTorchStream(source: ByteSource): Promise<Checkpoint> {
   let at = 0;
-  const next = async () => {
-    const { value, end } = await runPickle(source, at);
+  const next = async (whole = false) => {
+    const { value, end } = await runPickle(source, at, whole);
     at = end;
     return value;
   };
@@ -81,7 +81,7 @@ export async function openTorchStream(source: ByteSource): Promise<Checkpoint> {
     throw new CheckpointError("the tensors are not said to be in little-endian order");
   }
   const value = await next();
-  const keys = await next();
+  const keys = await next(true);
   if (!(keys instanceof PickledTuple || keys instanceof PickledList))
     throw new CheckpointError("the stream does not list its storages");
   const storages = storagesOf(value);
