@@ -273,8 +273,7 @@ export class Parameters {
 
   /** Lays parameters of a type out in buffers that the device can bind; offsets and sizes in elements. */
   private split(specs: readonly ParameterSpec[], dtype: Precision) {
-    const { maxStorageBufferBindingSize, maxBufferSize } = this.engine.device.limits;
-    const limit = Math.min(maxStorageBufferBindingSize, maxBufferSize) / bytesPerElement[dtype];
+    const limit = this.engine.largestStorage / bytesPerElement[dtype];
     const alignment = alignmentOf(this.precision);
     const buffers: { places: { spec: ParameterSpec; offset: number }[]; size: number }[] = [];
     for (const spec of specs) {

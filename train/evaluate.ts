@@ -21,9 +21,7 @@ const queryBatch = 64;
 export function batchOf({ engine, config }: Case, most: number): number {
   const { width, mlpRatio, imageSize } = config.vision;
   const widest = Math.max(imageTokens(config.vision) * width * Math.max(3, mlpRatio), 3 * imageSize ** 2);
-  const { maxStorageBufferBindingSize, maxBufferSize } = engine.device.limits;
-  const room = Math.min(maxStorageBufferBindingSize, maxBufferSize) / (4 * widest);
-  return Math.max(1, Math.min(most, Math.floor(room)));
+  return Math.max(1, Math.min(most, Math.floor(engine.largestStorage / (4 * widest))));
 }
 
 /** An embedding came out NaN or infinite, so that nothing can be said of it or ranked by it. */

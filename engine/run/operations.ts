@@ -83,6 +83,11 @@ export class Operations implements Backend {
     return this.device.features.has("shader-f16");
   }
 
+  /** Bytes that one tensor can have. */
+  get largestStorage(): number {
+    return this.session.largestStorage;
+  }
+
   /** Whether the adapter is the processor itself. */
   get isSoftware(): boolean {
     return isSoftware(this.adapterInfo);

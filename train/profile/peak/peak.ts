@@ -54,7 +54,6 @@ export function runCopy(x: Tensor, y: Tensor): void {
 
 /** Measures the peaks of the engine's adapter, in about a second. The device should have nothing else to do. */
 export async function measurePeak(engine: Engine): Promise<Peak> {
-  const { maxBufferSize, maxStorageBufferBindingSize } = engine.device.limits;
   const invocations = 1 << 17;
   const y = engine.keep(engine.zeros([4 * invocations]));
   let steps = 16;
@@ -66,7 +65,7 @@ export async function measurePeak(engine: Engine): Promise<Peak> {
   fma = await best(engine, runs, () => runFma(y, steps));
   y.dispose();
 
-  const bytes = Math.min(1 << 26, maxBufferSize, maxStorageBufferBindingSize);
+  const bytes = Math.min(1 << 26, engine.largestStorage);
   const [from, to] = [engine.keep(engine.zeros([bytes / 4])), engine.keep(engine.zeros([bytes / 4]))];
   let copies = 1;
   const copy = () => {
