@@ -2,16 +2,16 @@
 // a submission file, `data check` a data set's folder.
 import { basename, dirname, join } from "node:path";
 import { Engine } from "../engine/index.ts";
-import { writeAtomically } from "../train/checkpoint.ts";
 import { type CaptionWay, captionWays } from "../train/data/captions.ts";
 import { checkData } from "../train/data/check.ts";
 import { readText } from "../train/data/json.ts";
 import { folderFiles } from "../train/data/node.ts";
 import { readSplit } from "../train/data/read.ts";
 import { type DataName, dataNames } from "../train/data/types.ts";
-import { readGiven } from "../train/eval/given.ts";
 import { judge, protocols, type References, type Result } from "../train/eval/protocols.ts";
 import { checkSubmission, submissions } from "../train/eval/submit.ts";
+import { writeAtomically } from "../train/run/checkpoint.ts";
+import { readGiven } from "../train/run/given.ts";
 import { command } from "./command.ts";
 import { choice, flag, many, needed, path, text, UsageError } from "./options.ts";
 import { exit } from "./output.ts";

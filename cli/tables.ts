@@ -1,12 +1,12 @@
 // Recall, search results, what an import does and where a step's time goes, as text tables.
 import type { ImportPlan, PlanLine } from "../model/checkpoint/plan.ts";
 import type { DataCheck } from "../train/data/check.ts";
+import type { Metrics, Recall } from "../train/eval/metrics.ts";
 import { provenanceOf, type Result } from "../train/eval/protocols.ts";
 import type { SubmissionCheck } from "../train/eval/submit.ts";
-import type { Metrics, Recall } from "../train/metrics.ts";
 import { kernelRows, millisecondsOf, type StepProfile } from "../train/profile/measure.ts";
 import { rate, share } from "../train/report/format.ts";
-import type { Answer } from "../train/search.ts";
+import type { Answer } from "../train/run/search.ts";
 import { visible } from "./output.ts";
 
 const columns = ["r1", "r5", "r10", "r50"] as const;

@@ -1,8 +1,9 @@
 // `casement train`: a run from a configuration, or the rest of one.
 import { basename, join } from "node:path";
-import { type Ablation, ablate, ablations } from "../train/ablations.ts";
-import { loadConfig, overrule, type RunConfig } from "../train/config.ts";
-import { runConfig, train } from "../train/run.ts";
+import { overrule, type RunConfig } from "../train/config.ts";
+import { type Ablation, ablate, ablations } from "../train/run/ablations.ts";
+import { loadConfig } from "../train/run/config-file.ts";
+import { runConfig, train } from "../train/run/train.ts";
 import { command } from "./command.ts";
 import { choice, flag, path, quoted, UsageError, type Values, whole, writtenOut } from "./options.ts";
 import { exit } from "./output.ts";

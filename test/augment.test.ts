@@ -1,7 +1,7 @@
 // Moving pictures while training.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { drawMove, movePicture } from "../train/augment.ts";
+import { drawMove, movePicture } from "../train/data/augment.ts";
 
 test("a picture moves right and down, its edges fill the gap", () => {
   const size = 4;

@@ -5,9 +5,9 @@ import * as assert from "uvu/assert";
 import { DeviceError, Engine, findAdapter, uniform } from "../engine/index.ts";
 import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
 import { parseConfig } from "../train/config.ts";
-import type { TrainingSet } from "../train/dataset.ts";
-import type { StepRecord } from "../train/metrics.ts";
-import { makeModel, Trainer } from "../train/trainer.ts";
+import type { TrainingSet } from "../train/data/dataset.ts";
+import type { StepRecord } from "../train/eval/metrics.ts";
+import { makeModel, Trainer } from "../train/loop/trainer.ts";
 
 const [pictures, triplets, imageSize] = [10, 12, 32];
 

@@ -5,10 +5,10 @@ import { Engine, RandomStreams, randomBits } from "../engine/index.ts";
 import { Case } from "../model/case.ts";
 import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
 import { parseConfig } from "../train/config.ts";
-import type { Batch } from "../train/dataset.ts";
+import type { Batch } from "../train/data/dataset.ts";
+import { Trainer } from "../train/loop/trainer.ts";
 import { packBatch } from "../train/objective/batch.ts";
 import { divide } from "../train/objective/divide.ts";
-import { Trainer } from "../train/trainer.ts";
 
 const below = (seed: number, index: number, limit: number) =>
   randomBits({ key: seed, stream: 0 }, index) % limit;

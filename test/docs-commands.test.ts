@@ -9,10 +9,10 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { readTensors } from "../train/checkpoint.ts";
-import { digested } from "../train/digest.ts";
-import { exportCheckpoint, importCheckpoint } from "../train/import.ts";
-import { findCheckpoint } from "../train/sources.ts";
+import { readTensors } from "../train/run/checkpoint.ts";
+import { digested } from "../train/run/digest.ts";
+import { exportCheckpoint, importCheckpoint } from "../train/run/import.ts";
+import { findCheckpoint } from "../train/run/sources.ts";
 import { Stored, torchFile } from "./checkpoint-files.ts";
 import { config, safetensors, shapes, valuesOf } from "./small-blip.ts";
 

@@ -16,7 +16,7 @@ import { folderFiles } from "../train/data/node.ts";
 import { readSplit } from "../train/data/read.ts";
 import type { DataName } from "../train/data/types.ts";
 import { readEmbeddings } from "../train/eval/embeddings.ts";
-import { openFile } from "../train/sources.ts";
+import { openFile } from "../train/run/sources.ts";
 import { circoSample, cirrSample, fashioniqSample, lascoSample, writeSample } from "./data-samples.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { readTensors } from "../train/checkpoint.ts";
+import { readTensors } from "../train/run/checkpoint.ts";
 import { failClearly, runCommand, sideBySide } from "./command.ts";
 import { beside, safetensors } from "./small-blip.ts";
 

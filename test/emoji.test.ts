@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { loadPictures } from "../train/emoji/cache.ts";
-import { VISIBLE_DIFFERENCE } from "../train/emoji/edits.ts";
-import { loadEmoji, openEmoji } from "../train/emoji/index.ts";
-import { KINDS, type Kind } from "../train/emoji/phrases.ts";
-import { listSources } from "../train/emoji/sources.ts";
-import { TEST_VENDOR } from "../train/emoji/splits.ts";
+import { loadPictures } from "../train/data/emoji/cache.ts";
+import { VISIBLE_DIFFERENCE } from "../train/data/emoji/edits.ts";
+import { loadEmoji, openEmoji } from "../train/data/emoji/index.ts";
+import { KINDS, type Kind } from "../train/data/emoji/phrases.ts";
+import { listSources } from "../train/data/emoji/sources.ts";
+import { TEST_VENDOR } from "../train/data/emoji/splits.ts";
 
 const SIZE = 32;
 const BATCH = { pictures: 64, triplets: 192, seed: 7 };

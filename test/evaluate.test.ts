@@ -3,8 +3,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Engine, randomBits } from "../engine/index.ts";
-import type { Query, Split } from "../train/dataset.ts";
-import { rankAll } from "../train/evaluate.ts";
+import type { Query, Split } from "../train/data/dataset.ts";
+import { rankAll } from "../train/eval/evaluate.ts";
 
 const engine = await Engine.create({ poison: true });
 const [width, pictures, top] = [3, 23, 6];

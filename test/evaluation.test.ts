@@ -6,8 +6,8 @@ import { Case } from "../model/case.ts";
 import { modelSchema } from "../model/config.ts";
 import { resizeBicubic } from "../model/picture.ts";
 import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
-import type { PictureSet, Split } from "../train/dataset.ts";
-import { batchOf, embedPictures, embedQueries, evaluateSplit } from "../train/evaluate.ts";
+import type { PictureSet, Split } from "../train/data/dataset.ts";
+import { batchOf, embedPictures, embedQueries, evaluateSplit } from "../train/eval/evaluate.ts";
 
 const engine = await Engine.create();
 const size = 48;

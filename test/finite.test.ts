@@ -14,12 +14,12 @@ import {
   type TensorToStore,
   writeSafetensors,
 } from "../model/safetensors.ts";
-import type { PictureSet } from "../train/dataset.ts";
-import { embed } from "../train/embed.ts";
-import { embedPictures, embedQueries, evaluateSplit, NotFiniteError } from "../train/evaluate.ts";
-import { exportCheckpoint, importCheckpoint } from "../train/import.ts";
-import { type LoadedRun, openModel, type RunEvents } from "../train/run.ts";
-import { search } from "../train/search.ts";
+import type { PictureSet } from "../train/data/dataset.ts";
+import { embedPictures, embedQueries, evaluateSplit, NotFiniteError } from "../train/eval/evaluate.ts";
+import { embed } from "../train/run/embed.ts";
+import { exportCheckpoint, importCheckpoint } from "../train/run/import.ts";
+import { search } from "../train/run/search.ts";
+import { type LoadedRun, openModel, type RunEvents } from "../train/run/train.ts";
 import { beside, folders, safetensors } from "./small-blip.ts";
 
 const work = mkdtempSync(join(tmpdir(), "casement-finite-"));

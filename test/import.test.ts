@@ -18,9 +18,9 @@ import type { Checkpoint } from "../model/checkpoint/tensor.ts";
 import { modelSchema } from "../model/config.ts";
 import { CheckpointError, writeSafetensors } from "../model/safetensors.ts";
 import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
-import { readTensors, streamTensors } from "../train/checkpoint.ts";
-import { exportCheckpoint, importCheckpoint } from "../train/import.ts";
-import { findCheckpoint } from "../train/sources.ts";
+import { readTensors, streamTensors } from "../train/run/checkpoint.ts";
+import { exportCheckpoint, importCheckpoint } from "../train/run/import.ts";
+import { findCheckpoint } from "../train/run/sources.ts";
 import {
   concat,
   namedCheckpoint,

@@ -17,7 +17,7 @@ import { Engine, sizeOf } from "../engine/index.ts";
 import { AdamW } from "../kernels/optimizer/adamw.ts";
 import { type ParameterSpec, Parameters } from "../model/parameters.ts";
 import { CheckpointError, layoutSafetensors, readSafetensors } from "../model/safetensors.ts";
-import { loadCheckpoint, saveCheckpoint } from "../train/checkpoint.ts";
+import { loadCheckpoint, saveCheckpoint } from "../train/run/checkpoint.ts";
 
 const engine = await Engine.create({ poison: true });
 const dir = mkdtempSync(join(tmpdir(), "casement-large-"));

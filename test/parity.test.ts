@@ -15,7 +15,7 @@ import { type ParameterSpec, Parameters } from "../model/parameters.ts";
 import type { Observer } from "../model/stage.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { vit, vitSpecs } from "../model/vit.ts";
-import { findCheckpoint } from "../train/sources.ts";
+import { findCheckpoint } from "../train/run/sources.ts";
 import { namedCheckpoint, namedValues } from "./checkpoint-files.ts";
 import { compare, type Digest } from "./digest.ts";
 

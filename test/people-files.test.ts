@@ -19,8 +19,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type ImportPlan, planImport, requireWhole } from "../model/checkpoint/plan.ts";
 import { CheckpointError, writeSafetensors } from "../model/safetensors.ts";
-import { loadConfig } from "../train/config.ts";
-import { findCheckpoint } from "../train/sources.ts";
+import { loadConfig } from "../train/run/config-file.ts";
+import { findCheckpoint } from "../train/run/sources.ts";
 import {
   Draws,
   Foreign,
@@ -680,7 +680,7 @@ test("what its owner may not read is told as such", async () => {
   const whole = folder({ ...beside, "model.safetensors": safetensors() });
   chmodSync(whole, 0);
   const script = `
-    import { findCheckpoint } from ${JSON.stringify(new URL("../train/sources.ts", import.meta.url).href)};
+    import { findCheckpoint } from ${JSON.stringify(new URL("../train/run/sources.ts", import.meta.url).href)};
     process.setgid(65534);
     process.setuid(65534);
     for (const path of ${JSON.stringify([file, text, whole])})

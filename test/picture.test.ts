@@ -8,7 +8,7 @@ import sharp from "sharp";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { flattenAlpha, type Preparation, preparePicture, resizeBicubic } from "../model/picture.ts";
-import { decodePicture, decodeSquare } from "../train/pictures.ts";
+import { decodePicture, decodeSquare } from "../train/data/decode.ts";
 import { openPage } from "./browser/harness.ts";
 import type { PicturePage } from "./browser/picture.ts";
 import { cases, files, meanDifferences } from "./picture-cases.ts";

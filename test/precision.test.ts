@@ -13,12 +13,12 @@ import { readState } from "../kernels/optimizer/loss-scale.ts";
 import { Case } from "../model/case.ts";
 import { Parameters, type Precision } from "../model/parameters.ts";
 import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
-import { loadCheckpoint, saveCheckpoint } from "../train/checkpoint.ts";
 import { parseConfig } from "../train/config.ts";
-import type { Batch, Dataset } from "../train/dataset.ts";
-import type { StepRecord } from "../train/metrics.ts";
-import { requirePrecision } from "../train/run.ts";
-import { DivergedError, Trainer } from "../train/trainer.ts";
+import type { Batch, Dataset } from "../train/data/dataset.ts";
+import type { StepRecord } from "../train/eval/metrics.ts";
+import { DivergedError, Trainer } from "../train/loop/trainer.ts";
+import { loadCheckpoint, saveCheckpoint } from "../train/run/checkpoint.ts";
+import { requirePrecision } from "../train/run/train.ts";
 
 const engine = await Engine.create({ poison: true });
 const missing = engine.hasF16 ? null : "the adapter has no f16";

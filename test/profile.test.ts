@@ -8,6 +8,7 @@ import * as assert from "uvu/assert";
 import { profileTable } from "../cli/tables.ts";
 import { Engine, findAdapter, type LaunchWork } from "../engine/index.ts";
 import { parseConfig } from "../train/config.ts";
+import { profile, profileFiles } from "../train/profile/index.ts";
 import {
   kernelRows,
   millisecondsOf,
@@ -18,7 +19,6 @@ import {
 } from "../train/profile/measure.ts";
 import { rooflinePage } from "../train/profile/roofline.ts";
 import { chromeTrace } from "../train/profile/trace.ts";
-import { profile, profileFiles } from "../train/profile.ts";
 import { runCommand } from "./command.ts";
 
 const dir = await mkdtemp(join(tmpdir(), "casement-profile-"));

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { PictureSet } from "../train/dataset.ts";
-import type { KindMetrics, Metrics, SheetRow, StepRecord } from "../train/metrics.ts";
-import { type ReportOptions, writeReport } from "../train/report.ts";
+import type { PictureSet } from "../train/data/dataset.ts";
+import type { KindMetrics, Metrics, SheetRow, StepRecord } from "../train/eval/metrics.ts";
+import { type ReportOptions, writeReport } from "../train/report/index.ts";
 
 const SIZE = 8;
 const pictures: PictureSet = {

@@ -18,11 +18,11 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RandomStreams, seedKey } from "../engine/index.ts";
 import { initialValues } from "../model/parameters.ts";
-import { makeFolder, readTensors, writeAtomically } from "../train/checkpoint.ts";
 import { parseConfig } from "../train/config.ts";
-import { loadEmoji } from "../train/emoji/index.ts";
-import { RunFolder } from "../train/folder.ts";
-import { lockFolder } from "../train/lock.ts";
+import { loadEmoji } from "../train/data/emoji/index.ts";
+import { makeFolder, readTensors, writeAtomically } from "../train/run/checkpoint.ts";
+import { RunFolder } from "../train/run/folder.ts";
+import { lockFolder } from "../train/run/lock.ts";
 import { type Result, runCommand } from "./command.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "casement-runs-"));

@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { overrule, parseConfig } from "../train/config.ts";
-import { learningRate } from "../train/schedule.ts";
+import { learningRate } from "../train/loop/schedule.ts";
 
 const configOf = (training: object) =>
   parseConfig(

@@ -13,9 +13,9 @@ import { writeSafetensors } from "../model/safetensors.ts";
 import { checkData } from "../train/data/check.ts";
 import { readSplit } from "../train/data/read.ts";
 import type { DataName, Split } from "../train/data/types.ts";
-import { readGiven } from "../train/eval/given.ts";
 import { judge } from "../train/eval/protocols.ts";
 import { checkSubmission, submissions } from "../train/eval/submit.ts";
+import { readGiven } from "../train/run/given.ts";
 import { failClearly, runCommand } from "./command.ts";
 import {
   circoSample,

@@ -8,9 +8,9 @@ import { blipNaming, nameOf, patternOf } from "../model/checkpoint/names.ts";
 import { planImport, requireWhole } from "../model/checkpoint/plan.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { parseConfig } from "../train/config.ts";
-import type { Batch, Dataset } from "../train/dataset.ts";
-import type { StepRecord } from "../train/metrics.ts";
-import { makeModel, Trainer } from "../train/trainer.ts";
+import type { Batch, Dataset } from "../train/data/dataset.ts";
+import type { StepRecord } from "../train/eval/metrics.ts";
+import { makeModel, Trainer } from "../train/loop/trainer.ts";
 import { namedCheckpoint, namedValues } from "./checkpoint-files.ts";
 import { floats } from "./digest.ts";
 

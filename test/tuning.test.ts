@@ -10,7 +10,7 @@ import { type ChoiceStore, Engine, type Kernel, normal } from "../engine/index.t
 import { timeVariants } from "../engine/tune/choices.ts";
 import { crossAttention } from "../kernels/attention/attention.ts";
 import { backward } from "../kernels/backward.ts";
-import { choiceFile } from "../train/tuning.ts";
+import { choiceFile } from "../train/run/tuning.ts";
 import { openPage } from "./browser/harness.ts";
 import type { TuningPage } from "./browser/tuning.ts";
 import { stamp } from "./stamp.ts";

@@ -1,9 +1,6 @@
-// A run's configuration: data, model, training. Unknown keys are errors. A file is JSON; what it leaves out gets the
-// defaults below.
-import { readFile } from "node:fs/promises";
+// A run's configuration: data, model, training. Unknown keys are errors; what is left out gets the defaults below.
 import { z } from "zod";
 import { modelSchema } from "../model/config.ts";
-import { decodeText } from "./text.ts";
 
 const count = z.int().positive();
 
@@ -138,17 +135,4 @@ export function overrule(
     training: { ...training, steps: total, ...schedule },
   };
   return parseConfig(changed, "The configuration with these changes");
-}
-
-/** Reads and checks a configuration file. Throws ConfigError. */
-export async function loadConfig(file: string): Promise<RunConfig> {
-  let value: unknown;
-  try {
-    const text = decodeText(await readFile(file));
-    if (text === null) throw new Error("it is no text in UTF-8 or UTF-16");
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new ConfigError(`Cannot read the configuration ${file}: ${(cause as Error).message}`, { cause });
-  }
-  return parseConfig(value, file);
 }

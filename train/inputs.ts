@@ -4,8 +4,8 @@ import type { DType, Engine, Tensor } from "../engine/index.ts";
 import { packBytes, pixelsToFloat } from "../kernels/patch/patch.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
-import { movePicture } from "./augment.ts";
-import type { PictureSet } from "./dataset.ts";
+import { movePicture } from "./data/augment.ts";
+import type { PictureSet } from "./data/dataset.ts";
 
 /** A tensor's values before they are on the GPU. */
 export interface HostTensor {

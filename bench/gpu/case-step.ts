@@ -12,8 +12,8 @@ import type { Case } from "../../model/case.ts";
 import type { Parameters } from "../../model/parameters.ts";
 import { specialTokens, Tokenizer } from "../../model/tokenizer.ts";
 import { parseConfig, type RunConfig } from "../../train/config.ts";
-import type { TrainingSet } from "../../train/dataset.ts";
-import { makeModel, Trainer } from "../../train/trainer.ts";
+import type { TrainingSet } from "../../train/data/dataset.ts";
+import { makeModel, Trainer } from "../../train/loop/trainer.ts";
 import type { StepSpec } from "./protocol.ts";
 
 /** Words that the texts are made of; the word table has more rows. */

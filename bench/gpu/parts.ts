@@ -3,7 +3,7 @@
 import { fileURLToPath } from "node:url";
 import { testedCases } from "../../cases/check.ts";
 import type { Tuned } from "../../engine/index.ts";
-import { loadConfig } from "../../train/config.ts";
+import { loadConfig } from "../../train/run/config-file.ts";
 import type { Share } from "./budget.ts";
 import type { Prepared, StepSpec, Timing, TorchMode } from "./protocol.ts";
 import type { GpuCase, GpuResults, GpuStep, OpsResult, TorchTiming } from "./results.ts";

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { main } from "../../cli/main.ts";
 import { visible } from "../../cli/output.ts";
-import { importCheckpoint } from "../../train/import.ts";
+import { importCheckpoint } from "../../train/run/import.ts";
 import { type Result, runCommand } from "../command.ts";
 import { beside, safetensors } from "../small-blip.ts";
 import { type ArgumentList, pictures } from "./lists.ts";

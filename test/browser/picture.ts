@@ -1,6 +1,6 @@
 // Pictures in the browser: the shared resize on raw pixels, and whole files through the browser's own decoders.
 import { resizeBicubic } from "../../model/picture.ts";
-import { decodeBlob } from "../../train/bitmaps.ts";
+import { decodeBlob } from "../../train/data/bitmaps.ts";
 import type { DecodedCase, ResizedCase } from "../picture-cases.ts";
 
 function resize({ rgb, width, height, size }: ResizedCase): number[] {

@@ -1,7 +1,7 @@
 // Whether a data set's folder holds what it should: every split's files and fields, counts beside the published ones, and
 // every picture, there and decoded, with the queries that are lost where one is not.
 import { join } from "node:path";
-import { tryPicture } from "../pictures.ts";
+import { tryPicture } from "./decode.ts";
 import { isLost } from "./missing.ts";
 import { folderFiles } from "./node.ts";
 import { type Count, countsOf } from "./published.ts";

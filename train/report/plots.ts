@@ -1,5 +1,5 @@
 // The plots of the run report.
-import type { Recall, SplitMetrics, StepRecord } from "../metrics.ts";
+import type { Recall, SplitMetrics, StepRecord } from "../eval/metrics.ts";
 import { COLOURS, draw, logTicks, NARROW, type Plot } from "./draw.ts";
 import { percent } from "./format.ts";
 import type { Markup } from "./html.ts";

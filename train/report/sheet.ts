@@ -1,6 +1,6 @@
 // The picture sheet: what was asked, what came back, and what was right, failures included.
-import type { PictureSet } from "../dataset.ts";
-import type { SheetRow } from "../metrics.ts";
+import type { PictureSet } from "../data/dataset.ts";
+import type { SheetRow } from "../eval/metrics.ts";
 import { count } from "./format.ts";
 import { html, type Markup, raw } from "./html.ts";
 import { packSprites } from "./sprites.ts";

@@ -1,5 +1,5 @@
 // The pictures that a report shows, packed into PNG sheets: each is stored once, however many rows show it.
-import type { PictureSet } from "../dataset.ts";
+import type { PictureSet } from "../data/dataset.ts";
 import { html, type Markup, raw } from "./html.ts";
 
 const COLUMNS = 8;

@@ -1,6 +1,6 @@
 // The numbers of the report as tables that a screen reader can walk. Every trained row stands on the row of
 // the raw-pixel nearest neighbours for the same queries: what needs no model.
-import type { KindMetrics, Metrics, Recall, SplitMetrics } from "../metrics.ts";
+import type { KindMetrics, Metrics, Recall, SplitMetrics } from "../eval/metrics.ts";
 import { count, percent } from "./format.ts";
 import { html, type Markup } from "./html.ts";
 import { RANKS } from "./plots.ts";

@@ -8,18 +8,18 @@ import {
   RandomStreams,
   seedKey,
   type Tensor,
-} from "../engine/index.ts";
-import { backward } from "../kernels/backward.ts";
-import { AdamW } from "../kernels/optimizer/adamw.ts";
-import { readState } from "../kernels/optimizer/loss-scale.ts";
-import { Case, caseSpecs } from "../model/case.ts";
-import type { Tokenizer } from "../model/tokenizer.ts";
-import type { RunConfig } from "./config.ts";
-import type { TrainingSet } from "./dataset.ts";
+} from "../../engine/index.ts";
+import { backward } from "../../kernels/backward.ts";
+import { AdamW } from "../../kernels/optimizer/adamw.ts";
+import { readState } from "../../kernels/optimizer/loss-scale.ts";
+import { Case, caseSpecs } from "../../model/case.ts";
+import type { Tokenizer } from "../../model/tokenizer.ts";
+import type { RunConfig } from "../config.ts";
+import type { TrainingSet } from "../data/dataset.ts";
+import type { StepRecord } from "../eval/metrics.ts";
+import { type HostTensor, upload } from "../inputs.ts";
+import { batchLoss, flatten, packBatch, type Row, unflatten } from "../objective/batch.ts";
 import { learningOf } from "./groups.ts";
-import { type HostTensor, upload } from "./inputs.ts";
-import type { StepRecord } from "./metrics.ts";
-import { batchLoss, flatten, packBatch, type Row, unflatten } from "./objective/batch.ts";
 import { learningRate } from "./schedule.ts";
 
 /**

@@ -2,18 +2,18 @@
 // tensor by tensor, so that BLIP-base takes no more memory than its largest one.
 import { rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { exportConfig, exportNotes, exportTensors } from "../model/checkpoint/export.ts";
-import { openCheckpoint } from "../model/checkpoint/open.ts";
-import { type ImportPlan, type PlanOptions, planImport, requireWhole } from "../model/checkpoint/plan.ts";
-import { type Checkpoint, finiteEntry } from "../model/checkpoint/tensor.ts";
-import { CheckpointError } from "../model/safetensors.ts";
-import { Tokenizer } from "../model/tokenizer.ts";
+import { exportConfig, exportNotes, exportTensors } from "../../model/checkpoint/export.ts";
+import { openCheckpoint } from "../../model/checkpoint/open.ts";
+import { type ImportPlan, type PlanOptions, planImport, requireWhole } from "../../model/checkpoint/plan.ts";
+import { type Checkpoint, finiteEntry } from "../../model/checkpoint/tensor.ts";
+import { CheckpointError } from "../../model/safetensors.ts";
+import { Tokenizer } from "../../model/tokenizer.ts";
+import { ConfigError, parseConfig } from "../config.ts";
 import { streamTensors, writeAtomically } from "./checkpoint.ts";
-import { ConfigError, parseConfig } from "./config.ts";
 import { digested } from "./digest.ts";
 import { files, RunFolder } from "./folder.ts";
-import { loadTokenizer, runConfig } from "./run.ts";
 import { findCheckpoint, openFile } from "./sources.ts";
+import { loadTokenizer, runConfig } from "./train.ts";
 
 type Beside = "config" | "preprocessor" | "processor" | "tokenizer" | "tokens";
 

@@ -36,7 +36,7 @@ interface OpenEmoji extends OpenDataset {
   whole(): Promise<EmojiDataset>;
 }
 
-const CACHE = fileURLToPath(new URL("../../.cache", import.meta.url));
+const CACHE = fileURLToPath(new URL("../../../.cache", import.meta.url));
 
 /**
  * Opens Emoji-CoIR for training: about 7,500 pictures of two vendors. Those of the third, which only tests see and

@@ -1,9 +1,9 @@
 // Text files as people's editors and shells leave them: with a byte-order mark, in UTF-16 (PowerShell's >), or a pointer
 // of Git LFS in place of the text. Read strictly: a byte that is wrong would only show as a wrong embedding.
 import { readFile, stat } from "node:fs/promises";
-import { lfsAdvice, lfsPointer } from "../model/checkpoint/open.ts";
-import { CheckpointError } from "../model/safetensors.ts";
-import { placeOf, scan } from "./data/json.ts";
+import { lfsAdvice, lfsPointer } from "../../model/checkpoint/open.ts";
+import { CheckpointError } from "../../model/safetensors.ts";
+import { placeOf, scan } from "../data/json.ts";
 
 /** Longest text that is read. */
 const longestText = 16 << 20;

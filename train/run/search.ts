@@ -1,12 +1,12 @@
 // Search: a picture file and a text against all pictures of the run's data set.
 
-import { matmul } from "../kernels/matmul/matmul.ts";
-import { topk } from "../kernels/topk/topk.ts";
-import type { PictureSet } from "./dataset.ts";
-import { embedPictures, embedQueries } from "./evaluate.ts";
-import { tellCut } from "./inputs.ts";
-import { decodeSquare } from "./pictures.ts";
-import type { LoadedRun, RunEvents } from "./run.ts";
+import { matmul } from "../../kernels/matmul/matmul.ts";
+import { topk } from "../../kernels/topk/topk.ts";
+import type { PictureSet } from "../data/dataset.ts";
+import { decodeSquare } from "../data/decode.ts";
+import { embedPictures, embedQueries } from "../eval/evaluate.ts";
+import { tellCut } from "../inputs.ts";
+import type { LoadedRun, RunEvents } from "./train.ts";
 
 export interface Answer {
   rank: number;

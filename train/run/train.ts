@@ -2,13 +2,20 @@
 // config.json, tokenizer.json, metrics.jsonl, checkpoint-*.safetensors, model.safetensors, metrics.json, report.html.
 import { appendFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { DeviceError, Engine, type EngineOptions } from "../engine/index.ts";
-import { Case } from "../model/case.ts";
-import { openCheckpoint } from "../model/checkpoint/open.ts";
-import type { Precision } from "../model/parameters.ts";
-import { CheckpointError } from "../model/safetensors.ts";
-import { Tokenizer } from "../model/tokenizer.ts";
-import { bertVocabulary, subsetVocabulary } from "../model/vocabulary.ts";
+import { DeviceError, Engine, type EngineOptions } from "../../engine/index.ts";
+import { Case } from "../../model/case.ts";
+import { openCheckpoint } from "../../model/checkpoint/open.ts";
+import type { Precision } from "../../model/parameters.ts";
+import { CheckpointError } from "../../model/safetensors.ts";
+import { Tokenizer } from "../../model/tokenizer.ts";
+import { bertVocabulary, subsetVocabulary } from "../../model/vocabulary.ts";
+import { ConfigError, type RunConfig } from "../config.ts";
+import type { Dataset, OpenDataset, TrainingSet } from "../data/dataset.ts";
+import { openEmoji } from "../data/emoji/index.ts";
+import { embedPictures, evaluateSplit } from "../eval/evaluate.ts";
+import type { Metrics, SheetRow, StepRecord } from "../eval/metrics.ts";
+import { tellCut } from "../inputs.ts";
+import { DivergedError, makeModel, Trainer } from "../loop/trainer.ts";
 import {
   listCheckpoints,
   loadCheckpoint,
@@ -18,17 +25,11 @@ import {
   streamTensors,
   writeAtomically,
 } from "./checkpoint.ts";
-import { ConfigError, loadConfig, type RunConfig } from "./config.ts";
-import type { Dataset, OpenDataset, TrainingSet } from "./dataset.ts";
-import { openEmoji } from "./emoji/index.ts";
-import { embedPictures, evaluateSplit } from "./evaluate.ts";
+import { loadConfig } from "./config-file.ts";
 import { files, RunFolder } from "./folder.ts";
-import { tellCut } from "./inputs.ts";
-import type { Metrics, SheetRow, StepRecord } from "./metrics.ts";
 import { rehearse } from "./rehearsal.ts";
 import { openFile } from "./sources.ts";
 import { readJson } from "./text.ts";
-import { DivergedError, makeModel, Trainer } from "./trainer.ts";
 import { choiceFile } from "./tuning.ts";
 
 /** What a run tells while it goes on. */
@@ -372,7 +373,7 @@ async function report(
     .map((line) => JSON.parse(line) as StepRecord);
   const file = join(out, files.report);
   // Its charts' library takes half a second to load, which nobody waits for before training.
-  const { writeReport } = await import("./report.ts");
+  const { writeReport } = await import("../report/index.ts");
   await writeReport({ file, title: config.name, command, steps, metrics, sheet, pictures: dataset.pictures });
 }
 

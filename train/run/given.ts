@@ -6,9 +6,9 @@ import { withoutPictures } from "../data/missing.ts";
 import { folderFiles } from "../data/node.ts";
 import { readSplit } from "../data/read.ts";
 import { DataError, type DataName, type Split } from "../data/types.ts";
-import { openFile } from "../sources.ts";
-import { type Embeddings, few, readEmbeddings } from "./embeddings.ts";
-import { type Embedded, rowsAt } from "./protocols.ts";
+import { type Embeddings, few, readEmbeddings } from "../eval/embeddings.ts";
+import { type Embedded, rowsAt } from "../eval/protocols.ts";
+import { openFile } from "./sources.ts";
 
 export interface GivenOptions {
   data: DataName;

@@ -1,10 +1,10 @@
 // Embeddings of a single picture, text or query.
-import type { ModelConfig } from "../model/config.ts";
-import type { PictureSet } from "./dataset.ts";
-import { embedPictures, embedQueries, requireFinite } from "./evaluate.ts";
-import { packTexts, upload } from "./inputs.ts";
-import { decodeSquare } from "./pictures.ts";
-import type { LoadedModel } from "./run.ts";
+import type { ModelConfig } from "../../model/config.ts";
+import type { PictureSet } from "../data/dataset.ts";
+import { decodeSquare } from "../data/decode.ts";
+import { embedPictures, embedQueries, requireFinite } from "../eval/evaluate.ts";
+import { packTexts, upload } from "../inputs.ts";
+import type { LoadedModel } from "./train.ts";
 
 /** What an embedding stands for. */
 export type EmbeddingKind = "target" | "query" | "text";

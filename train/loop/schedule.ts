@@ -1,5 +1,5 @@
 // The learning rate of a step: linear warm-up, then cosine or exponential decay, and its final value from there on.
-import type { RunConfig } from "./config.ts";
+import type { RunConfig } from "../config.ts";
 
 /** The learning rate of `step`, which counts from 0. */
 export function learningRate(training: RunConfig["training"], step: number): number {

@@ -3,7 +3,7 @@
 // trained without either; transparency is laid on white, of 16 bits the upper 8 count, of an animation the first frame
 // (docs/checkpoints.md). bitmaps.ts keeps to the same in a page. sharp is an optional peer of the package, so it is
 // imported only when a file is first decoded.
-import { flattenAlpha, type Preparation, preparePicture } from "../model/picture.ts";
+import { flattenAlpha, type Preparation, preparePicture } from "../../model/picture.ts";
 
 /** A decoded picture: uint8 [height, width, 3], RGB on white. */
 export interface Picture {

@@ -2,8 +2,8 @@
 // done: what fails before leaves it as it was, an earlier run in it included.
 import { mkdir, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
 import { basename, join, normalize, resolve } from "node:path";
+import { ConfigError, parseConfig } from "../config.ts";
 import { listCheckpoints, makeFolder } from "./checkpoint.ts";
-import { ConfigError, parseConfig } from "./config.ts";
 import { lockFolder, type Unlock } from "./lock.ts";
 
 /** Names under which `writeAtomically` writes. */

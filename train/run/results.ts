@@ -2,13 +2,14 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ConfigError, overrule, type RunConfig } from "../config.ts";
+import type { Metrics, Recall } from "../eval/metrics.ts";
 import { type Ablation, ablate, ablations } from "./ablations.ts";
 import { writeAtomically } from "./checkpoint.ts";
-import { ConfigError, loadConfig, overrule, type RunConfig } from "./config.ts";
-import type { Metrics, Recall } from "./metrics.ts";
-import { type RunEvents, train } from "./run.ts";
+import { loadConfig } from "./config-file.ts";
+import { type RunEvents, train } from "./train.ts";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
+const root = fileURLToPath(new URL("../..", import.meta.url));
 const configFile = join(root, "train/configs/emoji-tiny.json");
 const page = join(root, "docs/results.md");
 /** The part of the page that is rewritten lies between these two lines. */

@@ -1,8 +1,8 @@
 // Parameter groups: which parameters learn, at which multiple of the learning rate and with which weight decay, by
 // patterns of their names, as in PyTorch's optimisers and the layer-wise rates of fine-tuning.
-import { namePattern } from "../model/name-pattern.ts";
-import type { Learning } from "../model/parameters.ts";
-import { ConfigError, type RunConfig } from "./config.ts";
+import { namePattern } from "../../model/name-pattern.ts";
+import type { Learning } from "../../model/parameters.ts";
+import { ConfigError, type RunConfig } from "../config.ts";
 
 /**
  * How each parameter learns; the first group whose pattern its name has counts.

@@ -1,6 +1,6 @@
 // Picture files become RGB bytes here, in a browser, by its own decoders; pictures.ts does the same in Node. What comes
 // after decoding is one routine for both, model/picture.ts.
-import { flattenAlpha, resizeBicubic } from "../model/picture.ts";
+import { flattenAlpha, resizeBicubic } from "../../model/picture.ts";
 
 /**
  * Decodes one picture and squashes it to size x size, as `decodeSquare` of pictures.ts does: EXIF rotation and colour

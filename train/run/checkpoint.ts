@@ -2,12 +2,12 @@
 // under another name and renamed, so that a file with a checkpoint's name is whole; the one before is kept as well.
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { DeviceError, type Shape, sizeOf, type Tensor } from "../engine/index.ts";
-import type { AdamW } from "../kernels/optimizer/adamw.ts";
-import { openSafetensors } from "../model/checkpoint/safetensors.ts";
-import { type Checkpoint, countOf } from "../model/checkpoint/tensor.ts";
-import type { Parameters } from "../model/parameters.ts";
-import { CheckpointError, layoutSafetensors } from "../model/safetensors.ts";
+import { DeviceError, type Shape, sizeOf, type Tensor } from "../../engine/index.ts";
+import type { AdamW } from "../../kernels/optimizer/adamw.ts";
+import { openSafetensors } from "../../model/checkpoint/safetensors.ts";
+import { type Checkpoint, countOf } from "../../model/checkpoint/tensor.ts";
+import type { Parameters } from "../../model/parameters.ts";
+import { CheckpointError, layoutSafetensors } from "../../model/safetensors.ts";
 import { openFile } from "./sources.ts";
 
 /** Where a run stands. */

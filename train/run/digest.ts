@@ -2,8 +2,8 @@
 // see that the file was read right: SHA-256 over the SHA-256 of each tensor of floats, as little-endian float32, in the
 // order of their names.
 import { createHash } from "node:crypto";
-import type { Checkpoint, TensorEntry } from "../model/checkpoint/tensor.ts";
-import { byCodePoint, isFloat } from "../model/safetensors.ts";
+import type { Checkpoint, TensorEntry } from "../../model/checkpoint/tensor.ts";
+import { byCodePoint, isFloat } from "../../model/safetensors.ts";
 
 /** The tensors of a checkpoint, and the digest of all that hold floats. */
 export interface Digested {

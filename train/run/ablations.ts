@@ -1,5 +1,5 @@
 // The rivals that CASE is compared with, as changes of a configuration: everything else, the budget included, stays.
-import type { RunConfig } from "./config.ts";
+import type { RunConfig } from "../config.ts";
 
 /** What `--ablate` knows, with what it shows. */
 export const ablations = {

@@ -3,16 +3,16 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { resizeBicubic } from "../../model/picture.ts";
+import { resizeBicubic } from "../../../model/picture.ts";
 import type { PictureSet } from "../dataset.ts";
-import { decodePicture, decodeSquare } from "../pictures.ts";
+import { decodePicture, decodeSquare } from "../decode.ts";
 import { type Cell, type Source, sourceVersions } from "./sources.ts";
 
 // A file is: 4 bytes magic, uint32 header length, header (JSON), pixels.
 const MAGIC = "CEMO";
 // sharp decodes in libuv's pool of 4 threads; more in flight only keeps that pool fed.
 const IN_FLIGHT = 8;
-const CODE = ["../../model/picture.ts", "../pictures.ts", "./cache.ts", "./sources.ts"];
+const CODE = ["../../../model/picture.ts", "../decode.ts", "./cache.ts", "./sources.ts"];
 
 interface Header {
   key: string;

@@ -1,17 +1,17 @@
 // Evaluation: every query of a split against the split's gallery, its own reference taken out; recall per split and
 // kind, beside the yardstick that needs no model, nearest neighbours of the reference on raw pixels.
-import type { Engine, Tensor } from "../engine/index.ts";
-import { packSource } from "../kernels/attention/attention.ts";
-import type { Case } from "../model/case.ts";
-import { firstNotFinite } from "../model/finite.ts";
-import { resizeBicubic } from "../model/picture.ts";
-import type { Tokenizer } from "../model/tokenizer.ts";
-import { imageTokens } from "../model/vit.ts";
-import type { PictureSet, Query, Split } from "./dataset.ts";
-import { best, rankOf, recallAt, standings } from "./eval/rank.ts";
-import { eachRow } from "./eval/scores.ts";
-import { normalizePictures, packPictures, packTexts, upload, words } from "./inputs.ts";
+import type { Engine, Tensor } from "../../engine/index.ts";
+import { packSource } from "../../kernels/attention/attention.ts";
+import type { Case } from "../../model/case.ts";
+import { firstNotFinite } from "../../model/finite.ts";
+import { resizeBicubic } from "../../model/picture.ts";
+import type { Tokenizer } from "../../model/tokenizer.ts";
+import { imageTokens } from "../../model/vit.ts";
+import type { PictureSet, Query, Split } from "../data/dataset.ts";
+import { normalizePictures, packPictures, packTexts, upload, words } from "../inputs.ts";
 import type { KindMetrics, Recall, SheetRow, SplitMetrics } from "./metrics.ts";
+import { best, rankOf, recallAt, standings } from "./rank.ts";
+import { eachRow } from "./scores.ts";
 
 /** Pictures, and queries, that are encoded at a time, where the device has room for as many. */
 const pictureBatch = 128;

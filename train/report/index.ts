@@ -1,14 +1,14 @@
 // The run report: one HTML file with everything that a run has to show, which opens anywhere and fetches nothing.
 import { writeFile } from "node:fs/promises";
-import type { PictureSet } from "./dataset.ts";
-import type { Metrics, SheetRow, StepRecord } from "./metrics.ts";
-import type { Plot } from "./report/draw.ts";
-import { count, duration, percent } from "./report/format.ts";
-import { html, type Markup } from "./report/html.ts";
-import { factList, figure, page } from "./report/page.ts";
-import { plotKinds, plotRecall, plotTraining, recallTop } from "./report/plots.ts";
-import { drawSheet } from "./report/sheet.ts";
-import { kindTable, splitTable } from "./report/tables.ts";
+import type { PictureSet } from "../data/dataset.ts";
+import type { Metrics, SheetRow, StepRecord } from "../eval/metrics.ts";
+import type { Plot } from "./draw.ts";
+import { count, duration, percent } from "./format.ts";
+import { html, type Markup } from "./html.ts";
+import { factList, figure, page } from "./page.ts";
+import { plotKinds, plotRecall, plotTraining, recallTop } from "./plots.ts";
+import { drawSheet } from "./sheet.ts";
+import { kindTable, splitTable } from "./tables.ts";
 
 /** What writeReport shows, and where. */
 export interface ReportOptions {

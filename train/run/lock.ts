@@ -4,7 +4,7 @@
 import { type FileHandle, open, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { ConfigError } from "./config.ts";
+import { ConfigError } from "../config.ts";
 
 const lockName = "lock";
 

@@ -1,7 +1,7 @@
 // Augmentation: pictures moved by a few pixels while training, so that a model which sees few pictures often does not
 // learn them pixel by pixel. Flips are left out, as texts speak of left and right.
-import { type RandomKey, randomBits, uniform } from "../engine/index.ts";
-import type { RunConfig } from "./config.ts";
+import { type RandomKey, randomBits, uniform } from "../../engine/index.ts";
+import type { RunConfig } from "../config.ts";
 
 /** Copies a picture of `size` x `size` RGB bytes into `out`, moved by (dx, dy) pixels; its edges fill the gap. */
 export function movePicture(

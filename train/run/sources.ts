@@ -3,13 +3,13 @@
 import type { Stats } from "node:fs";
 import { open, readdir, readlink, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { openCheckpoint } from "../model/checkpoint/open.ts";
-import { openSharded } from "../model/checkpoint/safetensors.ts";
-import type { ByteSource } from "../model/checkpoint/source.ts";
-import type { Checkpoint } from "../model/checkpoint/tensor.ts";
-import { tokensOf } from "../model/checkpoint/words.ts";
-import { CheckpointError } from "../model/safetensors.ts";
-import { isMark, Tokenizer } from "../model/tokenizer.ts";
+import { openCheckpoint } from "../../model/checkpoint/open.ts";
+import { openSharded } from "../../model/checkpoint/safetensors.ts";
+import type { ByteSource } from "../../model/checkpoint/source.ts";
+import type { Checkpoint } from "../../model/checkpoint/tensor.ts";
+import { tokensOf } from "../../model/checkpoint/words.ts";
+import { CheckpointError } from "../../model/safetensors.ts";
+import { isMark, Tokenizer } from "../../model/tokenizer.ts";
 import { readJson, readText } from "./text.ts";
 
 /** An open file. */

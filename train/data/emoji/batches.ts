@@ -1,7 +1,7 @@
 // Training batches in which few pictures make many triplets. Pictures come in small grids (the values of one
 // attribute, times one further change), so that a picture which fits only the text, or only the reference, is
 // always among the negatives.
-import { seedKey } from "../../engine/index.ts";
+import { seedKey } from "../../../engine/index.ts";
 import type { Batch, BatchOptions } from "../dataset.ts";
 import type { Edits } from "./edits.ts";
 import { KINDS } from "./phrases.ts";

@@ -1,11 +1,11 @@
 // The kernels of a training step get ready while the data set loads: a step is recorded on a model and a batch that only
 // have the right shapes. On a software adapter both take seconds, on different threads.
 import { availableParallelism } from "node:os";
-import type { Engine } from "../engine/index.ts";
-import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
-import type { RunConfig } from "./config.ts";
-import type { TrainingSet } from "./dataset.ts";
-import { makeModel, Trainer } from "./trainer.ts";
+import type { Engine } from "../../engine/index.ts";
+import { specialTokens, Tokenizer } from "../../model/tokenizer.ts";
+import type { RunConfig } from "../config.ts";
+import type { TrainingSet } from "../data/dataset.ts";
+import { makeModel, Trainer } from "../loop/trainer.ts";
 
 /** Gets the kernels of a run's steps ready. What another batch needs beside them compiles when it comes. */
 export function rehearse(engine: Engine, config: RunConfig): Promise<void> {

@@ -2,12 +2,12 @@
 // chrome://tracing and Perfetto) and roofline.html.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Engine } from "../engine/index.ts";
-import { makeFolder } from "./checkpoint.ts";
-import type { RunConfig } from "./config.ts";
-import { kernelRows, measureStep, type StepProfile, shapeRows } from "./profile/measure.ts";
-import { chromeTrace } from "./profile/trace.ts";
-import { openTrainer, type RunEvents, requirePrecision } from "./run.ts";
+import type { Engine } from "../../engine/index.ts";
+import type { RunConfig } from "../config.ts";
+import { makeFolder } from "../run/checkpoint.ts";
+import { openTrainer, type RunEvents, requirePrecision } from "../run/train.ts";
+import { kernelRows, measureStep, type StepProfile, shapeRows } from "./measure.ts";
+import { chromeTrace } from "./trace.ts";
 
 export interface ProfileOptions {
   /** Folder of the files; made when missing. */
@@ -34,7 +34,7 @@ export async function profile(
   trainer.dispose();
   model.dispose();
   // What draws is loaded last, as it takes a second.
-  const { rooflinePage } = await import("./profile/roofline.ts");
+  const { rooflinePage } = await import("./roofline.ts");
   await makeFolder(out);
   const write = (file: string, text: string) => writeFile(join(out, file), text);
   await write(profileFiles.figures, `${JSON.stringify(figures(config.name, measured), null, 2)}\n`);
