@@ -66,6 +66,16 @@ export interface Files {
   size(path: string): Promise<number | null>;
 }
 
+/** Pictures of one size, wherever they lie. A picture's id is its index. */
+export interface Pictures {
+  readonly count: number;
+  /** Side in pixels. */
+  readonly size: number;
+  readonly names: readonly string[];
+  /** uint8 [ids, size, size, 3], RGB on white, in the order of `ids`, which may repeat. */
+  read(ids: ArrayLike<number>): Promise<Uint8Array>;
+}
+
 /** Something is wrong with a data set's files; the message names the file and the entry. */
 export class DataError extends Error {
   override name = "DataError";
