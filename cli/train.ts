@@ -1,7 +1,7 @@
 // `casement train`: a run from a configuration, or the rest of one.
 import { basename, join } from "node:path";
 import { overrule, type RunConfig } from "../train/config.ts";
-import { type Ablation, ablate, ablations } from "../train/run/ablations.ts";
+import { ablate, ablations } from "../train/run/ablations.ts";
 import { loadConfig } from "../train/run/config-file.ts";
 import { runConfig, train } from "../train/run/train.ts";
 import { command } from "./command.ts";
@@ -17,11 +17,7 @@ const starting = {
   config: path("FILE", "Configuration file (JSON)"),
   out: path("DIR", "Folder of the run (runs/NAME unless told)"),
   seed: whole("N", "Seed, instead of the configuration's", 0),
-  ablate: choice(
-    "RIVAL",
-    Object.keys(ablations) as Ablation[],
-    `Train a rival: ${Object.keys(ablations).join(", ")}`,
-  ),
+  ablate: choice("RIVAL", ablations, `Train a rival: ${ablations.join(", ")}`),
   init: path("DIR", "Start from the model in this folder: an import or a finished run"),
   fresh: flag("Move an earlier run in the folder aside"),
 };

@@ -10,13 +10,14 @@ import { linear } from "../kernels/matmul/matmul.ts";
 import { reshape, takeFirst } from "../kernels/shape/reshape.ts";
 import type { ModelConfig } from "./config.ts";
 import { activatedFeedForward } from "./feed-forward.ts";
+import { attendsToPicture } from "./fusion.ts";
 import { initials } from "./initial.ts";
 import { type Initial, linearSpecs, normSpecs, type ParameterSpec, type Parameters } from "./parameters.ts";
 import { type Observer, stage } from "./stage.ts";
 
 const root = "text_encoder";
 
-/** Parameters of the text encoder; cross-attention only where the fusion is early. */
+/** Parameters of the text encoder; cross-attention only where the fusion has texts attend to pictures. */
 export function bertSpecs(config: ModelConfig, vocabularySize: number): ParameterSpec[] {
   const { width, depth, intermediate, maxPositions } = config.text;
   const { embedding, weight, valuesFrom, attentionOutput, feedForwardOutput } = initials(config);
@@ -44,7 +45,7 @@ export function bertSpecs(config: ModelConfig, vocabularySize: number): Paramete
       ...linearSpecs(`${layer}.attention.self.qkv`, 3 * width, width, valuesFrom(2 * width)),
       ...output(`${layer}.attention.output`, width, attentionOutput),
     );
-    if (config.fusion === "early" || config.fusion === "image") {
+    if (attendsToPicture(config.fusion)) {
       specs.push(
         ...linearSpecs(`${layer}.crossattention.self.query`, width, width, weight),
         ...linearSpecs(

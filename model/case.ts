@@ -3,7 +3,6 @@
 // carries the learnt token [REV] behind its first token. Rivals for comparison are values of `fusion`.
 import type { Engine, RandomStreams, Tensor } from "../engine/index.ts";
 import { clampInPlace } from "../kernels/elementwise/accumulate.ts";
-import { add } from "../kernels/elementwise/arithmetic.ts";
 import { cast } from "../kernels/elementwise/cast.ts";
 import { embedding } from "../kernels/embedding/embedding.ts";
 import { linear } from "../kernels/matmul/matmul.ts";
@@ -11,6 +10,7 @@ import { normalize } from "../kernels/normalize/normalize.ts";
 import { takeFirst } from "../kernels/shape/reshape.ts";
 import { bert, bertSpecs, type TextInput } from "./bert.ts";
 import type { ModelConfig } from "./config.ts";
+import { attendsToPicture, composerOf } from "./fusion.ts";
 import { initials } from "./initial.ts";
 import { type Learning, linearSpecs, type ParameterSpec, Parameters, type Precision } from "./parameters.ts";
 import { stage } from "./stage.ts";
@@ -18,16 +18,20 @@ import { poolTokens, vit, vitSpecs } from "./vit.ts";
 
 /** All parameters of a model. */
 export function caseSpecs(config: ModelConfig, vocabularySize: number): ParameterSpec[] {
-  const { projection } = config;
+  const { projection, fusion } = config;
   const { shared } = initials(config);
+  const composer = composerOf(fusion);
   const specs = [
     ...vitSpecs(config),
     ...bertSpecs(config, vocabularySize),
     ...linearSpecs("vision_proj", projection, config.vision.width, shared),
     ...linearSpecs("text_proj", projection, config.text.width, shared),
   ];
-  if (config.fusion === "late") {
-    specs.push(...linearSpecs("reference_proj", projection, config.vision.width, shared));
+  if (composer) {
+    specs.push(
+      ...linearSpecs("reference_proj", projection, config.vision.width, shared),
+      ...composer.specs(config),
+    );
   }
   const initial = { constant: config.temperature.initial };
   return [...specs, { name: "temp", shape: [1], initial, exact: true }];
@@ -81,7 +85,7 @@ export class Case {
    * @returns f32 [pictures, projection], rows of unit length
    */
   embedTargets(tokens: Tensor): Tensor {
-    return stage(this.engine, () => normalize(this.project(this.pool(tokens), "vision_proj")));
+    return stage(this.engine, () => direction(this.project(this.pool(tokens), "vision_proj")));
   }
 
   /**
@@ -94,8 +98,8 @@ export class Case {
    */
   embedQueries(text: TextInput, tokens: Tensor, source: Tensor, streams: RandomStreams | null): Tensor {
     const { checkpointing, config } = this;
-    const { fusion } = config;
-    const image = fusion === "early" || fusion === "image" ? { tokens, source } : null;
+    const image = attendsToPicture(config.fusion) ? { tokens, source } : null;
+    const composer = composerOf(config.fusion);
     const hidden = bert(this.parameters, config.text, text, image, {
       streams,
       firstOnly: true,
@@ -103,11 +107,11 @@ export class Case {
     });
     return stage(this.engine, () => {
       const shift = this.project(takeFirst(hidden), "text_proj");
-      if (fusion !== "late") return normalize(shift);
+      if (!composer) return direction(shift);
       // A packed source begins with the rows themselves.
       const rows = this.engine.slice(source, 0, [text.ids.shape[0]!]);
       const reference = this.project(embedding(this.pool(tokens), rows), "reference_proj");
-      return normalize(add(shift, reference));
+      return direction(composer.compose(this.parameters, shift, reference));
     });
   }
 
@@ -119,7 +123,7 @@ export class Case {
    */
   embedTexts(text: TextInput): Tensor {
     const hidden = bert(this.parameters, this.config.text, text, null, { firstOnly: true });
-    return stage(this.engine, () => normalize(this.project(takeFirst(hidden), "text_proj")));
+    return stage(this.engine, () => direction(this.project(takeFirst(hidden), "text_proj")));
   }
 
   /** Keeps the temperature in its range; call before each training step, as BLIP does. */
@@ -135,9 +139,13 @@ export class Case {
     return poolTokens(this.parameters, this.config.vision, tokens);
   }
 
-  /** A projection, f32: lengths and similarities want more digits than f16 has. */
   private project(x: Tensor, name: string): Tensor {
     const [weight, bias] = [this.parameters.get(`${name}.weight`), this.parameters.get(`${name}.bias`)];
-    return cast(linear(x, weight, { bias }), "f32");
+    return linear(x, weight, { bias });
   }
+}
+
+/** Rows of unit length in f32: lengths and similarities want more digits than f16 has. */
+function direction(x: Tensor): Tensor {
+  return normalize(cast(x, "f32"));
 }

@@ -104,9 +104,10 @@ export const modelSchema = z.strictObject({
     .prefault({}),
   /**
    * How picture and text meet in a query. "early" is CASE: the text attends to the picture in every layer. The rest are
-   * its rivals: "late" adds the two embeddings, "text" and "image" see one modality only.
+   * its rivals: "late" is the mean of the two embeddings, "gate" and "combiner" learn how to join them (see fusion.ts),
+   * "text" and "image" see one modality only.
    */
-  fusion: z.enum(["early", "late", "text", "image"]).default("early"),
+  fusion: z.enum(["early", "late", "gate", "combiner", "text", "image"]).default("early"),
 });
 
 /** A checked model configuration with every default filled in. */

@@ -1,24 +1,48 @@
 // The rivals that CASE is compared with, as changes of a configuration: everything else, the budget included, stays.
 import type { RunConfig } from "../config.ts";
 
-/** What `--ablate` knows, with what it shows. */
-export const ablations = {
-  "text-only": "no picture in the query: text encoder without cross-attention",
-  "image-only": "no text in the query: the shift encoder sees the picture and an empty text",
-  "late-fusion": "picture and text encoded apart, embeddings added",
-  "no-rev": "CASE without the reverse query",
-} as const;
+type Fusion = RunConfig["model"]["fusion"];
 
-export type Ablation = keyof typeof ablations;
+interface Rival {
+  about: string;
+  fusion: Fusion;
+  /** Without the reverse query: because it is what is left out, or because one modality can't answer it. */
+  forwardOnly?: true;
+}
+
+const rivals = {
+  "text-only": {
+    about: "no picture in the query: text encoder without cross-attention",
+    fusion: "text",
+    forwardOnly: true,
+  },
+  "image-only": {
+    about: "no text in the query: the shift encoder sees the picture and an empty text",
+    fusion: "image",
+    forwardOnly: true,
+  },
+  "late-fusion": { about: "picture and text encoded apart, the mean of the two embeddings", fusion: "late" },
+  gate: { about: "encoded apart, joined by TIRG's gate and residual", fusion: "gate" },
+  combiner: { about: "encoded apart, joined by a combiner network", fusion: "combiner" },
+  "no-rev": { about: "CASE without the reverse query", fusion: "early", forwardOnly: true },
+} as const satisfies Record<string, Rival>;
+
+export type Ablation = keyof typeof rivals;
+
+/** What `--ablate` knows. */
+export const ablations = Object.keys(rivals) as Ablation[];
 
 /** The configuration of a rival. */
 export function ablate(config: RunConfig, ablation: Ablation): RunConfig {
   const { model, training } = config;
-  const reverse = { ...training.reverse, weight: 0 };
-  const named = { ...config, name: `${config.name}-${ablation}` };
-  if (ablation === "no-rev") return { ...named, training: { ...training, reverse } };
-  if (ablation === "late-fusion") return { ...named, model: { ...model, fusion: "late" } };
-  // With one modality the reverse query asks for what the query lacks, so it is left out.
-  const fusion = ablation === "text-only" ? "text" : "image";
-  return { ...named, model: { ...model, fusion }, training: { ...training, reverse } };
+  const { fusion, forwardOnly }: Rival = rivals[ablation];
+  return {
+    ...config,
+    name: `${config.name}-${ablation}`,
+    model: { ...model, fusion },
+    training: forwardOnly ? { ...training, reverse: { ...training.reverse, weight: 0 } } : training,
+  };
 }
+
+/** What a rival is, in words. */
+export const describeAblation = (ablation: Ablation): string => rivals[ablation].about;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConfigError, overrule, type RunConfig } from "../config.ts";
 import type { Metrics, Recall } from "../eval/metrics.ts";
-import { type Ablation, ablate, ablations } from "./ablations.ts";
+import { ablate, ablations } from "./ablations.ts";
 import { writeAtomically } from "./checkpoint.ts";
 import { loadConfig } from "./config-file.ts";
 import { type RunEvents, train } from "./train.ts";
@@ -29,7 +29,7 @@ export interface ResultsOptions {
 export async function writeResults({ steps, events, stop }: ResultsOptions): Promise<string | null> {
   const base = overrule(await loadConfig(configFile), { steps });
   const configs = new Map<string, RunConfig>([["CASE", base]]);
-  for (const name of Object.keys(ablations) as Ablation[]) configs.set(name, ablate(base, name));
+  for (const name of ablations) configs.set(name, ablate(base, name));
   const rows = new Map<string, Metrics>();
   for (const [name, config] of configs) {
     const out = join(root, "runs/results", config.name);

@@ -1,0 +1,185 @@
+// A CASE model and its rivals by loops over float64 numbers, one picture or text at a time: what the model's own
+// embeddings, losses and gradients are held against. For small sizes, without dropout, in CASE's own form: a class token,
+// pre-norm vision blocks, post-norm text layers.
+import { gelu } from "../cases/reference.ts";
+import type { ModelConfig } from "../model/config.ts";
+
+export type Vector = number[];
+export type Rows = Vector[];
+
+/** Values by name, row-major. */
+export type PlainValues = ReadonlyMap<string, ArrayLike<number>>;
+
+const dot = (a: ArrayLike<number>, b: ArrayLike<number>) => {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+};
+const plus = (a: Vector, b: Vector): Vector => a.map((value, i) => value + b[i]!);
+const relu = (x: number) => Math.max(0, x);
+const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+const unit = (x: Vector): Vector => x.map((value) => value / Math.sqrt(dot(x, x)));
+
+export function softmax(logits: Vector): Vector {
+  const most = Math.max(...logits);
+  const powers = logits.map((logit) => Math.exp(logit - most));
+  const sum = powers.reduce((a, b) => a + b, 0);
+  return powers.map((power) => power / sum);
+}
+
+export class PlainCase {
+  constructor(
+    readonly config: ModelConfig,
+    readonly values: PlainValues,
+  ) {}
+
+  /** Tokens of a picture, RGB bytes row by row. */
+  tokens(bytes: ArrayLike<number>): Rows {
+    const { imageSize: size, patchSize, depth, heads, layerNormEpsilon: eps, mean, std } = this.config.vision;
+    const root = "vision_model";
+    const places = this.table(`${root}.embeddings.position_embedding`, this.config.vision.width);
+    const x: Rows = [[...Array.from(this.value(`${root}.embeddings.class_embedding`))]];
+    for (let top = 0; top < size; top += patchSize) {
+      for (let left = 0; left < size; left += patchSize) {
+        const patch: Vector = [];
+        for (let c = 0; c < 3; c++)
+          for (let y = top; y < top + patchSize; y++)
+            for (let at = left; at < left + patchSize; at++)
+              patch.push((bytes[(y * size + at) * 3 + c]! / 255 - mean[c]!) / std[c]!);
+        x.push(this.linear(`${root}.embeddings.patch_embedding`, patch));
+      }
+    }
+    let hidden = x.map((row, i) => plus(row, places[i]!));
+    for (let i = 0; i < depth; i++) {
+      const layer = `${root}.encoder.layers.${i}`;
+      const qkv = hidden.map((row) =>
+        this.linear(`${layer}.self_attn.qkv`, this.norm(`${layer}.layer_norm1`, row, eps)),
+      );
+      const seen = attention(parts(qkv, 3), heads);
+      const middle = seen.map((row, j) =>
+        plus(hidden[j]!, this.linear(`${layer}.self_attn.projection`, row)),
+      );
+      hidden = middle.map((row) => {
+        const inner = this.linear(`${layer}.mlp.fc1`, this.norm(`${layer}.layer_norm2`, row, eps)).map(gelu);
+        return plus(row, this.linear(`${layer}.mlp.fc2`, inner));
+      });
+    }
+    return hidden.map((row) => this.norm(`${root}.post_layernorm`, row, eps));
+  }
+
+  target(tokens: Rows): Vector {
+    return unit(this.linear("vision_proj", tokens[0]!));
+  }
+
+  /** The embedding of a query, of the tokens of its text without padding. */
+  query(ids: readonly number[], tokens: Rows): Vector {
+    const { fusion } = this.config;
+    const attends = fusion === "early" || fusion === "image";
+    const text = this.linear("text_proj", this.text(ids, attends ? tokens : null));
+    if (attends || fusion === "text") return unit(text);
+    const picture = this.linear("reference_proj", tokens[0]!);
+    return unit(this.compose(text, picture));
+  }
+
+  private compose(text: Vector, picture: Vector): Vector {
+    const two = (name: string, x: Vector) =>
+      this.linear(`composition.${name}.2`, this.linear(`composition.${name}.1`, x).map(relu));
+    const { fusion } = this.config;
+    if (fusion === "late") return plus(text, picture);
+    if (fusion === "gate") {
+      const both = [...picture, ...text];
+      const [ofGate, ofRest] = ["gate", "residual"].map(
+        (name) => this.value(`composition.${name}.share`)[0]!,
+      );
+      const rest = two("residual", both);
+      return two("gate", both).map((logit, i) => ofGate! * sigmoid(logit) * picture[i]! + ofRest! * rest[i]!);
+    }
+    const both = [
+      ...this.linear("composition.text", text).map(relu),
+      ...this.linear("composition.reference", picture).map(relu),
+    ];
+    const share = sigmoid(two("share", both)[0]!);
+    return two("mixture", both).map((value, i) => value + share * text[i]! + (1 - share) * picture[i]!);
+  }
+
+  /** The first token behind the last layer. */
+  private text(ids: readonly number[], picture: Rows | null): Vector {
+    const { width, depth, heads, layerNormEpsilon: eps } = this.config.text;
+    const root = "text_encoder";
+    const [words, places] = ["word", "position"].map((name) =>
+      this.table(`${root}.embeddings.${name}_embeddings.weight`, width),
+    );
+    let hidden = ids.map((id, i) =>
+      this.norm(`${root}.embeddings.LayerNorm`, plus(words![id]!, places![i]!), eps),
+    );
+    for (let i = 0; i < depth; i++) {
+      const layer = `${root}.encoder.layer.${i}`;
+      const output = (name: string, x: Vector, before: Vector) =>
+        this.norm(`${layer}.${name}.LayerNorm`, plus(before, this.linear(`${layer}.${name}.dense`, x)), eps);
+      const qkv = hidden.map((row) => this.linear(`${layer}.attention.self.qkv`, row));
+      const own = attention(parts(qkv, 3), heads);
+      hidden = own.map((row, j) => output("attention.output", row, hidden[j]!));
+      if (picture) {
+        const cross = `${layer}.crossattention`;
+        const queries = hidden.map((row) => this.linear(`${cross}.self.query`, row));
+        const pairs = picture.map((row) => this.linear(`${cross}.self.key_value`, row));
+        const seen = attention([queries, ...parts(pairs, 2)], heads);
+        hidden = seen.map((row, j) => output("crossattention.output", row, hidden[j]!));
+      }
+      hidden = hidden.map((row) =>
+        output("output", this.linear(`${layer}.intermediate.dense`, row).map(gelu), row),
+      );
+    }
+    return hidden[0]!;
+  }
+
+  private value(name: string): ArrayLike<number> {
+    const value = this.values.get(name);
+    if (!value) throw new Error(`no values of ${name}`);
+    return value;
+  }
+
+  private table(name: string, width: number): Rows {
+    const flat = Array.from(this.value(name));
+    return Array.from({ length: flat.length / width }, (_, i) => flat.slice(i * width, (i + 1) * width));
+  }
+
+  private linear(name: string, x: Vector): Vector {
+    const weight = this.value(`${name}.weight`);
+    return Array.from(this.value(`${name}.bias`), (bias, row) => {
+      let sum = bias;
+      for (let i = 0; i < x.length; i++) sum += weight[row * x.length + i]! * x[i]!;
+      return sum;
+    });
+  }
+
+  private norm(name: string, x: Vector, eps: number): Vector {
+    const mean = x.reduce((a, b) => a + b, 0) / x.length;
+    const centred = x.map((value) => value - mean);
+    const scale = 1 / Math.sqrt(dot(centred, centred) / x.length + eps);
+    const [weight, bias] = [this.value(`${name}.weight`), this.value(`${name}.bias`)];
+    return centred.map((value, i) => value * scale * weight[i]! + bias[i]!);
+  }
+}
+
+/** Rows cut into as many equal parts. */
+function parts(rows: Rows, count: number): Rows[] {
+  const width = rows[0]!.length / count;
+  return Array.from({ length: count }, (_, i) => rows.map((row) => row.slice(i * width, (i + 1) * width)));
+}
+
+function attention([q, k, v]: Rows[], heads: number): Rows {
+  const size = q![0]!.length / heads;
+  const ofHead = (row: Vector, head: number) => row.slice(head * size, (head + 1) * size);
+  return q!.map((query) =>
+    Array.from({ length: heads }, (_, head) => {
+      const shares = softmax(k!.map((key) => dot(ofHead(query, head), ofHead(key, head)) / Math.sqrt(size)));
+      return Array.from({ length: size }, (_, i) =>
+        dot(
+          shares,
+          v!.map((value) => ofHead(value, head)[i]!),
+        ),
+      );
+    }).flat(),
+  );
+}

@@ -1,0 +1,212 @@
+// Every way of fusion and every rival of the comparison, on the path that training takes, against the plain float64 model
+// of plain-case.ts: embeddings, the loss of a batch with its reverse queries, and the gradient of every parameter.
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { Engine, normal, RandomStreams, randomBits } from "../engine/index.ts";
+import { backward } from "../kernels/backward.ts";
+import type { Case } from "../model/case.ts";
+import { exportTensors } from "../model/checkpoint/export.ts";
+import { modelSchema } from "../model/config.ts";
+import { CheckpointError } from "../model/safetensors.ts";
+import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
+import { parseConfig, type RunConfig } from "../train/config.ts";
+import type { Batch } from "../train/data/dataset.ts";
+import { embedPictures, embedQueries } from "../train/eval/evaluate.ts";
+import { upload } from "../train/inputs.ts";
+import { makeModel } from "../train/loop/trainer.ts";
+import { batchLoss, flatten, packBatch, type Row, unflatten } from "../train/objective/batch.ts";
+import { ablate, ablations } from "../train/run/ablations.ts";
+import { PlainCase, type PlainValues } from "./plain-case.ts";
+
+const engine = await Engine.create({ poison: true });
+const size = 8;
+const tokenizer = new Tokenizer([...specialTokens, "make", "it", "red", "round", "smaller"]);
+const below = (seed: number, index: number, limit: number) =>
+  randomBits({ key: seed, stream: 0 }, index) % limit;
+const pictures = {
+  ...{ count: 7, size, names: Array.from({ length: 7 }, (_, i) => `picture ${i}`) },
+  pixels: Uint8Array.from({ length: 7 * 3 * size * size }, (_, i) => below(9, i, 256)),
+};
+
+const base = parseConfig(
+  {
+    name: "small",
+    data: { kind: "emoji" },
+    model: {
+      vision: { imageSize: size, patchSize: 4, width: 8, depth: 2, heads: 2, mlpRatio: 2 },
+      text: { width: 16, depth: 2, heads: 2, intermediate: 20, maxPositions: 10, maxLength: 8, dropout: 0 },
+      projection: 12,
+      temperature: { initial: 0.2 },
+    },
+    training: { steps: 2, warmup: 0, reverse: { weight: 0.4, share: 0.5 } },
+  },
+  "the test",
+);
+
+/** CASE, then every rival. */
+const systems: RunConfig[] = [base, ...ablations.map((name) => ablate(base, name))];
+
+/** Two triplets lead to one target by the same kind, so that a reverse query has a second right answer. */
+const batch: Batch = {
+  pictures: Int32Array.of(3, 0, 6, 2, 5),
+  reference: Int32Array.of(0, 2, 3, 1),
+  target: Int32Array.of(1, 1, 4, 2),
+  text: ["make it red", "red", "round smaller make it", "it"],
+  kind: ["colour", "colour", "shape", "shape"],
+  ignore: Uint8Array.from([0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]),
+};
+
+/** A model with values that no initialisation gives: no bias is 0, no norm 1. */
+function makeSystem(config: RunConfig): { model: Case; values: Map<string, Float64Array> } {
+  const model = makeModel(engine, config, tokenizer.size);
+  const values = new Map<string, Float64Array>();
+  for (const [i, { name, shape }] of model.parameters.specs.entries()) {
+    const count = shape.reduce((a, b) => a * b, 1);
+    const around = /norm.*weight$|share$/i.test(name) ? 1 : name === "temp" ? 0.2 : 0;
+    const spread = name === "temp" ? 0 : 0.4;
+    const draw = (at: number) => Math.fround(around + spread * normal({ key: 5, stream: i }, at));
+    values.set(
+      name,
+      Float64Array.from({ length: count }, (_, at) => draw(at)),
+    );
+  }
+  const shapes = new Map(model.parameters.specs.map(({ name, shape }) => [name, shape]));
+  model.parameters.load(
+    new Map([...values].map(([name, data]) => [name, { shape: shapes.get(name)!, data }])),
+  );
+  return { model, values };
+}
+
+const bytesOf = (id: number) => pictures.pixels.subarray(id * 3 * size ** 2, (id + 1) * 3 * size ** 2);
+
+/** What the text of a query is to a model: an image-only one sees none. */
+function idsOf({ model, training }: RunConfig, text: string, reverse = false): number[] {
+  assert.ok(!reverse || training.reverse.weight > 0);
+  const { maxLength, firstToken: first } = model.text;
+  return tokenizer.encode(model.fusion === "image" ? "" : text, { maxLength, first, reverse });
+}
+
+/** The loss of the batch in float64, from its triplets rather than from what `packBatch` made of them. */
+function plainLoss(config: RunConfig, values: PlainValues): number {
+  const plain = new PlainCase(config.model, values);
+  const tokens = Array.from(batch.pictures, (id) => plain.tokens(bytesOf(id)));
+  const targets = tokens.map((rows) => plain.target(rows));
+  const { weight, share } = config.training.reverse;
+  const triplets = batch.text.length;
+  const rowLoss = (i: number, reverse: boolean) => {
+    const [from, to] = reverse ? [batch.target, batch.reference] : [batch.reference, batch.target];
+    const query = plain.query(idsOf(config, batch.text[i]!, reverse), tokens[from[i]!]!);
+    const temperature = values.get("temp")![0]!;
+    const logits = targets.map(
+      (target) => target.reduce((sum, value, j) => sum + value * query[j]!, 0) / temperature,
+    );
+    const other = (column: number) =>
+      batch.text.some(
+        (_, j) =>
+          batch.reference[j] === column &&
+          batch.target[j] === batch.target[i] &&
+          batch.kind[j] === batch.kind[i],
+      );
+    const counted = logits.filter((_, column) => {
+      if (column === to[i]) return true;
+      return reverse ? !other(column) : !batch.ignore[i * targets.length + column];
+    });
+    return Math.log(counted.reduce((sum, logit) => sum + Math.exp(logit), 0)) - logits[to[i]!]!;
+  };
+  const mean = (count: number, reverse: boolean) =>
+    Array.from({ length: count }, (_, i) => rowLoss(i, reverse) / count).reduce((a, b) => a + b, 0);
+  const back = Math.ceil(triplets * share);
+  return mean(triplets, false) + (weight > 0 ? weight * mean(back, true) : 0);
+}
+
+for (const config of systems) {
+  test(`${config.name}: queries and targets are those of the plain model`, async () => {
+    const { model, values } = makeSystem(config);
+    const plain = new PlainCase(config.model, values);
+    const queries = batch.text.map((text, i) => ({ reference: batch.reference[i]!, text }));
+    const found = await embedQueries(engine, model, tokenizer, pictures, queries);
+    const wanted = queries.flatMap(({ reference, text }) =>
+      plain.query(idsOf(config, text), plain.tokens(bytesOf(reference))),
+    );
+    const gallery = await embedPictures(engine, model, pictures, [4, 1]);
+    const targets = [4, 1].flatMap((id) => plain.target(plain.tokens(bytesOf(id))));
+    for (const [mine, theirs] of [
+      [found, wanted],
+      [gallery, targets],
+    ] as const) {
+      assert.is(mine.length, theirs.length);
+      mine.forEach((value, i) => {
+        assert.ok(Math.abs(value - theirs[i]!) < 3e-6, `${i}: ${value}, not ${theirs[i]}`);
+      });
+    }
+    // What a rival can't see must not show, and what it can see must.
+    const other = queries.map(({ reference }) => ({ reference, text: "smaller" }));
+    const moved = await embedQueries(engine, model, tokenizer, pictures, other);
+    const elsewhere = queries.map(({ reference, text }) => ({ reference: (reference + 1) % 7, text }));
+    const shifted = await embedQueries(engine, model, tokenizer, pictures, elsewhere);
+    const same = (a: Float32Array) => a.every((value, i) => Math.abs(value - found[i]!) < 1e-6);
+    assert.is(same(moved), config.model.fusion === "image");
+    assert.is(same(shifted), config.model.fusion === "text");
+    model.dispose();
+  });
+
+  test(`${config.name}: the loss and every parameter's gradient are those of the plain model`, async () => {
+    const { model, values } = makeSystem(config);
+    const key = new RandomStreams(1, 0).stream();
+    const { inputs, rows } = packBatch(config, tokenizer, pictures, batch, key);
+    const reversed = config.training.reverse.weight > 0 ? 2 : 0;
+    const kinds = (kind: Row) => rows.filter((row) => row === kind).length;
+    assert.equal([kinds("forward"), kinds("reverse")], [4, reversed]);
+    const streams = new RandomStreams(1);
+    const { loss } = model.parameters.renewGradients(() => {
+      const result = batchLoss(model, "contrastive", unflatten(upload(engine, flatten(inputs)), 1), streams);
+      backward(result.loss);
+      return result;
+    });
+    const found = (await loss.read())[0]!;
+    const wanted = plainLoss(config, values);
+    assert.ok(Math.abs(found - wanted) < 1e-5 * wanted, `loss ${found}, not ${wanted}`);
+    const step = 1e-5;
+    for (const [i, { name }] of model.parameters.specs.entries()) {
+      const gradient = (await model.parameters.get(name).grad!.read()) as Float32Array;
+      const own = values.get(name)!;
+      const direction = own.map((_, at) => normal({ key: 6, stream: i }, at));
+      const at = (factor: number) =>
+        plainLoss(
+          config,
+          new Map(values).set(
+            name,
+            own.map((value, j) => value + factor * step * direction[j]!),
+          ),
+        );
+      const slope = (at(1) - at(-1)) / (2 * step);
+      const mine = gradient.reduce((sum, value, j) => sum + value * direction[j]!, 0);
+      const scale = Math.max(1e-4, Math.sqrt(gradient.reduce((sum, value) => sum + value * value, 0)));
+      assert.ok(Math.abs(mine - slope) < 2e-4 * scale, `${name}: slope ${mine}, not ${slope}`);
+    }
+    model.dispose();
+  });
+}
+
+test("every value of fusion is compared, and each rival differs from CASE", () => {
+  const fusions = new Set(systems.map(({ model }) => model.fusion));
+  assert.equal([...fusions].sort(), ["combiner", "early", "gate", "image", "late", "text"]);
+  const { fusion } = modelSchema.shape;
+  assert.equal([...fusion.unwrap().options].sort(), [...fusions].sort());
+  const forms = systems.map(({ model, training }) => `${model.fusion} ${training.reverse.weight}`);
+  assert.is(new Set(forms).size, systems.length);
+});
+
+test("no rival without cross-attention is exported as a BLIP", () => {
+  for (const { model } of systems) {
+    if (model.fusion === "early") continue;
+    assert.throws(
+      () => exportTensors(model, tokenizer.size, new Map()),
+      (error: Error) => error instanceof CheckpointError && error.message.includes(`"${model.fusion}"`),
+    );
+  }
+});
+
+test.after(() => engine.dispose());
+
+test.run();
