@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { ImportPlan } from "../model/checkpoint/plan.ts";
 import type { Precision } from "../model/parameters.ts";
 import { tellCut } from "../train/inputs.ts";
+import { overrule } from "../train/overrule.ts";
 import { figures, profile, profileFiles } from "../train/profile/index.ts";
 import { readPosition } from "../train/run/checkpoint.ts";
 import { loadConfig } from "../train/run/config-file.ts";
@@ -17,6 +18,7 @@ import { dataCheckCommand, scoreCommand, submitCheckCommand, submitCommand } fro
 import { choice, filled, flag, many, needed, otherwise, path, text, UsageError, whole } from "./options.ts";
 import { exit } from "./output.ts";
 import { consoleEvents } from "./progress.ts";
+import { settings } from "./settings.ts";
 import { answerTable, importTable, planSummary, profileTable, recallTables } from "./tables.ts";
 import { defaultFolder, stopMessage, trainCommand } from "./train.ts";
 
@@ -147,9 +149,10 @@ const profileCommand = command({
     config: needed(path("FILE", "Configuration file (JSON)")),
     out: path("DIR", "Folder for trace.json, roofline.html and profile.json (runs/NAME/profile unless told)"),
     steps: otherwise(whole("N", "Steps that are measured; the fastest counts", 1), 3),
+    set: settings,
   },
-  async run({ config: file, steps, ...flags }, { output }) {
-    const config = await loadConfig(file);
+  async run({ config: file, steps, set, ...flags }, { output }) {
+    const config = overrule(await loadConfig(file), { settings: set });
     const out = flags.out ?? join(defaultFolder(config.name), "profile");
     const events = consoleEvents(output);
     const engine = await openEngine(config, { exactTimestamps: true });

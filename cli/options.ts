@@ -177,8 +177,10 @@ export function writtenOut(values: Record<string, unknown>): string {
   const words = Object.entries(values).flatMap(([name, value]) => {
     if (value === undefined || value === false) return [];
     if (value === true) return [typed(name)];
-    const given = `${value}`;
-    return given.startsWith("-") ? [shellWord(`${typed(name)}=${given}`)] : [typed(name), shellWord(given)];
+    return (Array.isArray(value) ? value : [value]).flatMap((one) => {
+      const given = `${one}`;
+      return given.startsWith("-") ? [shellWord(`${typed(name)}=${given}`)] : [typed(name), shellWord(given)];
+    });
   });
   return words.join(" ");
 }

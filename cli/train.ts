@@ -1,6 +1,7 @@
 // `casement train`: a run from a configuration, or the rest of one.
 import { basename, join } from "node:path";
-import { overrule, type RunConfig } from "../train/config.ts";
+import type { RunConfig } from "../train/config.ts";
+import { overrule } from "../train/overrule.ts";
 import { ablate, ablations } from "../train/run/ablations.ts";
 import { loadConfig } from "../train/run/config-file.ts";
 import { runConfig, train } from "../train/run/train.ts";
@@ -8,6 +9,7 @@ import { command } from "./command.ts";
 import { choice, flag, path, quoted, UsageError, type Values, whole, writtenOut } from "./options.ts";
 import { exit } from "./output.ts";
 import { consoleEvents } from "./progress.ts";
+import { requireOnce, settings } from "./settings.ts";
 import { recallTables } from "./tables.ts";
 
 export const stopMessage = "Stopping as soon as it can go on from there; once more to quit at once.";
@@ -27,17 +29,23 @@ export const trainCommand = command({
   options: {
     ...starting,
     steps: whole("N", "Number of steps, instead of the configuration's", 1),
-    resume: path("DIR", "Go on with the run in this folder; --steps then changes its length for good"),
+    set: settings,
+    resume: path("DIR", "Go on with the run in this folder; what --steps and --set change then stays"),
   },
-  async run({ steps, resume, ...flags }, { output, interrupt }) {
+  async run({ steps, set, resume, ...flags }, { output, interrupt }) {
+    requireOnce(set, { "training.steps": steps, seed: flags.seed });
     const config = await (resume === undefined ? configOf(flags) : configOfRun(resume, flags));
-    const changed = overrule(config, { steps, seed: flags.seed, begun: resume !== undefined });
-    const out = resume ?? flags.out ?? defaultFolder(config.name);
+    const changed = overrule(config, {
+      ...{ settings: set, steps, seed: flags.seed },
+      begun: resume !== undefined,
+    });
+    const typed = { ...flags, steps, set: set.map(({ text }) => text) };
+    const out = resume ?? flags.out ?? defaultFolder(changed.name);
     const events = consoleEvents(output);
     const outcome = await train(changed, {
       ...{ out, events, stop: interrupt.stoppable(stopMessage) },
       ...{ resume: resume !== undefined, fresh: flags.fresh, init: flags.init },
-      command: `npx casement train ${writtenOut(resume === undefined ? { ...flags, steps } : { config: join(out, "config.json") })}`,
+      command: `npx casement train ${writtenOut(resume === undefined ? typed : { config: join(out, "config.json") })}`,
     });
     events.end();
     if (outcome.finished) {
@@ -69,7 +77,9 @@ async function configOf({ config: file, ablate: rival }: Starting): Promise<RunC
 async function configOfRun(dir: string, flags: Starting): Promise<RunConfig> {
   const beside = writtenOut(flags);
   if (beside !== "") {
-    throw new UsageError(`--resume takes everything but --steps from the run; leave out: ${beside}`);
+    throw new UsageError(
+      `--resume takes everything but --steps and --set from the run; leave out: ${beside}`,
+    );
   }
   return runConfig(dir);
 }

@@ -141,10 +141,14 @@ test("a second process is refused while the first lives, and a kill needs no unl
 });
 
 test("what overrules a run's configuration when it goes on is kept", async () => {
-  const stopped = await training(["--resume", "shared", "--steps", "70000"], terminate, (said) =>
-    said.includes("Resumed"),
+  const stopped = await training(
+    ["--resume", "shared", "--steps", "70000", "--set", "training.checkpointEvery=3"],
+    terminate,
+    (said) => said.includes("Resumed"),
   );
   assert.is(stopped.code, 130);
+  const { training: kept } = JSON.parse(readFileSync(at("shared", "config.json"), "utf8"));
+  assert.equal([kept.checkpointEvery, kept.decaySteps], [3, 100_000]);
   assert.is(stepsOf("shared"), 70000);
   const { out } = await training(["--resume", "shared"], terminate, (said) => said.includes("Resumed"));
   assert.match(out, /of 70000/);

@@ -1,8 +1,9 @@
 // Learning rates: each form at its edges, and what stays where a run is made longer or shorter.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { overrule, parseConfig } from "../train/config.ts";
+import { parseConfig } from "../train/config.ts";
 import { learningRate } from "../train/loop/schedule.ts";
+import { overrule } from "../train/overrule.ts";
 
 const configOf = (training: object) =>
   parseConfig(

@@ -79,7 +79,7 @@ const trainingSchema = z
   })
   .refine((t) => t.warmup < (t.decaySteps ?? t.steps), "warmup must be shorter than steps");
 
-const configSchema = z.strictObject({
+export const configSchema = z.strictObject({
   name: z.string().min(1),
   /** Below 2^53; every bit counts. */
   seed: z.int().nonnegative().default(1),
@@ -113,26 +113,4 @@ export function parseConfig(value: unknown, source: string): RunConfig {
     (issue) => `  ${issue.path.join(".") || "(top)"}: ${issue.message}`,
   );
   throw new ConfigError(`${source} is not a valid configuration:\n${problems.join("\n")}`);
-}
-
-/**
- * A configuration with another number of steps or another seed. Warm-up ends before the steps do.
- * @param begun a run that goes on: the learning rates of its steps stay as they are. Throws ConfigError.
- */
-export function overrule(
-  config: RunConfig,
-  { steps, seed, begun = false }: { steps?: number; seed?: number; begun?: boolean },
-): RunConfig {
-  const { training } = config;
-  const total = steps ?? training.steps;
-  const schedule =
-    begun && total !== training.steps
-      ? { decaySteps: training.decaySteps ?? training.steps }
-      : { warmup: Math.min(training.warmup, total - 1) };
-  const changed = {
-    ...config,
-    seed: seed ?? config.seed,
-    training: { ...training, steps: total, ...schedule },
-  };
-  return parseConfig(changed, "The configuration with these changes");
 }

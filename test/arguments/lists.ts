@@ -210,7 +210,9 @@ export function generate(seed: number): ArgumentList {
       case "train": {
         const config = pick([lost, "broken.json", "1", "hf", "hf/config.json"]);
         const rest = [option("--seed", `${2 ** below(53)}`), option("--out", out())];
-        return failing(config, "train", [option("--config", config), ...rest]);
+        const set = ["training.clip=1e2", "name=007", "training.groups=[]"].filter(() => one(0.2));
+        const sets = set.map((value) => ({ ...option("--set", value), many: true }));
+        return failing(config, "train", [option("--config", config), ...rest, ...sets]);
       }
       case "resume": {
         const run = pick([lost, "tiny"]);

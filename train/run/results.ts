@@ -2,8 +2,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ConfigError, overrule, type RunConfig } from "../config.ts";
+import { ConfigError, type RunConfig } from "../config.ts";
 import type { Metrics, Recall } from "../eval/metrics.ts";
+import { overrule } from "../overrule.ts";
 import { ablate, ablations } from "./ablations.ts";
 import { writeAtomically } from "./checkpoint.ts";
 import { loadConfig } from "./config-file.ts";

@@ -1,0 +1,54 @@
+// The commands of docs/training.md run as they stand there, on a model that is small enough to train in seconds.
+import { execFile } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const work = mkdtempSync(join(tmpdir(), "casement-docs-training-"));
+test.after(() => rmSync(work, { recursive: true, force: true }));
+const at = (...names: string[]) => join(work, ...names);
+
+const page = readFileSync(join(root, "docs/training.md"), "utf8");
+const lines = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].flatMap((match) => match[1]!.trim().split("\n"));
+
+const real = JSON.parse(readFileSync(join(root, "train/configs/emoji-tiny.json"), "utf8"));
+const model = {
+  vision: { imageSize: 32, patchSize: 16, width: 16, depth: 1, heads: 2 },
+  text: { width: 16, depth: 1, heads: 2, intermediate: 32, maxPositions: 24, maxLength: 16 },
+  projection: 16,
+};
+mkdirSync(at("train/configs"), { recursive: true });
+const training = { ...real.training, pictures: 8, triplets: 12 };
+writeFileSync(at("train/configs/emoji-tiny.json"), JSON.stringify({ ...real, model, training }));
+mkdirSync(at("bin"));
+writeFileSync(
+  at("bin/npx"),
+  `#!/bin/sh\nshift; exec "${process.execPath}" "${join(root, "cli/casement.mjs")}" "$@"\n`,
+);
+chmodSync(at("bin/npx"), 0o755);
+
+const configOf = (run: string) => JSON.parse(readFileSync(at("runs", run, "config.json"), "utf8"));
+
+for (const line of lines) {
+  test(line, async () => {
+    const env = { ...process.env, PATH: `${at("bin")}${delimiter}${process.env.PATH}` };
+    const run = promisify(execFile)("sh", ["-c", line], { cwd: work, env });
+    await run.catch((error) => assert.unreachable(error.stderr));
+  });
+}
+
+test("what the page's fields did is in the runs' configurations", () => {
+  const slow = configOf("slow").training;
+  assert.equal([slow.learningRate, slow.loss, slow.steps, slow.decaySteps], [1e-4, "recall", 25, 20]);
+  assert.equal(configOf("frozen").training.groups, [
+    { match: "vision_model.*", rate: 0 },
+    { match: "text_encoder.*", rate: 0.5 },
+  ]);
+});
+
+test.run();
