@@ -18,6 +18,7 @@ import { dataCheckCommand, scoreCommand, submitCheckCommand, submitCommand } fro
 import { choice, filled, flag, many, needed, otherwise, path, text, UsageError, whole } from "./options.ts";
 import { exit } from "./output.ts";
 import { consoleEvents } from "./progress.ts";
+import { roamCommand } from "./roam.ts";
 import { settings } from "./settings.ts";
 import { answerTable, importTable, planSummary, profileTable, recallTables } from "./tables.ts";
 import { defaultFolder, stopMessage, trainCommand } from "./train.ts";
@@ -191,6 +192,7 @@ export const commands = new Map<string, Command>([
   ["profile", profileCommand],
   ["results", resultsCommand],
   ["data check", dataCheckCommand],
+  ["roam", roamCommand],
   ["score", scoreCommand],
   ["submit", submitCommand],
   ["submit check", submitCheckCommand],

@@ -32,17 +32,41 @@ export interface Sentence {
 const auxiliaries = new Set(
   "is are was were am does do did has have had can could will would should might may must".split(" "),
 );
-const pronouns = new Set("he she it they you we i him her them one everyone someone anyone everybody anybody somebody anything something everything nothing nobody there".split(" "));
-const demonstratives = new Set("this that these those".split(" "));
-const determiners = new Set("the a an his her their its my your our this that these those both all some any each every no".split(" "));
-const adverbs = new Set("very too so also still just now really about only more most less not currently yet ever recently".split(" "));
-const adjectives = new Set(
-  "able asleep awake alone alive open closed left-handed right-handed male female blonde ready full empty calm ripe wet dry indoors outdoors outside inside gray grey tan beige missing black white red blue green yellow orange brown pink purple clean dirty lit bald present visible sunny cloudy rainy overcast healthy old young overweight similar real fake".split(" "),
+const pronouns = new Set(
+  "he she it they you we i him her them one everyone someone anyone everybody anybody somebody anything something everything nothing nobody there".split(
+    " ",
+  ),
 );
-const nouns = new Set("light lights left right seat train lot fire stop park watch plants plate color skate board ski bat ball hat hand hands people men women animal animals bed shed sled seed daytime boats bench trunk".split(" "));
+const demonstratives = new Set("this that these those".split(" "));
+const determiners = new Set(
+  "the a an his her their its my your our this that these those both all some any each every no".split(" "),
+);
+const adverbs = new Set(
+  "very too so also still just now really about only more most less not currently yet ever recently".split(
+    " ",
+  ),
+);
+const adjectives = new Set(
+  "able asleep awake alone alive open closed left-handed right-handed male female blonde ready full empty calm ripe wet dry indoors outdoors outside inside gray grey tan beige missing black white red blue green yellow orange brown pink purple clean dirty lit bald present visible sunny cloudy rainy overcast healthy old young overweight similar real fake".split(
+    " ",
+  ),
+);
+const nouns = new Set(
+  "light lights left right seat train lot fire stop park watch plants plate color skate board ski bat ball hat hand hands people men women animal animals bed shed sled seed daytime boats bench trunk".split(
+    " ",
+  ),
+);
 /** Behind a subject and does, do, did or will these are verbs, though the tagger has most of them for nouns. */
-const infinitives = new Set("have look appear seem like want wear see eat carry need fit cut say match mean turn hit fall fly work run walk sleep play lead pull contain open close drive stand sit hang drink smile use hold show face move stop go come take get make ride reach touch cover cross feel lie read point swim jump throw catch wave leave park grow belong end own bite rest".split(" "));
-const verbs = new Set("have look looks appear appears seem seems like want wear see eat carry need fit cut say match mean".split(" "));
+const infinitives = new Set(
+  "have look appear seem like want wear see eat carry need fit cut say match mean turn hit fall fly work run walk sleep play lead pull contain open close drive stand sit hang drink smile use hold show face move stop go come take get make ride reach touch cover cross feel lie read point swim jump throw catch wave leave park grow belong end own bite rest".split(
+    " ",
+  ),
+);
+const verbs = new Set(
+  "have look looks appear appears seem seems like want wear see eat carry need fit cut say match mean".split(
+    " ",
+  ),
+);
 
 /** The words of a question with their kinds; null where the tagger cut them otherwise. */
 function tagged(question: string): Word[] | null {
@@ -55,7 +79,9 @@ function tagged(question: string): Word[] | null {
     .filter((text) => /[\p{L}\p{N}]/u.test(text));
   // Fed without apostrophes and hyphens, which the tagger makes words of their own of.
   const fed = texts.map((text) => text.replace(/['’]s?$/, "").replace(/[^\p{L}\p{N}]/gu, "") || "x");
-  const terms = nlp(fed.join(" ")).docs.flat().filter(({ text }) => text !== "");
+  const terms = nlp(fed.join(" "))
+    .docs.flat()
+    .filter(({ text }) => text !== "");
   if (terms.length !== texts.length) return null;
   return texts.map((text, i) => {
     const low = text.toLowerCase();
@@ -95,7 +121,12 @@ function nounPhrase(words: readonly Word[], from: number, does = false): number 
   if (kind(i) === "o" && low(i) !== "her") return i + 1;
   const start = i;
   // "the man's", "all the", "this"
-  while (kind(i) === "d" || kind(i) === "m" || (kind(i) === "n" && kind(i) !== undefined && kind(i + 1) === "d" && /['’]s?$/.test(low(i + 1)))) i++;
+  while (
+    kind(i) === "d" ||
+    kind(i) === "m" ||
+    (kind(i) === "n" && kind(i) !== undefined && kind(i + 1) === "d" && /['’]s?$/.test(low(i + 1)))
+  )
+    i++;
   const determined = i > start;
   // Adjectives, participles and nouns up to the last noun before anything else. A verb behind a determiner with no
   // noun yet is one in this place: "the lights on", "the covered plate".
@@ -109,7 +140,11 @@ function nounPhrase(words: readonly Word[], from: number, does = false): number 
       if (gerund(low(i)) || /ed$/.test(low(i))) {
         if (kind(i + 1) !== "n") break;
       } else last = i + 1;
-    } else if (k === "a" || (k === "r" && kind(i + 1) === "a") || (k === "c" && kind(i - 1) === "a" && kind(i + 1) === "a")) {
+    } else if (
+      k === "a" ||
+      (k === "r" && kind(i + 1) === "a") ||
+      (k === "c" && kind(i - 1) === "a" && kind(i + 1) === "a")
+    ) {
       // Behind a noun it is said of it, unless another noun follows: "the cat black", but "the fire old hydrant" isn't said.
       if (last > start) break;
     } else break;
@@ -144,7 +179,12 @@ function subjectEnd(words: readonly Word[], does: boolean): number {
   // "the man on the left wearing", "the cat on the bed asleep": only where something is said behind it.
   for (;;) {
     if (kind(end) !== "p") break;
-    const inner = /^(front|top|back|middle|next|side)$/.test(low(end + 1)) && low(end + 2) === "of" ? end + 3 : low(end) === "next" && low(end + 1) === "to" ? end + 2 : end + 1;
+    const inner =
+      /^(front|top|back|middle|next|side)$/.test(low(end + 1)) && low(end + 2) === "of"
+        ? end + 3
+        : low(end) === "next" && low(end + 1) === "to"
+          ? end + 2
+          : end + 1;
     const next = more(inner);
     if (next < 0 || next >= words.length) break;
     end = next;
@@ -161,7 +201,8 @@ function subjectEnd(words: readonly Word[], does: boolean): number {
 export function parse(question: string): Sentence | null {
   const words = tagged(question);
   if (words === null || words.length < 2) return null;
-  const join = (part: readonly Word[]) => part.map(({ text, low }, i) => (i === 0 && part === words ? low : text)).join(" ");
+  const join = (part: readonly Word[]) =>
+    part.map(({ text, low }, i) => (i === 0 && part === words ? low : text)).join(" ");
   words[0]!.text = words[0]!.low;
   const asks = words.findIndex(({ low }) => /^(what|which|who|whose|whom|where|when|why|how)$/.test(low));
   const first = words.findIndex(({ low }) => auxiliaries.has(low));
@@ -170,25 +211,54 @@ export function parse(question: string): Sentence | null {
   else if (asks >= 0 && asks <= 2 && first > asks) {
     [wh, aux, rest] = [words.slice(0, first), words[first]!.low, words.slice(first + 1)];
   } else if (asks === 0) {
-    const verb = words.findIndex(({ kind }, i) => i > 0 && (kind === "v" || kind === "p") && words[i]!.low !== "of" && !/^(kind|type|color|sort|brand)$/.test(words[i - 1]!.low));
+    const verb = words.findIndex(
+      ({ kind }, i) =>
+        i > 0 &&
+        (kind === "v" || kind === "p") &&
+        words[i]!.low !== "of" &&
+        !/^(kind|type|color|sort|brand)$/.test(words[i - 1]!.low),
+    );
     const cut = verb < 0 ? words.length : verb;
     return {
       ...{ wh: join(words.slice(0, cut)), aux: "", subject: "", predicate: join(words.slice(cut)) },
-      ...{ kinds: words.slice(cut).map(({ kind }) => kind).join(""), rest: join(words.slice(cut)) },
+      ...{
+        kinds: words
+          .slice(cut)
+          .map(({ kind }) => kind)
+          .join(""),
+        rest: join(words.slice(cut)),
+      },
     };
   } else return null;
   // "In which hand is the racket?" asks which hand it is in.
   if (asks > 0) rest.push(...wh.splice(0, asks));
   // "Which arm has a watch?": has is no auxiliary unless a participle follows.
-  if (wh.length > 0 && /^(has|have|had)$/.test(aux) && !rest.some(({ kind, low }) => low === "been" || (kind === "v" && !gerund(low)))) {
+  if (
+    wh.length > 0 &&
+    /^(has|have|had)$/.test(aux) &&
+    !rest.some(({ kind, low }) => low === "been" || (kind === "v" && !gerund(low)))
+  ) {
     const whole = [words[first]!, ...rest];
-    return { wh: join(wh), aux: "", subject: "", predicate: join(whole), kinds: whole.map(({ kind }) => kind).join(""), rest: join(whole) };
+    return {
+      wh: join(wh),
+      aux: "",
+      subject: "",
+      predicate: join(whole),
+      kinds: whole.map(({ kind }) => kind).join(""),
+      rest: join(whole),
+    };
   }
   const found = subjectEnd(rest, !/^(is|are|was|were|am|has|had)$/.test(aux));
   const end = wh.length === 0 ? splitOr(rest, found) : found;
   return {
     ...{ wh: join(wh), aux, subject: join(rest.slice(0, end)), predicate: join(rest.slice(end)) },
-    ...{ kinds: rest.slice(end).map(({ kind }) => kind).join(""), rest: join(rest) },
+    ...{
+      kinds: rest
+        .slice(end)
+        .map(({ kind }) => kind)
+        .join(""),
+      rest: join(rest),
+    },
   };
 }
 

@@ -65,7 +65,9 @@ const onto = set(`
   left right back sign skis snowboard surfboard mountain hook ice pavement path trail rock rocks island farm tarmac
   pier dock bridge escalator stairs steps ceiling
 `);
-const at = set("station airport zoo beach intersection crosswalk corner restaurant home school work party market");
+const at = set(
+  "station airport zoo beach intersection crosswalk corner restaurant home school work party market",
+);
 /** Places that are said without anything before them. */
 const adverbs = set(`
   outside inside outdoors indoors upstairs downstairs here there nearby away down up left right forward backward straight
@@ -115,7 +117,9 @@ export function essence(answer: string): string {
     .join(" ");
 }
 
-const unchanged = set("glasses sunglasses pants shorts jeans scissors skis tennis gas bus grass dress glass tights swim trunks");
+const unchanged = set(
+  "glasses sunglasses pants shorts jeans scissors skis tennis gas bus grass dress glass tights swim trunks",
+);
 
 /** The singular of a noun. */
 export function singular(word: string): string {
@@ -124,9 +128,18 @@ export function singular(word: string): string {
 
 /** Whether a noun is of many, such as dogs, or always said so, such as glasses. */
 export function isPlural(word: string): boolean {
-  if (/^(glasses|sunglasses|pants|shorts|jeans|scissors|skis|people|men|women|children|feet|teeth|mice|geese|sheep|cattle|tights|trunks|police|goggles|headphones|leggings|slacks|fries|stairs)$/.test(word))
+  if (
+    /^(glasses|sunglasses|pants|shorts|jeans|scissors|skis|people|men|women|children|feet|teeth|mice|geese|sheep|cattle|tights|trunks|police|goggles|headphones|leggings|slacks|fries|stairs)$/.test(
+      word,
+    )
+  )
     return true;
-  return !/(ss|us|is)$/.test(word) && !unchanged.has(word) && pluralize.isPlural(word) && !pluralize.isSingular(word);
+  return (
+    !/(ss|us|is)$/.test(word) &&
+    !unchanged.has(word) &&
+    pluralize.isPlural(word) &&
+    !pluralize.isSingular(word)
+  );
 }
 
 /** Whether a text says where by itself: "on the bed", "outside". */
@@ -144,7 +157,8 @@ const adjectives = set(`
   clear wet dry open closed young old happy sad male female hot cold warm cool round square striped plaid checkered
   floral solid big small large tall short long wild natural modern regular digital casual formal professional
 `);
-const determined = /^(a|an|the|some|any|no|his|her|their|its|my|your|our|this|that|these|those|one|two|three|four|five|six|seven|eight|nine|ten|several|many|lots|both|all|each|every|nothing|no|\d.*)$/i;
+const determined =
+  /^(a|an|the|some|any|no|his|her|their|its|my|your|our|this|that|these|those|one|two|three|four|five|six|seven|eight|nine|ten|several|many|lots|both|all|each|every|nothing|no|\d.*)$/i;
 
 /**
  * A short answer as a thing: "camera" is a camera, "trees" and "water" are as they are. `known` says whether the answer's
@@ -160,7 +174,8 @@ export function thing(answer: string): string {
   const within = words.findIndex((word, i) => i > 0 && (prepositions.has(word) || word === "of"));
   const head = within > 0 ? words[within - 1]! : last;
   if (words.includes("and") || words.includes("or") || words.includes("&")) return text;
-  if (mass.has(head) || isPlural(head) || adjectives.has(head) || gerund(head) || /ly$/.test(head)) return text;
+  if (mass.has(head) || isPlural(head) || adjectives.has(head) || gerund(head) || /ly$/.test(head))
+    return text;
   return withArticle(text);
 }
 
@@ -191,8 +206,11 @@ export function withDeterminer(text: string): string {
   const rest = wordsOf(match[2]!);
   const head = rest.at(-1)!;
   const bare =
-    rest.length > 3 || determined.test(rest[0]!) || /^(bed|school|home|work|midair|air|town|line|motion|flight|use|of|to|top|front|black)$/.test(rest[0]!) ||
-    (mass.has(head) && !/^(water|snow|grass|sand|dirt|ice|mud)$/.test(head)) || isPreposition(rest[0]!);
+    rest.length > 3 ||
+    determined.test(rest[0]!) ||
+    /^(bed|school|home|work|midair|air|town|line|motion|flight|use|of|to|top|front|black)$/.test(rest[0]!) ||
+    (mass.has(head) && !/^(water|snow|grass|sand|dirt|ice|mud)$/.test(head)) ||
+    isPreposition(rest[0]!);
   if (/^(on|in) bed$/.test(text)) return match[1] === "on" ? "on the bed" : text;
   return bare ? text : `${match[1]} the ${match[2]}`;
 }

@@ -37,7 +37,7 @@ function oneOf(noun: string): string {
 export const howMany: Rule = ({ sentence, from, to, pick }: Change) => {
   const { wh, aux, subject, kinds } = sentence;
   const noun = /^how many (?:different |total )?(.+)$/i.exec(wh)?.[1];
-  if (!noun || numberOf(to) === numberOf(from) && numberOf(to) !== null) return null;
+  if (!noun || (numberOf(to) === numberOf(from) && numberOf(to) !== null)) return null;
   const many = counted(to, noun);
   if (many === null) return null;
   const [a, b] = [numberOf(from), numberOf(to)];
@@ -50,14 +50,17 @@ export const howMany: Rule = ({ sentence, from, to, pick }: Change) => {
       const words = predicate.split(" ");
       const at = Math.max(1, /^v+/.exec(kinds)?.[0].length ?? 1);
       if (!kinds.startsWith("v")) return null;
-      return large(`${refer(subject)} should ${verb}${[...words.slice(0, at), many, ...words.slice(at)].join(" ")}`);
+      return large(
+        `${refer(subject)} should ${verb}${[...words.slice(0, at), many, ...words.slice(at)].join(" ")}`,
+      );
     }
     return null;
   }
   const seen = /^(there|visible|see|seen|be seen|shown|present|here|in view|this|)$/i.test(predicate);
   const rest = seen ? "" : ` ${predicate.replace(/^(have|has) /, "with ")}`;
   if (/^(you|we|i|one|they)$/i.test(subject) && !seen) return null;
-  if (aux === "" && predicate !== "" && !kinds.startsWith("p") && !/^(have|has) /.test(predicate)) return null;
+  if (aux === "" && predicate !== "" && !kinds.startsWith("p") && !/^(have|has) /.test(predicate))
+    return null;
   if (/^(does|do|did|can|could)$/.test(aux) && !seen) return null;
   const there = `There should be ${many}${rest}`;
   if (b === 0) return pick([there, `Remove the ${noun}${rest}`]);

@@ -34,7 +34,10 @@ export function refer(phrase: string): string {
   const low = phrase.toLowerCase();
   if (low === "this" || low === "that") return "it";
   if (low === "these" || low === "those") return "they";
-  return phrase.replace(/^(all |both |most |one |some |any |none )?(of )?(this|that|these|those) /i, "$1$2the ");
+  return phrase.replace(
+    /^(all |both |most |one |some |any |none )?(of )?(this|that|these|those) /i,
+    "$1$2the ",
+  );
 }
 
 const objects: Record<string, string> = { they: "them", he: "him", she: "her", i: "me", we: "us" };
@@ -66,7 +69,8 @@ export function filled(predicate: string, object: string, kinds: string): string
   return [...words.slice(0, verbs + particle), object, ...words.slice(verbs + particle)].join(" ");
 }
 
-const particles = /^(up|down|off|out|over|around|away|back|on|in|together|by|still|alone|outside|inside|left|right|forward)$/;
+const particles =
+  /^(up|down|off|out|over|around|away|back|on|in|together|by|still|alone|outside|inside|left|right|forward)$/;
 
 /** An answer to "doing what": "skiing", "flying kite", "tennis". Null for what is no activity. */
 export function activity(answer: string): string | null {
@@ -77,7 +81,8 @@ export function activity(answer: string): string | null {
   if (rest.length === 0) return answer;
   const at = rest.findIndex((word) => isPreposition(word) && !particles.test(word));
   const tail = rest.findIndex((word) => isPreposition(word));
-  if (rest.length === 1 && !particles.test(rest[0]!) && !/ly$/.test(rest[0]!)) return `${verb} ${thing(rest[0]!)}`;
+  if (rest.length === 1 && !particles.test(rest[0]!) && !/ly$/.test(rest[0]!))
+    return `${verb} ${thing(rest[0]!)}`;
   const place = at >= 0 ? at : tail;
   if (place < 0 || place === rest.length - 1) return answer;
   const end = withDeterminer(rest.slice(place).join(" "));
@@ -95,7 +100,8 @@ export function kindOf(answer: string, noun: string): string {
     return `the ${answer}${own === last ? "" : ` ${noun}`}`;
   }
   if (byThemselves.has(last) || isPlural(wordsOf(answer).at(-1) ?? "")) return thing(answer);
-  if (/^(cake|pizza|salad|pie)$/.test(noun)) return withArticle(`${answer} ${noun}`.replace(`${noun} ${noun}`, noun));
+  if (/^(cake|pizza|salad|pie)$/.test(noun))
+    return withArticle(`${answer} ${noun}`.replace(`${noun} ${noun}`, noun));
   if (classes.has(own) || own === last || wordsOf(answer).map(singular).includes(own)) return thing(answer);
   const both = `${answer} ${noun}`;
   return plural ? both : thing(both);

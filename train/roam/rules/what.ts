@@ -1,5 +1,5 @@
 // What, which and what kind of: the answer in the place that the question has left open.
-import { classes, large, properties, singular, sports, thing, wordsOf } from "../words.ts";
+import { classes, gerund, large, properties, singular, sports, thing, wordsOf } from "../words.ts";
 import {
   activity,
   type Change,
@@ -33,7 +33,9 @@ function acted(change: Change, answer: string): string | null {
   if (isDoing(predicate)) {
     const doing = activity(to);
     if (isNothing(to)) return null;
-    return doing === null ? changed(change, (text) => text) : should(change, predicate.replace(/\bdoing\b/, doing));
+    return doing === null
+      ? changed(change, (text) => text)
+      : should(change, predicate.replace(/\bdoing\b/, doing));
   }
   if (isNothing(to)) return should(change, filled(predicate, "anything", kinds), true);
   if (predicate === "playing" && sports.has(to)) return should(change, `playing ${to}`);
@@ -41,7 +43,9 @@ function acted(change: Change, answer: string): string | null {
   if (/^say(s|ing)?$/.test(predicate)) return should(change, `${predicate} "${to}"`);
   if (/^(read|spell|mean)\b/.test(predicate)) return should(change, `${predicate} "${to}"`);
   if (/^(like|looking like|look like)$/.test(predicate)) {
-    return predicate === "like" ? `Make ${object(sentence.subject)} ${to}` : should(change, `look like ${answer}`);
+    return predicate === "like"
+      ? `Make ${object(sentence.subject)} ${to}`
+      : should(change, `look like ${answer}`);
   }
   return should(change, filled(predicate, answer, kinds));
 }
@@ -52,8 +56,10 @@ function found(change: Change, answer: string): string | null {
   const { kinds } = sentence;
   const predicate = withoutPicture(sentence.predicate);
   if (predicate === "") return pick([`Show ${answer}`, `There should be ${answer}`]);
-  if (isNothing(to) && /^(wrong|different|special|unusual|missing)\b/.test(predicate)) return `There should be nothing ${predicate}`;
-  if (/^(wrong|different|special|unusual|missing|happening|going on|being|taking place)\b/.test(predicate)) return changed(change);
+  if (isNothing(to) && /^(wrong|different|special|unusual|missing)\b/.test(predicate))
+    return `There should be nothing ${predicate}`;
+  if (/^(wrong|different|special|unusual|missing|happening|going on|being|taking place)\b/.test(predicate))
+    return changed(change);
   if (kinds[0] === "v" || kinds[0] === "p" || kinds[0] === "x" || kinds[0] === "a") {
     if (isNothing(to)) return `There should be nothing ${predicate}`;
     const put = /^(in|on|under|behind|beside|next to|near|above|below)\b/.test(predicate);
@@ -70,7 +76,9 @@ function identity(change: Change, what: string): string | null {
   if (who === "it" || who === "they") {
     const answer = thing(to);
     const own = [`Make ${object(what)} ${answer}`, large(`${who} should be ${answer}`)];
-    return pick(who === "it" && !/\d/.test(from + to) ? [...own, `Replace the ${bare(from)} with ${answer}`] : own);
+    return pick(
+      who === "it" && !/\d/.test(from + to) ? [...own, `Replace the ${bare(from)} with ${answer}`] : own,
+    );
   }
   if (/^(he|she|you|i|we)$/i.test(who)) return large(`${who} should be ${thing(to)}`);
   // Names, shapes and numbers are changed to words, things to things.
@@ -98,14 +106,17 @@ export const what: Rule = (change) => {
   const picture = /^(a )?(picture|photo|image) of$/.exec(predicate);
   if (picture) return identity(change, "this");
   const named = /^(this|that|these|those)$/i.test(subject) && /^[na]+$/.test(kinds);
-  if (/^(is|are|was|were)$/.test(aux) && (predicate === "" || named)) return identity(change, named ? `${subject} ${predicate}` : subject);
-  if (/^(is|are|was|were)$/.test(aux) && /^p/.test(kinds)) return identity(change, withoutPicture(rest) || subject);
+  if (/^(is|are|was|were)$/.test(aux) && (predicate === "" || named))
+    return identity(change, named ? `${subject} ${predicate}` : subject);
+  if (/^(is|are|was|were)$/.test(aux) && /^p/.test(kinds))
+    return identity(change, withoutPicture(rest) || subject);
   if (kinds.startsWith("v") || kinds.startsWith("rv")) return acted(change, answer);
   return changed(change);
 };
 
 /** The name of what is asked for: "what kind of cake", "what animal", "which room". */
-const asked = /^(?:what|which)(?: (?:other|different|main))? (?:(kind|type|sort|style|breed|variety|brand|color|colour)s? (?:of )?(?:an? )?)?(.+)$/i;
+const asked =
+  /^(?:what|which)(?: (?:other|different|main))? (?:(kind|type|sort|style|breed|variety|brand|color|colour)s? (?:of )?(?:an? )?)?(.+)$/i;
 
 /** What kind of, what animal, what sport: a thing that is more closely told. */
 export const kind: Rule = (change) => {
@@ -114,26 +125,43 @@ export const kind: Rule = (change) => {
   if (!match || /^(yes|no)$/.test(to) || isNothing(to)) return null;
   const noun = match[2]!;
   const head = singular(wordsOf(noun).at(-1) ?? "");
-  if (match[1] === undefined && properties.has(head) && !/^(sport|material|season)$/.test(head)) return property(change);
+  if (match[1] === undefined && properties.has(head) && !/^(sport|material|season)$/.test(head))
+    return property(change);
   const answer = kindOf(to, noun);
   const { aux, subject, predicate, kinds } = sentence;
   const seen = withoutPicture(predicate);
   if (subject !== "") {
     const bareSubject = /^(this|that|these|those|it|they|he|she)$/i.test(subject);
     if (predicate === "" || seen === "") {
-      if (!bareSubject) return pick([`Make ${object(subject)} ${answer}`, `Change ${refer(subject)} to ${answer}`]);
-      if (head === "sport" || head === "room") return pick([`Change the ${noun} to ${plainKind(to, noun)}`, `Change the ${noun} from ${plainKind(from, noun)} to ${plainKind(to, noun)}`]);
+      if (!bareSubject)
+        return pick([`Make ${object(subject)} ${answer}`, `Change ${refer(subject)} to ${answer}`]);
+      if (head === "sport" || head === "room")
+        return pick([
+          `Change the ${noun} to ${plainKind(to, noun)}`,
+          `Change the ${noun} from ${plainKind(from, noun)} to ${plainKind(to, noun)}`,
+        ]);
       return pick([`Make ${object(subject)} ${answer}`, large(`${refer(subject)} should be ${answer}`)]);
     }
-    if (head === "sport") return pick([`Change the sport to ${to}`, should(change, filled(predicate, to, kinds)) ?? `Change the sport to ${to}`]);
-    const within = kinds === "p" || kinds.endsWith("p") ? filled(predicate, head === "room" ? `the ${to}` : answer, kinds) : filled(predicate, answer, kinds);
+    if (head === "sport") {
+      const done = activity(to) ?? to;
+      const doing = /^(playing|doing)$/.test(predicate) && gerund(wordsOf(done)[0] ?? "") ? done : null;
+      return pick([`Change the sport to ${to}`, ...(doing === null ? [] : [should(change, doing)])]);
+    }
+    const within =
+      kinds === "p" || kinds.endsWith("p")
+        ? filled(predicate, head === "room" ? `the ${to}` : answer, kinds)
+        : filled(predicate, answer, kinds);
     return kinds.startsWith("v") || kinds === "p" ? should(change, within) : changed(change);
   }
   if (seen === "" || /^(being )?(played|served|eaten|prepared|grown)\b/.test(predicate)) {
-    return pick([`Change the ${noun} to ${plainKind(to, noun)}`, `Change the ${noun} from ${plainKind(from, noun)} to ${plainKind(to, noun)}`]);
+    return pick([
+      `Change the ${noun} to ${plainKind(to, noun)}`,
+      `Change the ${noun} from ${plainKind(from, noun)} to ${plainKind(to, noun)}`,
+    ]);
   }
   if (aux === "") return changed(change, (text) => kindOf(text, noun));
-  if (/^[vpxa]/.test(kinds)) return pick([`There should be ${answer} ${seen}`, `Change the ${noun} ${seen} to ${answer}`]);
+  if (/^[vpxa]/.test(kinds))
+    return pick([`There should be ${answer} ${seen}`, `Change the ${noun} ${seen} to ${answer}`]);
   return changed(change);
 };
 
@@ -151,14 +179,19 @@ export const property: Rule = (change) => {
   const noun = match[1]!;
   const { aux, subject, predicate, kinds } = sentence;
   const seen = withoutPicture(predicate);
-  const to2 = (of: string) => pick([`Change the ${noun}${of} to ${to}`, `Change the ${noun}${of} from ${from} to ${to}`]);
-  if (subject === "") return /^[pva]/.test(kinds) || kinds === "" ? to2(seen === "" ? "" : ` ${seen}`) : changed(change, (text) => text);
+  const to2 = (of: string) =>
+    pick([`Change the ${noun}${of} to ${to}`, `Change the ${noun}${of} from ${from} to ${to}`]);
+  if (subject === "")
+    return /^[pva]/.test(kinds) || kinds === ""
+      ? to2(seen === "" ? "" : ` ${seen}`)
+      : changed(change, (text) => text);
   const nobody = /^(it|this|that|these|those|they|there)$/i.test(subject);
   if (predicate === "" || seen === "") {
     if (!/^(is|are|was|were)$/.test(aux)) return null;
     return nobody ? to2("") : to2(` of ${refer(subject)}`);
   }
-  if (/^(does|do)$/.test(aux) && /^(say|show|read|display|have)$/.test(predicate)) return should(change, `${predicate} ${to}`);
+  if (/^(does|do)$/.test(aux) && /^(say|show|read|display|have)$/.test(predicate))
+    return should(change, `${predicate} ${to}`);
   if (/^(made|painted)/.test(predicate)) return should(change, `${predicate} ${to}`);
   return changed(change, (text) => text);
 };
@@ -170,11 +203,21 @@ export const which: Rule = (change) => {
   const { sentence, pick } = change;
   const direction = /^(?:in )?(?:what|which) (direction|way)\b/i.exec(sentence.wh);
   if (direction && sentence.subject !== "" && /^(is|are)$/.test(sentence.aux) && sentence.predicate !== "") {
-    const way = /^(left|right|north|south|east|west)$/.test(to) ? (/^(going|moving|heading|walking|turning)/.test(sentence.predicate) ? `to the ${to}` : to) : to;
+    const way = /^(left|right|north|south|east|west)$/.test(to)
+      ? /^(going|moving|heading|walking|turning)/.test(sentence.predicate)
+        ? `to the ${to}`
+        : to
+      : to;
     return should(change, `${sentence.predicate} ${way}`);
   }
   const match = asked.exec(sentence.wh);
   const head = singular(wordsOf(match?.[2] ?? "").at(-1) ?? "");
-  if (match && classes.has(head) && embedded(sentence) !== null && (sentence.subject === "" ? false : sentence.predicate === "")) return kind(change);
+  if (
+    match &&
+    classes.has(head) &&
+    embedded(sentence) !== null &&
+    (sentence.subject === "" ? false : sentence.predicate === "")
+  )
+    return kind(change);
   return changed(change, (text) => text) ?? pick([null]);
 };

@@ -10,7 +10,10 @@ export const where: Rule = (change: Change) => {
   if (!/^(is|are|was|were)$/.test(aux) || subject === "") return changed(change, place);
   const there = place(to);
   // Of the picture itself: the whole scene is another one.
-  if (/^(this|that|it|they)$/i.test(subject) || /^(this|the|that) (photo|picture|image|scene)\b/i.test(subject)) {
+  if (
+    /^(this|that|it|they)$/i.test(subject) ||
+    /^(this|the|that) (photo|picture|image|scene)\b/i.test(subject)
+  ) {
     return /^(this|that|it)$/i.test(subject) || predicate.startsWith("taken")
       ? pick([`Change the place to ${to}`, `It should be ${there}`])
       : changed(change, place);
@@ -20,8 +23,16 @@ export const where: Rule = (change: Change) => {
   // "the person in the red jacket": which one, not where.
   const who = /^p/.test(sentence.kinds) ? `${refer(subject)} ${kept}` : refer(subject);
   if (kept === "" || who !== refer(subject)) {
-    return pick([large(`${who} should be ${there}`), ...(/^(he|she|you|i|we)$/i.test(who) ? [] : [`Put ${/^they$/.test(who) ? object(subject) : who} ${there}`])]);
+    return pick([
+      large(`${who} should be ${there}`),
+      ...(/^(he|she|you|i|we)$/i.test(who)
+        ? []
+        : [`Put ${/^they$/.test(who) ? object(subject) : who} ${there}`]),
+    ]);
   }
-  if (/^v/.test(sentence.kinds)) return large(`${who} should be ${kept} ${kept.startsWith("looking") && /^(camera|ball)$/.test(to) ? `at the ${to}` : there}`);
+  if (/^v/.test(sentence.kinds))
+    return large(
+      `${who} should be ${kept} ${kept.startsWith("looking") && /^(camera|ball)$/.test(to) ? `at the ${to}` : there}`,
+    );
   return changed(change, place);
 };

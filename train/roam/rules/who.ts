@@ -18,9 +18,15 @@ export const who: Rule = ({ sentence, to, pick }: Change) => {
         : large(`${refer(subject)} should be ${filled(predicate, `the ${to}`, kinds)}`);
     }
     if (nobody(to)) return null;
-    return pick([`Make ${object(subject)} ${somebody(to)}`, large(`${refer(subject)} should be ${somebody(to)}`)]);
+    return pick([
+      `Make ${object(subject)} ${somebody(to)}`,
+      large(`${refer(subject)} should be ${somebody(to)}`),
+    ]);
   }
-  if (predicate === "") return nobody(to) ? "There should be nobody" : pick([`Show ${somebody(to)}`, `There should be ${somebody(to)}`]);
+  if (predicate === "")
+    return nobody(to)
+      ? "There should be nobody"
+      : pick([`Show ${somebody(to)}`, `There should be ${somebody(to)}`]);
   if (nobody(to)) return `No one should be ${predicate}`;
   const one = /^(you|me|him|her|them|it)$/.test(to) ? to : somebody(to);
   return pick([`There should be ${one} ${predicate}`, large(`${one} should be ${predicate}`)]);

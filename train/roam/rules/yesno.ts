@@ -39,7 +39,8 @@ function denied(who: string): string | null {
 function existence({ sentence, pick }: Change, yes: boolean): string | null {
   const what = withoutPicture(sentence.predicate);
   if (what === "") return null;
-  const counted = /^(more|less|fewer|only|just|at least|exactly|many|much|enough|two|three|four|five|several|multiple|lots|a lot|a few|few|both|another|one|\d+|a (?:couple|pair|bunch|group|number|variety))\b/i;
+  const counted =
+    /^(more|less|fewer|only|just|at least|exactly|many|much|enough|two|three|four|five|several|multiple|lots|a lot|a few|few|both|another|one|\d+|a (?:couple|pair|bunch|group|number|variety))\b/i;
   if (counted.test(what)) return yes ? `There should be ${what}` : `There should not be ${what}`;
   const some = /^(any|some)(one|body|thing)\b/i.exec(what);
   if (some) {
@@ -63,7 +64,9 @@ function choice(change: Change): string | null {
     // "is this lunch or dinner": the first was taken for the subject.
     if (!/^or /.test(predicate)) return null;
     const [pronoun, ...first] = subject.split(" ");
-    return chosen([first.join(" "), parts[0]!], to, (option) => large(`${refer(pronoun!)} should be ${option}`));
+    return chosen([first.join(" "), parts[0]!], to, (option) =>
+      large(`${refer(pronoun!)} should be ${option}`),
+    );
   }
   if (parts.length !== 2) return null;
   let [first, second] = parts as [string, string];
@@ -73,15 +76,20 @@ function choice(change: Change): string | null {
     first += ` ${second.split(" ").at(-1)}`;
   }
   const article = /^(.*?)\b(an?|the) [^ ]+( [^ ]+)?$/.exec(first);
-  if (article && !/^(an?|the) /.test(second)) second = `${article[2] === "the" ? "the" : withArticle(second).split(" ")[0]} ${second}`;
+  if (article && !/^(an?|the) /.test(second))
+    second = `${article[2] === "the" ? "the" : withArticle(second).split(" ")[0]} ${second}`;
   if (article?.[1]) second = `${article[1]}${second}`;
   options = [first, second];
-  return chosen(options, to, (option) => large(`${refer(subject)} should ${[verb, option].filter(Boolean).join(" ")}`));
+  return chosen(options, to, (option) =>
+    large(`${refer(subject)} should ${[verb, option].filter(Boolean).join(" ")}`),
+  );
 }
 
 function chosen(options: readonly string[], to: string, text: (option: string) => string): string | null {
   const asked = wordsOf(to).at(-1) ?? "";
-  const found = options.filter((option) => wordsOf(option).some((word) => word === asked || word === `${asked}time`));
+  const found = options.filter((option) =>
+    wordsOf(option).some((word) => word === asked || word === `${asked}time`),
+  );
   if (found.length !== 1) return null;
   return text(found[0]!);
 }
@@ -99,7 +107,8 @@ export const yesNo: Rule = (given) => {
   }
   if (/ or /.test(` ${predicate}`)) return null;
   const yes = isYes(to);
-  if (subject.toLowerCase() === "there") return /^(is|are|was|were)$/.test(aux) ? existence(change, yes) : null;
+  if (subject.toLowerCase() === "there")
+    return /^(is|are|was|were)$/.test(aux) ? existence(change, yes) : null;
   if (/^(you|we|i|one)$/i.test(subject)) return seen(change, yes);
   if (subject === "" || predicate === "") return null;
   const said = /^(photo|picture|image)\b/.test(subject) ? predicate : withoutPicture(predicate) || predicate;
@@ -110,17 +119,22 @@ export const yesNo: Rule = (given) => {
     case "was":
     case "were": {
       // "is he standing up", "is it sunny": the shortest is the plainest.
-      const adjective = /^r?a(ca)?$/.test(kinds) && !/^(in|out)(doors|side)$|^(open|closed|alone|able|present)$/.test(said);
+      const adjective =
+        /^r?a(ca)?$/.test(kinds) && !/^(in|out)(doors|side)$|^(open|closed|alone|able|present)$/.test(said);
       if (/^w/.test(aux)) return statement(change, yes, "have been", said);
       const plainly = denied(who) === null;
       if (yes) {
         const short = `Make ${object(subject)} ${said}`;
-        if (adjective && plainly && !/^some|^any/i.test(who)) return pick([short, statement(change, true, "be", said)]);
-        if (/^(it|they)$/.test(who) && /^[dn]/.test(kinds) && plainly) return pick([short, statement(change, true, "be", said)]);
+        if (adjective && plainly && !/^some|^any/i.test(who))
+          return pick([short, statement(change, true, "be", said)]);
+        if (/^(it|they)$/.test(who) && /^[dn]/.test(kinds) && plainly)
+          return pick([short, statement(change, true, "be", said)]);
         return statement(change, true, "be", said);
       }
       const longer = `${large(who)} ${aux} no longer ${said}`;
-      return plainly && !/\bany\b/.test(said) ? pick([statement(change, false, "be", said), longer]) : statement(change, false, "be", said);
+      return plainly && !/\bany\b/.test(said)
+        ? pick([statement(change, false, "be", said), longer])
+        : statement(change, false, "be", said);
     }
     case "does":
     case "do": {
@@ -152,7 +166,8 @@ export const yesNo: Rule = (given) => {
 function seen(change: Change, yes: boolean): string | null {
   const match = /^(?:able to )?(?:see|spot|notice)\b(.*)$/i.exec(change.sentence.predicate);
   const what = withoutPicture(match?.[1]?.trim() ?? "");
-  if (!match || what === "" || /^(what|where|how|who|if|that|through|into|under|over)\b/.test(what)) return null;
+  if (!match || what === "" || /^(what|where|how|who|if|that|through|into|under|over)\b/.test(what))
+    return null;
   if (/^(the|his|her|their|its|this|that|these|those)\b|'s\b/i.test(what)) {
     const whole = refer(what);
     return yes
