@@ -50,7 +50,10 @@ const numbers: Record<string, [name: string, min: number, max: number][]> = {
     ["--heads", 1, Number.MAX_SAFE_INTEGER],
   ],
   profile: [["--steps", 1, Number.MAX_SAFE_INTEGER]],
-  results: [["--steps", 1, Number.MAX_SAFE_INTEGER]],
+  results: [
+    ["--steps", 1, Number.MAX_SAFE_INTEGER],
+    ["--seeds", 1, 99],
+  ],
   roam: [
     ["--longest", 1, Number.MAX_SAFE_INTEGER],
     ["--caption-share", 0, 100],
@@ -58,6 +61,7 @@ const numbers: Record<string, [name: string, min: number, max: number][]> = {
 };
 const choices: Record<string, string[]> = {
   train: ["--ablate"],
+  results: ["--only"],
   eval: ["--precision"],
   search: ["--precision"],
   embed: ["--precision"],
@@ -241,7 +245,8 @@ export function generate(seed: number): ArgumentList {
       case "submit check":
         return failing(lost.slice(3), kind, [option("--split", text())], [lost]);
       case "results":
-        return start("results", [], { long: true });
+        if (one(0.3)) return start("results", [], { long: true });
+        return failing(lost, "results", [option("--config", lost), option("--page", out())]);
       default:
         return start("doctor", [], { long: !one(0.05) });
     }

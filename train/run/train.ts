@@ -1,5 +1,6 @@
 // A run from start to finish: data, model, training with checkpoints, evaluation and report, all in one folder:
-// config.json, tokenizer.json, metrics.jsonl and TensorBoard's events, checkpoint-*.safetensors, model.safetensors, metrics.json, report.html.
+// config.json, tokenizer.json, metrics.jsonl and TensorBoard's events, checkpoint-*.safetensors, model.safetensors,
+// metrics.json, ranks.json, report.html.
 import { join } from "node:path";
 import { DeviceError, Engine, type EngineOptions } from "../../engine/index.ts";
 import { Case } from "../../model/case.ts";
@@ -157,8 +158,9 @@ async function trainIn(
     },
   );
   if (!result) return { finished: false, step };
-  const { metrics, sheet } = result;
+  const { metrics, ranks, sheet } = result;
   metrics.steps = step;
+  await writeAtomically(join(folder.path, files.ranks), `${JSON.stringify(ranks)}\n`);
   await writeAtomically(join(folder.path, files.metrics), `${JSON.stringify(metrics, null, 2)}\n`);
   await journal.evaluated(metrics);
   await report(run, folder.path, await journal.steps(), metrics, sheet, options.command);
@@ -326,13 +328,21 @@ export function runConfig(dir: string): Promise<RunConfig> {
   return loadConfig(join(dir, files.config));
 }
 
+/** What an evaluation gave. */
+export interface Evaluation {
+  metrics: Metrics;
+  /** By split, the rank of every query's best right answer. */
+  ranks: Record<string, number[]>;
+  sheet: SheetRow[];
+}
+
 /** Evaluates splits by name. Throws ConfigError for a name that the data set lacks. */
 export async function evaluate(
   { engine, model, tokenizer, dataset }: LoadedRun,
   names: readonly string[],
   events: RunEvents,
   earlierSeconds = 0,
-): Promise<{ metrics: Metrics; sheet: SheetRow[] }> {
+): Promise<Evaluation> {
   const started = performance.now();
   for (const name of names) {
     if (!dataset.splits[name]) {
@@ -347,6 +357,7 @@ export async function evaluate(
   );
   const metrics: Metrics = { splits: {}, seconds: 0, adapter: engine.adapterName, steps: 0 };
   const sheet: SheetRow[] = [];
+  const ranks: Evaluation["ranks"] = {};
   for (const [i, name] of names.entries()) {
     const split = dataset.splits[name]!;
     const texts = split.queries.map(({ text }) => text);
@@ -354,11 +365,12 @@ export async function evaluate(
     if (cut) events.message(cut);
     const result = await evaluateSplit(engine, model, tokenizer, dataset.pictures, split, targets);
     metrics.splits[name] = result.metrics;
+    ranks[name] = result.ranks;
     sheet.push(...result.sheet);
     events.progress("ranking", i + 1, names.length);
   }
   metrics.seconds = earlierSeconds + (performance.now() - started) / 1000;
-  return { metrics, sheet };
+  return { metrics, ranks, sheet };
 }
 
 async function report(
