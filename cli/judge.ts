@@ -4,6 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { Engine } from "../engine/index.ts";
 import { type CaptionWay, captionWays } from "../train/data/captions.ts";
 import { checkData } from "../train/data/check.ts";
+import { type FilterKind, filterWords } from "../train/data/filter.ts";
 import { readText } from "../train/data/json.ts";
 import { folderFiles } from "../train/data/node.ts";
 import { readSplit } from "../train/data/read.ts";
@@ -13,19 +14,34 @@ import { checkSubmission, submissions } from "../train/eval/submit.ts";
 import { writeAtomically } from "../train/run/checkpoint.ts";
 import { readGiven } from "../train/run/given.ts";
 import { command } from "./command.ts";
-import { choice, flag, many, needed, path, text, UsageError } from "./options.ts";
+import { choice, flag, many, needed, path, text, UsageError, type Values } from "./options.ts";
 import { exit } from "./output.ts";
 import { consoleEvents } from "./progress.ts";
 import { dataTable, scoreTable, submissionTable } from "./tables.ts";
 
-type Asked = Exclude<DataName, "folder">;
+export type Asked = Exclude<DataName, "folder">;
 /** Data sets that have a server for their secret answers. */
 type Served = "cirr" | "circo";
-const asked = dataNames.filter((name) => name !== "folder");
-const galleryNames = { original: "original split", val: "VAL split" } as const;
+export const asked = dataNames.filter((name) => name !== "folder");
+export const galleryNames = { original: "original split", val: "VAL split" } as const;
+
+/** A list of queries, such as the audit's redundant ones. */
+export const lists = {
+  only: path("FILE", "JSON lines: only the queries whose ids are listed count"),
+  without: path("FILE", "JSON lines: the queries whose ids are listed do not count"),
+};
+
+/** The list that was given, if one was. Throws UsageError for two. */
+export function listOf({ only, without }: Values<typeof lists>) {
+  if (only !== undefined && without !== undefined)
+    throw new UsageError("--only and --without exclude each other");
+  const file = only ?? without;
+  const kind: FilterKind = only === undefined ? "without" : "only";
+  return file === undefined ? undefined : { kind, file };
+}
 
 /** What embeddings are for, and where they are. */
-const given = {
+export const given = {
   root: needed(path("DIR", "Folder of the data set")),
   queries: needed(path("FILE", "Safetensors: the queries' embeddings [n, d], their ids in the metadata")),
   gallery: needed(path("FILE", "Safetensors: the pictures' embeddings")),
@@ -33,35 +49,52 @@ const given = {
   allowMissing: flag("Go on without pictures that have no embedding, and the queries that need them"),
 };
 
+/** What makes figures of one data set different ones. */
+export const variants = {
+  reference: choice<References>(
+    "WHAT",
+    ["kept", "removed"],
+    "Whether the reference competes, instead of the protocol's way",
+  ),
+  category: many(text("NAME", "FashionIQ: this category alone; may be given again")),
+  pictures: choice<keyof typeof galleryNames>(
+    "NAME",
+    ["original", "val"],
+    "FashionIQ: against this gallery alone",
+  ),
+  captions: choice<CaptionWay>(
+    "WAY",
+    captionWays,
+    `How texts were made, to be printed: ${captionWays.join(", ")}`,
+  ),
+};
+
+/** Throws UsageError for what only FashionIQ has, where another data set is asked for. */
+export function requireFashioniq({
+  data,
+  category,
+  pictures,
+}: { data: DataName } & Pick<Values<typeof variants>, "category" | "pictures">): void {
+  if (data !== "fashioniq" && (category.length > 0 || pictures !== undefined)) {
+    throw new UsageError(`--category and --pictures are for fashioniq, not ${data}`);
+  }
+}
+
 export const scoreCommand = command({
   about: "Scores anyone's embeddings by a data set's protocol",
   options: {
     data: needed(choice<Asked>("NAME", asked, `One of ${asked.join(", ")}`)),
     split: needed(text("NAME", "Split: val, or another one whose answers are known")),
     ...given,
-    reference: choice<References>(
-      "WHAT",
-      ["kept", "removed"],
-      "Whether the reference competes, instead of the protocol's way",
-    ),
-    category: many(text("NAME", "FashionIQ: this category alone; may be given again")),
-    pictures: choice<keyof typeof galleryNames>(
-      "NAME",
-      ["original", "val"],
-      "FashionIQ: against this gallery alone",
-    ),
-    captions: choice<CaptionWay>(
-      "WAY",
-      captionWays,
-      `How texts were made, to be printed: ${captionWays.join(", ")}`,
-    ),
+    ...variants,
+    ...lists,
   },
-  async run({ data, category, pictures, reference, captions, similarity = "cosine", ...files }, { output }) {
-    if (data !== "fashioniq" && (category.length > 0 || pictures !== undefined)) {
-      throw new UsageError(`--category and --pictures are for fashioniq, not ${data}`);
-    }
+  async run(values, { output }) {
+    const { data, pictures, reference, captions, similarity = "cosine", ...files } = values;
+    requireFashioniq(values);
     const galleries = pictures && [galleryNames[pictures]];
-    const ready = await readGiven({ ...files, data, galleries, categories: category });
+    const filter = listOf(values);
+    const ready = await readGiven({ ...files, data, galleries, categories: files.category, filter });
     const own = protocols[data].references;
     // FashionIQ's figures are published both ways.
     const references: References[] = reference
@@ -72,7 +105,7 @@ export const scoreCommand = command({
     const events = consoleEvents(output);
     const engine = await Engine.create();
     const results = await judge(engine, ready.split, ready.embedded, {
-      ...{ similarity, hash: ready.hash, references },
+      ...{ similarity, hash: ready.hash, references, filter: ready.filter },
       captions: captions ?? ready.captions ?? "not told",
       onProgress: (done, total) => events.progress("scoring", done, total),
     });
@@ -88,9 +121,10 @@ export const scoreCommand = command({
 
 /** What the figures under `metrics` are, in words. */
 function protocolOf(what: string, results: readonly Result[], reference: References): string {
-  const [{ data, split, captions, similarity }] = results as [Result];
+  const [{ data, split, captions, similarity, filter }] = results as [Result];
   const galleries = [...new Set(results.map(({ gallery }) => gallery))].join(" and ");
-  return `${what}; ${data} ${split}; gallery: ${galleries}; reference ${reference}; captions: ${captions}; ${similarity}`;
+  const cut = filter ? `; ${filterWords(filter)}` : "";
+  return `${what}; ${data} ${split}${cut}; gallery: ${galleries}; reference ${reference}; captions: ${captions}; ${similarity}`;
 }
 
 /** The figures of the first exclusion: by themselves, or by category and gallery where there are such. */

@@ -5,7 +5,7 @@ import type { Metrics, Recall } from "../train/eval/metrics.ts";
 import { provenanceOf, type Result } from "../train/eval/protocols.ts";
 import type { SubmissionCheck } from "../train/eval/submit.ts";
 import { kernelRows, millisecondsOf, type StepProfile } from "../train/profile/measure.ts";
-import { rate, share } from "../train/report/format.ts";
+import { metricName, rate, share } from "../train/report/format.ts";
 import type { Answer } from "../train/run/search.ts";
 import { visible } from "./output.ts";
 
@@ -120,12 +120,6 @@ export function profileTable(profile: StepProfile): string {
     ),
     row("together", `${dispatches}`, whole.toFixed(2), "100.0 %"),
   ].join("\n");
-}
-
-/** How a figure's key is written: rs1 is R_subset@1, map5 mAP@5. */
-function metricName(key: string): string {
-  const [, word, k] = /^(rs|r|map)(\d+)$/.exec(key) ?? [];
-  return word === undefined ? key : `${{ rs: "R_s", r: "R", map: "mAP" }[word]}@${k}`;
 }
 
 /** Figures in percent, each line under what it is of. */

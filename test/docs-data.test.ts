@@ -15,6 +15,7 @@ import { writeSafetensors } from "../model/safetensors.ts";
 import { folderFiles } from "../train/data/node.ts";
 import { readSplit } from "../train/data/read.ts";
 import type { DataName } from "../train/data/types.ts";
+import { captionsApart } from "../train/eval/audit.ts";
 import { readEmbeddings } from "../train/eval/embeddings.ts";
 import { openFile } from "../train/run/sources.ts";
 import { circoSample, cirrSample, fashioniqSample, lascoSample, writeSample } from "./data-samples.ts";
@@ -57,11 +58,14 @@ for (const split of ["val", "test1"]) {
 }
 
 const width = 4;
-const rows = (count: number) =>
-  Float32Array.from(
+let streams = 0;
+const rows = (count: number) => {
+  const stream = streams++;
+  return Float32Array.from(
     { length: count * width },
-    (_, i) => randomBits({ key: 2, stream: 1 }, i) / 2 ** 32 - 0.5,
+    (_, i) => randomBits({ key: 2, stream }, i) / 2 ** 32 - 0.5,
   );
+};
 for (const [name, data, split] of [
   ["cirr", "cirr", "val"],
   ["test1", "cirr", "test1"],
@@ -72,8 +76,11 @@ for (const [name, data, split] of [
   ["mine", "jsonl", "val"],
 ] as [string, DataName, string][]) {
   const folder = at("data", name === "mine" ? "mine" : data);
-  const { queries, pictures } = await readSplit(data, folderFiles(folder), split);
-  for (const [what, list] of Object.entries({ queries, gallery: pictures })) {
+  const read = await readSplit(data, folderFiles(folder), split);
+  const { queries, pictures } = read;
+  const lists = { queries, gallery: pictures, text: queries, captions: captionsApart(read).queries };
+  for (const [what, list] of Object.entries(lists)) {
+    if (list.length === 0) continue;
     const tensor = { dtype: "F32" as const, shape: [list.length, width], data: rows(list.length) };
     const ids = JSON.stringify(list.map(({ id }) => id));
     writeFileSync(at(`${name}-${what}.safetensors`), writeSafetensors({ embeddings: tensor }, { ids }));
@@ -95,7 +102,7 @@ async function shell(line: string): Promise<{ code: number; out: string; err: st
 
 const lines = blocksOf("sh").flatMap((block) => block.trim().split("\n"));
 test("docs/data.md has commands of every kind", () => {
-  for (const command of ["data check", "score", "submit ", "submit check"]) {
+  for (const command of ["data check", "score", "audit", "submit ", "submit check"]) {
     assert.ok(
       lines.some((line) => line.startsWith(`npx casement ${command}`)),
       command,
@@ -112,8 +119,17 @@ for (const line of lines) {
       assert.match(out, /queries, published: 4181.*0 missing, 0 broken of 12; queries lost: 0 of 12/s);
     if (line.includes(" score ") && line.includes("--json")) {
       assert.equal(Object.keys(JSON.parse(out).metrics), ["r1", "r5", "r10", "r50", "r100", "r500", "r1000"]);
+    } else if (line.includes(" audit ")) {
+      assert.match(out, /ranked by +R@1.*labels at rank.*redundant queries at rank \d+: audit/s);
     } else if (line.includes(" score ")) {
-      assert.match(out, /reference (kept|removed); captions: .*; queries [\da-f]{12}; gallery [\da-f]{12}\n/);
+      assert.is(
+        /12 queries that a list names; .*; list [\da-f]{12}\n/.test(out),
+        /--(only|without)/.test(line),
+      );
+      assert.match(
+        out,
+        /reference (kept|removed); captions: .*; queries [\da-f]{12}; gallery [\da-f]{12}(; list [\da-f]{12})?\n/,
+      );
     }
   });
 }

@@ -2,14 +2,15 @@
 // may well print two figures for one checkpoint: which pictures compete, whether the reference is among them, how the
 // captions were joined, and whose embeddings they were.
 import type { Engine } from "../../engine/index.ts";
+import { type Filtered, filterWords } from "../data/filter.ts";
 import type { DataName, Gallery, Query, Split } from "../data/types.ts";
-import { averagePrecision, rankOf, recallAt, type Standing, standings } from "./rank.ts";
+import { averagePrecision, rankOf, type Standing, standings } from "./rank.ts";
 import { eachRow, type Matrix } from "./scores.ts";
 
 /** What becomes of a query's own reference picture. */
 export type References = "kept" | "removed";
 
-interface Protocol {
+export interface Protocol {
   /** What its repository or the papers on it do. */
   references: References;
   recall: readonly number[];
@@ -56,6 +57,8 @@ export interface Provenance {
   /** How the captions became one text; "not told" where embeddings came without it. */
   captions: string;
   similarity: "cosine" | "dot";
+  /** Which queries of the split were left out by a list of somebody's; not there for all of them. */
+  filter?: Filtered;
   /** SHA-256 of the weights, or of the embeddings' files. */
   hash: Record<string, string>;
 }
@@ -80,6 +83,7 @@ export interface JudgeOptions {
   similarity: "cosine" | "dot";
   captions: string;
   hash: Record<string, string>;
+  filter?: Filtered;
   /** The data set's own way unless there; several give several results. */
   references?: readonly References[];
   /** Names of galleries; all of the split's unless there. */
@@ -96,21 +100,26 @@ export function rowsAt({ values, width }: Matrix, rows: ArrayLike<number>): Matr
   return { values: picked, width };
 }
 
-/** Figures by a data set's protocol. Throws where the split keeps its answers to itself. */
+/** A data set's protocol. Throws where the split has no queries, or keeps their answers to itself. */
+export function protocolOf({ data, name, queries }: Split): Protocol {
+  if (data === "folder") throw new Error("A folder of pictures has no queries to judge.");
+  if (queries.some(({ right }) => right.length === 0)) {
+    throw new Error(
+      `The answers of ${data} ${name} are kept by its server: write a submission (casement submit).`,
+    );
+  }
+  return protocols[data];
+}
+
+/** Figures by a data set's protocol. Throws as `protocolOf` does. */
 export async function judge(
   engine: Engine,
   split: Split,
   embedded: Embedded,
   options: JudgeOptions,
 ): Promise<Result[]> {
-  if (split.data === "folder") throw new Error("A folder of pictures has no queries to judge.");
-  if (split.queries.some(({ right }) => right.length === 0)) {
-    throw new Error(
-      `The answers of ${split.data} ${split.name} are kept by its server: write a submission (casement submit).`,
-    );
-  }
-  const protocol = protocols[split.data];
-  const { references = [protocol.references], galleries, similarity, captions, hash } = options;
+  const protocol = protocolOf(split);
+  const { references = [protocol.references], galleries, similarity, captions, hash, filter } = options;
   const chosen = split.galleries.filter(({ name }) => galleries?.includes(name) ?? true);
   const total = chosen.reduce((sum, gallery) => sum + queriesOf(split, gallery).length, 0);
   let done = 0;
@@ -122,11 +131,12 @@ export async function judge(
     );
     done += indices.length;
     for (const reference of references) {
+      const marks = ranked.map((one) => marksOf(protocol, one, reference === "kept"));
       results.push({
         ...{ data: split.data, split: split.name, gallery: gallery.name, pictures: gallery.pictures.length },
         ...(gallery.category !== undefined && { category: gallery.category }),
-        ...{ reference, captions, similarity, hash, queries: indices.length },
-        metrics: figures(protocol, ranked, reference === "kept"),
+        ...{ reference, captions, similarity, ...(filter && { filter }), hash, queries: indices.length },
+        metrics: figures(protocol, marks),
       });
     }
   }
@@ -134,24 +144,25 @@ export async function judge(
 }
 
 /** Indices of the queries that are ranked against a gallery. */
-function queriesOf({ queries }: Split, { category }: Gallery): number[] {
+export function queriesOf({ queries }: Split, { category }: Gallery): number[] {
   return [...queries.keys()].filter((i) => category === undefined || queries[i]!.category === category);
 }
 
 /** Where the right answers of a query stand: in the gallery, and in its subset. */
-interface Ranked {
+export interface Ranked {
   all: Standing[];
   subset: Standing[] | null;
 }
 
-async function rankGallery(
+/** Ranks queries, given by their indices, against a gallery. */
+export async function rankGallery(
   engine: Engine,
   { queries }: Split,
   gallery: Gallery,
   indices: readonly number[],
   embedded: Embedded,
   similarity: "cosine" | "dot",
-  onProgress: (done: number) => void,
+  onProgress: (done: number) => void = () => {},
 ): Promise<Ranked[]> {
   const places = new Map(Array.from(gallery.pictures, (picture, place) => [picture, place]));
   const ranked: Ranked[] = [];
@@ -177,19 +188,37 @@ async function rankGallery(
   return ranked;
 }
 
-function figures(protocol: Protocol, ranked: readonly Ranked[], keep: boolean): Record<string, number> {
-  const metrics: Record<string, number> = {};
+/** The rank that a protocol's recall asks for, from 1. */
+export function rankBy(protocol: Protocol, { all }: Ranked, keep: boolean): number {
   // CIRCO's recall asks for the answer that the query was written for, the first.
-  const several = protocol.precision.length > 0;
-  const ranks = ranked.map(({ all }) => (several ? firstRank(all, keep) : rankOf(all, keep)));
-  for (const k of protocol.precision) {
-    const sum = ranked.reduce((sum, { all }) => sum + averagePrecision(k, all, keep), 0);
-    metrics[`map${k}`] = sum / Math.max(1, ranked.length);
-  }
-  for (const k of protocol.recall) metrics[`r${k}`] = recallAt(k, ranks);
+  return protocol.precision.length > 0 ? firstRank(all, keep) : rankOf(all, keep);
+}
+
+/** What one query adds to each figure, from 0 to 1: the figures are the means of these. */
+export type Marks = Record<string, number>;
+
+/** The marks of a query; `keep` says whether its reference competes. */
+export function marksOf(protocol: Protocol, ranked: Ranked, keep: boolean): Marks {
+  const marks: Marks = {};
+  const rank = rankBy(protocol, ranked, keep);
+  for (const k of protocol.precision) marks[`map${k}`] = averagePrecision(k, ranked.all, keep);
+  for (const k of protocol.recall) marks[`r${k}`] = Number(rank <= k);
   // The subset's reference is never an answer in it, whatever becomes of it in the gallery.
-  const within = ranked.flatMap(({ subset }) => (subset ? [rankOf(subset, false)] : []));
-  for (const k of protocol.subset) metrics[`rs${k}`] = recallAt(k, within);
+  for (const k of protocol.subset) marks[`rs${k}`] = Number(rankOf(ranked.subset!, false) <= k);
+  return marks;
+}
+
+/** The names of a protocol's marks, in the order of their printing. */
+export const markNames = ({ precision, recall, subset }: Protocol) => [
+  ...precision.map((k) => `map${k}`),
+  ...recall.map((k) => `r${k}`),
+  ...subset.map((k) => `rs${k}`),
+];
+
+/** Figures of queries from their marks; 0 where there are none. */
+export function figures(protocol: Protocol, marks: readonly Marks[]): Record<string, number> {
+  const mean = (key: string) => marks.reduce((sum, one) => sum + one[key]!, 0) / Math.max(1, marks.length);
+  const metrics = Object.fromEntries(markNames(protocol).map((key) => [key, mean(key)]));
   if (protocol.subset.length > 0) metrics.mean = (metrics.r5! + metrics.rs1!) / 2;
   return metrics;
 }
@@ -232,6 +261,7 @@ export function provenanceOf(result: Result): string {
     `${result.data} ${result.split}`,
     `${result.queries} queries${result.category ? ` of ${result.of?.join(", ") ?? result.category}` : ""}`,
     `gallery: ${result.gallery}, ${result.pictures} pictures`,
+    ...(result.filter ? [filterWords(result.filter)] : []),
     `reference ${result.reference}`,
     `captions: ${result.captions}`,
     result.similarity,

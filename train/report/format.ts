@@ -33,3 +33,9 @@ export function share(value: number | null): string {
 export function rate(value: number | null): string {
   return value === null ? "–" : value.toFixed(2);
 }
+
+/** How a figure's key is written: rs1 is R_subset@1, map5 mAP@5. */
+export function metricName(key: string): string {
+  const [, word, k] = /^(rs|r|map)(\d+)$/.exec(key) ?? [];
+  return word === undefined ? key : `${{ rs: "R_s", r: "R", map: "mAP" }[word]}@${k}`;
+}

@@ -15,7 +15,6 @@ export const files = {
   tokenizer: "tokenizer.json",
   steps: "metrics.jsonl",
   metrics: "metrics.json",
-  ranks: "ranks.json",
   model: "model.safetensors",
   report: "report.html",
 };
