@@ -398,7 +398,10 @@ const masks: Record<string, Binary> = {
 function places(...shapes: number[][]): { shape: number[]; size: number; at(index: number): number[] } {
   const rank = Math.max(...shapes.map(({ length }) => length));
   const padded = shapes.map((shape) => [...new Array<number>(rank - shape.length).fill(1), ...shape]);
-  const out = Array.from({ length: rank }, (_, d) => Math.max(...padded.map((shape) => shape[d]!)));
+  const out = Array.from({ length: rank }, (_, d) => {
+    const extents = padded.map((shape) => shape[d]!);
+    return extents.find((extent) => extent !== 1) ?? 1;
+  });
   const locate = (shape: number[], index: number) => {
     let rest = index;
     let stride = 1;
@@ -657,6 +660,7 @@ function accumulateCase(size: number, part: number, dtype: DType = "f32", from =
 export const elementwiseCases: OpCase[] = [
   // What functions share, the way over their elements, is one template: a few take it at all sizes.
   ...["exp", "gelu", "relu", "clamp"].flatMap((op) => [unaryCase(op, [7, 13]), unaryCase(op, [])]),
+  unaryCase("exp", [3, 0]),
   ...Object.keys(unaryOps).flatMap((op) => [
     unaryCase(op, [3, 2, 700]),
     unaryCase(op, [5, 9], "f16"),
@@ -694,6 +698,9 @@ export const elementwiseCases: OpCase[] = [
   unaryCase("gelu", [577, 3072], "f16", true),
   ...["add", "div", "maximum"].flatMap((op) => [
     binaryCase(op, [5, 12], [12]),
+    binaryCase(op, [0, 3], [3]),
+    binaryCase(op, [2, 1], [2, 0]),
+    binaryCase(op, [2, 1, 3, 1, 2, 1], [1, 3, 1, 2, 1, 5]),
     binaryCase(op, [12], [5, 12]),
     binaryCase(op, [5, 7], [7]),
     binaryCase(op, [5, 7], [5, 1]),

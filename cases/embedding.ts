@@ -60,6 +60,7 @@ export function positionsCase(
 
 export const embeddingCases: OpCase[] = [
   embeddingCase(10, 8, [4, 3]),
+  embeddingCase(10, 8, [4, 0]),
   embeddingCase(7, 5, [9]),
   embeddingCase(3, 12, [2, 50]),
   embeddingCase(700, 64, [3, 40]),

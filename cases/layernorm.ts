@@ -86,6 +86,8 @@ const dropout = { probability: 0.25, key: { key: 0x2468ace, stream: 3 } };
 
 export const layernormCases: OpCase[] = [
   layernormCase({ shape: [5, 8] }),
+  layernormCase({ shape: [0, 8] }),
+  layernormCase({ shape: [3, 0, 5], residual: true }),
   layernormCase({ shape: [1, 12] }),
   layernormCase({ shape: [7, 9] }),
   layernormCase({ shape: [2, 3, 64] }),

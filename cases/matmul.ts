@@ -76,7 +76,7 @@ function eachMatrix(
   const piece = (values: Float64Array, i: number) =>
     values.subarray((i * values.length) / batch, ((i + 1) * values.length) / batch);
   const results = Array.from({ length: batch }, (_, i) => work(shared ? x : piece(x, i), piece(dy, i)));
-  const size = results[0]!.length;
+  const size = results[0]?.length ?? 0;
   const joined = new Float64Array(batch * size);
   results.forEach((result, i) => {
     joined.set(result, i * size);
@@ -327,6 +327,15 @@ export const matmulCases: OpCase[] = [
   ]),
   // More matrices than a grid has workgroups on one side.
   matmulCase("many", { leading: [65537], m: 1, n: 2, k: 3 }),
+  // Sums of nothing, and results without elements.
+  ...[{}, { transposeA: true, transposeB: true }].flatMap((way) => [
+    matmulCase("empty", { m: 2, n: 3, k: 0, ...way }),
+    matmulCase("empty", { m: 0, n: 3, k: 4, ...way }),
+    matmulCase("empty", { leading: [2], m: 4, n: 0, k: 8, ...way }),
+    matmulCase("empty", { leading: [0], m: 4, n: 2, k: 3, ...way }),
+  ]),
+  linearCase({ m: 0, n: 3, k: 4, bias: true }),
+  linearCase({ m: 3, n: 4, k: 0, bias: true, gelu: true, residual: true }),
   matmulCase("element", { m: 1, n: 1, k: 1 }),
   matmulCase("column", { m: 33, n: 1, k: 40 }),
   matmulCase("scaled-batch", { leading: [2], m: 12, n: 12, k: 8, scale: -3, transposeB: true }),

@@ -17,6 +17,7 @@ export function reduceCase(
   const size = shape.reduce((a, b) => a * b, 1);
   const extent = axis === undefined ? size : shape[at]!;
   const inner = axis === undefined ? 1 : shape.slice(at + 1).reduce((a, b) => a * b, 1);
+  const results = axis === undefined ? 1 : inner * shape.slice(0, at).reduce((a, b) => a * b, 1);
   /** The indices that reduce to result `index`. */
   const sources = (index: number) => {
     const base = Math.floor(index / inner) * extent * inner + (index % inner);
@@ -31,7 +32,7 @@ export function reduceCase(
     inputs: [{ name: "x", shape, dtype, draw: size > 1e5 ? "probability" : "normal" }],
     run: ([x]) => run(x!),
     reference: ([x]) =>
-      Float64Array.from({ length: size / extent }, (_, index) =>
+      Float64Array.from({ length: results }, (_, index) =>
         op === "max"
           ? x![winner(x!, index)]!
           : factor * sources(index).reduce((total, at) => total + x![at]!, 0),
@@ -44,6 +45,8 @@ export function reduceCase(
       });
       return [dx];
     },
+    // The mean of nothing is no number.
+    ...(op === "mean" && extent === 0 && { differences: false }),
     bench: bench && (op === "sum" && axis === undefined ? { torch: { op } } : {}),
   };
 }
@@ -83,6 +86,8 @@ function constantCase(shape: number[]): OpCase {
 export const reduceCases: OpCase[] = [
   ...(["sum", "mean"] as const).flatMap((op) => [
     reduceCase(op, [1]),
+    reduceCase(op, [2, 0], 1),
+    reduceCase(op, [0, 3], -1),
     reduceCase(op, [7, 5]),
     reduceCase(op, [40, 33]),
     reduceCase(op, [300, 1001]),

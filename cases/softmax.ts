@@ -71,6 +71,8 @@ function farScores(): Float64Array {
 export const softmaxCases: OpCase[] = [
   ...[false, true].flatMap((log) => [
     softmaxCase([1, 1], log),
+    softmaxCase([0, 3], log),
+    softmaxCase([3, 0], log),
     softmaxCase([5, 3], log),
     softmaxCase([2, 3, 8], log),
     softmaxCase([9, 37], log),

@@ -1,5 +1,6 @@
 // The commands, one per line of the README's table.
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { ImportPlan } from "../model/checkpoint/plan.ts";
 import type { Precision } from "../model/parameters.ts";
 import { tellCut } from "../train/inputs.ts";
@@ -9,7 +10,7 @@ import { readPosition } from "../train/run/checkpoint.ts";
 import { loadConfig } from "../train/run/config-file.ts";
 import { embed } from "../train/run/embed.ts";
 import { exportCheckpoint, importCheckpoint } from "../train/run/import.ts";
-import { writeResults } from "../train/run/results.ts";
+import { systemNames, writeResults } from "../train/run/results.ts";
 import { search } from "../train/run/search.ts";
 import { evaluate, openEngine, openModel, openRun } from "../train/run/train.ts";
 import { auditCommand } from "./audit.ts";
@@ -19,6 +20,7 @@ import { dataCheckCommand, scoreCommand, submitCheckCommand, submitCommand } fro
 import { choice, filled, flag, many, needed, otherwise, path, text, UsageError, whole } from "./options.ts";
 import { exit } from "./output.ts";
 import { consoleEvents } from "./progress.ts";
+import { roamCommand } from "./roam.ts";
 import { settings } from "./settings.ts";
 import { answerTable, importTable, planSummary, profileTable, recallTables } from "./tables.ts";
 import { defaultFolder, stopMessage, trainCommand } from "./train.ts";
@@ -166,18 +168,32 @@ const profileCommand = command({
   },
 });
 
+const atRoot = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
+
 const resultsCommand = command({
-  about: "Trains emoji-tiny and its rivals under one budget and rewrites docs/results.md",
-  options: { steps: whole("N", "Number of steps, instead of the configuration's", 1) },
-  async run({ steps }, { output, interrupt }) {
+  about: "Trains CASE and its rivals under one budget and rewrites docs/results.md",
+  options: {
+    seeds: otherwise(whole("N", "Seeds of each system, the first of all before the second", 1, 99), 3),
+    steps: whole("N", "Number of steps, instead of the configuration's", 1),
+    only: many(choice("NAME", systemNames, `Train this system only: ${systemNames.join(", ")}`)),
+    config: path("FILE", "Configuration of CASE (train/configs/emoji-tiny.json unless told)"),
+    out: path("DIR", "Folder of the runs (runs/results unless told)"),
+    page: path("FILE", "The page (docs/results.md unless told)"),
+  },
+  async run({ seeds, steps, only, ...places }, { output, interrupt }) {
+    const config = await loadConfig(places.config ?? atRoot("train/configs/emoji-tiny.json"));
+    const page = places.page ?? atRoot("docs/results.md");
     const events = consoleEvents(output);
-    const page = await writeResults({ steps, events, stop: interrupt.stoppable(stopMessage) });
+    const finished = await writeResults({
+      config: overrule(config, { steps }),
+      ...{ seeds, page, events },
+      ...(only.length > 0 && { only }),
+      folder: places.out ?? atRoot("runs/results"),
+      stop: interrupt.stoppable(stopMessage),
+    });
     events.end();
-    output.result(
-      { finished: page !== null, page },
-      page === null ? "Stopped; once more to go on." : `Rewrote ${page}`,
-    );
-    return page === null ? exit.interrupted : exit.done;
+    output.result({ finished, page }, finished ? `Rewrote ${page}` : "Stopped; once more to go on.");
+    return finished ? exit.done : exit.interrupted;
   },
 });
 
@@ -192,6 +208,7 @@ export const commands = new Map<string, Command>([
   ["profile", profileCommand],
   ["results", resultsCommand],
   ["data check", dataCheckCommand],
+  ["roam", roamCommand],
   ["score", scoreCommand],
   ["audit", auditCommand],
   ["submit", submitCommand],

@@ -16,6 +16,8 @@ export * from "./optimizer/adamw.ts";
 export * from "./optimizer/loss-scale.ts";
 export * from "./patch/patch.ts";
 export * from "./reduce/reduce.ts";
+export * from "./shape/pad.ts";
 export * from "./shape/reshape.ts";
+export { concat, flip, type Range, slice, split, stack } from "./shape/slice.ts";
 export * from "./softmax/softmax.ts";
 export * from "./topk/topk.ts";

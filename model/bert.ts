@@ -7,7 +7,7 @@ import { dropout } from "../kernels/elementwise/dropout.ts";
 import { addPositions, embedding } from "../kernels/embedding/embedding.ts";
 import { type LayernormOptions, layernorm } from "../kernels/layernorm/layernorm.ts";
 import { linear } from "../kernels/matmul/matmul.ts";
-import { reshape, takeFirst } from "../kernels/shape/reshape.ts";
+import { slice } from "../kernels/shape/slice.ts";
 import type { ModelConfig } from "./config.ts";
 import { activatedFeedForward } from "./feed-forward.ts";
 import { attendsToPicture } from "./fusion.ts";
@@ -172,6 +172,5 @@ export function bert(
 
 /** [texts, length, width] to [texts, 1, width]. */
 function firstTokens(x: Tensor): Tensor {
-  const [texts, , width] = x.shape as [number, number, number];
-  return reshape(takeFirst(x), [texts, 1, width]);
+  return slice(x, [null, [0, 1]]);
 }

@@ -7,7 +7,7 @@ import { cast } from "../kernels/elementwise/cast.ts";
 import { embedding } from "../kernels/embedding/embedding.ts";
 import { linear } from "../kernels/matmul/matmul.ts";
 import { normalize } from "../kernels/normalize/normalize.ts";
-import { takeFirst } from "../kernels/shape/reshape.ts";
+import { slice } from "../kernels/shape/slice.ts";
 import { bert, bertSpecs, type TextInput } from "./bert.ts";
 import type { ModelConfig } from "./config.ts";
 import { attendsToPicture, composerOf } from "./fusion.ts";
@@ -106,7 +106,7 @@ export class Case {
       checkpointing,
     });
     return stage(this.engine, () => {
-      const shift = this.project(takeFirst(hidden), "text_proj");
+      const shift = this.project(slice(hidden, [null, 0]), "text_proj");
       if (!composer) return direction(shift);
       // A packed source begins with the rows themselves.
       const rows = this.engine.slice(source, 0, [text.ids.shape[0]!]);
@@ -123,7 +123,7 @@ export class Case {
    */
   embedTexts(text: TextInput): Tensor {
     const hidden = bert(this.parameters, this.config.text, text, null, { firstOnly: true });
-    return stage(this.engine, () => direction(this.project(takeFirst(hidden), "text_proj")));
+    return stage(this.engine, () => direction(this.project(slice(hidden, [null, 0]), "text_proj")));
   }
 
   /** Keeps the temperature in its range; call before each training step, as BLIP does. */

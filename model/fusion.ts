@@ -6,7 +6,7 @@ import type { Tensor } from "../engine/index.ts";
 import { add, mul, sub } from "../kernels/elementwise/arithmetic.ts";
 import { relu, sigmoid } from "../kernels/elementwise/unary.ts";
 import { linear } from "../kernels/matmul/matmul.ts";
-import { concatTokens, reshape } from "../kernels/shape/reshape.ts";
+import { concat } from "../kernels/shape/slice.ts";
 import type { ModelConfig } from "./config.ts";
 import { activatedFeedForward } from "./feed-forward.ts";
 import { initials } from "./initial.ts";
@@ -52,13 +52,6 @@ const perceptronSpecs = (
   ];
 };
 
-/** Two matrices [rows, a] and [rows, b = a] beside each other: [rows, 2a]. */
-function beside(a: Tensor, b: Tensor): Tensor {
-  const [rows, width] = a.shape as [number, number];
-  const each = [rows, 1, width];
-  return reshape(concatTokens(reshape(a, each), reshape(b, each)), [rows, 2 * width]);
-}
-
 /** The sum, which is the mean once normalised; the lengths of the two are learnt with their projections. */
 const mean: Composer = {
   specs: () => [],
@@ -81,7 +74,7 @@ const gate: Composer = {
     ];
   },
   compose: (parameters, text, reference) => {
-    const both = beside(reference, text);
+    const both = concat([reference, text], 1);
     const share = (name: string) => parameters.get(`${root}.${name}.share`);
     const gated = mul(sigmoid(perceptron(parameters, "gate", both)), reference);
     return add(mul(gated, share("gate")), mul(perceptron(parameters, "residual", both), share("residual")));
@@ -105,9 +98,9 @@ const combiner: Composer = {
     ];
   },
   compose: (parameters, text, reference) => {
-    const both = beside(
-      relu(dense(parameters, "text", text)),
-      relu(dense(parameters, "reference", reference)),
+    const both = concat(
+      [relu(dense(parameters, "text", text)), relu(dense(parameters, "reference", reference))],
+      1,
     );
     const share = sigmoid(perceptron(parameters, "share", both));
     // s t + (1 - s) x

@@ -9,14 +9,8 @@ import { layernorm } from "../kernels/layernorm/layernorm.ts";
 import { linear } from "../kernels/matmul/matmul.ts";
 import { patchify, prependToken } from "../kernels/patch/patch.ts";
 import { mean } from "../kernels/reduce/reduce.ts";
-import {
-  concatRows,
-  concatTokens,
-  reshape,
-  sliceRows,
-  sliceTokens,
-  takeFirst,
-} from "../kernels/shape/reshape.ts";
+import { reshape } from "../kernels/shape/reshape.ts";
+import { concat, slice } from "../kernels/shape/slice.ts";
 import { type ModelConfig, mlpWidth } from "./config.ts";
 import { activatedFeedForward } from "./feed-forward.ts";
 import { initials } from "./initial.ts";
@@ -145,16 +139,16 @@ export function vit(
   const prefix = () => {
     if (registers === 0) return p("embeddings.class_embedding");
     const own = p("embeddings.register_embedding");
-    return classToken ? concatRows(reshape(p("embeddings.class_embedding"), [1, width]), own) : own;
+    return classToken ? concat([reshape(p("embeddings.class_embedding"), [1, width]), own]) : own;
   };
   /** Attention with queries and keys that are normalised by head. */
   const normedAttention = (qkv: Tensor, layer: string) => {
     const [pictures, tokens] = qkv.shape as [number, number, number];
     const apart = reshape(qkv, [pictures * tokens, 3, width]);
     const byHead = (part: number, name: string) =>
-      norm(reshape(sliceTokens(apart, part, 1), [-1, width / heads]), `${layer}.self_attn.${name}`);
+      norm(reshape(slice(apart, [null, part]), [-1, width / heads]), `${layer}.self_attn.${name}`);
     const key = reshape(byHead(1, "key_norm"), [pictures * tokens, 1, width]);
-    const keyValue = concatTokens(key, sliceTokens(apart, 2, 1));
+    const keyValue = concat([key, slice(apart, [null, [2]])], 1);
     return crossAttention(
       reshape(byHead(0, "query_norm"), [pictures, tokens, width]),
       reshape(keyValue, [pictures, tokens, 2 * width]),
@@ -211,11 +205,11 @@ export function poolTokens(parameters: Parameters, config: VisionConfig, tokens:
 /** The tokens that stand for patches. */
 function patchesOf(config: VisionConfig, tokens: Tensor): Tensor {
   const prefix = prefixTokens(config);
-  return prefix > 0 ? sliceTokens(tokens, prefix, tokens.shape[1]! - prefix) : tokens;
+  return prefix > 0 ? slice(tokens, [null, [prefix]]) : tokens;
 }
 
 const poolers: Record<VisionConfig["pooling"], typeof poolTokens> = {
-  token: (_parameters, _config, tokens) => takeFirst(tokens),
+  token: (_parameters, _config, tokens) => slice(tokens, [null, 0]),
   mean: (_parameters, config, tokens) => mean(patchesOf(config, tokens), 1),
   attention: (parameters, config, tokens) => {
     const { p, norm, dense, mlp, weights } = layersOf(parameters, config);
@@ -224,13 +218,13 @@ const poolers: Record<VisionConfig["pooling"], typeof poolTokens> = {
     const pictures = tokens.shape[0]!;
     const { weight, bias } = weights("head.attention.qkv");
     const part = (x: Tensor, from: number, parts: number) =>
-      linear(x, sliceRows(weight, from * width, parts * width), {
-        bias: sliceRows(bias, from * width, parts * width),
+      linear(x, slice(weight, [[from * width, (from + parts) * width]]), {
+        bias: slice(bias, [[from * width, (from + parts) * width]]),
       });
     // The same query for every picture.
     const probes = embedding(p("head.probe"), engine.zeros([pictures, 1], "u32"));
     const attended = crossAttention(part(probes, 0, 1), part(patchesOf(config, tokens), 1, 2), { heads });
     const gathered = dense(attended, "head.attention.projection");
-    return takeFirst(mlp(norm(gathered, "head.layer_norm"), "head", gathered));
+    return slice(mlp(norm(gathered, "head.layer_norm"), "head", gathered), [null, 0]);
   },
 };

@@ -636,7 +636,9 @@ test("texts are read as people's editors leave them", async () => {
 
 test("what a page needs imports nothing of Node", () => {
   const root = fileURLToPath(new URL("..", import.meta.url));
-  const nodes = ["check", "decode", "node"].map((name) => `train/data/${name}.ts`);
+  const nodes = ["check", "decode", "node", "open", "packer", "shards"].map(
+    (name) => `train/data/${name}.ts`,
+  );
   const rooms = ["data", "objective", "loop", "eval"].map((room) => `train/${room}`);
   const files = rooms.flatMap((room) => readdirSync(join(root, room)).map((name) => `${room}/${name}`));
   const seen = new Set<string>();

@@ -15,15 +15,9 @@ import { linear, matmul } from "../kernels/matmul/matmul.ts";
 import { normSquared } from "../kernels/optimizer/adamw.ts";
 import { packBytes, patchify, pixelsToFloat, prependToken } from "../kernels/patch/patch.ts";
 import { max, mean, sum, sumLeading } from "../kernels/reduce/reduce.ts";
-import {
-  concatRows,
-  concatTokens,
-  permute,
-  reshape,
-  sliceRows,
-  sliceTokens,
-  takeFirst,
-} from "../kernels/shape/reshape.ts";
+import { type PadMode, pad } from "../kernels/shape/pad.ts";
+import { expand, permute, repeat, reshape, tile } from "../kernels/shape/reshape.ts";
+import { concat, flip, slice, split, stack } from "../kernels/shape/slice.ts";
 import { softmax } from "../kernels/softmax/softmax.ts";
 import { topk } from "../kernels/topk/topk.ts";
 
@@ -39,7 +33,10 @@ const rgb = [0.5, 0.5, 0.5] as const;
 const calls: [call: () => unknown, message: string][] = [
   [() => add(f32(2, 3), f32(3, 2)), "add: [2,3] and [3,2] do not broadcast."],
   [() => add(f32(2), u32(2)), "add: f32[2] and u32[2] differ in dtype."],
-  [() => add(f32(2, 1, 2, 1, 2), f32(1, 2, 1, 2, 1)), "more than four dimensions"],
+  [
+    () => add(f32(2, 1, 2, 1, 2, 1, 2, 1, 2), f32(1, 2, 1, 2, 1, 2, 1, 2, 1)),
+    "add: [2,2,2,2,2,2,2,2,2] has more than eight dimensions that lie apart.",
+  ],
   [() => add(1, 2), "add: needs a tensor."],
   [() => add(u32(2), -1), "add: -1 is no u32."],
   [() => less(u32(2), 0.5), "less: 0.5 is no u32."],
@@ -128,11 +125,38 @@ const calls: [call: () => unknown, message: string][] = [
   [() => normSquared(engine, [f32(2), u32(2)]), "normSquared: needs f32, not u32[2]."],
   [() => reshape(f32(2, 3), [4, 2]), "reshape: [2,3] can't become [4,2]."],
   [() => permute(f32(2, 3), [0, 0]), "permute: [0,0] does not name the axes of [2,3]."],
-  [() => sliceRows(f32(3, 2), 2, 2), "sliceRows: [3,2] has no rows 2 to 3."],
-  [() => sliceTokens(f32(1, 3, 2), 3, 1), "sliceTokens: [1,3,2] has no tokens 3 to 3."],
-  [() => takeFirst(f32(3, 2)), "takeFirst: needs [B, T, C], not [3,2]."],
-  [() => concatRows(f32(3, 2), f32(3, 4)), "concatRows: [3,2] and [3,4] do not fit."],
-  [() => concatTokens(f32(1, 3, 2), f32(2, 3, 2)), "concatTokens: [1,3,2] and [2,3,2] do not fit."],
+  [() => expand(f32(2, 3), [3, 2]), "expand: [2,3] and [3,2] do not broadcast."],
+  [() => expand(f32(2, 3), [1, 3]), "expand: [2,3] can't become [1,3]."],
+  [() => expand(f32(2, 3), [3]), "expand: [2,3] can't become [3]."],
+  [() => repeat(f32(2, 3), 2, 2), "repeat: [2,3] has no axis 2."],
+  [() => repeat(f32(2, 3), -1, 0), "repeat: -1 is no number of times."],
+  [() => tile(f32(2, 3), [1.5]), "tile: 1.5 is no number of times."],
+  [() => slice(f32(3, 2), [null, null, 0]), "slice: [3,2] has no 3 axes."],
+  [() => slice(f32(3, 2), [3]), "slice: there is no 3 along axis 0 of [3,2]."],
+  [() => slice(f32(3, 2), [null, -3]), "slice: there is no -3 along axis 1 of [3,2]."],
+  [() => slice(f32(3, 2), [[0, 1.5]]), "slice: 1.5 is no place along axis 0 of [3,2]."],
+  [() => slice(f32(3, 2), [[null, null, 0]]), "slice: a step of 0 along axis 0 of [3,2]."],
+  [() => split(f32(3, 2), 2), "split: the extent 3 of [3,2] does not divide into 2."],
+  [() => split(f32(3, 2), 0), "split: the extent 3 of [3,2] does not divide into 0."],
+  [() => split(f32(3, 2), [1, 2], 1), "split: the extent 2 of [3,2] does not divide into 1,2."],
+  [() => split(f32(3, 2), 1, 2), "split: [3,2] has no axis 2."],
+  [() => flip(f32(3, 2), [0, 2]), "flip: [3,2] has no axis 2."],
+  [() => concat([]), "concat: there are no tensors."],
+  [() => concat([f32(3, 2), f32(3, 4)]), "concat: f32[3,2] and f32[3,4] do not fit along axis 0."],
+  [() => concat([f32(3, 2), u32(3, 2)]), "concat: f32[3,2] and u32[3,2] do not fit along axis 0."],
+  [() => concat([f32(3, 2), f32(3)], 1), "concat: f32[3,2] and f32[3] do not fit along axis 1."],
+  [() => concat([f32(3)], 1), "concat: [3] has no axis 1."],
+  [() => stack([f32(3), f32(2)]), "stack: f32[3] and f32[2] do not fit."],
+  [() => stack([f32(3)], 2), "stack: [3] has no place 2 for an axis."],
+  [() => pad(f32(3, 2), [[1, 1]]), "pad: 1 pairs of widths for [3,2]."],
+  [() => pad(f32(3), [[1, -1]]), 'pad: [3] can\'t have a border "constant" of -1 along axis 0.'],
+  [
+    () => pad(f32(3), [[3, 0]], { mode: "reflect" }),
+    'pad: [3] can\'t have a border "reflect" of 3 along axis 0.',
+  ],
+  [() => pad(f32(3), [[0, 4]], { mode: "wrap" }), 'pad: [3] can\'t have a border "wrap" of 4 along axis 0.'],
+  [() => pad(f32(0), [[1, 0]], { mode: "edge" }), 'pad: [0] can\'t have a border "edge" of 1 along axis 0.'],
+  [() => pad(f32(3), [[1, 0]], { mode: "zero" as PadMode }), 'pad: there is no mode "zero".'],
   [() => topk(f32(4), 1), "topk: needs [R, N], not [4]."],
   [() => topk(f32(1, 4), 5), "topk: k must be a whole number from 1 to 4, not 5."],
   [() => topk(f32(1, 4), 0), "topk: k must be a whole number from 1 to 4, not 0."],

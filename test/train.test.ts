@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { failClearly, runCommand } from "./command.ts";
+import { readEvents } from "./events.ts";
 
 const dir = await mkdtemp(join(tmpdir(), "casement-"));
 const picture = join(
@@ -132,6 +133,17 @@ test("an interrupted run resumes to the same numbers", async () => {
   assert.equal(numbers(await lines("parted")), numbers(await lines("whole")));
   const weights = (run: string) => readFile(join(dir, run, "model.safetensors"));
   assert.ok((await weights("parted")).equals(await weights("whole")), "the same weights, bit for bit");
+  const [events, ...more] = (await readdir(join(dir, "parted"))).filter((name) => name.includes("tfevents"));
+  assert.equal(more, []);
+  const said = readEvents(await readFile(join(dir, "parted", events!))).slice(2);
+  const of = (tag: string) =>
+    said.flatMap(({ step: at, scalars }) => (tag in scalars ? [[at, scalars[tag]]] : []));
+  assert.equal(
+    of("train/loss"),
+    (await lines("parted")).map((row) => [row.step, Math.fround(row.loss)]),
+  );
+  const { splits: final } = JSON.parse(await readFile(join(dir, "parted/metrics.json"), "utf8"));
+  assert.equal(of("eval/vendor/r10"), [[6, Math.fround(final.vendor.r10)]]);
 });
 
 test("the evaluation stops when it is asked to, and is made up for", async () => {

@@ -50,7 +50,7 @@ export class Capture implements Sink, Memory {
   /** Memory for a tensor of the step. Throws DeviceError beyond the device's limits. */
   take(bytes: number, what: string): Storage {
     requireFit(bytes, what, this.largestStorage);
-    const storage = new Storage(Math.ceil(bytes / 256) * 256, bytes, this);
+    const storage = new Storage(Math.max(1, Math.ceil(bytes / 256)) * 256, bytes, this);
     this.claims.set(storage, { returned: false, constant: null, host: null });
     return storage;
   }

@@ -167,12 +167,13 @@ export class Operations implements Backend {
         throw new TensorError(`${name}: the parameter "${param}" is missing.`);
     const grid: Grid = typeof run.grid === "number" ? [...this.fold(run.grid), 1] : run.grid;
     const { mostWorkgroups: most } = this.session;
-    if (!grid.every((count) => Number.isInteger(count) && count > 0 && count <= most)) {
+    if (!grid.every((count) => Number.isInteger(count) && count >= 0 && count <= most)) {
       throw new KernelError(
         `Kernel "${name}" needs a grid of ${grid.join(" x ")} workgroups, the device takes ${most} a side.`,
       );
     }
-    if (this.diversion.idle) return;
+    // Where a tensor has no elements there is nothing to do.
+    if (this.diversion.idle || grid.includes(0)) return;
     const compiled = this.pipelines.get(kernel, run.dtype ?? "f32", run.constants ?? {});
     this.diversion.sink.dispatch({ kernel, compiled, regions, params: run.params, grid });
   }
@@ -184,17 +185,20 @@ export class Operations implements Backend {
 
   write(tensor: Tensor, values: ArrayLike<number>): void {
     if (values.length !== tensor.size) throw new TensorError(`write: ${values.length} values for ${tensor}.`);
-    this.diversion.sink.write(this.exactRegion(tensor, true), toBytes(values, tensor.dtype));
+    const region = this.exactRegion(tensor, true);
+    if (region.size > 0) this.diversion.sink.write(region, toBytes(values, tensor.dtype));
   }
 
   clear(tensor: Tensor): void {
-    this.diversion.sink.clear(this.exactRegion(tensor, true));
+    const region = this.exactRegion(tensor, true);
+    if (region.size > 0) this.diversion.sink.clear(region);
   }
 
   copy(from: Tensor, to: Tensor): void {
     if (from.size !== to.size || from.dtype !== to.dtype)
       throw new TensorError(`copy: ${from} does not fit ${to}.`);
     const [source, target] = [this.exactRegion(from, false), this.exactRegion(to, true)];
+    if (source.size === 0) return;
     if (from.storage !== to.storage) {
       this.diversion.sink.copy(source, target);
       return;
@@ -218,6 +222,7 @@ export class Operations implements Backend {
     const { session, recorder } = this;
     session.check();
     const region = this.exactRegion(tensor, false);
+    if (region.size === 0) return fromBytes(new ArrayBuffer(0), tensor.dtype, 0);
     const faults: Error[] = [];
     const flags = usage.mapRead | usage.copyTarget;
     const staging = session.makeBuffer(
@@ -330,9 +335,14 @@ export class Operations implements Backend {
   }
 }
 
-/** What a kernel sees: whole vec4s, also where the last is only partly filled; storages are large enough. */
+/**
+ * What a kernel sees: whole vec4s, also where the last is only partly filled; storages are large enough. Of a tensor without
+ * elements it sees some vec4 of the storage, as WebGPU binds nothing empty.
+ */
 function boundRegion({ storage, offset, bytes, shape, dtype }: Tensor): BoundRegion {
-  return { storage, tenure: storage.tenure, offset, size: Math.ceil(bytes / 16) * 16, shape, dtype };
+  const size = Math.ceil(bytes / 16) * 16;
+  const bound = size > 0 ? { offset, size } : { offset: 0, size: 16 };
+  return { storage, tenure: storage.tenure, ...bound, shape, dtype };
 }
 
 /** Throws TensorError where a kernel would read and write one buffer, which WebGPU does not allow. */
@@ -349,6 +359,6 @@ function refuseAliases({ name, bindings }: Kernel, regions: readonly BoundRegion
 }
 
 function requireShape(name: string, shape: Shape): void {
-  if (!shape.every((extent) => Number.isInteger(extent) && extent > 0))
-    throw new TensorError(`${name}: a shape needs positive whole numbers, not [${shape}].`);
+  if (!shape.every((extent) => Number.isInteger(extent) && extent >= 0))
+    throw new TensorError(`${name}: a shape needs whole numbers from 0 on, not [${shape}].`);
 }

@@ -217,7 +217,7 @@ export function plus(a: Tensor, b: Tensor): Tensor {
 }
 
 // All below take tensors of shapes that broadcast, as in NumPy, of one dtype, or a number in place of one of them, and throw
-// TensorError on others, and where more than four dimensions are left after joining those that lie alike.
+// TensorError on others, and where more than eight dimensions are left after joining those that lie alike.
 
 // f32 or f16, with gradients; u32 and i32 exactly, modulo 2^32, without.
 

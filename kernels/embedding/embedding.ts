@@ -7,7 +7,7 @@ import { blocks, defineByWidth, requireFloat } from "../lib/items.ts";
 import nanSource from "../lib/nan.wgsl?raw";
 import { rowLanes } from "../lib/rows.ts";
 import { partOf, perElement } from "../lib/work.ts";
-import { slicePadded } from "../shape/reshape.ts";
+import { amongZeros, partAlong } from "../shape/slice.ts";
 import forwardSource from "./embedding.wgsl?raw";
 import backwardSource from "./embedding-backward.wgsl?raw";
 
@@ -69,7 +69,7 @@ export function embedding(table: Tensor, ids: Tensor): Tensor {
   return engine.record("embedding", y, [table], (dy) => {
     // Sums are f32 also where the table is f16.
     const dTable = engine.zeros(table.shape);
-    const classes = classesFor(ids.size);
+    const classes = ids.size > 0 ? classesFor(ids.size) : 0;
     engine.run(backwardKernel.of(length), {
       bind: [dy, ids, dTable],
       params: { tokens: ids.size, length: items, rows, classes },
@@ -92,9 +92,9 @@ export function addPositions(x: Tensor, table: Tensor): Tensor {
     throw new TensorError(`addPositions: table [${table.shape}] does not fit [${x.shape}].`);
   const { engine } = x;
   const used = engine.slice(table, 0, [length, width]);
-  const block = { outer: 1, extent: length, inner: width };
+  const first = partAlong(table.shape, 0, 0, length);
   return add(
     x,
-    engine.record("addPositions", used, [table], (dy) => [slicePadded(dy, block, places, 0, table.shape)]),
+    engine.record("addPositions", used, [table], (dy) => [amongZeros(dy, table.shape, first)]),
   );
 }

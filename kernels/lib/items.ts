@@ -9,6 +9,7 @@ import {
   type Kernel,
   type KernelSpec,
   type ParamTypes,
+  sizeOf,
   type Tensor,
   TensorError,
 } from "../../engine/index.ts";
@@ -82,7 +83,7 @@ export function requireFloat(name: string, ...tensors: readonly Tensor[]): void 
 export function rowsOf(name: string, tensor: Tensor): { rows: number; length: number } {
   const length = tensor.shape.at(-1);
   if (length === undefined) throw new TensorError(`${name}: a scalar has no last axis.`);
-  return { rows: tensor.size / length, length };
+  return { rows: sizeOf(tensor.shape.slice(0, -1)), length };
 }
 
 /**

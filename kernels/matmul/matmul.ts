@@ -2,7 +2,7 @@
 // Gradients are matrix products again, so the four transpose variants serve forward and backward alike.
 import { type Shape, sizeOf, type Tensor, TensorError, tracked } from "../../engine/index.ts";
 import { multiplyBySlope } from "../elementwise/unary.ts";
-import { requireFloat } from "../lib/items.ts";
+import { requireFloat, rowsOf } from "../lib/items.ts";
 import { sumLeading } from "../reduce/reduce.ts";
 import { multiply, type ProductResult } from "./product.ts";
 
@@ -112,7 +112,7 @@ function layer(
   if (residual && residual.size !== sizeOf(shape)) {
     throw new TensorError(`linear: residual [${residual.shape}] does not fit [${shape}].`);
   }
-  const sizes = { m: x.size / k, n, k, batch: 1, transposeB: true, shape };
+  const sizes = { m: rowsOf("linear", x).rows, n, k, batch: 1, transposeB: true, shape };
   return multiply(x.engine, x, weight, { ...sizes, ...options, bias });
 }
 
@@ -130,16 +130,18 @@ function layerGradients(
 ): { x: Tensor | null; weight: Tensor | null; bias: Tensor | null } {
   const { engine } = x;
   const [n, k] = [weight.shape[0]!, weight.shape[1]!];
-  const m = x.size / k;
+  const m = rowsOf("linear", x).rows;
   const { slopeAt = null, earlier: residual = null } = options;
   const dx = () =>
     multiply(engine, dy, weight, { m, n: k, k: n, batch: 1, slopeAt, residual, shape: x.shape }).y;
   const sizes = { m: n, n: k, k: m, batch: 1, transposeA: true, shape: weight.shape };
-  const dW = wanted.weight ? multiply(engine, dy, x, { ...sizes, keep: wanted.bias ? "sums" : null }) : null;
+  // Where there are no weights nothing is multiplied, and nothing summed on the way.
+  const keep = wanted.bias && k > 0 ? "sums" : null;
+  const dW = wanted.weight ? multiply(engine, dy, x, { ...sizes, keep }) : null;
   return {
     x: wanted.x ? dx() : null,
     weight: dW?.y ?? null,
-    bias: dW ? dW.kept : wanted.bias ? sumLeading(dy, n) : null,
+    bias: dW?.kept ?? (wanted.bias ? sumLeading(dy, n) : null),
   };
 }
 

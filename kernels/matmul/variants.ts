@@ -294,12 +294,12 @@ export function plan(
   const variant: Variant = variants[base];
   const odd = isOdd(sizes);
   const splits = base === name ? 1 : splitsOf(engine, variant, sizes);
-  const depth = Math.ceil(k / splits / 4) * 4;
+  const depth = Math.max(1, Math.ceil(k / splits / 4)) * 4;
   return {
     kernel: variant.kernels.of(odd, splits > 1 && dtype !== "f32", kept),
     constants: variant.constants(engine),
     tile: variant.tile(engine),
-    splits: Math.ceil(k / depth),
+    splits: Math.max(1, Math.ceil(k / depth)),
     depth,
   };
 }

@@ -5,7 +5,7 @@ import eachSource from "../lib/each.wgsl?raw";
 import { blocks, defineByWidth, requireFloat, vectors } from "../lib/items.ts";
 import { perElement } from "../lib/work.ts";
 import { sumLeading } from "../reduce/reduce.ts";
-import { slicePadded } from "../shape/reshape.ts";
+import { partAlong, taken } from "../shape/slice.ts";
 import patchifySource from "./patchify.wgsl?raw";
 import pixelsSource from "./pixels.wgsl?raw";
 import prependSource from "./prepend-token.wgsl?raw";
@@ -163,15 +163,10 @@ export function prependToken(x: Tensor, token: Tensor, positions: Tensor): Tenso
     grid: blocks(count),
     dtype,
   });
-  const whole = { outer: batch, extent: tokens, inner: width };
+  const part = (start: number, count: number) => partAlong(y.shape, 1, start, count);
   return engine.record("prependToken", y, [x, token, positions], (dy, needs) => [
-    needs[0] ? slicePadded(dy, whole, length, prefix, x.shape) : null,
-    needs[1]
-      ? engine.view(
-          sumLeading(slicePadded(dy, whole, prefix, 0, [batch, token.size]), token.size),
-          token.shape,
-        )
-      : null,
+    needs[0] ? taken(dy, part(prefix, length)) : null,
+    needs[1] ? engine.view(sumLeading(taken(dy, part(0, prefix)), token.size), token.shape) : null,
     needs[2] ? engine.view(sumLeading(dy, tokens * width), positions.shape) : null,
   ]);
 }

@@ -9,13 +9,13 @@ import {
   type Tensor,
   TensorError,
 } from "../../engine/index.ts";
-import { expand } from "../elementwise/strided.ts";
+import { expanded, filled } from "../elementwise/strided.ts";
 import { scaled } from "../elementwise/unary.ts";
+import type { Block } from "../lib/axes.ts";
 import { items, requireFloat, type Stored } from "../lib/items.ts";
 import nanSource from "../lib/nan.wgsl?raw";
 import { eachRow, rowGroups } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
-import type { Block } from "../shape/reshape.ts";
 import maxSource from "./max-backward.wgsl?raw";
 import columnsSource from "./reduce-columns.wgsl?raw";
 import rowsSource from "./reduce-rows.wgsl?raw";
@@ -102,6 +102,8 @@ interface Reduction {
 function reduce(x: Tensor, view: Block, shape: Shape, reduction: Reduction, dtype: DType = x.dtype): Tensor {
   const { outer, extent, inner } = view;
   const { max = false, scale = 1 } = reduction;
+  // Of nothing: NaN is the mean.
+  if (extent === 0) return filled(x.engine, shape, max ? Number.NEGATIVE_INFINITY : 0 * scale, dtype);
   const width = (inner === 1 ? extent : inner) % 4 === 0 ? 4 : 1;
   const partSize = inner === 1 ? rowPart(extent, width) : columnPart(extent, (outer * inner) / width);
   const parts = Math.ceil(extent / partSize);
@@ -154,9 +156,10 @@ function columnPart(extent: number, columns: number): number {
  */
 export function sumLeading(x: Tensor, columns: number, dtype: DType = x.dtype): Tensor {
   requireFloat("sumLeading", x);
-  if (!Number.isInteger(columns) || columns < 1 || x.size % columns !== 0)
+  const rows = columns === 0 ? 0 : x.size / columns;
+  if (!Number.isInteger(columns) || columns < 0 || !Number.isInteger(rows) || rows * columns !== x.size)
     throw new TensorError(`sumLeading: [${x.shape}] has no rows of ${columns}.`);
-  return reduce(x, { outer: 1, extent: x.size / columns, inner: columns }, [columns], {}, dtype);
+  return reduce(x, { outer: 1, extent: rows, inner: columns }, [columns], {}, dtype);
 }
 
 /**
@@ -220,7 +223,7 @@ function scaledSum(
   const y = reduce(x, view, shape, { scale });
   return x.engine.record(name, y, [x], (dy) => {
     const each = scale === 1 ? dy : scaled(dy, scale);
-    return [expand(x.engine.view(each, kept), x.shape)];
+    return [expanded(x.engine.view(each, kept), x.shape)];
   });
 }
 

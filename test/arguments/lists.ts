@@ -50,10 +50,18 @@ const numbers: Record<string, [name: string, min: number, max: number][]> = {
     ["--heads", 1, Number.MAX_SAFE_INTEGER],
   ],
   profile: [["--steps", 1, Number.MAX_SAFE_INTEGER]],
-  results: [["--steps", 1, Number.MAX_SAFE_INTEGER]],
+  results: [
+    ["--steps", 1, Number.MAX_SAFE_INTEGER],
+    ["--seeds", 1, 99],
+  ],
+  roam: [
+    ["--longest", 1, Number.MAX_SAFE_INTEGER],
+    ["--caption-share", 0, 100],
+  ],
 };
 const choices: Record<string, string[]> = {
   train: ["--ablate"],
+  results: ["--only"],
   eval: ["--precision"],
   search: ["--precision"],
   embed: ["--precision"],
@@ -166,6 +174,7 @@ export function generate(seed: number): ArgumentList {
       "score",
       "data check",
       "submit check",
+      "roam",
     ]);
     const option = (name: string, value: string): Option => ({ name, value });
     const start = (command: string, options: Option[], more: Partial<Start> = {}): Start => ({
@@ -229,10 +238,15 @@ export function generate(seed: number): ArgumentList {
       }
       case "data check":
         return failing(lost, kind, [option("--data", "cirr"), option("--root", lost)]);
+      case "roam": {
+        const rest = ["questions", "annotations"].map((name) => option(`--${name}`, pick(oddities)));
+        return failing(lost.slice(3), kind, [...rest, option("--pairs", lost), option("--out", out())]);
+      }
       case "submit check":
         return failing(lost.slice(3), kind, [option("--split", text())], [lost]);
       case "results":
-        return start("results", [], { long: true });
+        if (one(0.3)) return start("results", [], { long: true });
+        return failing(lost, "results", [option("--config", lost), option("--page", out())]);
       default:
         return start("doctor", [], { long: !one(0.05) });
     }
@@ -244,8 +258,8 @@ export function generate(seed: number): ArgumentList {
     const choice = pick(choices[start.command] ?? [""]);
     const needed = start.options.filter(
       ({ name }) =>
-        ["--run", "--checkpoint", "--format", "--data", "--root"].includes(name) ||
-        (name === "--out" && ["import", "export"].includes(start.command)),
+        ["--run", "--checkpoint", "--format", "--data", "--root", "--questions", "--pairs"].includes(name) ||
+        (name === "--out" && ["import", "export", "roam"].includes(start.command)),
     );
     const without = (name: string) => {
       for (let i = words.length - 1; i >= 0; i--) {

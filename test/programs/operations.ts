@@ -10,11 +10,13 @@ import { layernormCase } from "../../cases/layernorm.ts";
 import { feedForwardCase, linearCase, matmulCase } from "../../cases/matmul.ts";
 import { normalizeCase } from "../../cases/normalize.ts";
 import { reduceCase } from "../../cases/reduce.ts";
-import { concatCase, permuteCase, sliceCase, takeFirstCase } from "../../cases/shape.ts";
+import { concatCase, flipCase, padCase, permuteCase, sliceCase, tileCase } from "../../cases/shape.ts";
 import { softmaxCase } from "../../cases/softmax.ts";
 import { topkCase } from "../../cases/topk.ts";
 import { type DType, randomBits, type Scalar } from "../../engine/index.ts";
 import { broadcastShape } from "../../kernels/elementwise/strided.ts";
+import type { PadMode } from "../../kernels/shape/pad.ts";
+import type { Range } from "../../kernels/shape/slice.ts";
 
 /** Draws of a seed, in order. */
 export class Draws {
@@ -293,36 +295,76 @@ export const operations: Record<string, Operation<object>> = {
     },
     make: ({ shape, axes, dtype }) => permuteCase(shape, axes, dtype),
   }),
-  sliceRows: operation<{ shape: number[]; start: number; count: number; dtype: DType }>({
+  slice: operation<{ shape: number[]; ranges: Range[]; dtype: DType }>({
     lean: true,
     propose(draws, x) {
       const { shape, dtype } = x;
       if (shape.length === 0) return null;
-      const start = draws.below(shape[0]!);
-      const count = 1 + draws.below(shape[0]! - start);
-      return { spec: { shape, start, count, dtype }, inputs: [x], shape: [count, ...shape.slice(1)], dtype };
+      const left: number[] = [];
+      const ranges = shape.map((n): Range => {
+        const start = draws.below(n);
+        const size = 1 + draws.below(n - start);
+        const way = draws.below(5);
+        if (way === 0) return start;
+        left.push(way === 1 ? n : way === 4 ? Math.ceil(size / 2) : size);
+        if (way === 1) return null;
+        if (way === 2) return [start, start + size];
+        // The same entries backwards, and every second one.
+        return way === 3
+          ? [start + size - 1 - n, start > 0 ? start - 1 : null, -1]
+          : [start, start + size, 2];
+      });
+      return { spec: { shape, ranges, dtype }, inputs: [x], shape: left, dtype };
     },
-    make: ({ shape, start, count, dtype }) => sliceCase(shape, start, count, dtype),
+    make: ({ shape, ranges, dtype }) => sliceCase(shape, ranges, dtype),
   }),
-  takeFirst: operation<{ shape: [number, number, number]; dtype: DType }>({
-    lean: true,
-    propose(_, x) {
-      if (x.shape.length !== 3) return null;
-      const shape = x.shape as [number, number, number];
-      return { spec: { shape, dtype: x.dtype }, inputs: [x], shape: [shape[0], shape[2]], dtype: x.dtype };
-    },
-    make: ({ shape, dtype }) => takeFirstCase(shape, dtype),
-  }),
-  concatRows: operation<{ m: number; k: number; n: number; dtype: DType }>({
+  flip: operation<{ shape: number[]; axes: number[]; dtype: DType }>({
     lean: true,
     propose(draws, x) {
-      if (x.shape.length !== 2) return null;
-      const [m, n] = x.shape as [number, number];
-      const k = draws.extent();
-      const { dtype } = x;
-      return { spec: { m, k, n, dtype }, inputs: [x, { shape: [k, n], dtype }], shape: [m + k, n], dtype };
+      const { shape, dtype } = x;
+      const axes = shape.map((_, d) => d).filter(() => draws.chance(0.5));
+      return { spec: { shape, axes, dtype }, inputs: [x], shape, dtype };
     },
-    make: ({ m, k, n, dtype }) => concatCase(m, k, n, dtype),
+    make: ({ shape, axes, dtype }) => flipCase(shape, axes, dtype),
+  }),
+  pad: operation<{ shape: number[]; widths: [number, number][]; mode: PadMode; dtype: DType }>({
+    lean: true,
+    propose(draws, x) {
+      const { shape, dtype } = x;
+      const mode = draws.pick<PadMode>(["constant", "reflect", "edge", "wrap"]);
+      const width = (n: number) => draws.below(Math.min(3, mode === "reflect" ? n : n + 1));
+      const widths = shape.map((n): [number, number] => [width(n), width(n)]);
+      const padded = shape.map((n, d) => n + widths[d]![0] + widths[d]![1]);
+      return { spec: { shape, widths, mode, dtype }, inputs: [x], shape: padded, dtype };
+    },
+    make: ({ shape, widths, mode, dtype }) => padCase(shape, widths, mode, dtype),
+  }),
+  tile: operation<{ shape: number[]; counts: number[]; dtype: DType }>({
+    lean: true,
+    propose(draws, x) {
+      const { shape, dtype } = x;
+      const counts = shape.map(() => 1 + draws.below(2));
+      return {
+        spec: { shape, counts, dtype },
+        inputs: [x],
+        shape: shape.map((n, d) => n * counts[d]!),
+        dtype,
+      };
+    },
+    make: ({ shape, counts, dtype }) => tileCase(shape, counts, dtype),
+  }),
+  concat: operation<{ shapes: number[][]; axis: number; dtype: DType }>({
+    lean: true,
+    propose(draws, x) {
+      const { shape, dtype } = x;
+      if (shape.length === 0) return null;
+      const axis = draws.below(shape.length);
+      const other = shape.map((n, d) => (d === axis ? draws.extent() : n));
+      const spec = { shapes: [shape, other], axis, dtype };
+      const whole = shape.map((n, d) => (d === axis ? n + other[d]! : n));
+      return { spec, inputs: [x, { shape: other, dtype }], shape: whole, dtype };
+    },
+    make: ({ shapes, axis, dtype }) => concatCase(shapes, axis, dtype),
   }),
   embedding: operation<{ rows: number; width: number; ids: number[]; dtype: DType }>({
     lean: true,

@@ -16,7 +16,11 @@ let sharpModule: Promise<typeof import("sharp").default> | undefined;
 
 function loadSharp(): Promise<typeof import("sharp").default> {
   sharpModule ??= import("sharp").then(
-    (module) => module.default,
+    ({ default: sharp }) => {
+      // It would go on showing a file that has changed since, and no picture is asked for twice.
+      sharp.cache(false);
+      return sharp;
+    },
     (cause) => {
       throw new Error("decoding picture files needs the package sharp: npm install sharp", { cause });
     },
@@ -47,17 +51,18 @@ export async function decodePicture(path: string): Promise<Picture> {
     isCmyk = (await file.metadata()).space === "cmyk";
     const pixels = isCmyk
       ? file.pipelineColourspace("cmyk").toColourspace("cmyk")
-      : file.toColourspace("srgb").ensureAlpha();
+      : file.toColourspace("srgb");
     decoded = await pixels.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
   } catch (cause) {
     throw new Error(`cannot decode picture ${path}: ${cause instanceof Error ? cause.message : cause}`, {
       cause,
     });
   }
-  const { width, height } = decoded.info;
+  const { width, height, channels } = decoded.info;
   try {
-    const rgb = isCmyk ? rgbOfCmyk(decoded.data) : flattenAlpha(decoded.data, width, height);
-    return { rgb, width, height };
+    const hasAlpha = !isCmyk && channels !== 3;
+    const flat = () => (hasAlpha ? flattenAlpha(decoded.data, width, height) : decoded.data);
+    return { rgb: isCmyk ? rgbOfCmyk(decoded.data) : flat(), width, height };
   } catch (cause) {
     throw new Error(`cannot use picture ${path}: ${cause instanceof Error ? cause.message : cause}`, {
       cause,

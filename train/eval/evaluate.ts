@@ -158,6 +158,8 @@ function recallOf(ranks: number[]): Recall {
 /** What evaluating one split gave. */
 export interface SplitResult {
   metrics: SplitMetrics;
+  /** Rank of the best right answer of each query. */
+  ranks: number[];
   sheet: SheetRow[];
 }
 
@@ -181,13 +183,14 @@ export async function evaluateSplit(
   const ranked = await rankAll(engine, split, rows, gather(targets, split.gallery, width), width, {
     top: 10,
   });
+  const ranks = ranked.map(({ rank }) => rank);
   const pixelRanks = await rankByPixels(engine, pictures, split);
   const kinds: Record<string, KindMetrics> = {};
   for (const kind of [...new Set(split.queries.map((query) => query.kind))].sort()) {
     const mine = split.queries.flatMap((query, i) => (query.kind === kind ? [i] : []));
     kinds[kind] = {
       queries: mine.length,
-      ...recallOf(mine.map((i) => ranked[i]!.rank)),
+      ...recallOf(mine.map((i) => ranks[i]!)),
       pixels: recallOf(mine.map((i) => pixelRanks[i]!)),
     };
   }
@@ -196,12 +199,12 @@ export async function evaluateSplit(
   const metrics: SplitMetrics = {
     gallery: split.gallery.length,
     queries: split.queries.length,
-    ...recallOf(ranked.map(({ rank }) => rank)),
+    ...recallOf(ranks),
     chance_r10: (100 * chance.reduce((a, b) => a + b, 0)) / Math.max(1, chance.length),
     pixels: recallOf(pixelRanks),
     kinds,
   };
-  return { metrics, sheet: makeSheet(split, ranked) };
+  return { metrics, ranks, sheet: makeSheet(split, ranked) };
 }
 
 /** Probability that at least one of `right` answers is among the first k of a random order of `count`. */

@@ -10,7 +10,7 @@ import { packSource } from "../../kernels/attention/attention.ts";
 import { mul } from "../../kernels/elementwise/arithmetic.ts";
 import { matmul } from "../../kernels/matmul/matmul.ts";
 import { sum } from "../../kernels/reduce/reduce.ts";
-import { concatRows, sliceRows } from "../../kernels/shape/reshape.ts";
+import { concat, split } from "../../kernels/shape/slice.ts";
 import type { Case } from "../../model/case.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
 import type { RunConfig } from "../config.ts";
@@ -173,11 +173,11 @@ export function batchLoss(
       parts.length === 1
         ? encode(part)
         : apart(
-            engine.checkpoint(() => concatRows(...encode(part))),
+            engine.checkpoint(() => concat(encode(part))),
             pictures,
           );
-    gallery = gallery ? concatRows(gallery, mine) : mine;
-    queries = queries ? concatRows(queries, asked) : asked;
+    gallery = gallery ? concat([gallery, mine]) : mine;
+    queries = queries ? concat([queries, asked]) : asked;
   }
   const similarities = matmul(queries!, gallery!, { transposeB: true });
   const losses =
@@ -201,7 +201,7 @@ function encodePart(
 
 /** The first rows of a matrix, and the others. */
 function apart(rows: Tensor, first: number): [Tensor, Tensor] {
-  return [sliceRows(rows, 0, first), sliceRows(rows, first, rows.shape[0]! - first)];
+  return split(rows, [first, rows.shape[0]! - first]) as [Tensor, Tensor];
 }
 
 /**

@@ -10,7 +10,12 @@ interface Rival {
   forwardOnly?: true;
 }
 
+/** Those that the comparison is about stand first. */
 const rivals = {
+  "no-rev": { about: "CASE without the reverse query", fusion: "early", forwardOnly: true },
+  "late-fusion": { about: "picture and text encoded apart, the mean of the two embeddings", fusion: "late" },
+  gate: { about: "encoded apart, joined by TIRG's gate and residual", fusion: "gate" },
+  combiner: { about: "encoded apart, joined by a combiner network", fusion: "combiner" },
   "text-only": {
     about: "no picture in the query: text encoder without cross-attention",
     fusion: "text",
@@ -21,10 +26,6 @@ const rivals = {
     fusion: "image",
     forwardOnly: true,
   },
-  "late-fusion": { about: "picture and text encoded apart, the mean of the two embeddings", fusion: "late" },
-  gate: { about: "encoded apart, joined by TIRG's gate and residual", fusion: "gate" },
-  combiner: { about: "encoded apart, joined by a combiner network", fusion: "combiner" },
-  "no-rev": { about: "CASE without the reverse query", fusion: "early", forwardOnly: true },
 } as const satisfies Record<string, Rival>;
 
 export type Ablation = keyof typeof rivals;

@@ -15,6 +15,7 @@ export const files = {
   tokenizer: "tokenizer.json",
   steps: "metrics.jsonl",
   metrics: "metrics.json",
+  ranks: "ranks.json",
   model: "model.safetensors",
   report: "report.html",
 };

@@ -1,6 +1,6 @@
 // A run from start to finish: data, model, training with checkpoints, evaluation and report, all in one folder:
-// config.json, tokenizer.json, metrics.jsonl, checkpoint-*.safetensors, model.safetensors, metrics.json, report.html.
-import { appendFile, readFile } from "node:fs/promises";
+// config.json, tokenizer.json, metrics.jsonl and TensorBoard's events, checkpoint-*.safetensors, model.safetensors,
+// metrics.json, ranks.json, report.html.
 import { join } from "node:path";
 import { DeviceError, Engine, type EngineOptions } from "../../engine/index.ts";
 import { Case } from "../../model/case.ts";
@@ -27,6 +27,7 @@ import {
 } from "./checkpoint.ts";
 import { loadConfig } from "./config-file.ts";
 import { files, RunFolder } from "./folder.ts";
+import { Journal } from "./journal.ts";
 import { rehearse } from "./rehearsal.ts";
 import { openFile } from "./sources.ts";
 import { readJson } from "./text.ts";
@@ -116,6 +117,7 @@ async function trainIn(
   const { whole, tokenizer, model, trainer } = await openTrainer(engine, config, events, from);
   const writeConfig = () =>
     writeAtomically(join(folder.path, files.config), `${JSON.stringify(config, null, 2)}\n`);
+  const journal = new Journal(folder.path);
   if (resume) {
     const position = await loadCheckpoint(folder.name, model.parameters, trainer.optimizer, events.message);
     const { step } = position;
@@ -123,7 +125,7 @@ async function trainIn(
       throw new ConfigError(`${folder.name} is at step ${step} already, beyond ${config.training.steps}.`);
     }
     trainer.earlierSeconds = position.seconds;
-    await keepLines(join(folder.path, files.steps), step);
+    await journal.open(step);
     events.message(`Resumed ${folder.name} at step ${step} of ${config.training.steps}.`);
   } else if (init !== undefined) await loadModel(init, model);
   else model.parameters.initialize(config.seed);
@@ -137,9 +139,9 @@ async function trainIn(
     await folder.claim();
     await writeConfig();
     await writeAtomically(join(folder.path, files.tokenizer), JSON.stringify(tokenizer.toJSON()));
-    await writeAtomically(join(folder.path, files.steps), "");
+    await journal.open();
   };
-  if (!(await trainSteps(trainer, config, folder, claim, options))) {
+  if (!(await trainSteps(trainer, config, folder, journal, claim, options))) {
     return { finished: false, step: trainer.optimizer.step };
   }
   await streamTensors(join(folder.path, files.model), model.parameters.entries());
@@ -156,10 +158,12 @@ async function trainIn(
     },
   );
   if (!result) return { finished: false, step };
-  const { metrics, sheet } = result;
+  const { metrics, ranks, sheet } = result;
   metrics.steps = step;
+  await writeAtomically(join(folder.path, files.ranks), `${JSON.stringify(ranks)}\n`);
   await writeAtomically(join(folder.path, files.metrics), `${JSON.stringify(metrics, null, 2)}\n`);
-  await report(run, folder.path, metrics, sheet, options.command);
+  await journal.evaluated(metrics);
+  await report(run, folder.path, await journal.steps(), metrics, sheet, options.command);
   return { finished: true, metrics };
 }
 
@@ -207,16 +211,16 @@ async function trainSteps(
   trainer: Trainer,
   config: RunConfig,
   folder: RunFolder,
+  journal: Journal,
   claim: () => Promise<void>,
   { events, stop = () => false }: TrainOptions,
 ): Promise<boolean> {
   const { steps, checkpointEvery } = config.training;
   const { optimizer } = trainer;
-  const lines = join(folder.path, files.steps);
   let told = false;
   const onStep = async (record: StepRecord) => {
     if (record.step === 1) await claim();
-    await appendFile(lines, `${JSON.stringify(record)}\n`);
+    await journal.step(record);
     if (!told && trainer.captured) events.message(describeStep(trainer.captured));
     told = true;
     events.step(record, steps);
@@ -324,13 +328,21 @@ export function runConfig(dir: string): Promise<RunConfig> {
   return loadConfig(join(dir, files.config));
 }
 
+/** What an evaluation gave. */
+export interface Evaluation {
+  metrics: Metrics;
+  /** By split, the rank of every query's best right answer. */
+  ranks: Record<string, number[]>;
+  sheet: SheetRow[];
+}
+
 /** Evaluates splits by name. Throws ConfigError for a name that the data set lacks. */
 export async function evaluate(
   { engine, model, tokenizer, dataset }: LoadedRun,
   names: readonly string[],
   events: RunEvents,
   earlierSeconds = 0,
-): Promise<{ metrics: Metrics; sheet: SheetRow[] }> {
+): Promise<Evaluation> {
   const started = performance.now();
   for (const name of names) {
     if (!dataset.splits[name]) {
@@ -345,6 +357,7 @@ export async function evaluate(
   );
   const metrics: Metrics = { splits: {}, seconds: 0, adapter: engine.adapterName, steps: 0 };
   const sheet: SheetRow[] = [];
+  const ranks: Evaluation["ranks"] = {};
   for (const [i, name] of names.entries()) {
     const split = dataset.splits[name]!;
     const texts = split.queries.map(({ text }) => text);
@@ -352,25 +365,22 @@ export async function evaluate(
     if (cut) events.message(cut);
     const result = await evaluateSplit(engine, model, tokenizer, dataset.pictures, split, targets);
     metrics.splits[name] = result.metrics;
+    ranks[name] = result.ranks;
     sheet.push(...result.sheet);
     events.progress("ranking", i + 1, names.length);
   }
   metrics.seconds = earlierSeconds + (performance.now() - started) / 1000;
-  return { metrics, sheet };
+  return { metrics, ranks, sheet };
 }
 
 async function report(
   { config, dataset }: LoadedRun,
   out: string,
+  steps: StepRecord[],
   metrics: Metrics,
   sheet: SheetRow[],
   command: string,
 ): Promise<void> {
-  const text = await readFile(join(out, files.steps), "utf8");
-  const steps = text
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => JSON.parse(line) as StepRecord);
   const file = join(out, files.report);
   // Its charts' library takes half a second to load, which nobody waits for before training.
   const { writeReport } = await import("../report/index.ts");
@@ -401,18 +411,4 @@ export async function loadTokenizer(dir: string): Promise<Tokenizer> {
   } catch (cause) {
     throw new CheckpointError(`Cannot read ${file}: ${(cause as Error).message}`, { cause });
   }
-}
-
-/** Drops the lines of steps after `step`, which a resumed run does again. */
-async function keepLines(file: string, step: number): Promise<void> {
-  const text = await readFile(file, "utf8").catch(() => "");
-  const lines = text.split("\n").filter((line) => {
-    try {
-      return (JSON.parse(line) as StepRecord).step <= step;
-    } catch {
-      // An interrupted write leaves half a line.
-      return false;
-    }
-  });
-  await writeAtomically(file, lines.map((line) => `${line}\n`).join(""));
 }

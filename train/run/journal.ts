@@ -1,0 +1,72 @@
+// What a run writes down as it goes: metrics.jsonl, a line a step, and the same as TensorBoard's events beside it. A run that
+// goes on drops what lies behind its checkpoint, which it does again, and says the rest again in a new file of events, so
+// that the two never differ.
+import { appendFile, readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Metrics, StepRecord } from "../eval/metrics.ts";
+import { writeAtomically } from "./checkpoint.ts";
+import { files } from "./folder.ts";
+import { eventsHeader, scalarEvent, scalarsOf } from "./tensorboard.ts";
+
+/** TensorBoard reads what has "tfevents" in its name, in the order of names. */
+const eventFiles = /^events\.out\.tfevents\.(\d+)\.casement$/;
+
+export class Journal {
+  private events = "";
+
+  /** @param dir the run's folder */
+  constructor(private readonly dir: string) {}
+
+  /**
+   * Starts anew, or goes on behind `step`. Whatever else is written comes after.
+   * @param step of the checkpoint that the run goes on from
+   */
+  async open(step = 0): Promise<void> {
+    const lines = join(this.dir, files.steps);
+    const records = (await readRecords(lines)).filter((record) => record.step <= step);
+    await writeAtomically(lines, records.map(lineOf).join(""));
+    const older = (await readdir(this.dir)).filter((name) => eventFiles.test(name));
+    const now = Date.now() / 1000;
+    const number = Math.max(now, ...older.map((name) => Number(eventFiles.exec(name)![1]) + 1));
+    this.events = join(this.dir, `events.out.tfevents.${Math.floor(number)}.casement`);
+    const last = records.at(-1)?.seconds ?? 0;
+    const said = records.map((record) => eventOf(record, now - (last - record.seconds)));
+    await writeAtomically(this.events, Buffer.concat([eventsHeader(now), ...said]));
+    for (const name of older) await rm(join(this.dir, name));
+  }
+
+  /** After each step. */
+  async step(record: StepRecord): Promise<void> {
+    await appendFile(join(this.dir, files.steps), lineOf(record));
+    await appendFile(this.events, eventOf(record, Date.now() / 1000));
+  }
+
+  /** After the evaluation. */
+  async evaluated({ splits, steps }: Metrics): Promise<void> {
+    const scalars = scalarsOf("eval", splits);
+    await appendFile(this.events, scalarEvent({ time: Date.now() / 1000, step: steps, scalars }));
+  }
+
+  /** The steps so far. */
+  steps(): Promise<StepRecord[]> {
+    return readRecords(join(this.dir, files.steps));
+  }
+}
+
+const lineOf = (record: StepRecord) => `${JSON.stringify(record)}\n`;
+
+function eventOf({ step, ...fields }: StepRecord, time: number): Uint8Array {
+  return scalarEvent({ time, step, scalars: scalarsOf("train", fields) });
+}
+
+/** The lines of a file; an interrupted write leaves half of one. */
+async function readRecords(file: string): Promise<StepRecord[]> {
+  const text = await readFile(file, "utf8").catch(() => "");
+  return text.split("\n").flatMap((line) => {
+    try {
+      return [JSON.parse(line) as StepRecord];
+    } catch {
+      return [];
+    }
+  });
+}
