@@ -3,6 +3,7 @@ import { attentionCases } from "./attention.ts";
 import type { OpCase } from "./case.ts";
 import { contrastiveCases } from "./contrastive.ts";
 import { dropoutCases } from "./dropout.ts";
+import { einsumCases } from "./einsum.ts";
 import { elementwiseCases } from "./elementwise.ts";
 import { embeddingCases } from "./embedding.ts";
 import { layernormCases } from "./layernorm.ts";
@@ -20,6 +21,7 @@ export const allCases: OpCase[] = [
   ...attentionCases,
   ...contrastiveCases,
   ...dropoutCases,
+  ...einsumCases,
   ...elementwiseCases,
   ...embeddingCases,
   ...layernormCases,

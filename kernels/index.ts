@@ -10,6 +10,7 @@ export { copyKernels } from "./elementwise/strided.ts";
 export * from "./elementwise/unary.ts";
 export * from "./embedding/embedding.ts";
 export * from "./layernorm/layernorm.ts";
+export * from "./matmul/einsum.ts";
 export * from "./matmul/matmul.ts";
 export * from "./normalize/normalize.ts";
 export * from "./optimizer/adamw.ts";

@@ -11,6 +11,7 @@ import { dropout } from "../kernels/elementwise/dropout.ts";
 import { clamp, gelu } from "../kernels/elementwise/unary.ts";
 import { addPositions, embedding } from "../kernels/embedding/embedding.ts";
 import { layernorm } from "../kernels/layernorm/layernorm.ts";
+import { einsum } from "../kernels/matmul/einsum.ts";
 import { linear, matmul } from "../kernels/matmul/matmul.ts";
 import { normSquared } from "../kernels/optimizer/adamw.ts";
 import { packBytes, patchify, pixelsToFloat, prependToken } from "../kernels/patch/patch.ts";
@@ -55,7 +56,6 @@ const calls: [call: () => unknown, message: string][] = [
   [() => castInto(f32(2), f32(2)), "cast: f32[2] does not fit f32[2]."],
   [() => accumulateInto(f32(2), f32(3)), "accumulateInto: f32[3] does not fit f32[2]."],
   [() => clampInPlace(f32(2), 2, 1), "clampInPlace: [2, 1] is no interval."],
-  [() => matmul(f32(2), f32(2, 2)), "matmul: [2] by [2,2] does not fit."],
   [() => matmul(f32(2, 3), f32(2, 3)), "matmul: [2,3] by [2,3] does not fit."],
   [
     () => matmul(f32(2, 3), f32(3, 2), { transposeA: true }),
@@ -65,6 +65,16 @@ const calls: [call: () => unknown, message: string][] = [
     () => matmul(f32(2, 3), f32(3, 2), { transposeB: true }),
     "matmul: [2,3] by [3,2] transposed does not fit.",
   ],
+  [() => matmul(f32(), f32(2)), "matmul: [] by [2] does not fit."],
+  [() => matmul(f32(2), f32(3, 2)), "matmul: [2] by [3,2] does not fit."],
+  [() => matmul(f32(2), f32(2), { transposeA: true }), "matmul: [2] transposed by [2] does not fit."],
+  [() => einsum("ij->jk->k", f32(2, 3)), 'einsum "ij->jk->k": is no equation.'],
+  [() => einsum("i1,j", f32(2), f32(2)), 'einsum "i1,j": is no equation.'],
+  [() => einsum("ij,jk->ik", f32(2, 3)), 'einsum "ij,jk->ik": 2 operands are named, 1 given.'],
+  [() => einsum("ij->i", f32(2)), 'einsum "ij->i": "ij" does not name the axes of [2].'],
+  [() => einsum("ij,jk->ik", f32(2, 3), f32(2, 3)), 'einsum "ij,jk->ik": "j" is 3 and 2.'],
+  [() => einsum("ij->ik", f32(2, 3)), 'einsum "ij->ik": the result can\'t have "k".'],
+  [() => einsum("ij->ii", f32(2, 3)), 'einsum "ij->ii": the result can\'t have "i".'],
   [() => matmul(f32(4, 2, 3), f32(5, 3, 2)), "matmul: [4,2,3] by [5,3,2] does not fit."],
   [() => linear(f32(2, 3), f32(4, 5)), "linear: input [2,3] does not fit the weight [4,5]."],
   [() => linear(f32(2, 3), f32(4, 3), { bias: f32(3) }), "linear: bias [3] does not fit 4 outputs."],

@@ -235,6 +235,7 @@ const lines: Record<string, Line> = {
     return ops.reshape(ops.permute(ops.reshape(call.x, shape!), axes!), call.shape);
   },
   Div: binary(ops.div),
+  Einsum: (call) => ops.einsum(call.word("equation", ""), ...call.all),
   Elu: (call) => ops.elu(call.x, call.number("alpha", 1)),
   Equal: binary(ops.equal),
   Erf: unary(ops.erf),
@@ -304,20 +305,7 @@ const lines: Record<string, Line> = {
       return ops.div(x, ops.reshape(sums, [...sums.shape, 1]));
     });
   },
-  MatMul: (call) => {
-    const [a, b] = [call.at(0), call.at(1)];
-    const leading = (x: Tensor) => x.shape.slice(0, -2).join();
-    // Vectors, and batches that broadcast.
-    if (a.shape.length < 2 || b.shape.length < 2 || leading(a) !== leading(b)) return null;
-    const flat = (x: Tensor) =>
-      x.shape.length > 3
-        ? ops.reshape(
-            x,
-            [-1, ...x.shape.slice(-2)].map((n) => (n < 0 ? x.size / x.shape.at(-1)! / x.shape.at(-2)! : n)),
-          )
-        : x;
-    return ops.reshape(ops.matmul(flat(a), flat(b)), call.shape);
-  },
+  MatMul: binary(ops.matmul),
   Max: reduced(ops.maximum),
   Mean: ({ all }) => ops.scale(all.reduce(ops.add), 1 / all.length),
   MeanVarianceNormalization: (call) => {

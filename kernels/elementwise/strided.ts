@@ -168,7 +168,7 @@ export interface Strided extends Selection {
 }
 
 /**
- * Runs a kernel of `defineStrided` into a new tensor of `shape`; not recorded. `dtype` is that of the operands which are no
+ * Runs a kernel of `defineStrided` over `shape` into a new tensor of that shape, or of one `as` large; not recorded. `dtype` is that of the operands which are no
  * condition, and of the result but for masks. Throws TensorError where more than eight dimensions are left after merging.
  */
 export function runStrided(
@@ -177,6 +177,7 @@ export function runStrided(
   operands: readonly Strided[],
   dtype: DType,
   result: DType = dtype,
+  as: Shape = shape,
 ): Tensor {
   const dims = merged(
     kernel.name,
@@ -191,7 +192,7 @@ export function runStrided(
     operands.every(({ start = 0 }, k) => grouped(start, k)) &&
     dims.slice(0, -1).every(({ steps }) => steps.every(grouped));
   const { engine } = operands[0]!.tensor;
-  const y = engine.empty(shape, result);
+  const y = engine.empty(as, result);
   const tensors = operands.map(({ tensor }) => tensor);
   const names = kernel.bindings.slice(0, operands.length).map(({ name }) => name);
   engine.run(kernel, {
@@ -237,9 +238,9 @@ export const copyKernels = [copyKernel, placeQuads, placeSingles];
 /** The dtype under which elements are moved bit by bit. */
 const bitsOf = (dtype: DType): DType => (bytesPerElement[dtype] === 4 ? "u32" : dtype);
 
-/** A tensor of `shape` with the elements of `x` that the strides lead to, of any dtype; not recorded. */
-export function copyStrided(x: Tensor, shape: Shape, selection: Selection): Tensor {
-  return runStrided(copyKernel, shape, [{ tensor: x, ...selection }], bitsOf(x.dtype), x.dtype);
+/** The elements of `x` that strides over `shape` lead to, of any dtype, in a tensor of that shape or of one `as` large; not recorded. */
+export function copyStrided(x: Tensor, shape: Shape, selection: Selection, as = shape): Tensor {
+  return runStrided(copyKernel, shape, [{ tensor: x, ...selection }], bitsOf(x.dtype), x.dtype, as);
 }
 
 /**

@@ -1,10 +1,11 @@
 // Matrix products: plain, batched and transposed, and the linear layer with bias, GELU and residual in its epilogue.
 // Gradients are matrix products again, so the four transpose variants serve forward and backward alike.
 import { type Shape, sizeOf, type Tensor, TensorError, tracked } from "../../engine/index.ts";
+import { broadcastStrides, copyStrided } from "../elementwise/strided.ts";
 import { multiplyBySlope } from "../elementwise/unary.ts";
 import { requireFloat, rowsOf } from "../lib/items.ts";
-import { sumLeading } from "../reduce/reduce.ts";
-import { multiply, type ProductResult } from "./product.ts";
+import { sumLeading, sumTo } from "../reduce/reduce.ts";
+import { type Cycle, multiply, type ProductResult } from "./product.ts";
 
 export { matmulKernels } from "./variants.ts";
 
@@ -18,9 +19,9 @@ export interface MatmulOptions {
 }
 
 /**
- * y = scale · op(a) op(b). `a` is [..., m, k] (or [..., k, m] with transposeA), `b` is [..., k, n] (or [..., n, k] with
- * transposeB); leading dimensions are a batch and must agree, or `b` has none and is shared. f32 or f16, sums in f32.
- * Throws TensorError where shapes or dtypes do not fit.
+ * y = scale · op(a) op(b), as NumPy's matmul. `a` is [..., m, k] (or [..., k, m] with transposeA), `b` is [..., k, n] (or
+ * [..., n, k] with transposeB); leading dimensions are a batch and broadcast. A vector [k] is a row as `a` and a column as
+ * `b`, and the result has no such dimension. f32 or f16, sums in f32. Throws TensorError where shapes or dtypes do not fit.
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   const { transposeA = false, transposeB = false, scale = 1 } = options;
@@ -29,43 +30,91 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
     const marks = `${transposeA ? " transposed" : ""} by [${b.shape}]${transposeB ? " transposed" : ""}`;
     return new TensorError(`matmul: [${a.shape}]${marks} does not fit.`);
   };
-  if (a.shape.length < 2 || b.shape.length < 2) throw misfit();
-  const [lastA, lastB] = [a.shape.slice(-2), b.shape.slice(-2)];
-  const leading = a.shape.slice(0, -2);
-  const shared = b.shape.length === 2;
-  let batch = sizeOf(leading);
+  const [row, column] = [a.shape.length === 1, b.shape.length === 1];
+  if (a.shape.length === 0 || b.shape.length === 0 || (row && transposeA) || (column && transposeB))
+    throw misfit();
+  const matricesA = row ? [1, ...a.shape] : a.shape;
+  const matricesB = column ? [...b.shape, 1] : b.shape;
+  const [leadingA, leadingB] = [matricesA.slice(0, -2), matricesB.slice(0, -2)];
+  const [lastA, lastB] = [matricesA.slice(-2), matricesB.slice(-2)];
   let [m, k] = transposeA ? [lastA[1]!, lastA[0]!] : [lastA[0]!, lastA[1]!];
   const [kB, n] = transposeB ? [lastB[1]!, lastB[0]!] : [lastB[0]!, lastB[1]!];
-  if (k !== kB || (!shared && `${leading}` !== `${b.shape.slice(0, -2)}`)) throw misfit();
-  const shape = [...leading, m, n];
-  if (shared && batch > 1) {
-    if (transposeA) throw misfit();
-    // With one shared `b`, the batch is just more rows.
+  const leading = commonShape(leadingA, leadingB);
+  if (k !== kB || !leading) throw misfit();
+  const shape = [...leading, ...(row ? [] : [m]), ...(column ? [] : [n])];
+  let batch = sizeOf(leading);
+  if (sizeOf(leadingB) === 1 && sizeOf(leadingA) === batch && (batch === 1 || !transposeA)) {
+    // With one `b` for all, the batch is just more rows.
     m *= batch;
     batch = 1;
   }
+  const own = batch === 1 ? { repeat: 1, count: 1 } : null;
+  const [sideA, sideB] = [
+    { transpose: transposeA, cycle: own ?? cycleOf(leadingA, leading) },
+    { transpose: transposeB, cycle: own ?? cycleOf(leadingB, leading) },
+  ];
+  /** An operand whose matrices don't come in a cycle is repeated. */
+  const whole = (x: Tensor, { cycle }: typeof sideA, own: Shape) => {
+    const all = [...leading, ...own.slice(-2)];
+    return cycle ? x : copyStrided(x, all, { strides: broadcastStrides(own, all) });
+  };
+  const all: Cycle = { repeat: 1, count: batch };
   /** scale · op(left) op(right), of `rows` by `columns` in sums of `terms`. */
   const product = (
-    [left, transposeA]: [Tensor, boolean],
-    [right, transposeB]: [Tensor, boolean],
-    [rows, columns, terms]: [number, number, number],
+    [left, turnLeft, cycleA]: readonly [Tensor, boolean, Cycle | null],
+    [right, turnRight, cycleB]: readonly [Tensor, boolean, Cycle | null],
+    [rows, columns, terms]: readonly [number, number, number],
     shape: Shape,
   ) => {
-    const sizes = { m: rows, n: columns, k: terms, batch, scale };
-    return multiply(a.engine, left, right, { ...sizes, transposeA, transposeB, shape }).y;
+    const cycles = { cycleA: cycleA ?? all, cycleB: cycleB ?? all };
+    const sizes = { m: rows, n: columns, k: terms, batch, scale, ...cycles };
+    return multiply(a.engine, left, right, { ...sizes, transposeA: turnLeft, transposeB: turnRight, shape })
+      .y;
   };
-  const y = product([a, transposeA], [b, transposeB], [m, n, k], shape);
-  return a.engine.record("matmul", y, [a, b], (dy, needs) => {
-    const gradA = () =>
+  const operand = (x: Tensor, side: typeof sideA, own: Shape, turned = false) =>
+    [whole(x, side, own), side.transpose !== turned, side.cycle] as const;
+  const [x, y] = [operand(a, sideA, matricesA), operand(b, sideB, matricesB)];
+  const result = product(x, y, [m, n, k], shape);
+  if (x[0] !== a) x[0].dispose();
+  if (y[0] !== b) y[0].dispose();
+  return a.engine.record("matmul", result, [a, b], (dy, needs) => {
+    /** The gradient of an operand from that of every product, in matrices that are stored as the operand's. */
+    const gradient = (of: Tensor, { cycle }: typeof sideA, own: Shape, make: (shape: Shape) => Tensor) => {
+      const once = cycle && cycle.count === batch;
+      const each = make(once ? of.shape : [...leading, ...own.slice(-2)]);
+      return once ? each : of.engine.view(sumTo(each, own), of.shape);
+    };
+    const incoming = (turned: boolean) => [dy, turned, all] as const;
+    const gradA = (shape: Shape) =>
       transposeA
-        ? product([b, transposeB], [dy, true], [k, m, n], a.shape)
-        : product([dy, false], [b, !transposeB], [m, k, n], a.shape);
-    const gradB = () =>
+        ? product(operand(b, sideB, matricesB), incoming(true), [k, m, n], shape)
+        : product(incoming(false), operand(b, sideB, matricesB, true), [m, k, n], shape);
+    const gradB = (shape: Shape) =>
       transposeB
-        ? product([dy, true], [a, transposeA], [n, k, m], b.shape)
-        : product([a, !transposeA], [dy, false], [k, n, m], b.shape);
-    return [needs[0] ? gradA() : null, needs[1] ? gradB() : null];
+        ? product(incoming(true), operand(a, sideA, matricesA), [n, k, m], shape)
+        : product(operand(a, sideA, matricesA, true), incoming(false), [k, n, m], shape);
+    return [
+      needs[0] ? gradient(a, sideA, matricesA, gradA) : null,
+      needs[1] ? gradient(b, sideB, matricesB, gradB) : null,
+    ];
   });
+}
+
+/** The shape that two broadcast to; null where they don't. */
+function commonShape(a: Shape, b: Shape): number[] | null {
+  const rank = Math.max(a.length, b.length);
+  const [left, right] = [a, b].map((shape) => [...new Array<number>(rank - shape.length).fill(1), ...shape]);
+  const common = left!.map((n, d) => (n === 1 ? right![d]! : n));
+  return common.every((n, d) => right![d] === 1 || right![d] === n) ? common : null;
+}
+
+/** How matrices with these leading dimensions serve a batch of those; null where they don't come in turn. */
+function cycleOf(own: Shape, all: Shape): Cycle | null {
+  const extents = [...new Array<number>(all.length - own.length).fill(1), ...own];
+  const repeats = extents.map((n, d) => n === 1 && all[d] !== 1);
+  const [first, last] = [repeats.indexOf(false), repeats.lastIndexOf(false)];
+  if (repeats.slice(first, last + 1).some((one) => one)) return null;
+  return { repeat: sizeOf(all.slice(last + 1)), count: sizeOf(extents) };
 }
 
 export interface LinearOptions {

@@ -12,12 +12,21 @@ import {
   type VariantName,
 } from "./variants.ts";
 
+/** How the matrices of an operand go round: each serves `repeat` products in a row, and after `count` the first comes again. */
+export interface Cycle {
+  repeat: number;
+  count: number;
+}
+
 /** y = gelu(scale op(a) op(b) + bias) + residual, or scale op(a) op(b) gelu'(slopeAt), each part where asked for. */
 export interface Product {
   m: number;
   n: number;
   k: number;
   batch: number;
+  /** Which matrix of `a` each product of the batch takes: the only one, or its own, unless told. */
+  cycleA?: Cycle;
+  cycleB?: Cycle;
   /** `a` is stored [k, m]. */
   transposeA?: boolean;
   /** `b` is stored [n, k]. */
@@ -48,7 +57,10 @@ export function multiply(engine: Backend, a: Tensor, b: Tensor, product: Product
   const { keep = null, slopeAt, shape } = product;
   if (a.dtype !== b.dtype) throw new TensorError(`matmul: ${a} and ${b} differ in dtype.`);
   const sizes: Sizes = { m, n, k, batch, transposeA, transposeB };
-  const variant = product.variant ?? choose(engine, a, b, sizes, !(bias || residual || gelu || slopeAt));
+  const { cycleA = ownOf(a, m * k, batch), cycleB = ownOf(b, n * k, batch) } = product;
+  const variant =
+    product.variant ??
+    choose(engine, a, b, { ...sizes, cycleA, cycleB }, !(bias || residual || gelu || slopeAt));
   const { kernel, constants, tile, splits, depth } = plan(engine, variant, sizes, a.dtype, keep);
 
   const shapes: Shape[] = [shape, ...(keep ? [keep === "pre" ? shape : [m]] : [])];
@@ -63,8 +75,8 @@ export function multiply(engine: Backend, a: Tensor, b: Tensor, product: Product
     bind: [a, b, bias ?? a, residual ?? slopeAt ?? a, ...targets],
     params: {
       ...{ m, n, k, splits, depth, tilesN, tiles, batch },
-      strideA: sizeOf(a.shape) === m * k ? 0 : m * k,
-      strideB: sizeOf(b.shape) === n * k ? 0 : n * k,
+      ...{ strideA: m * k, repeatA: cycleA.repeat, countA: cycleA.count },
+      ...{ strideB: n * k, repeatB: cycleB.repeat, countB: cycleB.count },
       splitStride: strides[0]!,
       sumsStride: strides[1] ?? 0,
       scale: product.scale ?? 1,
@@ -86,8 +98,19 @@ export function multiply(engine: Backend, a: Tensor, b: Tensor, product: Product
   return { y, kept };
 }
 
+const ownOf = ({ size }: Tensor, one: number, batch: number): Cycle => ({
+  repeat: 1,
+  count: size === one ? 1 : batch,
+});
+
 /** The variant for a product. Parts of split sums leave out the epilogue, so only products without one are split. */
-function choose(engine: Backend, a: Tensor, b: Tensor, sizes: Sizes, splittable: boolean): VariantName {
+function choose(
+  engine: Backend,
+  a: Tensor,
+  b: Tensor,
+  sizes: Sizes & Pick<Product, "cycleA" | "cycleB">,
+  splittable: boolean,
+): VariantName {
   return engine.choose({
     key: choiceKey(sizes, a.dtype, splittable),
     kernels: matmulKernels,

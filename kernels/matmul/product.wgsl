@@ -29,8 +29,8 @@ fn place(wg: vec3u, rows: u32, columns: u32) -> Tile {
   return Tile(
     index / params.tilesN * rows,
     index % params.tilesN * columns,
-    matrix * params.strideA,
-    matrix * params.strideB,
+    matrix / params.repeatA % params.countA * params.strideA,
+    matrix / params.repeatB % params.countB * params.strideB,
     begin,
     min(begin + params.depth, params.k),
     split * params.splitStride + matrix * params.m * params.n,

@@ -16,6 +16,11 @@ const productParams = {
   // Elements between the matrices of a batch; 0 shares one matrix.
   strideA: "u32",
   strideB: "u32",
+  // So many products in a row take the same matrix, and so many matrices there are before the first comes again.
+  repeatA: "u32",
+  countA: "u32",
+  repeatB: "u32",
+  countB: "u32",
   // The sums along k may be split: split s covers `depth` terms, a multiple of 4, and writes its part of all results at
   // s splitStride; product.ts has the parts added.
   splits: "u32",

@@ -47,8 +47,7 @@ export function partAlong(shape: Shape, axis: number, start: number, size: numbe
 
 /** A part of `x` as a tensor of `shape`, its own unless told; not recorded. */
 export function taken(x: Tensor, part: Part, shape: Shape = part.shape): Tensor {
-  const y = copyStrided(x, part.shape, part);
-  return `${shape}` === `${part.shape}` ? y : x.engine.view(y, shape);
+  return copyStrided(x, part.shape, part, shape);
 }
 
 /** Zeros of `shape` but for a part, which is `x`; not recorded. */
