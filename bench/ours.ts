@@ -5,10 +5,11 @@ import { allCases } from "../cases/table.ts";
 import { Engine, type Tensor } from "../engine/index.ts";
 import { AdamW, type Flat } from "../kernels/optimizer/adamw.ts";
 import { Case } from "../model/case.ts";
-import { Trainer } from "../train/loop/trainer.ts";
 import { measurePeak, type Peak } from "../train/profile/peak/peak.ts";
 import { loadConfig } from "../train/run/config-file.ts";
-import { makeTokenizer, openDataset } from "../train/run/train.ts";
+import { openSequence } from "../train/run/data.ts";
+import { makeTokenizer } from "../train/run/open.ts";
+import { makeTrainer } from "../train/run/trainer.ts";
 import { caseRun } from "./case-run.ts";
 import type { Job, Outputs, Side, Subject, Values } from "./protocol.ts";
 import { serve, sideOf } from "./protocol.ts";
@@ -116,11 +117,11 @@ async function vitStep(eager: boolean): Promise<Built> {
 async function emojiStep(eager: boolean): Promise<Built> {
   const config = await loadConfig(fileURLToPath(emojiTiny));
   config.training.capture = !eager;
-  const { training: dataset } = await openDataset(config, { progress() {} });
+  const { training: dataset } = await openSequence(config, { progress() {}, message() {} });
   const tokenizer = await makeTokenizer(config, dataset);
   const model = new Case(engine, config.model, tokenizer.size);
   model.parameters.initialize(config.seed);
-  const trainer = new Trainer(engine, model, tokenizer, dataset, config);
+  const trainer = makeTrainer(engine, model, tokenizer, dataset, config);
   const losses: number[] = [];
   const steps = (count: number) =>
     trainer.run(trainer.optimizer.step + count, ({ loss }) => {

@@ -3,18 +3,22 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ImportPlan } from "../model/checkpoint/plan.ts";
 import type { Precision } from "../model/parameters.ts";
+import type { References } from "../train/eval/protocols.ts";
 import { tellCut } from "../train/inputs.ts";
 import { overrule } from "../train/overrule.ts";
 import { figures, profile, profileFiles } from "../train/profile/index.ts";
 import { readPosition } from "../train/run/checkpoint.ts";
 import { loadConfig } from "../train/run/config-file.ts";
+import { captionsOf, openData } from "../train/run/data.ts";
 import { embed } from "../train/run/embed.ts";
+import { evaluate } from "../train/run/evaluate.ts";
 import { exportCheckpoint, importCheckpoint } from "../train/run/import.ts";
+import { openEngine, openModel } from "../train/run/open.ts";
 import { systemNames, writeResults } from "../train/run/results.ts";
 import { search } from "../train/run/search.ts";
-import { evaluate, openEngine, openModel, openRun } from "../train/run/train.ts";
 import { auditCommand } from "./audit.ts";
 import { type Command, command } from "./command.ts";
+import { dataOptions, sourceOf, trainingDataOptions, withData } from "./data.ts";
 import { doctor } from "./doctor.ts";
 import { dataCheckCommand, scoreCommand, submitCheckCommand, submitCommand } from "./judge.ts";
 import { choice, filled, flag, many, needed, otherwise, path, text, UsageError, whole } from "./options.ts";
@@ -22,7 +26,7 @@ import { exit } from "./output.ts";
 import { consoleEvents } from "./progress.ts";
 import { roamCommand } from "./roam.ts";
 import { settings } from "./settings.ts";
-import { answerTable, importTable, planSummary, profileTable, recallTables } from "./tables.ts";
+import { answerTable, importTable, metricsTables, planSummary, profileTable } from "./tables.ts";
 import { defaultFolder, stopMessage, trainCommand } from "./train.ts";
 
 const precision = choice<Precision>("NAME", ["f32", "f16"], "f32 or f16; the run's own unless told");
@@ -40,19 +44,30 @@ const evalCommand = command({
   options: {
     run: needed(path("DIR", "Folder of the run")),
     checkpoint: path("FILE", "A checkpoint of the run, in place of what it ended with"),
-    split: text("NAME", "One split only"),
+    ...dataOptions,
+    split: many(text("NAME", "This split alone; may be given again")),
+    reference: choice<References>(
+      "WHAT",
+      ["kept", "removed"],
+      "Whether the reference competes, instead of the protocol's way",
+    ),
     precision,
   },
-  async run({ run: dir, checkpoint, split, precision }, { output }) {
+  async run({ run: dir, checkpoint, split, reference, precision, ...typed }, { output }) {
     const events = consoleEvents(output);
     const { step } = checkpoint === undefined ? { step: null } : await readPosition(checkpoint);
-    const run = await openRun(dir, events, { precision, checkpoint });
-    const names = split === undefined ? Object.keys(run.dataset.splits) : [split];
-    const { metrics } = await evaluate(run, names, events);
+    const run = await openModel(dir, { precision, checkpoint });
+    const data = await openData(sourceOf(run.config, typed), run.config.model.vision, events);
+    const { metrics } = await evaluate(run, data, {
+      ...{ events, captions: typed.captions ?? captionsOf(run.config) },
+      ...(split.length > 0 && { splits: split }),
+      ...(reference !== undefined && { references: [reference] }),
+    });
     metrics.steps = step ?? run.config.training.steps;
+    await data.close();
     run.engine.dispose();
     events.end();
-    output.result(metrics, recallTables(metrics));
+    output.result(metrics, metricsTables(metrics));
     return exit.done;
   },
 });
@@ -62,15 +77,23 @@ const searchCommand = command({
   options: {
     run: needed(path("DIR", "Folder of the run")),
     checkpoint: path("FILE", "A checkpoint of the run, in place of what it ended with"),
+    ...{ data: dataOptions.data, root: dataOptions.root, allowMissing: dataOptions.allowMissing },
+    split: text(
+      "NAME",
+      "Split whose pictures are searched; the first that the run is evaluated on unless told",
+    ),
     image: needed(path("FILE", "Picture file")),
     text: needed(text("TEXT", "What should be different")),
     k: otherwise(whole("N", "Number of answers", 1, 128), 10),
     precision,
   },
-  async run({ run: dir, checkpoint, image, text, k, precision }, { output }) {
+  async run({ run: dir, checkpoint, split, image, text, k, precision, ...typed }, { output }) {
     const events = consoleEvents(output);
-    const run = await openRun(dir, events, { precision, checkpoint });
-    const answers = await search(run, image, text, k, events);
+    const run = await openModel(dir, { precision, checkpoint });
+    const data = await openData(sourceOf(run.config, typed), run.config.model.vision, events);
+    const { pictures } = await data.open(split ?? data.evaluated[0] ?? data.splits[0]!);
+    const answers = await search(run, pictures, image, text, k, events);
+    await data.close();
     run.engine.dispose();
     events.end();
     output.result({ image, text, answers }, answerTable(answers));
@@ -150,12 +173,13 @@ const profileCommand = command({
   about: "Shows where the time of a training step goes",
   options: {
     config: needed(path("FILE", "Configuration file (JSON)")),
+    ...trainingDataOptions,
     out: path("DIR", "Folder for trace.json, roofline.html and profile.json (runs/NAME/profile unless told)"),
     steps: otherwise(whole("N", "Steps that are measured; the fastest counts", 1), 3),
     set: settings,
   },
   async run({ config: file, steps, set, ...flags }, { output }) {
-    const config = overrule(await loadConfig(file), { settings: set });
+    const config = overrule(withData(await loadConfig(file), flags), { settings: set });
     const out = flags.out ?? join(defaultFolder(config.name), "profile");
     const events = consoleEvents(output);
     const engine = await openEngine(config, { exactTimestamps: true });

@@ -8,21 +8,26 @@ import { type FilterKind, filterWords } from "../train/data/filter.ts";
 import { readText } from "../train/data/json.ts";
 import { folderFiles } from "../train/data/node.ts";
 import { readSplit } from "../train/data/read.ts";
-import { type DataName, dataNames } from "../train/data/types.ts";
-import { judge, protocols, type References, type Result } from "../train/eval/protocols.ts";
+import { type FolderData, folderData, type Split } from "../train/data/types.ts";
+import { type Embedded, judge, protocols, type References, type Result } from "../train/eval/protocols.ts";
 import { checkSubmission, submissions } from "../train/eval/submit.ts";
 import { writeAtomically } from "../train/run/checkpoint.ts";
-import { readGiven } from "../train/run/given.ts";
+import { captionsOf, openData } from "../train/run/data.ts";
+import { embedData } from "../train/run/evaluate.ts";
+import type { RunEvents } from "../train/run/events.ts";
+import { hashOf, readGiven } from "../train/run/given.ts";
+import { openModel } from "../train/run/open.ts";
 import { command } from "./command.ts";
+import { dataOptions, sourceOf } from "./data.ts";
 import { choice, flag, many, needed, path, text, UsageError, type Values } from "./options.ts";
 import { exit } from "./output.ts";
 import { consoleEvents } from "./progress.ts";
 import { dataTable, scoreTable, submissionTable } from "./tables.ts";
 
-export type Asked = Exclude<DataName, "folder">;
+export type Asked = Exclude<FolderData, "folder">;
 /** Data sets that have a server for their secret answers. */
 type Served = "cirr" | "circo";
-export const asked = dataNames.filter((name) => name !== "folder");
+export const asked = folderData.filter((name) => name !== "folder");
 export const galleryNames = { original: "original split", val: "VAL split" } as const;
 
 /** A list of queries, such as the audit's redundant ones. */
@@ -74,7 +79,7 @@ export function requireFashioniq({
   data,
   category,
   pictures,
-}: { data: DataName } & Pick<Values<typeof variants>, "category" | "pictures">): void {
+}: { data: FolderData } & Pick<Values<typeof variants>, "category" | "pictures">): void {
   if (data !== "fashioniq" && (category.length > 0 || pictures !== undefined)) {
     throw new UsageError(`--category and --pictures are for fashioniq, not ${data}`);
   }
@@ -138,18 +143,25 @@ function metricsOf(results: readonly Result[], reference: References) {
 }
 
 export const submitCommand = command({
-  about: "Writes the files that CIRR's and CIRCO's servers take, from anyone's embeddings",
+  about: "Writes the files that CIRR's and CIRCO's servers take, by a model or from anyone's embeddings",
   options: {
     data: needed(choice<Served>("NAME", ["cirr", "circo"], "cirr or circo")),
     split: text("NAME", "Split (test1 of cirr and test of circo unless told)"),
-    ...given,
+    root: given.root,
+    run: path("DIR", "Folder of the run whose model answers"),
+    checkpoint: path("FILE", "A checkpoint of the run, in place of what it ended with"),
+    captions: dataOptions.captions,
+    queries: path("FILE", "Without --run: safetensors with the queries' embeddings [n, d]"),
+    gallery: path("FILE", "Without --run: safetensors with the pictures' embeddings"),
+    similarity: given.similarity,
+    allowMissing: dataOptions.allowMissing,
     out: needed(path("DIR", "Folder for the files")),
   },
-  async run({ data, split, similarity = "cosine", out, ...files }, { output }) {
+  async run({ data, split, out, ...options }, { output }) {
     const name = split ?? (data === "cirr" ? "test1" : "test");
-    const ready = await readGiven({ ...files, data, split: name });
     const events = consoleEvents(output);
-    const engine = await Engine.create();
+    const answers = await answersOf({ ...options, data, split: name }, events);
+    const { engine, ready, hash, similarity } = answers;
     const total = ready.split.queries.length;
     const texts = await submissions(engine, ready.split, ready.embedded, similarity, (done) =>
       events.progress("ranking", done, total),
@@ -162,7 +174,7 @@ export const submitCommand = command({
       await writeAtomically(file, text);
       const { queries, problems } = checkSubmission(
         text,
-        await readSplit(data, folderFiles(files.root), name),
+        await readSplit(data, folderFiles(options.root), name),
       );
       written.push({ file, queries, problems });
     }
@@ -170,10 +182,64 @@ export const submitCommand = command({
       `${file}: ${queries} queries, ${problems.length === 0 ? "checked" : "which the server would refuse:"}`,
       ...problems.map((problem) => `  ${problem}`),
     ]);
-    output.result({ files: written, hash: ready.hash, notes: ready.split.notes }, lines.join("\n"));
+    output.result({ files: written, hash, notes: ready.split.notes }, lines.join("\n"));
     return written.every(({ problems }) => problems.length === 0) ? exit.done : exit.failed;
   },
 });
+
+interface Answers {
+  engine: Engine;
+  ready: { split: Split; embedded: Embedded };
+  /** SHA-256 of the weights, or of the files of embeddings. */
+  hash: Record<string, string>;
+  similarity: "cosine" | "dot";
+}
+
+/** What a submission is made of: a run's model, or embeddings that are given. Throws UsageError for half of either. */
+async function answersOf(
+  {
+    run: dir,
+    checkpoint,
+    captions,
+    queries,
+    gallery,
+    similarity = "cosine",
+    ...where
+  }: {
+    data: Served;
+    split: string;
+    root: string;
+    run?: string;
+    checkpoint?: string;
+    captions?: CaptionWay;
+    queries?: string;
+    gallery?: string;
+    similarity?: "cosine" | "dot";
+    allowMissing: boolean;
+  },
+  events: RunEvents,
+): Promise<Answers> {
+  if (dir === undefined) {
+    if (queries === undefined || gallery === undefined)
+      throw new UsageError("--run DIR, or --queries FILE and --gallery FILE are missing");
+    if (checkpoint !== undefined || captions !== undefined)
+      throw new UsageError("--checkpoint and --captions go with --run");
+    const ready = await readGiven({ ...where, queries, gallery });
+    return { engine: await Engine.create(), ready, hash: ready.hash, similarity };
+  }
+  if (queries !== undefined || gallery !== undefined || similarity !== "cosine")
+    throw new UsageError(
+      "--queries, --gallery and --similarity are for embeddings that are given; --run has its own",
+    );
+  const run = await openModel(dir, { checkpoint });
+  const source = sourceOf(run.config, { ...where, captions });
+  const data = await openData(source, run.config.model.vision, events);
+  const open = await data.open(where.split);
+  const embedded = await embedData(run, open, source.captions ?? captionsOf(run.config), events);
+  await data.close();
+  const hash = { weights: await hashOf(run.weights) };
+  return { engine: run.engine, ready: { split: open.split, embedded }, hash, similarity };
+}
 
 export const submitCheckCommand = command({
   about: "Says what CIRR's or CIRCO's server would refuse of a submission file",
@@ -205,7 +271,7 @@ export const submitCheckCommand = command({
 export const dataCheckCommand = command({
   about: "Checks a data set's folder: files, fields, counts, missing and broken pictures",
   options: {
-    data: needed(choice<DataName>("NAME", dataNames, `One of ${dataNames.join(", ")}`)),
+    data: needed(choice<FolderData>("NAME", folderData, `One of ${folderData.join(", ")}`)),
     root: needed(path("DIR", "Folder of the data set")),
     split: many(text("NAME", "This split alone; may be given again")),
   },

@@ -1,6 +1,6 @@
 // Progress on the terminal: one bar for training, one for everything else; plain lines where output is no terminal.
 import cliProgress from "cli-progress";
-import type { RunEvents } from "../train/run/train.ts";
+import type { RunEvents } from "../train/run/events.ts";
 import type { Output } from "./output.ts";
 
 /** Shows the events of a run. */

@@ -2,7 +2,7 @@
 import type { ImportPlan, PlanLine } from "../model/checkpoint/plan.ts";
 import type { DataCheck } from "../train/data/check.ts";
 import type { Metrics, Recall } from "../train/eval/metrics.ts";
-import { provenanceOf, type Result } from "../train/eval/protocols.ts";
+import { protocols, provenanceOf, type Result } from "../train/eval/protocols.ts";
 import type { SubmissionCheck } from "../train/eval/submit.ts";
 import { kernelRows, millisecondsOf, type StepProfile } from "../train/profile/measure.ts";
 import { metricName, rate, share } from "../train/report/format.ts";
@@ -16,8 +16,19 @@ function line(name: string, count: number | "", recall: Recall): string {
   return `  ${name.padEnd(34)} ${`${count}`.padStart(7)} ${cells}`;
 }
 
+/** An evaluation's figures: by protocol, and for Emoji-CoIR by kind. */
+export function metricsTables(metrics: Metrics): string {
+  const { results, notes, splits } = metrics;
+  if (results.length === 0) return "Nothing was evaluated.";
+  const parts = [scoreTable(whatOf(results), results, notes)];
+  if (Object.keys(splits).length > 0) parts.push(recallTables(metrics));
+  return parts.join("\n\n");
+}
+
+const whatOf = ([first]: readonly Result[]) => protocols[first!.data as keyof typeof protocols].what;
+
 /** Recall per split and kind, with the raw-pixel yardstick under each. */
-export function recallTables(metrics: Metrics): string {
+function recallTables(metrics: Metrics): string {
   const head = `  ${"".padEnd(34)} ${"queries".padStart(7)} ${["R@1", "R@5", "R@10", "R@50"].map((c) => c.padStart(6)).join(" ")}`;
   const parts = Object.entries(metrics.splits).map(([name, split]) =>
     [

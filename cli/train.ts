@@ -4,13 +4,15 @@ import type { RunConfig } from "../train/config.ts";
 import { overrule } from "../train/overrule.ts";
 import { ablate, ablations } from "../train/run/ablations.ts";
 import { loadConfig } from "../train/run/config-file.ts";
-import { runConfig, train } from "../train/run/train.ts";
+import { runConfig } from "../train/run/open.ts";
+import { train } from "../train/run/train.ts";
 import { command } from "./command.ts";
+import { trainingDataOptions, withData } from "./data.ts";
 import { choice, flag, path, quoted, UsageError, type Values, whole, writtenOut } from "./options.ts";
 import { exit } from "./output.ts";
 import { consoleEvents } from "./progress.ts";
 import { requireOnce, settings } from "./settings.ts";
-import { recallTables } from "./tables.ts";
+import { metricsTables } from "./tables.ts";
 
 export const stopMessage = "Stopping as soon as it can go on from there; once more to quit at once.";
 
@@ -20,6 +22,7 @@ const starting = {
   out: path("DIR", "Folder of the run (runs/NAME unless told)"),
   seed: whole("N", "Seed, instead of the configuration's", 0),
   ablate: choice("RIVAL", ablations, `Train a rival: ${ablations.join(", ")}`),
+  ...trainingDataOptions,
   init: path("DIR", "Start from the model in this folder: an import or a finished run"),
   fresh: flag("Move an earlier run in the folder aside"),
 };
@@ -50,7 +53,7 @@ export const trainCommand = command({
     events.end();
     if (outcome.finished) {
       const { metrics } = outcome;
-      const tables = `${recallTables(metrics)}\n\nReport: ${join(out, "report.html")}`;
+      const tables = `${metricsTables(metrics)}\n\nReport: ${join(out, "report.html")}`;
       output.result({ out, finished: true, metrics }, tables);
       return exit.done;
     }
@@ -68,9 +71,9 @@ export const trainCommand = command({
 
 type Starting = Values<typeof starting>;
 
-async function configOf({ config: file, ablate: rival }: Starting): Promise<RunConfig> {
+async function configOf({ config: file, ablate: rival, ...typed }: Starting): Promise<RunConfig> {
   if (file === undefined) throw new UsageError("--config FILE or --resume DIR is missing");
-  const config = await loadConfig(file);
+  const config = withData(await loadConfig(file), typed);
   return rival === undefined ? config : ablate(config, rival);
 }
 

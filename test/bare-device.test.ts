@@ -6,8 +6,10 @@ import { DeviceError, Engine, findAdapter, uniform } from "../engine/index.ts";
 import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
 import { parseConfig } from "../train/config.ts";
 import type { TrainingSet } from "../train/data/dataset.ts";
-import type { StepRecord } from "../train/eval/metrics.ts";
-import { makeModel, Trainer } from "../train/loop/trainer.ts";
+import { inMemory } from "../train/data/memory.ts";
+import type { StepRecord } from "../train/loop/record.ts";
+import { makeModel } from "../train/loop/trainer.ts";
+import { makeTrainer } from "../train/run/trainer.ts";
 
 const [pictures, triplets, imageSize] = [10, 12, 32];
 
@@ -39,12 +41,12 @@ const draw = (stream: number, i: number, below: number) => Math.floor(uniform({ 
 /** Random pictures and texts; the target is the picture after the reference. */
 const randomSet: TrainingSet = {
   name: "random",
-  pictures: {
-    count: 20,
+  pictures: inMemory({
     size: imageSize,
     names: Array.from({ length: 20 }, (_, i) => `${i}`),
     pixels: Uint8Array.from({ length: 20 * 3 * imageSize ** 2 }, (_, i) => draw(1, i, 256)),
-  },
+  }),
+  triplets: 20,
   texts: () => words,
   sampleBatch: ({ step }) => {
     const reference = Int32Array.from({ length: triplets }, (_, i) => draw(10 + step, i, pictures));
@@ -63,7 +65,7 @@ async function train(engine: Engine): Promise<StepRecord[]> {
   const tokenizer = new Tokenizer([...specialTokens, ...words]);
   const model = makeModel(engine, config, tokenizer.size);
   model.parameters.initialize(3);
-  const trainer = new Trainer(engine, model, tokenizer, randomSet, config);
+  const trainer = makeTrainer(engine, model, tokenizer, randomSet, config);
   const records: StepRecord[] = [];
   await trainer.run(config.training.steps, (record) => {
     records.push(record);

@@ -5,10 +5,11 @@ import { Engine, RandomStreams, randomBits } from "../engine/index.ts";
 import { Case } from "../model/case.ts";
 import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
 import { parseConfig } from "../train/config.ts";
+import { packBatch } from "../train/data/collate.ts";
 import type { Batch } from "../train/data/dataset.ts";
-import { Trainer } from "../train/loop/trainer.ts";
-import { packBatch } from "../train/objective/batch.ts";
-import { divide } from "../train/objective/divide.ts";
+import { divide } from "../train/data/divide.ts";
+import { inMemory } from "../train/data/memory.ts";
+import { makeTrainer } from "../train/run/trainer.ts";
 
 const below = (seed: number, index: number, limit: number) =>
   randomBits({ key: seed, stream: 0 }, index) % limit;
@@ -42,12 +43,11 @@ test("each picture is in one part, each query with its picture, all parts alike"
 
 const size = 8;
 const tokenizer = new Tokenizer([...specialTokens, "a", "b"]);
-const pictureSet = {
-  count: 40,
+const pictureSet = inMemory({
   size,
-  names: [],
+  names: Array.from({ length: 40 }, (_, i) => `${i}`),
   pixels: Uint8Array.from({ length: 40 * 3 * size * size }, (_, i) => below(9, i, 256)),
-};
+});
 
 function drawBatch(pictures: number, triplets: number, seed: number): Batch {
   const reference = Int32Array.from({ length: triplets }, (_, i) => below(seed, 2 * i, pictures));
@@ -81,7 +81,7 @@ function configOf(training: Record<string, unknown>) {
   );
 }
 
-test("packed in parts every query keeps its picture, its answer and what it ignores", () => {
+test("packed in parts every query keeps its picture, its answer and what it ignores", async () => {
   for (const [pictures, triplets, accumulation] of [
     [12, 20, 3],
     [13, 31, 4],
@@ -89,9 +89,10 @@ test("packed in parts every query keeps its picture, its answer and what it igno
   ] as const) {
     const batch = drawBatch(pictures, triplets, pictures);
     const key = new RandomStreams(1, 0).stream();
+    const pixels = await pictureSet.read(batch.pictures);
     const pack = (parts: number) => {
       const config = configOf({ accumulation: parts, reverse: { weight: 0.5, share: 0.5 } });
-      const { inputs, rows } = packBatch(config, tokenizer, pictureSet, batch, key);
+      const { inputs, rows } = packBatch(config, tokenizer, batch, pixels, key);
       const columns = inputs.ignored.shape[1]!;
       const perPart = columns / inputs.parts.length;
       const bytes = 3 * size * size;
@@ -139,11 +140,11 @@ test("a batch in parts takes the memory of one part, and captured steps of other
     const model = new Case(engine, config.model, tokenizer.size);
     model.parameters.initialize(1);
     const dataset = {
-      ...{ name: "drawn", pictures: pictureSet, texts: () => [] },
+      ...{ name: "drawn", pictures: pictureSet, triplets: 1, texts: () => [] },
       sampleBatch: ({ pictures, triplets }: { pictures: number; triplets: number }) =>
         drawBatch(pictures, triplets + shape, 3),
     };
-    const trainer = new Trainer(engine, model, tokenizer, dataset, config);
+    const trainer = makeTrainer(engine, model, tokenizer, dataset, config);
     const { program } = await trainer.prepare();
     return { trainer, model, bytes: program.memory.planned };
   };

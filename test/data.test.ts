@@ -7,7 +7,7 @@ import * as assert from "uvu/assert";
 import { parseJson, scan } from "../train/data/json.ts";
 import { folderFiles } from "../train/data/node.ts";
 import { readSplit, splitsOf } from "../train/data/read.ts";
-import type { DataName, Query, Split } from "../train/data/types.ts";
+import type { FolderData, Query, Split } from "../train/data/types.ts";
 import {
   circoSample,
   cirrSample,
@@ -109,7 +109,7 @@ function compare(split: Split, { queries, galleries }: { queries: unknown[]; gal
   assert.equal(Object.fromEntries(found), galleries);
 }
 
-const samples: [DataName, string, Sample][] = [
+const samples: [FolderData, string, Sample][] = [
   ["cirr", "train", cirrSample("train")],
   ["cirr", "val", cirrSample("val")],
   ["cirr", "test1", cirrSample("test1")],
@@ -136,7 +136,7 @@ function realSample(folder: string, paths: readonly string[]): Sample {
   );
 }
 
-const realSplits: [DataName, string, string[], string][] = [
+const realSplits: [FolderData, string, string[], string][] = [
   [
     ...["cirr", "val", ["captions/cap.rc2.val.json", "image_splits/split.rc2.val.json"]],
     "4181 queries, 2297 pictures",
@@ -149,7 +149,7 @@ const realSplits: [DataName, string, string[], string][] = [
     ]),
     split === "val" ? "4055 queries, 10163 pictures" : "11973 queries, 30488 pictures",
   ]),
-] as [DataName, string, string[], string][];
+] as [FolderData, string, string[], string][];
 for (const [data, split, paths, counts] of realSplits) {
   test(`${data} ${split}: the data set's own files`, async () => {
     const folder = realFolder(data);
@@ -272,7 +272,7 @@ const [cap, list] = ["captions/cap.rc2.val.json", "image_splits/split.rc2.val.js
 const [dress, dresses] = ["captions/cap.dress.val.json", "image_splits/split.dress.val.json"];
 const coco = "COCO2017_unlabeled/annotations/image_info_unlabeled2017.json";
 const text = (value: unknown) => JSON.stringify(value, null, 1);
-const faults: [DataName, string, Sample, RegExp][] = [
+const faults: [FolderData, string, Sample, RegExp][] = [
   [
     "fashioniq",
     "double triplet",
@@ -662,7 +662,7 @@ test("what a page needs imports nothing of Node", () => {
 });
 
 test("a split or a data set that is not there is told with what is", async () => {
-  const error = (data: DataName, sample: Sample, split: string) =>
+  const error = (data: FolderData, sample: Sample, split: string) =>
     readSplit(data, memoryFiles(sample), split).then(
       () => "",
       ({ message }) => message,

@@ -14,7 +14,7 @@ import { randomBits } from "../engine/index.ts";
 import { writeSafetensors } from "../model/safetensors.ts";
 import { folderFiles } from "../train/data/node.ts";
 import { readSplit } from "../train/data/read.ts";
-import type { DataName } from "../train/data/types.ts";
+import type { FolderData } from "../train/data/types.ts";
 import { captionsApart } from "../train/eval/audit.ts";
 import { readEmbeddings } from "../train/eval/embeddings.ts";
 import { openFile } from "../train/run/sources.ts";
@@ -74,7 +74,7 @@ for (const [name, data, split] of [
   ["circo", "circo", "val"],
   ["test", "circo", "test"],
   ["mine", "jsonl", "val"],
-] as [string, DataName, string][]) {
+] as [string, FolderData, string][]) {
   const folder = at("data", name === "mine" ? "mine" : data);
   const read = await readSplit(data, folderFiles(folder), split);
   const { queries, pictures } = read;

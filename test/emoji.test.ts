@@ -67,7 +67,7 @@ test("every kind has at least five short phrasings of each change", () => {
   }
   const vocabulary = new Set(emoji.texts());
   for (const { queries } of Object.values(emoji.splits)) {
-    for (const { text } of queries) assert.ok(vocabulary.has(text));
+    for (const { texts } of queries) assert.ok(texts.every((text) => vocabulary.has(text)));
   }
 });
 
@@ -131,7 +131,9 @@ test("every tone, role, hair and gender of a held-out combination is seen in oth
     const { role, tone, hair, gender } = items[edits.target[edit]].attributes;
     for (const value of [role, tone, hair, gender]) seen.add(value);
   }
-  for (const { target } of emoji.splits.combinations.queries) {
+  for (const {
+    right: [target],
+  } of emoji.splits.combinations.queries) {
     const { role, tone, hair, gender } = items[target].attributes;
     for (const value of [role, tone, hair, gender]) assert.ok(seen.has(value), value);
   }
@@ -139,13 +141,18 @@ test("every tone, role, hair and gender of a held-out combination is seen in oth
 
 test("splits ask what they say", () => {
   const { concepts, combinations, vendor } = emoji.splits;
-  for (const { name, queries, gallery } of [concepts, combinations, vendor]) {
+  for (const { name, queries, galleries } of [concepts, combinations, vendor]) {
+    const gallery = galleries[0].pictures;
     assert.ok(queries.length >= 600 && queries.length <= 1000, `${name}: ${queries.length}`);
     const inGallery = new Set(gallery);
     const asked = new Set<string>();
     const kinds: Record<string, number> = {};
-    for (const { reference, target, positives, kind } of queries) {
-      kinds[kind] = (kinds[kind] ?? 0) + 1;
+    for (const {
+      reference,
+      right: [target, ...positives],
+      kind,
+    } of queries) {
+      kinds[kind!] = (kinds[kind!] ?? 0) + 1;
       asked.add(`${reference} ${target} ${kind}`);
       for (const id of [reference, target, ...positives]) assert.ok(inGallery.has(id));
       assert.not([target, ...positives].includes(reference));
@@ -157,8 +164,14 @@ test("splits ask what they say", () => {
     assert.is(asked.size, queries.length);
     console.log(`  ${name}: ${queries.length} queries, gallery ${gallery.length}`, kinds);
   }
-  for (const { target } of concepts.queries) assert.ok(heldOut.concept[target]);
-  for (const { reference, target } of combinations.queries) {
+  for (const {
+    right: [target],
+  } of concepts.queries)
+    assert.ok(heldOut.concept[target]);
+  for (const {
+    reference,
+    right: [target],
+  } of combinations.queries) {
     assert.ok(heldOut.combination[target] && !heldOut.concept[target] && !heldOut.concept[reference]);
   }
   for (const { kind } of vendor.queries) assert.is.not(kind, "style");

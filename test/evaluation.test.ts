@@ -6,17 +6,19 @@ import { Case } from "../model/case.ts";
 import { modelSchema } from "../model/config.ts";
 import { resizeBicubic } from "../model/picture.ts";
 import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
-import type { PictureSet, Split } from "../train/data/dataset.ts";
-import { batchOf, embedPictures, embedQueries, evaluateSplit } from "../train/eval/evaluate.ts";
+import { inMemory } from "../train/data/memory.ts";
+import type { Split } from "../train/data/types.ts";
+import { batchOf, embedPictures, embedQueries } from "../train/eval/embed.ts";
+import { compareKinds } from "../train/eval/evaluate.ts";
 
 const engine = await Engine.create();
 const size = 48;
 const count = 40;
 const below = (index: number, limit: number) => randomBits({ key: 3, stream: 1 }, index) % limit;
-const pictures: PictureSet = {
-  ...{ count, size, names: Array.from({ length: count }, (_, i) => `${i}`) },
+const pictures = inMemory({
+  ...{ size, names: Array.from({ length: count }, (_, i) => `${i}`) },
   pixels: Uint8Array.from({ length: count * 3 * size * size }, (_, i) => below(i, 256)),
-};
+});
 const config = modelSchema.parse({
   vision: { imageSize: size, patchSize: 12, width: 16, depth: 1, heads: 2 },
   text: { width: 16, depth: 1, heads: 2, intermediate: 32, maxPositions: 12, maxLength: 8 },
@@ -25,15 +27,17 @@ const config = modelSchema.parse({
 const tokenizer = new Tokenizer([...specialTokens, "a", "b"]);
 const model = new Case(engine, config, tokenizer.size);
 model.parameters.initialize(1);
+const ids = Int32Array.from({ length: count }, (_, i) => i);
 const split: Split = {
-  name: "drawn",
-  gallery: Int32Array.from({ length: count }, (_, i) => i),
+  ...{ data: "emoji", name: "drawn", sources: [], notes: [] },
+  pictures: Array.from(ids, (id) => ({ id: `${id}`, path: `${id}` })),
+  galleries: [{ name: "drawn", pictures: ids }],
   queries: Array.from({ length: 30 }, (_, i) => ({
-    ...{ reference: i, target: (i * 7 + 3) % count, positives: [], kind: "drawn" },
-    text: i % 2 ? "a b" : "b",
+    ...{ id: `${i}`, reference: i, right: [(i * 7 + 3) % count], kind: "drawn" },
+    texts: [i % 2 ? "a b" : "b"],
   })),
 };
-const ids = split.gallery;
+const asked = split.queries.map(({ reference, texts: [text] }) => ({ reference, text: text! }));
 
 /** The model on an engine with room for so many bytes in a buffer. */
 const within = (bytes: number) =>
@@ -54,7 +58,7 @@ test("as many pictures are encoded at a time as one buffer has room for", () => 
 test("small batches give the same embeddings", async () => {
   const whole = [
     await embedPictures(engine, model, pictures, ids),
-    await embedQueries(engine, model, tokenizer, pictures, split.queries),
+    await embedQueries(engine, model, tokenizer, pictures, asked),
   ];
   const { largestStorage } = engine;
   Object.defineProperty(engine, "largestStorage", { value: 7 * 3 * size * size * 4, configurable: true });
@@ -62,7 +66,7 @@ test("small batches give the same embeddings", async () => {
     assert.is(batchOf(model, 128), 7);
     const parts = [
       await embedPictures(engine, model, pictures, ids),
-      await embedQueries(engine, model, tokenizer, pictures, split.queries),
+      await embedQueries(engine, model, tokenizer, pictures, asked),
     ];
     for (const [i, part] of parts.entries())
       for (const [at, value] of part.entries()) assert.ok(Math.abs(value - whole[i]![at]!) < 1e-5);
@@ -73,16 +77,15 @@ test("small batches give the same embeddings", async () => {
 });
 
 test("the yardstick compares pictures of 32 pixels", async () => {
-  const targets = await embedPictures(engine, model, pictures, ids);
-  const { metrics } = await evaluateSplit(engine, model, tokenizer, pictures, split, targets);
+  const metrics = await compareKinds(engine, { split, pictures }, new Array(30).fill(1));
   const bytes = 3 * size * size;
   const small = Array.from(ids, (id) =>
     Float64Array.from(resizeBicubic(pictures.pixels.subarray(id * bytes, (id + 1) * bytes), size, size, 32)),
   );
   const distance = (a: number, b: number) =>
     small[a]!.reduce((sum, value, i) => sum + (value - small[b]![i]!) ** 2, 0);
-  const ranks = split.queries.map(({ reference, target }) => {
-    const own = distance(reference, target);
+  const ranks = split.queries.map(({ reference, right: [target] }) => {
+    const own = distance(reference, target!);
     return ids.filter((id) => id !== reference && id !== target && distance(reference, id) <= own).length + 1;
   });
   for (const [key, k] of [

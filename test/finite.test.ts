@@ -14,12 +14,15 @@ import {
   type TensorToStore,
   writeSafetensors,
 } from "../model/safetensors.ts";
-import type { PictureSet } from "../train/data/dataset.ts";
-import { embedPictures, embedQueries, evaluateSplit, NotFiniteError } from "../train/eval/evaluate.ts";
+import { inMemory } from "../train/data/memory.ts";
+import type { Split } from "../train/data/types.ts";
+import { embedPictures, embedQueries, NotFiniteError } from "../train/eval/embed.ts";
+import { embedSplit } from "../train/eval/evaluate.ts";
 import { embed } from "../train/run/embed.ts";
+import type { RunEvents } from "../train/run/events.ts";
 import { exportCheckpoint, importCheckpoint } from "../train/run/import.ts";
+import { openModel } from "../train/run/open.ts";
 import { search } from "../train/run/search.ts";
-import { type LoadedRun, openModel, type RunEvents } from "../train/run/train.ts";
 import { beside, folders, safetensors } from "./small-blip.ts";
 
 const work = mkdtempSync(join(tmpdir(), "casement-finite-"));
@@ -151,22 +154,28 @@ async function refusedEverywhere(dir: string, precision: "f32" | "f16", why: Reg
   const count = 4;
   const names = Array.from({ length: count }, (_, i) => `picture ${i}`);
   const pixels = Uint8Array.from({ length: count * 3 * size * size }, (_, i) => (i * 37) % 251);
-  const pictures: PictureSet = { count, size, names, pixels };
+  const pictures = inMemory({ size, names, pixels });
   const file = await pictureFile();
-  const queries = [{ reference: 1, text: "a b", target: 2, positives: [], kind: "" }];
-  const split = { name: "all", gallery: Int32Array.of(0, 1, 2, 3), queries };
+  const split: Split = {
+    ...{ data: "emoji", name: "all", sources: [], notes: [] },
+    pictures: names.map((name) => ({ id: name, path: name })),
+    queries: [{ id: "0", reference: 1, texts: ["a b"], right: [2] }],
+    galleries: [{ name: "all", pictures: Int32Array.of(0, 1, 2, 3) }],
+  };
   const { engine, model: net, tokenizer } = model;
-  const dataset = { pictures, splits: { all: split } } as unknown as LoadedRun["dataset"];
   const expect = (action: () => Promise<unknown>, of: string) =>
     fails(action, NotFiniteError, new RegExp(`The embedding of ${of} is not finite: .*${why.source}`));
   await expect(() => embed(model, { image: file }), ".*picture\\.png");
   await expect(() => embed(model, { text: "a b" }), '"a b"');
   await expect(() => embed(model, { image: file, text: "a b" }), '.*picture\\.png with "a b"');
   await expect(() => embedPictures(engine, net, pictures, [2, 3]), "picture 2");
-  await expect(() => embedQueries(engine, net, tokenizer, pictures, queries), 'picture 1 with "a b"');
-  await expect(() => search({ ...model, dataset }, file, "a b", 2, quiet), "picture 0");
   await expect(
-    () => evaluateSplit(engine, net, tokenizer, pictures, split, new Float32Array(4 * 16)),
+    () => embedQueries(engine, net, tokenizer, pictures, [{ reference: 1, text: "a b" }]),
+    'picture 1 with "a b"',
+  );
+  await expect(() => search(model, pictures, file, "a b", 2, quiet), "picture 0");
+  await expect(
+    () => embedSplit(engine, net, tokenizer, { split, pictures }, new Float32Array(4 * 16), "as written"),
     'picture 1 with "a b"',
   );
   engine.dispose();

@@ -7,7 +7,7 @@ import { type CaptionWay, textOf } from "../train/data/captions.ts";
 import { isLost, withoutPictures } from "../train/data/missing.ts";
 import { folderFiles } from "../train/data/node.ts";
 import { readSplit } from "../train/data/read.ts";
-import type { Files, Query, Split } from "../train/data/types.ts";
+import type { Files, FolderData, Query } from "../train/data/types.ts";
 import { judge, provenanceOf } from "../train/eval/protocols.ts";
 import { averagePrecision, best, type Row, rankOf, recallAt, standings } from "../train/eval/rank.ts";
 import { eachRow } from "../train/eval/scores.ts";
@@ -25,7 +25,7 @@ import { embedded, figuresOf, mean, random, randomRows, ranksOf } from "./plain-
 
 const engine = await Engine.create({ poison: true });
 
-async function compare(files: Files, data: Split["data"], name: string, width: number): Promise<void> {
+async function compare(files: Files, data: FolderData, name: string, width: number): Promise<void> {
   const { split, pictures, queries } = await embedded(files, data, name, width);
   const results = await judge(
     engine,
@@ -62,7 +62,7 @@ for (const [data, name, sample] of [
   ["lasco", "val", lascoSample("val", 130)],
   ["circo", "val", circoSample("val", 150, 120)],
   ["jsonl", "train", jsonlSample(110)],
-] as [Split["data"], string, Sample][]) {
+] as [FolderData, string, Sample][]) {
   test(`${data}: a small one's figures are the reference's`, () =>
     compare(memoryFiles(sample), data, name, 6));
 }

@@ -2,7 +2,7 @@
 // data set's protocol makes of the ranks.
 import { randomBits } from "../engine/index.ts";
 import { readSplit } from "../train/data/read.ts";
-import type { Files, Query, Split } from "../train/data/types.ts";
+import type { Files, FolderData, Query, Split } from "../train/data/types.ts";
 import type { Matrix } from "../train/eval/scores.ts";
 
 /** Between 0 and 1. */
@@ -108,7 +108,7 @@ export function figuresOf(data: Split["data"], asked: readonly Asked[]): Record<
 const firstOf = (order: readonly number[], { right }: Query) => order.findIndex((one) => right.includes(one));
 
 /** A split and embeddings that point at the right answers more often than not. */
-export async function embedded(files: Files, data: Split["data"], name: string, width: number) {
+export async function embedded(files: Files, data: FolderData, name: string, width: number) {
   const split = await readSplit(data, files, name);
   const pictures = randomRows(1, split.pictures.length, width);
   const queries = randomRows(2, split.queries.length, width);

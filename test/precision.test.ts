@@ -14,11 +14,13 @@ import { Case } from "../model/case.ts";
 import { Parameters, type Precision } from "../model/parameters.ts";
 import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
 import { parseConfig } from "../train/config.ts";
-import type { Batch, Dataset } from "../train/data/dataset.ts";
-import type { StepRecord } from "../train/eval/metrics.ts";
-import { DivergedError, Trainer } from "../train/loop/trainer.ts";
+import type { Batch, TrainingSet } from "../train/data/dataset.ts";
+import { inMemory } from "../train/data/memory.ts";
+import type { StepRecord } from "../train/loop/record.ts";
+import { DivergedError, type Trainer } from "../train/loop/trainer.ts";
 import { loadCheckpoint, saveCheckpoint } from "../train/run/checkpoint.ts";
-import { requirePrecision } from "../train/run/train.ts";
+import { requirePrecision } from "../train/run/open.ts";
+import { makeTrainer as trainerOf } from "../train/run/trainer.ts";
 
 const engine = await Engine.create({ poison: true });
 const missing = engine.hasF16 ? null : "the adapter has no f16";
@@ -35,7 +37,7 @@ const colours = ["red", "green", "blue", "white", "black", "pink"];
 const size = 8;
 
 /** Pictures of each colour in two patterns; "make it blue" leads to the picture of that colour and the same pattern. */
-const dataset: Dataset = (() => {
+const dataset: TrainingSet = (() => {
   const count = 2 * colours.length;
   const pixels = new Uint8Array(count * size * size * 3);
   for (let id = 0; id < count; id++) {
@@ -50,9 +52,9 @@ const dataset: Dataset = (() => {
   }
   return {
     name: "colours",
-    pictures: { count, size, names: Array.from({ length: count }, (_, i) => `${i}`), pixels },
+    pictures: inMemory({ size, names: Array.from({ length: count }, (_, i) => `${i}`), pixels }),
+    triplets: count,
     texts: () => colours.map((colour) => `make it ${colour}`),
-    splits: {},
     sampleBatch({ pictures, triplets, seed, step }): Batch {
       const draw = (i: number, below: number) => Math.floor(uniform({ key: seed, stream: step }, i) * below);
       const reference = Int32Array.from({ length: triplets }, (_, i) => draw(2 * i, count));
@@ -99,7 +101,7 @@ function makeTrainer(precision: Precision, capture = true): Trainer {
   const config = configFor(precision, capture);
   const model = new Case(engine, config.model, tokenizer.size, { precision });
   model.parameters.initialize(config.seed);
-  const trainer = new Trainer(engine, model, tokenizer, dataset, config);
+  const trainer = trainerOf(engine, model, tokenizer, dataset, config);
   // So that no step is left out but where a test wants it.
   if (precision === "f16") setScale(trainer, firstScale);
   return trainer;

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { ahead } from "../train/data/prefetch.ts";
+import { ahead } from "../train/prefetch.ts";
 
 /** Makes items whose ends are in the test's hands. */
 function bench() {

@@ -4,17 +4,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { PictureSet } from "../train/data/dataset.ts";
-import type { KindMetrics, Metrics, SheetRow, StepRecord } from "../train/eval/metrics.ts";
+import { inMemory } from "../train/data/memory.ts";
+import type { KindMetrics, Metrics, SheetRow } from "../train/eval/metrics.ts";
+import type { StepRecord } from "../train/loop/record.ts";
 import { type ReportOptions, writeReport } from "../train/report/index.ts";
 
 const SIZE = 8;
-const pictures: PictureSet = {
-  count: 20,
+const pictures = inMemory({
   size: SIZE,
   names: Array.from({ length: 20 }, (_, i) => `picture-${i}`),
   pixels: Uint8Array.from({ length: 20 * SIZE * SIZE * 3 }, (_, i) => (i * 37) % 256),
-};
+});
 
 function step(i: number, reverse: number | null): StepRecord {
   return {
@@ -39,6 +39,8 @@ const kind: KindMetrics = {
   pixels: { r1: 1.1, r5: 2.2, r10: 3.3, r50: 4.4 },
 };
 const metrics: Metrics = {
+  results: [],
+  notes: [],
   splits: { concepts: { ...kind, gallery: 20, chance_r10: 0.13, kinds: { "tone & <age>": kind } } },
   seconds: 200,
   adapter: "Made-up adapter",
@@ -158,7 +160,11 @@ test("a long run with many queries stays below 3 MB and says what it left out", 
   const page = await write({
     steps,
     sheet,
-    pictures: { count, size: side, names: [], pixels: noise },
+    pictures: inMemory({
+      size: side,
+      names: Array.from({ length: count }, (_, i) => `picture ${i}`),
+      pixels: noise,
+    }),
   });
   assert.ok(page.length < 3e6, `${page.length} bytes`);
   assert.ok(page.includes("150 of 200 recorded queries are shown"));

@@ -112,7 +112,7 @@ function system(name: string, seeds: number[], rank: (query: number, seed: numbe
     return {
       seed,
       ranks: { one: ranks },
-      metrics: { splits: { one: split }, seconds: 60, adapter: "a", steps: 1 },
+      metrics: { results: [], notes: [], splits: { one: split }, seconds: 60, adapter: "a", steps: 1 },
     };
   });
   return { name, about: "", runs };

@@ -10,11 +10,13 @@ import { modelSchema } from "../model/config.ts";
 import { CheckpointError } from "../model/safetensors.ts";
 import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
 import { parseConfig, type RunConfig } from "../train/config.ts";
+import { flatten, packBatch, type Row, unflatten } from "../train/data/collate.ts";
 import type { Batch } from "../train/data/dataset.ts";
-import { embedPictures, embedQueries } from "../train/eval/evaluate.ts";
+import { inMemory } from "../train/data/memory.ts";
+import { embedPictures, embedQueries } from "../train/eval/embed.ts";
 import { upload } from "../train/inputs.ts";
 import { makeModel } from "../train/loop/trainer.ts";
-import { batchLoss, flatten, packBatch, type Row, unflatten } from "../train/objective/batch.ts";
+import { batchLoss } from "../train/objective/batch.ts";
 import { ablate, ablations } from "../train/run/ablations.ts";
 import { PlainCase, type PlainValues } from "./plain-case.ts";
 
@@ -23,10 +25,10 @@ const size = 8;
 const tokenizer = new Tokenizer([...specialTokens, "make", "it", "red", "round", "smaller"]);
 const below = (seed: number, index: number, limit: number) =>
   randomBits({ key: seed, stream: 0 }, index) % limit;
-const pictures = {
-  ...{ count: 7, size, names: Array.from({ length: 7 }, (_, i) => `picture ${i}`) },
+const pictures = inMemory({
+  ...{ size, names: Array.from({ length: 7 }, (_, i) => `picture ${i}`) },
   pixels: Uint8Array.from({ length: 7 * 3 * size * size }, (_, i) => below(9, i, 256)),
-};
+});
 
 const base = parseConfig(
   {
@@ -153,7 +155,7 @@ for (const config of systems) {
   test(`${config.name}: the loss and every parameter's gradient are those of the plain model`, async () => {
     const { model, values } = makeSystem(config);
     const key = new RandomStreams(1, 0).stream();
-    const { inputs, rows } = packBatch(config, tokenizer, pictures, batch, key);
+    const { inputs, rows } = packBatch(config, tokenizer, batch, await pictures.read(batch.pictures), key);
     const reversed = config.training.reverse.weight > 0 ? 2 : 0;
     const kinds = (kind: Row) => rows.filter((row) => row === kind).length;
     assert.equal([kinds("forward"), kinds("reverse")], [4, reversed]);

@@ -12,7 +12,7 @@ import { Engine, randomBits } from "../engine/index.ts";
 import { writeSafetensors } from "../model/safetensors.ts";
 import { checkData } from "../train/data/check.ts";
 import { readSplit } from "../train/data/read.ts";
-import type { DataName, Split } from "../train/data/types.ts";
+import type { FolderData, Split } from "../train/data/types.ts";
 import { judge } from "../train/eval/protocols.ts";
 import { checkSubmission, submissions } from "../train/eval/submit.ts";
 import { readGiven } from "../train/run/given.ts";
@@ -53,7 +53,7 @@ function writeEmbeddings(
   return at(file);
 }
 
-const samples: [DataName, string, Sample][] = [
+const samples: [FolderData, string, Sample][] = [
   ["cirr", "val", cirrSample("val", 70)],
   ["cirr", "test1", cirrSample("test1", 70)],
   ["fashioniq", "val", fashioniqSample("val", ["dress", "shirt"], 80)],

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { Metrics, StepRecord } from "../train/eval/metrics.ts";
+import type { Metrics } from "../train/eval/metrics.ts";
+import type { StepRecord } from "../train/loop/record.ts";
 import { Journal } from "../train/run/journal.ts";
 import { eventsHeader, scalarEvent, scalarsOf } from "../train/run/tensorboard.ts";
 import { crc32c, readEvents } from "./events.ts";
@@ -64,6 +65,8 @@ const record = (step: number, part: number): StepRecord => ({
   seconds: step * 2,
 });
 const metrics: Metrics = {
+  results: [],
+  notes: [],
   splits: {
     vendor: {
       ...{ queries: 5, gallery: 9, chance_r10: 1, r1: 10, r5: 20, r10: 30, r50: 40 },

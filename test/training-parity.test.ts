@@ -8,9 +8,11 @@ import { blipNaming, nameOf, patternOf } from "../model/checkpoint/names.ts";
 import { planImport, requireWhole } from "../model/checkpoint/plan.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { parseConfig } from "../train/config.ts";
-import type { Batch, Dataset } from "../train/data/dataset.ts";
-import type { StepRecord } from "../train/eval/metrics.ts";
-import { makeModel, Trainer } from "../train/loop/trainer.ts";
+import type { Batch, TrainingSet } from "../train/data/dataset.ts";
+import { inMemory } from "../train/data/memory.ts";
+import type { StepRecord } from "../train/loop/record.ts";
+import { makeModel } from "../train/loop/trainer.ts";
+import { makeTrainer } from "../train/run/trainer.ts";
 import { namedCheckpoint, namedValues } from "./checkpoint-files.ts";
 import { floats } from "./digest.ts";
 
@@ -72,17 +74,18 @@ async function prepare(training: Record<string, unknown>, { dropout = 0, always 
   );
   const size = config.model.vision.imageSize;
   const values = namedValues("pictures", fixture.pictures * 3 * size * size, 1);
-  const dataset: Dataset = {
+  const dataset: TrainingSet = {
     name: "fixture",
-    pictures: {
-      ...{ count: fixture.pictures, size, names: [] },
+    pictures: inMemory({
+      ...{ size, names: Array.from({ length: fixture.pictures }, (_, i) => `${i}`) },
       pixels: Uint8Array.from(values, (value) => Math.floor((value + 1) * 128)),
-    },
-    ...{ texts: () => [], splits: {}, sampleBatch: ({ step }) => batchOf(always < 0 ? step : always) },
+    }),
+    triplets: 1,
+    ...{ texts: () => [], sampleBatch: ({ step }) => batchOf(always < 0 ? step : always) },
   };
   const model = makeModel(engine, config, tokenizer.size);
   await model.parameters.stream(new Map(plan.parameters.map((parameter) => [parameter.name, parameter])));
-  const trainer = new Trainer(engine, model, tokenizer, dataset, config);
+  const trainer = makeTrainer(engine, model, tokenizer, dataset, config);
   return { model, trainer };
 }
 

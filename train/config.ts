@@ -1,14 +1,22 @@
 // A run's configuration: data, model, training. Unknown keys are errors; what is left out gets the defaults below.
 import { z } from "zod";
 import { modelSchema } from "../model/config.ts";
+import { captionWays } from "./data/captions.ts";
 
 const count = z.int().positive();
+/** More than anybody takes. */
+const mostSteps = 2 ** 31 - 1;
 
 const trainingSchema = z
   .strictObject({
-    /** Optimiser steps. */
-    steps: count,
-    /** Pictures encoded at a time, shared by their triplets: a reference and its target at least. */
+    /** Optimiser steps, those on data sets before the last included; the most of them where `epochs` is there. */
+    steps: count.optional(),
+    /** Passes over the triplets of the data set, of several the last; a run's own configuration has `steps` in its place. */
+    epochs: z.number().positive().optional(),
+    /**
+     * Emoji-CoIR: pictures encoded at a time, shared by their triplets: a reference and its target at least. Batches of
+     * other data sets have the pictures of their triplets.
+     */
     pictures: z.int().min(2).default(64),
     /** Triplets to so many pictures. */
     triplets: count.default(128),
@@ -77,17 +85,57 @@ const trainingSchema = z
     /** Steps between checkpoints. */
     checkpointEvery: count.default(100),
   })
+  .refine(({ steps, epochs }) => steps !== undefined || epochs !== undefined, "steps or epochs must be there")
+  .transform(({ steps = mostSteps, ...training }) => ({ ...training, steps }))
   .refine((t) => t.warmup < (t.decaySteps ?? t.steps), "warmup must be shorter than steps");
+
+const vocabulary = z.enum(["subset", "bert"]);
+
+const dataSchema = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("emoji"),
+    /** "subset": only the word pieces that the training texts need; "bert": all 30,522. */
+    vocabulary: vocabulary.default("subset"),
+  }),
+  z.strictObject({
+    kind: z.enum(["cirr", "fashioniq", "lasco", "jsonl"]),
+    /** The data set's folder; --root tells it where it is not here. */
+    root: z.string().min(1).optional(),
+    /** Split that is trained on. */
+    split: z.string().default("train"),
+    /** How captions become one text, in training and evaluation. */
+    captions: z.enum(captionWays).default("as written"),
+    vocabulary: vocabulary.default("bert"),
+    /** Go on without pictures that are missing or broken, and without the triplets that need them. */
+    allowMissing: z.boolean().default(false),
+  }),
+]);
+/** A data set that can be trained on. */
+export type DataConfig = z.infer<typeof dataSchema>;
+
+const stageSchema = z
+  .strictObject({
+    data: dataSchema,
+    /** Optimiser steps on it. */
+    steps: count.optional(),
+    /** Passes over its triplets; a run's own configuration has `steps` in its place. */
+    epochs: z.number().positive().optional(),
+  })
+  .refine(
+    ({ steps, epochs }) => (steps === undefined) !== (epochs === undefined),
+    "steps or epochs must be there",
+  );
 
 export const configSchema = z.strictObject({
   name: z.string().min(1),
   /** Below 2^53; every bit counts. */
   seed: z.int().nonnegative().default(1),
-  data: z.strictObject({
-    kind: z.literal("emoji"),
-    /** "subset": only the word pieces that the training texts need; "bert": all 30,522. */
-    vocabulary: z.enum(["subset", "bert"]).default("subset"),
-  }),
+  /** What is trained on. */
+  data: dataSchema,
+  /** Data sets that are trained on before it, in this order, as LaSCo is before CIRR. */
+  before: z.array(stageSchema).default([]),
+  /** Where values come from, by their paths; for people. */
+  sources: z.record(z.string(), z.string()).optional(),
   /**
    * "f16": the network computes in f16, with f32 master weights and dynamic loss scaling. Needs an adapter with
    * shader-f16.
@@ -113,4 +161,50 @@ export function parseConfig(value: unknown, source: string): RunConfig {
     (issue) => `  ${issue.path.join(".") || "(top)"}: ${issue.message}`,
   );
   throw new ConfigError(`${source} is not a valid configuration:\n${problems.join("\n")}`);
+}
+
+/**
+ * A configuration with another number of steps or another seed. Warm-up ends before the steps do.
+ * @param begun a run that goes on: the learning rates of its steps stay as they are. Throws ConfigError.
+ */
+export function overrule(
+  config: RunConfig,
+  { steps, seed, begun = false }: { steps?: number; seed?: number; begun?: boolean },
+): RunConfig {
+  const { training } = config;
+  const total = steps ?? training.steps;
+  const schedule =
+    begun && total !== training.steps
+      ? { decaySteps: training.decaySteps ?? training.steps }
+      : { warmup: Math.min(training.warmup, total - 1) };
+  const changed = {
+    ...config,
+    seed: seed ?? config.seed,
+    training: { ...training, steps: total, ...schedule },
+  };
+  return parseConfig(changed, "The configuration with these changes");
+}
+
+/**
+ * A configuration whose epochs have become steps.
+ * @param triplets of the data sets before the last, and of the last. Throws ConfigError where no step is left for the last.
+ */
+export function withSteps(config: RunConfig, triplets: readonly number[]): RunConfig {
+  const { before, training } = config;
+  const perStep = training.triplets * training.accumulation;
+  const stepsOf = (epochs: number, of: number) => Math.max(1, Math.round((epochs * of) / perStep));
+  const stages = before.map(({ data, steps, epochs }, i) => ({
+    data,
+    steps: steps ?? stepsOf(epochs!, triplets[i]!),
+  }));
+  const earlier = stages.reduce((sum, { steps }) => sum + steps, 0);
+  const { epochs, ...rest } = training;
+  const last = epochs === undefined ? Number.POSITIVE_INFINITY : stepsOf(epochs, triplets.at(-1)!);
+  const steps = Math.min(training.steps, earlier + last);
+  if (steps <= earlier)
+    throw new ConfigError(
+      `training.steps: ${steps} steps leave none for the last data set, after ${earlier}.`,
+    );
+  const resolved = { ...rest, steps, warmup: Math.min(training.warmup, steps - 1) };
+  return parseConfig({ ...config, before: stages, training: resolved }, "The configuration with these steps");
 }

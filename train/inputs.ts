@@ -5,7 +5,6 @@ import { packBytes, pixelsToFloat } from "../kernels/patch/patch.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import { movePicture } from "./data/augment.ts";
-import type { PictureSet } from "./data/dataset.ts";
 
 /** A tensor's values before they are on the GPU. */
 export interface HostTensor {
@@ -31,10 +30,12 @@ export function words(values: Uint32Array, shape: number[] = [values.length]): H
 
 /**
  * The bytes of pictures, for `normalizePictures`.
+ * @param pixels uint8 [pictures, size, size, 3]
+ * @param ids which of them, in order; they may repeat
  * @param move by how many pixels the i-th picture is moved right and down
  */
 export function packPictures(
-  { size, pixels }: PictureSet,
+  { size, pixels }: { size: number; pixels: Uint8Array },
   ids: ArrayLike<number>,
   move: (i: number) => readonly [number, number] = () => [0, 0],
 ): HostTensor {

@@ -15,7 +15,7 @@ export interface Setting {
 
 /** What is read of a schema; zod's own types name each kind apart. */
 interface Node {
-  def: { type: string; innerType?: Node; items?: Node[]; options?: Node[]; values?: unknown[] };
+  def: { type: string; innerType?: Node; in?: Node; items?: Node[]; options?: Node[]; values?: unknown[] };
   shape?: Record<string, Node>;
   element?: Node;
   options?: string[];
@@ -24,9 +24,10 @@ interface Node {
 
 /** The kinds that a field can be: defaults and the like say nothing of it, and a union is one of several. */
 function kinds(node: Node): Node[] {
-  const { type, innerType, options } = node.def;
+  const { type, innerType, in: before, options } = node.def;
   if (type === "union") return options!.flatMap(kinds);
-  return innerType ? kinds(innerType) : [node];
+  const inner = innerType ?? before;
+  return inner ? kinds(inner) : [node];
 }
 
 /** What lies at a key of a field. */
@@ -151,13 +152,19 @@ export function overrule(
     );
   }
   const changed = withSettings(config, others) as RunConfig;
-  const { training } = changed;
+  const { epochs, ...training } = changed.training;
+  // Steps that are told are as many as there will be.
+  const passes = total === config.training.steps && { epochs };
   const schedule =
     begun && total !== training.steps
       ? { decaySteps: training.decaySteps ?? training.steps }
       : !settingOf("training.warmup") && { warmup: Math.min(training.warmup, total - 1) };
   return parseConfig(
-    { ...changed, seed: named.seed ?? changed.seed, training: { ...training, steps: total, ...schedule } },
+    {
+      ...changed,
+      seed: named.seed ?? changed.seed,
+      training: { ...training, ...passes, steps: total, ...schedule },
+    },
     "The configuration with these changes",
   );
 }

@@ -13,7 +13,9 @@ import type { Parameters } from "../../model/parameters.ts";
 import { specialTokens, Tokenizer } from "../../model/tokenizer.ts";
 import { parseConfig, type RunConfig } from "../../train/config.ts";
 import type { TrainingSet } from "../../train/data/dataset.ts";
-import { makeModel, Trainer } from "../../train/loop/trainer.ts";
+import { inMemory } from "../../train/data/memory.ts";
+import { makeModel, type Trainer } from "../../train/loop/trainer.ts";
+import { makeTrainer, packerOf } from "../../train/run/trainer.ts";
 import type { StepSpec } from "./protocol.ts";
 
 /** Words that the texts are made of; the word table has more rows. */
@@ -44,22 +46,23 @@ export class CaseStep {
     this.dataset = madeUp(config.vision.imageSize, batch, length, vocabularyWords);
     this.model = makeModel(engine, this.run_, vocabulary);
     initialize(this.model.parameters);
-    this.trainer = this.makeTrainer();
+    this.trainer = this.newTrainer();
   }
 
   get parameters(): Parameters {
     return this.model.parameters;
   }
 
-  tune(): Promise<Tuned[]> {
-    return this.engine.tune(() => this.trainer.recordNext());
+  async tune(): Promise<Tuned[]> {
+    const { inputs } = await packerOf(this.tokenizer, this.dataset, this.run_)(0);
+    return this.engine.tune(() => this.trainer.record(inputs));
   }
 
   /** Takes the step down anew, with the choices of kernels as they are now. */
   async capture(): Promise<Program<unknown>> {
     if (this.program) {
       this.trainer.dispose();
-      this.trainer = this.makeTrainer();
+      this.trainer = this.newTrainer();
     }
     this.program = await this.trainer.prepare();
     return this.program.program;
@@ -84,8 +87,8 @@ export class CaseStep {
     this.model.dispose();
   }
 
-  private makeTrainer(): Trainer {
-    return new Trainer(this.engine, this.model, this.tokenizer, this.dataset, this.run_);
+  private newTrainer(): Trainer {
+    return makeTrainer(this.engine, this.model, this.tokenizer, this.dataset, this.run_);
   }
 }
 
@@ -105,7 +108,8 @@ function madeUp(size: number, count: number, length: number, vocabulary: string[
   const texts = Array.from({ length: count }, (_, i) => text(i));
   return {
     name: "made up",
-    pictures: { count, size, names: texts, pixels },
+    pictures: inMemory({ size, names: texts, pixels }),
+    triplets: count,
     texts: () => texts,
     sampleBatch: ({ pictures, triplets }) => ({
       pictures: Int32Array.from({ length: pictures }, (_, i) => i),

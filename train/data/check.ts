@@ -6,7 +6,7 @@ import { isLost } from "./missing.ts";
 import { folderFiles } from "./node.ts";
 import { type Count, countsOf } from "./published.ts";
 import { readSplit, splitsOf } from "./read.ts";
-import { DataError, type DataName, type Split } from "./types.ts";
+import { DataError, type FolderData, type Split } from "./types.ts";
 
 export interface SplitCheck {
   split: string;
@@ -24,7 +24,7 @@ export interface SplitCheck {
 }
 
 export interface DataCheck {
-  data: DataName;
+  data: FolderData;
   root: string;
   /** Whether nothing is wrong: files, fields, counts and pictures. */
   ok: boolean;
@@ -45,7 +45,7 @@ const atOnce = 16;
 
 /** Checks a data set's folder. Throws DataError where it is none of the data set's. */
 export async function checkData(
-  data: DataName,
+  data: FolderData,
   root: string,
   options: CheckOptions = {},
 ): Promise<DataCheck> {

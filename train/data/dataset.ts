@@ -1,38 +1,8 @@
-// What a composed-retrieval data set offers, whichever it is (Emoji-CoIR, CIRR, FashionIQ, LaSCo): pictures,
-// splits of queries to evaluate on, and training batches that any step can recompute.
+// What training and evaluation ask of a data set, whichever it is: batches that any step can recompute, and splits with
+// their pictures, opened when they are needed.
+import type { DataName, Pictures, Split } from "./types.ts";
 
-/** Decoded pictures of one size. A picture's id is its index here. */
-export interface PictureSet {
-  count: number;
-  /** Side in pixels. */
-  size: number;
-  names: string[];
-  /** uint8 [count, size, size, 3], RGB on white. */
-  pixels: Uint8Array;
-}
-
-/** One question: the reference picture changed as the text says is the target picture. */
-export interface Query {
-  /** Picture id. */
-  reference: number;
-  text: string;
-  /** Picture id. */
-  target: number;
-  /** Ids of other right answers: pictures equal to the target in pixels or in what they show. Never the reference. */
-  positives: number[];
-  /** Which sort of change the text asks for. */
-  kind: string;
-}
-
-/** Queries with the pictures that they are ranked against. The evaluator removes the reference, not the data set. */
-export interface Split {
-  name: string;
-  /** int32 [n], picture ids. */
-  gallery: Int32Array;
-  queries: Query[];
-}
-
-/** Training triplets that share few pictures, so that each picture is encoded once. */
+/** Training triplets that share pictures, so that each is encoded once. */
 export interface Batch {
   /** int32 [pictures], distinct picture ids. */
   pictures: Int32Array;
@@ -42,14 +12,20 @@ export interface Batch {
   target: Int32Array;
   /** [triplets] */
   text: string[];
-  /** [triplets] */
+  /** [triplets], equal where two texts ask for the same change. */
   kind: string[];
   /** uint8 [triplets, pictures]: 1 where that picture is another right answer, so neither negative nor target. */
   ignore: Uint8Array;
+  /**
+   * To how many pictures the batch is filled up, where the number of pictures varies, so that few shapes occur; no more
+   * than there are unless told.
+   */
+  room?: number;
 }
 
 /** Size and position of a training batch; the same options always give the same batch. */
 export interface BatchOptions {
+  /** Emoji-CoIR chooses so many pictures; other data sets take those of their triplets. */
   pictures: number;
   triplets: number;
   seed: number;
@@ -59,22 +35,32 @@ export interface BatchOptions {
 /** What training needs of a data set. */
 export interface TrainingSet {
   name: string;
-  pictures: PictureSet;
+  pictures: Pictures;
+  /** Triplets in an epoch. */
+  triplets: number;
   /** Every text that a training batch or a query can hold, each once, to build a vocabulary from. */
   texts(): string[];
   /** A pure function of its options, so that resumed training sees the batches that it would have seen. */
   sampleBatch(options: BatchOptions): Batch;
 }
 
-/** A data set for training and evaluation. */
-export interface Dataset extends TrainingSet {
-  splits: Record<string, Split>;
+/** A split with its pictures, in the order of the split's. */
+export interface OpenSplit {
+  split: Split;
+  pictures: Pictures;
 }
 
-/** A data set that is loaded as far as it is needed. */
-export interface OpenDataset {
-  /** Its pictures are the first of the whole data set, under the same ids. */
-  training: TrainingSet;
-  /** Loads the rest, once. */
-  whole(): Promise<Dataset>;
+/** A data set whose parts are loaded when they are asked for, each once. */
+export interface OpenData {
+  name: DataName;
+  /** Throws DataError where it has no triplets to train on. */
+  training(): Promise<TrainingSet>;
+  /** Names of the splits that are there. */
+  splits: readonly string[];
+  /** Those of them that a run is evaluated on: their answers are known, and training does not see them. */
+  evaluated: readonly string[];
+  /** Throws DataError for a name that it lacks. */
+  open(split: string): Promise<OpenSplit>;
+  /** Closes its files. Nothing can be read after it. */
+  close(): Promise<void>;
 }

@@ -1,6 +1,12 @@
 // Pictures that lie in memory: few ones, those of a page, and those of tests.
 import type { Pictures } from "./types.ts";
 
+/** Pictures whose bytes can be looked at without waiting. */
+export interface PictureSet extends Pictures {
+  /** uint8 [count, size, size, 3], RGB on white. */
+  readonly pixels: Uint8Array;
+}
+
 /**
  * Pictures of one array.
  * @param pixels uint8 [names, size, size, 3], RGB on white
@@ -14,7 +20,7 @@ export function inMemory({
   size: number;
   names: readonly string[];
   pixels: Uint8Array;
-}): Pictures {
+}): PictureSet {
   const bytes = 3 * size * size;
   const count = names.length;
   if (pixels.length !== count * bytes)
@@ -23,6 +29,7 @@ export function inMemory({
     count,
     size,
     names,
+    pixels,
     async read(ids) {
       const out = new Uint8Array(ids.length * bytes);
       for (let i = 0; i < ids.length; i++) {

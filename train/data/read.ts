@@ -5,10 +5,10 @@ import { fashioniqHas, readFashionIQ } from "./fashioniq.ts";
 import { readFolder } from "./folder.ts";
 import { jsonlHas, readJsonl } from "./jsonl.ts";
 import { lascoHas, readLasco } from "./lasco.ts";
-import { DataError, type DataName, type Files, type Split } from "./types.ts";
+import { DataError, type Files, type FolderData, type Split } from "./types.ts";
 
 const readers: Record<
-  DataName,
+  FolderData,
   { has(files: Files): Promise<string[]>; read(files: Files, split: string): Promise<Split> }
 > = {
   cirr: { has: cirrHas, read: readCirr },
@@ -20,14 +20,14 @@ const readers: Record<
 };
 
 /** Names of the splits that a folder has. Throws DataError where it is none of the data set's. */
-export async function splitsOf(data: DataName, files: Files): Promise<string[]> {
+export async function splitsOf(data: FolderData, files: Files): Promise<string[]> {
   const found = await readers[data].has(files);
   if (found.length === 0) throw new DataError(`${files.name} holds no annotations of ${data}`);
   return found;
 }
 
 /** Reads a split. Throws DataError, which names the splits that are there, for another. */
-export async function readSplit(data: DataName, files: Files, split: string): Promise<Split> {
+export async function readSplit(data: FolderData, files: Files, split: string): Promise<Split> {
   const found = await splitsOf(data, files);
   if (!found.includes(split)) {
     throw new DataError(

@@ -1,8 +1,11 @@
 // What a composed-retrieval data set is without its pixels: pictures by id, and splits of queries with the galleries that
 // they are ranked against. The readers beside this file turn each data set's own files into it.
 
-/** Data sets whose annotation files are read. */
-export const dataNames = ["cirr", "fashioniq", "lasco", "circo", "jsonl", "folder"] as const;
+/** Data sets of files in a folder. */
+export const folderData = ["cirr", "fashioniq", "lasco", "circo", "jsonl", "folder"] as const;
+export type FolderData = (typeof folderData)[number];
+/** All data sets; Emoji-CoIR's pictures come from packages. */
+export const dataNames = ["emoji", ...folderData] as const;
 export type DataName = (typeof dataNames)[number];
 
 /** A picture before it is decoded. */
@@ -29,6 +32,8 @@ export interface Query {
   category?: string;
   /** CIRCO: what reference and target have in common. */
   concept?: string;
+  /** Emoji-CoIR: which sort of change the text asks for. */
+  kind?: string;
 }
 
 /** Pictures that queries are ranked against. */

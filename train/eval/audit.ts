@@ -250,9 +250,8 @@ export async function audit(
   const total = ways.length * split.queries.length + (apart ? separate.queries.length : 0);
   let done = 0;
   const ranksBy = async (of: Split, gallery: Gallery, indices: readonly number[], by: Embedded) => {
-    const ranked = await rankGallery(engine, of, gallery, indices, by, similarity, (count) =>
-      options.onProgress?.(done + count, total),
-    );
+    const onProgress = (count: number) => options.onProgress?.(done + count, total);
+    const ranked = await rankGallery(engine, of, gallery, indices, by, { similarity, onProgress });
     done += indices.length;
     return ranked;
   };

@@ -1,27 +1,5 @@
-// What a run writes down: a line of metrics.jsonl per step, and metrics.json at the end.
-
-/** A line of metrics.jsonl. What overflowed in f16 is null there. */
-export interface StepRecord {
-  /** Counts from 1. */
-  step: number;
-  loss: number;
-  /** Contrastive loss of the forward queries. */
-  forward: number;
-  /** Loss of the reverse queries; null where the configuration has none. */
-  reverse: number | null;
-  temperature: number;
-  learning_rate: number;
-  /** Global norm of the gradient before clipping. */
-  gradient_norm: number;
-  /** Triplets per second. */
-  samples_per_second: number;
-  /** In f16: what the loss was multiplied by. */
-  loss_scale?: number;
-  /** In f16: updates left out so far because a gradient overflowed, this step's included. */
-  skipped?: number;
-  /** Since the run started, in seconds, pauses between resumed parts left out. */
-  seconds: number;
-}
+// What an evaluation leaves behind: metrics.json.
+import type { Result } from "./protocols.ts";
 
 /** Shares of queries whose answer is among the first K, in percent. */
 export interface Recall {
@@ -47,6 +25,11 @@ export interface SplitMetrics extends KindMetrics {
 
 /** metrics.json */
 export interface Metrics {
+  /** Figures by the data set's protocol, each with all that it is of. */
+  results: Result[];
+  /** What people should know of the splits. */
+  notes: string[];
+  /** Emoji-CoIR: recall by kind of change, beside what needs no model. */
   splits: Record<string, SplitMetrics>;
   /** Whole run, evaluation included. */
   seconds: number;

@@ -4,7 +4,7 @@
 import type { Engine } from "../../engine/index.ts";
 import { type Filtered, filterWords } from "../data/filter.ts";
 import type { DataName, Gallery, Query, Split } from "../data/types.ts";
-import { averagePrecision, rankOf, type Standing, standings } from "./rank.ts";
+import { averagePrecision, best, rankOf, type Standing, standings } from "./rank.ts";
 import { eachRow, type Matrix } from "./scores.ts";
 
 /** What becomes of a query's own reference picture. */
@@ -24,6 +24,10 @@ export interface Protocol {
 
 const plain = { subset: [], precision: [] };
 export const protocols: Record<Exclude<DataName, "folder">, Protocol> = {
+  emoji: {
+    ...{ ...plain, references: "removed", recall: [1, 5, 10, 50] },
+    what: "Emoji-CoIR: recall of the best right answer",
+  },
   cirr: {
     ...{ references: "removed", recall: [1, 5, 10, 50], subset: [1, 2, 3], precision: [] },
     what: "CIRR: recall, recall within the subset, and mean = (R@5 + R_subset@1) / 2",
@@ -77,6 +81,15 @@ export interface Result extends Provenance {
 export interface Embedded {
   queries: Matrix;
   pictures: Matrix;
+  /** [pictures], what is added to a picture's scores. */
+  bias?: Float32Array;
+}
+
+export interface RankOptions {
+  similarity: "cosine" | "dot";
+  /** How many of the best answers of a query are wanted, by its index in the split; none unless told. */
+  top?: (query: number) => number;
+  onProgress?: (done: number, total: number) => void;
 }
 
 export interface JudgeOptions {
@@ -86,9 +99,6 @@ export interface JudgeOptions {
   filter?: Filtered;
   /** The data set's own way unless there; several give several results. */
   references?: readonly References[];
-  /** Names of galleries; all of the split's unless there. */
-  galleries?: readonly string[];
-  onProgress?: (done: number, total: number) => void;
 }
 
 /** Rows of a matrix, in the order of `rows`. */
@@ -111,35 +121,63 @@ export function protocolOf({ data, name, queries }: Split): Protocol {
   return protocols[data];
 }
 
-/** Figures by a data set's protocol. Throws as `protocolOf` does. */
+/** A gallery with the queries that are ranked against it, by their indices in the split, and where their answers stand. */
+export interface GalleryRanks {
+  gallery: Gallery;
+  queries: readonly number[];
+  ranked: readonly Ranked[];
+}
+
+/**
+ * Figures by a data set's protocol. Throws as `protocolOf` does.
+ * @param options `galleries`: names of those that count; all of the split's unless there
+ */
 export async function judge(
   engine: Engine,
   split: Split,
   embedded: Embedded,
-  options: JudgeOptions,
+  options: JudgeOptions & RankOptions & { galleries?: readonly string[] },
 ): Promise<Result[]> {
-  const protocol = protocolOf(split);
-  const { references = [protocol.references], galleries, similarity, captions, hash, filter } = options;
-  const chosen = split.galleries.filter(({ name }) => galleries?.includes(name) ?? true);
-  const total = chosen.reduce((sum, gallery) => sum + queriesOf(split, gallery).length, 0);
+  const galleries = split.galleries.filter(({ name }) => options.galleries?.includes(name) ?? true);
+  return figuresOf(split, await rankSplit(engine, { ...split, galleries }, embedded, options), options);
+}
+
+/** Ranks the right answers of a split's queries in its galleries. Throws as `protocolOf` does. */
+export async function rankSplit(
+  engine: Engine,
+  split: Split,
+  embedded: Embedded,
+  options: RankOptions,
+): Promise<GalleryRanks[]> {
+  protocolOf(split);
+  const total = split.galleries.reduce((sum, gallery) => sum + queriesOf(split, gallery).length, 0);
   let done = 0;
-  const results: Result[] = [];
-  for (const gallery of chosen) {
-    const indices = queriesOf(split, gallery);
-    const ranked = await rankGallery(engine, split, gallery, indices, embedded, similarity, (count) =>
-      options.onProgress?.(done + count, total),
-    );
-    done += indices.length;
-    for (const reference of references) {
-      const marks = ranked.map((one) => marksOf(protocol, one, reference === "kept"));
-      results.push({
-        ...{ data: split.data, split: split.name, gallery: gallery.name, pictures: gallery.pictures.length },
-        ...(gallery.category !== undefined && { category: gallery.category }),
-        ...{ reference, captions, similarity, ...(filter && { filter }), hash, queries: indices.length },
-        metrics: figures(protocol, marks),
-      });
-    }
+  const galleries: GalleryRanks[] = [];
+  for (const gallery of split.galleries) {
+    const queries = queriesOf(split, gallery);
+    const onProgress = (count: number) => options.onProgress?.(done + count, total);
+    const ranked = await rankGallery(engine, split, gallery, queries, embedded, { ...options, onProgress });
+    galleries.push({ gallery, queries, ranked });
+    done += queries.length;
   }
+  return galleries;
+}
+
+/** The figures of ranks. Throws as `protocolOf` does. */
+export function figuresOf(split: Split, galleries: readonly GalleryRanks[], options: JudgeOptions): Result[] {
+  const protocol = protocolOf(split);
+  const { references = [protocol.references], similarity, captions, hash, filter } = options;
+  const results = galleries.flatMap(({ gallery, queries, ranked }) =>
+    references.map((reference) => ({
+      ...{ data: split.data, split: split.name, gallery: gallery.name, pictures: gallery.pictures.length },
+      ...(gallery.category !== undefined && { category: gallery.category }),
+      ...{ reference, captions, similarity, ...(filter && { filter }), hash, queries: queries.length },
+      metrics: figures(
+        protocol,
+        ranked.map((one) => marksOf(protocol, one, reference === "kept")),
+      ),
+    })),
+  );
   return [...results, ...means(results)];
 }
 
@@ -148,10 +186,12 @@ export function queriesOf({ queries }: Split, { category }: Gallery): number[] {
   return [...queries.keys()].filter((i) => category === undefined || queries[i]!.category === category);
 }
 
-/** Where the right answers of a query stand: in the gallery, and in its subset. */
+/** Where the right answers of a query stand: in the gallery, and in its subset; those that the gallery lacks count for nothing. */
 export interface Ranked {
   all: Standing[];
   subset: Standing[] | null;
+  /** Places in the gallery of the best answers, the reference left out: as many as were asked for. */
+  best: { place: number; score: number }[];
 }
 
 /** Ranks queries, given by their indices, against a gallery. */
@@ -161,8 +201,11 @@ export async function rankGallery(
   gallery: Gallery,
   indices: readonly number[],
   embedded: Embedded,
-  similarity: "cosine" | "dot",
-  onProgress: (done: number) => void = () => {},
+  {
+    similarity,
+    top = () => 0,
+    onProgress,
+  }: Omit<RankOptions, "onProgress"> & { onProgress?: (done: number) => void },
 ): Promise<Ranked[]> {
   const places = new Map(Array.from(gallery.pictures, (picture, place) => [picture, place]));
   const ranked: Ranked[] = [];
@@ -170,17 +213,20 @@ export async function rankGallery(
     queries: rowsAt(embedded.queries, indices),
     gallery: rowsAt(embedded.pictures, gallery.pictures),
     similarity,
+    bias: embedded.bias && Float32Array.from(gallery.pictures, (picture) => embedded.bias![picture]!),
   };
   await eachRow(
     engine,
     ranking,
     (i, row) => {
       const { reference, right, members } = queries[indices[i]!]! as Query;
-      const task = { right: right.map((id) => places.get(id)!), reference: places.get(reference) ?? -1 };
+      const own = places.get(reference) ?? -1;
+      const task = { right: right.flatMap((id) => places.get(id) ?? []), reference: own };
       const among = members?.map((id) => places.get(id)!);
       ranked.push({
         all: standings(row, task),
         subset: among ? standings(row, { ...task, among }) : null,
+        best: best(row, top(indices[i]!), { without: own }),
       });
     },
     onProgress,

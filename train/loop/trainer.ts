@@ -6,20 +6,19 @@ import {
   type Program,
   type ProgramMemory,
   RandomStreams,
-  seedKey,
   type Tensor,
 } from "../../engine/index.ts";
 import { backward } from "../../kernels/backward.ts";
 import { AdamW } from "../../kernels/optimizer/adamw.ts";
 import { readState } from "../../kernels/optimizer/loss-scale.ts";
 import { Case, caseSpecs } from "../../model/case.ts";
-import type { Tokenizer } from "../../model/tokenizer.ts";
 import type { RunConfig } from "../config.ts";
-import type { TrainingSet } from "../data/dataset.ts";
-import type { StepRecord } from "../eval/metrics.ts";
+import type { Row } from "../data/collate.ts";
 import { type HostTensor, upload } from "../inputs.ts";
-import { batchLoss, flatten, packBatch, type Row, unflatten } from "../objective/batch.ts";
+import type { BatchLoss } from "../objective/batch.ts";
+import { type Ahead, ahead } from "../prefetch.ts";
 import { learningOf } from "./groups.ts";
+import type { StepRecord } from "./record.ts";
 import { learningRate } from "./schedule.ts";
 
 /**
@@ -54,10 +53,22 @@ interface Measurement {
 }
 
 /** A step's batch before it is on the GPU. */
-interface PackedStep {
+export interface PackedStep {
   inputs: Record<string, HostTensor>;
+  /** What each loss is of. */
   rows: Row[];
 }
+
+/** What is learnt. */
+export interface Task {
+  /** The batch of a step, which counts from 0; the same whenever it is asked for. */
+  pack(step: number): Promise<PackedStep>;
+  /** Records the forward pass of a batch; `inputs` are named as `pack` names them. */
+  loss(inputs: Record<string, Tensor>, streams: RandomStreams): BatchLoss;
+}
+
+/** Batches that are made ahead of the step at hand: files are read and texts cut while the GPU works. */
+const batchesAhead = 2;
 
 /** Captured steps that are kept: one for each shape of a batch, the latest. */
 const mostPrograms = 8;
@@ -74,14 +85,14 @@ export class Trainer {
   /** Shapes of batches whose choices of kernels were measured. */
   private readonly tuned = new Set<string>();
   private readonly programs = new Map<string, { program: Program<Tensor>; inputs: Tensor[] }>();
+  private batches: { queue: Ahead<PackedStep>; next: number } | null = null;
   private readonly started = performance.now();
   private before = this.started;
 
   constructor(
     private readonly engine: Engine,
     readonly model: Case,
-    private readonly tokenizer: Tokenizer,
-    private readonly dataset: TrainingSet,
+    private readonly task: Task,
     private readonly config: RunConfig,
   ) {
     const { weightDecay, beta2 } = config.training;
@@ -111,9 +122,9 @@ export class Trainer {
     while (this.waiting.length > 0) await onStep(await this.oldest());
   }
 
-  /** Records the next step as it is without capture. Returns what `measure` made. */
-  recordNext(): Tensor {
-    return this.record(upload(this.engine, this.pack(this.optimizer.step).inputs));
+  /** Records a step as it is without capture, with the inputs of a batch. Returns what `measure` made. */
+  record(inputs: Record<string, HostTensor>): Tensor {
+    return this.recordUploaded(upload(this.engine, inputs));
   }
 
   /** Starts one optimiser step. */
@@ -126,7 +137,7 @@ export class Trainer {
       const program = await this.program(inputs);
       program.run(inputs);
       values = engine.read(program.outputs);
-    } else values = engine.scope(() => engine.read(this.record(upload(engine, inputs))));
+    } else values = engine.scope(() => engine.read(this.record(inputs)));
     // Whoever takes the measurement awaits it; until then a failure must not count as unhandled.
     values.catch(() => {});
     return { step: step + 1, rows, values };
@@ -135,7 +146,12 @@ export class Trainer {
   /** Turns to the next step, with its batch, which what is run next takes. */
   private async next(): Promise<PackedStep> {
     const step = this.optimizer.step;
-    const packed = this.pack(step);
+    if (this.batches?.next !== step) {
+      await this.batches?.queue.dispose();
+      this.batches = { queue: ahead((i) => this.task.pack(i), step, batchesAhead), next: step };
+    }
+    this.batches.next++;
+    const packed = await this.batches.queue.next();
     await this.tune(packed.inputs);
     this.optimizer.advance(learningRate(this.config.training, step));
     this.streams.seek(step);
@@ -148,27 +164,12 @@ export class Trainer {
     return { program: await this.program(inputs), values: inputs };
   }
 
-  /** The batch of a step, its parts under names of their own. */
-  private pack(step: number): PackedStep {
-    const { training, seed } = this.config;
-    const batch = this.dataset.sampleBatch({
-      pictures: training.pictures * training.accumulation,
-      triplets: training.triplets * training.accumulation,
-      seed,
-      step,
-    });
-    // Streams of another seed than the dropout's.
-    const moves = new RandomStreams(~seedKey(seed) >>> 0, step).stream();
-    const { inputs, rows } = packBatch(this.config, this.tokenizer, this.dataset.pictures, batch, moves);
-    return { inputs: flatten(inputs), rows };
-  }
-
   /** Measures kernels for batches of these shapes when they first occur, where the configuration asks for it. */
   private async tune(inputs: Record<string, HostTensor>): Promise<void> {
     const key = shapesOf(inputs);
     if (!this.config.training.tuning || this.tuned.has(key)) return;
     this.tuned.add(key);
-    await this.engine.tune(() => this.record(upload(this.engine, inputs)));
+    await this.engine.tune(() => this.record(inputs));
   }
 
   /** The program for batches of these shapes, captured when they first occur. */
@@ -184,18 +185,17 @@ export class Trainer {
       return known.program;
     }
     const tensors = upload(engine, inputs);
-    const program = await engine.capture(() => this.record(tensors), tensors);
+    const program = await engine.capture(() => this.recordUploaded(tensors), tensors);
     this.programs.set(key, { program, inputs: Object.values(tensors) });
     return program;
   }
 
-  /** Records one optimiser step; `inputs` are named as `pack` names them. Returns what `measure` made. */
-  private record(inputs: Record<string, Tensor>): Tensor {
+  private recordUploaded(inputs: Record<string, Tensor>): Tensor {
     const { model, config, optimizer, streams } = this;
-    const { accumulation, clip, loss } = config.training;
+    const { clip } = config.training;
     model.clampTemperature();
     const { losses } = model.parameters.renewGradients(() => {
-      const result = batchLoss(model, loss, unflatten(inputs, accumulation), streams);
+      const result = this.task.loss(inputs, streams);
       backward(result.loss, { grad: optimizer.scaler?.scale });
       return result;
     });
@@ -223,6 +223,7 @@ export class Trainer {
 
   /** Gives back what training needs beside the model. */
   dispose(): void {
+    this.batches?.queue.dispose();
     for (const key of [...this.programs.keys()]) this.letGo(key);
     this.optimizer.dispose();
   }

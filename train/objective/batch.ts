@@ -1,152 +1,18 @@
-// The loss of a batch: queries against all pictures of the batch, forward and, for a share of the triplets, reversed
-// (query and target picture switch roles, [REV] marks it). What the host knows of a batch is packed first, so that the
-// loss itself is the same commands for every batch of one shape.
+// The loss of a batch: queries against all pictures of the batch, the same commands for every batch of one shape.
 //
 // A batch may be encoded in parts, of which only the embeddings stay in memory: the loss compares all with all, and
 // backward encodes each part once more, with the same dropout. So a batch has as many negatives as it has pictures, on any
 // device (Gao et al., "Scaling deep contrastive learning batch size under memory limited setup", arXiv 2101.06983).
-import type { RandomKey, RandomStreams, Tensor } from "../../engine/index.ts";
-import { packSource } from "../../kernels/attention/attention.ts";
+import type { RandomStreams, Tensor } from "../../engine/index.ts";
 import { mul } from "../../kernels/elementwise/arithmetic.ts";
 import { matmul } from "../../kernels/matmul/matmul.ts";
 import { sum } from "../../kernels/reduce/reduce.ts";
 import { concat, split } from "../../kernels/shape/slice.ts";
 import type { Case } from "../../model/case.ts";
-import type { Tokenizer } from "../../model/tokenizer.ts";
 import type { RunConfig } from "../config.ts";
-import { drawMove } from "../data/augment.ts";
-import type { Batch, PictureSet } from "../data/dataset.ts";
-import { type HostTensor, normalizePictures, packPictures, packTexts, words } from "../inputs.ts";
-import { divide } from "./divide.ts";
+import type { BatchInputs, PartInputs } from "../data/collate.ts";
+import { normalizePictures } from "../inputs.ts";
 import { contrastiveLoss, recallLoss } from "./losses.ts";
-
-/** Text lengths are multiples of this, so that few shapes occur. */
-const textStep = 4;
-
-/** What is encoded at a time: p of the batch's pictures, and q queries that refer to them. */
-export interface PartInputs<T> {
-  /** u32, the pictures' bytes */
-  pictures: T;
-  /** u32 [q, length] */
-  ids: T;
-  /** u32 [q, length] */
-  mask: T;
-  /** u32, `packSource` of each query's picture among those of the part */
-  source: T;
-}
-
-/** A batch as the loss takes it: the Q queries of all parts, in their order, over the P pictures of all parts. */
-export interface BatchInputs<T> {
-  parts: PartInputs<T>[];
-  /** u32 [Q], the right picture of each query */
-  goals: T;
-  /** u32 [Q, P], pictures that are neither right nor wrong */
-  ignored: T;
-  /** f32 [Q], share of each query in the loss; 0 for those that only fill their part */
-  weights: T;
-}
-
-/** What a row of a packed batch is. */
-export type Row = "forward" | "reverse" | "filler";
-
-/** The inputs under names of their own, as a captured step has them. */
-export function flatten<T>({ parts, ...whole }: BatchInputs<T>): Record<string, T> {
-  const named = parts.flatMap((part, i) =>
-    Object.entries(part).map(([name, input]): [string, T] => [`${name} ${i}`, input as T]),
-  );
-  return { ...Object.fromEntries(named), ...whole };
-}
-
-/** Undoes `flatten`, of inputs in so many parts. */
-export function unflatten<T>(inputs: Record<string, T>, parts: number): BatchInputs<T> {
-  const { goals, ignored, weights } = inputs as Record<string, T> & Omit<BatchInputs<T>, "parts">;
-  const part = (i: number) => {
-    const named = (name: keyof PartInputs<T>) => inputs[`${name} ${i}`]!;
-    return { pictures: named("pictures"), ids: named("ids"), mask: named("mask"), source: named("source") };
-  };
-  return { parts: Array.from({ length: parts }, (_, i) => part(i)), goals, ignored, weights };
-}
-
-/** Packs a batch into as many parts as the configuration says. `key` draws the moves of its pictures. */
-export function packBatch(
-  { model, training }: RunConfig,
-  tokenizer: Tokenizer,
-  pictures: PictureSet,
-  batch: Batch,
-  key: RandomKey,
-): { inputs: BatchInputs<HostTensor>; rows: Row[] } {
-  const { augment, reverse, accumulation } = training;
-  const triplets = batch.text.length;
-  const reversed = reverse.weight > 0 ? Math.ceil(triplets * reverse.share) : 0;
-  const texts = [...batch.text, ...batch.text.slice(0, reversed)];
-  const isReverse = (query: number) => query >= triplets;
-  const source = texts.map((_, i) => (isReverse(i) ? batch.target[i - triplets]! : batch.reference[i]!));
-  const goal = texts.map((_, i) => (isReverse(i) ? batch.reference[i - triplets]! : batch.target[i]!));
-  const ignored = new Uint8Array(texts.length * batch.pictures.length);
-  ignored.set(batch.ignore);
-  ignoreOtherReferences(batch, ignored, reversed);
-
-  const division = divide(source, batch.pictures.length, accumulation);
-  const columns = division.pictures.flat();
-  const queries = division.queries.flat();
-  const column = new Map(columns.map((picture, at) => [picture, at]));
-  const rows = queries.map((query): Row => (query < 0 ? "filler" : isReverse(query) ? "reverse" : "forward"));
-  const shares = {
-    forward: 1 / triplets,
-    reverse: reverse.weight / reversed,
-    filler: 0,
-  };
-  // What fills a part is an empty text to its first picture, and a picture that nobody is compared with.
-  const text = packTexts(
-    tokenizer,
-    model,
-    queries.map((query) => texts[query] ?? ""),
-    { reverse: rows.map((row) => row === "reverse"), step: textStep },
-  );
-  const length = text.ids.shape[1]!;
-  const parts = division.pictures.map((mine, i): PartInputs<HostTensor> => {
-    const row = new Map(mine.map((picture, at) => [picture, at]));
-    const asked = division.queries[i]!;
-    const rowsOf = ({ values }: HostTensor) =>
-      words(values.subarray(i * asked.length * length, (i + 1) * asked.length * length) as Uint32Array, [
-        asked.length,
-        length,
-      ]);
-    return {
-      pictures: packPictures(
-        pictures,
-        mine.map((picture) => batch.pictures[Math.max(0, picture)]!),
-        augment.shift > 0 ? (at) => drawMove(augment, key, Math.max(0, mine[at]!)) : undefined,
-      ),
-      ids: rowsOf(text.ids),
-      mask: rowsOf(text.mask),
-      source: words(
-        packSource(
-          asked.map((query) => (query < 0 ? 0 : row.get(source[query]!)!)),
-          mine.length,
-        ),
-      ),
-    };
-  });
-  const isIgnored = new Uint32Array(queries.length * columns.length);
-  queries.forEach((query, at) => {
-    if (query < 0) return;
-    const from = query * batch.pictures.length;
-    for (const [to, picture] of columns.entries())
-      isIgnored[at * columns.length + to] = picture < 0 ? 1 : ignored[from + picture]!;
-  });
-  const inputs = {
-    parts,
-    goals: words(Uint32Array.from(queries, (query) => (query < 0 ? 0 : column.get(goal[query]!)!))),
-    ignored: words(isIgnored, [queries.length, columns.length]),
-    weights: {
-      values: Float32Array.from(rows, (row) => shares[row]),
-      shape: [rows.length],
-      dtype: "f32" as const,
-    },
-  };
-  return { inputs, rows };
-}
 
 /** What a batch costs. */
 export interface BatchLoss {
@@ -202,20 +68,4 @@ function encodePart(
 /** The first rows of a matrix, and the others. */
 function apart(rows: Tensor, first: number): [Tensor, Tensor] {
   return split(rows, [first, rows.shape[0]! - first]) as [Tensor, Tensor];
-}
-
-/**
- * A reverse query asks from which picture the text led to the target; the references of the batch's other triplets of
- * the same target and kind are as right as its own.
- */
-function ignoreOtherReferences(batch: Batch, ignored: Uint8Array, reversed: number): void {
-  const triplets = batch.text.length;
-  const columns = batch.pictures.length;
-  for (let i = 0; i < reversed; i++) {
-    for (let j = 0; j < triplets; j++) {
-      const twin = batch.target[i] === batch.target[j] && batch.kind[i] === batch.kind[j];
-      const other = batch.reference[j]!;
-      if (twin && other !== batch.reference[i]) ignored[(triplets + i) * columns + other] = 1;
-    }
-  }
 }

@@ -5,7 +5,9 @@ import { join } from "node:path";
 import type { Engine } from "../../engine/index.ts";
 import type { RunConfig } from "../config.ts";
 import { makeFolder } from "../run/checkpoint.ts";
-import { openTrainer, type RunEvents, requirePrecision } from "../run/train.ts";
+import type { RunEvents } from "../run/events.ts";
+import { requirePrecision } from "../run/open.ts";
+import { openTrainer } from "../run/train.ts";
 import { kernelRows, measureStep, type StepProfile, shapeRows } from "./measure.ts";
 import { chromeTrace } from "./trace.ts";
 
@@ -27,12 +29,13 @@ export async function profile(
   { out, steps, events }: ProfileOptions,
 ): Promise<StepProfile> {
   requirePrecision(engine, config.precision);
-  const { model, trainer } = await openTrainer(engine, config, events);
+  const { model, trainer, close } = await openTrainer(engine, config, events);
   model.parameters.initialize(config.seed);
   const { program, values } = await trainer.prepare();
   const measured = await measureStep(engine, program, values, steps);
   trainer.dispose();
   model.dispose();
+  await close();
   // What draws is loaded last, as it takes a second.
   const { rooflinePage } = await import("./roofline.ts");
   await makeFolder(out);

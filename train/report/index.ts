@@ -1,14 +1,16 @@
 // The run report: one HTML file with everything that a run has to show, which opens anywhere and fetches nothing.
 import { writeFile } from "node:fs/promises";
-import type { PictureSet } from "../data/dataset.ts";
-import type { Metrics, SheetRow, StepRecord } from "../eval/metrics.ts";
+import type { Pictures } from "../data/types.ts";
+import type { Metrics, SheetRow } from "../eval/metrics.ts";
+import type { Result } from "../eval/protocols.ts";
+import type { StepRecord } from "../loop/record.ts";
 import type { Plot } from "./draw.ts";
-import { count, duration, percent } from "./format.ts";
+import { count, duration, metricName, percent } from "./format.ts";
 import { html, type Markup } from "./html.ts";
 import { factList, figure, page } from "./page.ts";
 import { plotKinds, plotRecall, plotTraining, recallTop } from "./plots.ts";
 import { drawSheet } from "./sheet.ts";
-import { kindTable, splitTable } from "./tables.ts";
+import { kindTable, resultTable, splitTable } from "./tables.ts";
 
 /** What writeReport shows, and where. */
 export interface ReportOptions {
@@ -22,7 +24,7 @@ export interface ReportOptions {
   metrics: Metrics;
   sheet: SheetRow[];
   /** Pictures that the sheet's ids point into. */
-  pictures: PictureSet;
+  pictures: Pictures;
 }
 
 function header({ title, command, steps, metrics, pictures }: ReportOptions): Markup {
@@ -42,10 +44,27 @@ function header({ title, command, steps, metrics, pictures }: ReportOptions): Ma
     ]) => html`<div class="tile"><small>R@10, ${name}</small><b>${percent(split.r10)}<small> %</small></b>
 <small><span>raw pixels ${percent(split.pixels.r10)}</span><span>chance ${percent(split.chance_r10)}</span></small></div>`,
   );
+  if (tiles.length === 0) tiles.push(...metrics.results.slice(0, 6).map(headline));
   return html`<header><h1>${title}</h1>
 ${factList(facts)}
 <pre class="command" aria-label="command that repeats this run"><code>${command}</code></pre>
 <div class="tiles">${tiles}</div></header>`;
+}
+
+/** The first figures of a result. */
+function headline({ split, gallery, category, metrics }: Result): Markup {
+  const [[first, value], ...others] = Object.entries(metrics) as [[string, number], ...[string, number][]];
+  const name = [metricName(first), split, category, gallery].filter((part) => part !== undefined).join(", ");
+  const rest = others
+    .slice(0, 2)
+    .map(([key, one]) => html`<span>${metricName(key)} ${percent(100 * one)}</span>`);
+  return html`<div class="tile"><small>${name}</small><b>${percent(100 * value)}<small> %</small></b><small>${rest}</small></div>`;
+}
+
+function figures({ metrics: { results, notes } }: ReportOptions): Markup {
+  if (results.length === 0) return html``;
+  const told = notes.map((note) => html`<p class="lead">${note}</p>`);
+  return html`<section><h2>Figures</h2>${told}${resultTable(results)}</section>`;
 }
 
 async function recall({ metrics }: ReportOptions): Promise<Markup> {
@@ -92,6 +111,7 @@ export async function writeReport(options: ReportOptions): Promise<void> {
   const pictures = sheet ? html`<section><h2>Questions and answers</h2>${sheet.body}</section>` : "";
   const body = html`${header(options)}
 <main>
+${figures(options)}
 ${await recall(options)}
 ${await training(options)}
 ${pictures}

@@ -1,5 +1,6 @@
 // The plots of the run report.
-import type { Recall, SplitMetrics, StepRecord } from "../eval/metrics.ts";
+import type { Recall, SplitMetrics } from "../eval/metrics.ts";
+import type { StepRecord } from "../loop/record.ts";
 import { COLOURS, draw, logTicks, NARROW, type Plot } from "./draw.ts";
 import { percent } from "./format.ts";
 import type { Markup } from "./html.ts";

@@ -1,5 +1,5 @@
 // The picture sheet: what was asked, what came back, and what was right, failures included.
-import type { PictureSet } from "../data/dataset.ts";
+import type { Pictures } from "../data/types.ts";
 import type { SheetRow } from "../eval/metrics.ts";
 import { count } from "./format.ts";
 import { html, type Markup, raw } from "./html.ts";
@@ -24,7 +24,7 @@ function spread<T>(rows: T[], most: number): T[] {
 }
 
 /** Draws the rows, grouped by split. */
-export async function drawSheet(rows: SheetRow[], pictures: PictureSet): Promise<Sheet> {
+export async function drawSheet(rows: SheetRow[], pictures: Pictures): Promise<Sheet> {
   const groups = new Map<string, SheetRow[]>();
   for (const row of rows) groups.set(row.split, [...(groups.get(row.split) ?? []), row]);
   for (const [split, all] of groups) groups.set(split, spread(all, Math.floor(MOST_ROWS / groups.size)));

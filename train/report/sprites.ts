@@ -1,5 +1,5 @@
 // The pictures that a report shows, packed into PNG sheets: each is stored once, however many rows show it.
-import type { PictureSet } from "../data/dataset.ts";
+import type { Pictures } from "../data/types.ts";
 import { html, type Markup, raw } from "./html.ts";
 
 const COLUMNS = 8;
@@ -22,9 +22,8 @@ export interface Sprites {
   show(id: number, label: string): Markup;
 }
 
-async function shrink(sharp: Sharp, pictures: PictureSet, id: number, size: number): Promise<Uint8Array> {
-  const bytes = 3 * pictures.size ** 2;
-  const pixels = pictures.pixels.subarray(id * bytes, (id + 1) * bytes);
+async function shrink(sharp: Sharp, pictures: Pictures, id: number, size: number): Promise<Uint8Array> {
+  const pixels = await pictures.read([id]);
   if (size === pictures.size) return pixels;
   const input = { raw: { width: pictures.size, height: pictures.size, channels: 3 as const } };
   return sharp(pixels, input).resize(size, size).raw().toBuffer();
@@ -49,12 +48,7 @@ function layOut(pictures: Uint8Array[], size: number): { pixels: Uint8Array; wid
   return { pixels, width, height };
 }
 
-async function encode(
-  sharp: Sharp,
-  pictures: PictureSet,
-  ids: number[],
-  quality: (typeof QUALITIES)[number],
-) {
+async function encode(sharp: Sharp, pictures: Pictures, ids: number[], quality: (typeof QUALITIES)[number]) {
   const size = Math.min(pictures.size, quality.largest);
   const sheets: Buffer[] = [];
   for (let start = 0; start < ids.length; start += PER_SHEET) {
@@ -71,7 +65,7 @@ async function encode(
  * Packs pictures into sheets that a style sheet carries as data URIs.
  * @returns undefined where sharp, which is optional, isn't installed: a report without pictures beats none
  */
-export async function packSprites(pictures: PictureSet, ids: number[]): Promise<Sprites | undefined> {
+export async function packSprites(pictures: Pictures, ids: number[]): Promise<Sprites | undefined> {
   let sharp: Sharp;
   try {
     sharp = (await import("sharp")).default;

@@ -1,7 +1,8 @@
 // The numbers of the report as tables that a screen reader can walk. Every trained row stands on the row of
 // the raw-pixel nearest neighbours for the same queries: what needs no model.
 import type { KindMetrics, Metrics, Recall, SplitMetrics } from "../eval/metrics.ts";
-import { count, percent } from "./format.ts";
+import { provenanceOf, type Result } from "../eval/protocols.ts";
+import { count, metricName, percent } from "./format.ts";
 import { html, type Markup } from "./html.ts";
 import { RANKS } from "./plots.ts";
 
@@ -43,4 +44,22 @@ export function kindTable(name: string, split: SplitMetrics): Markup {
     block("all kinds", split, split.chance_r10),
     ...kinds,
   ]);
+}
+
+/** Figures by a data set's protocol, each row with all that it is of. */
+export function resultTable(results: readonly Result[]): Markup {
+  const keys = [...new Set(results.flatMap(({ metrics }) => Object.keys(metrics)))];
+  const cell = (value: number | undefined) =>
+    value === undefined
+      ? html`<td>–</td>`
+      : html`<td style="--heat:${value.toFixed(3)}">${percent(100 * value)}</td>`;
+  const rows = results.map(
+    (result) =>
+      html`<tr><th scope="row">${provenanceOf(result)}</th>${keys.map((key) => cell(result.metrics[key]))}</tr>`,
+  );
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Figures by protocol"><table>
+<caption>Figures by protocol, in percent</caption>
+<thead><tr><th scope="col">of</th>${keys.map((key) => html`<th scope="col">${metricName(key)}</th>`)}</tr></thead>
+<tbody>${rows}</tbody>
+</table></div>`;
 }

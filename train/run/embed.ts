@@ -1,10 +1,10 @@
 // Embeddings of a single picture, text or query.
 import type { ModelConfig } from "../../model/config.ts";
-import type { PictureSet } from "../data/dataset.ts";
 import { decodeSquare } from "../data/decode.ts";
-import { embedPictures, embedQueries, requireFinite } from "../eval/evaluate.ts";
+import { inMemory } from "../data/memory.ts";
+import { embedPictures, embedQueries, requireFinite } from "../eval/embed.ts";
 import { packTexts, upload } from "../inputs.ts";
-import type { LoadedModel } from "./train.ts";
+import type { LoadedModel } from "./open.ts";
 
 /** What an embedding stands for. */
 export type EmbeddingKind = "target" | "query" | "text";
@@ -33,7 +33,7 @@ export async function embed(
   }
   const { fit, zoom, filter } = model.config.vision;
   const pixels = await decodeSquare(image, size, { fit, zoom, filter });
-  const pictures: PictureSet = { count: 1, size, names: [image], pixels };
+  const pictures = inMemory({ size, names: [image], pixels });
   if (text === undefined) {
     return { kind: "target", embedding: await embedPictures(engine, model, pictures, [0]) };
   }

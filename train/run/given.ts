@@ -8,7 +8,7 @@ import { readText } from "../data/json.ts";
 import { withoutPictures } from "../data/missing.ts";
 import { folderFiles } from "../data/node.ts";
 import { readSplit } from "../data/read.ts";
-import { DataError, type DataName, type Split } from "../data/types.ts";
+import { DataError, type FolderData, type Split } from "../data/types.ts";
 import { captionsApart, type Way } from "../eval/audit.ts";
 import { type Embeddings, few, readEmbeddings } from "../eval/embeddings.ts";
 import { type Embedded, rowsAt } from "../eval/protocols.ts";
@@ -16,7 +16,7 @@ import type { Matrix } from "../eval/scores.ts";
 import { openFile } from "./sources.ts";
 
 export interface GivenOptions {
-  data: DataName;
+  data: FolderData;
   root: string;
   split: string;
   /** File of the queries' embeddings. */
@@ -52,7 +52,7 @@ async function open(path: string): Promise<Embeddings> {
   }
 }
 
-async function hashOf(path: string): Promise<string> {
+export async function hashOf(path: string): Promise<string> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(path), hash);
   return hash.digest("hex");

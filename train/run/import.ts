@@ -12,8 +12,8 @@ import { ConfigError, parseConfig } from "../config.ts";
 import { streamTensors, writeAtomically } from "./checkpoint.ts";
 import { digested } from "./digest.ts";
 import { files, RunFolder } from "./folder.ts";
+import { loadTokenizer, runConfig } from "./open.ts";
 import { findCheckpoint, openFile } from "./sources.ts";
-import { loadTokenizer, runConfig } from "./train.ts";
 
 type Beside = "config" | "preprocessor" | "processor" | "tokenizer" | "tokens";
 

@@ -3,7 +3,8 @@
 // that the two never differ.
 import { appendFile, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Metrics, StepRecord } from "../eval/metrics.ts";
+import type { Metrics } from "../eval/metrics.ts";
+import type { StepRecord } from "../loop/record.ts";
 import { writeAtomically } from "./checkpoint.ts";
 import { files } from "./folder.ts";
 import { eventsHeader, scalarEvent, scalarsOf } from "./tensorboard.ts";
@@ -42,8 +43,12 @@ export class Journal {
   }
 
   /** After the evaluation. */
-  async evaluated({ splits, steps }: Metrics): Promise<void> {
-    const scalars = scalarsOf("eval", splits);
+  async evaluated({ results, splits, steps }: Metrics): Promise<void> {
+    const named = results.map(({ split, category, gallery, reference, metrics }) => {
+      const name = [split, category, gallery, reference].filter((part) => part !== undefined).join(" ");
+      return [name, metrics];
+    });
+    const scalars = scalarsOf("eval", { ...Object.fromEntries(named), ...splits });
     await appendFile(this.events, scalarEvent({ time: Date.now() / 1000, step: steps, scalars }));
   }
 

@@ -5,15 +5,19 @@ import type { Engine } from "../../engine/index.ts";
 import { specialTokens, Tokenizer } from "../../model/tokenizer.ts";
 import type { RunConfig } from "../config.ts";
 import type { TrainingSet } from "../data/dataset.ts";
-import { makeModel, Trainer } from "../loop/trainer.ts";
+import { inMemory } from "../data/memory.ts";
+import { makeModel } from "../loop/trainer.ts";
+import { makeTrainer, packerOf } from "./trainer.ts";
 
 /** Gets the kernels of a run's steps ready. What another batch needs beside them compiles when it comes. */
-export function rehearse(engine: Engine, config: RunConfig): Promise<void> {
-  return engine.prepare(
+export async function rehearse(engine: Engine, config: RunConfig): Promise<void> {
+  const tokenizer = new Tokenizer([...specialTokens, word]);
+  const set = blankSet(config);
+  const { inputs } = await packerOf(tokenizer, set, config)(0);
+  await engine.prepare(
     () => {
-      const tokenizer = new Tokenizer([...specialTokens, word]);
       const model = makeModel(engine, config, tokenizer.size);
-      new Trainer(engine, model, tokenizer, blankSet(config), config).recordNext();
+      makeTrainer(engine, model, tokenizer, set, config).record(inputs);
     },
     { threads: availableParallelism() },
   );
@@ -22,25 +26,25 @@ export function rehearse(engine: Engine, config: RunConfig): Promise<void> {
 const word = "a";
 
 /** One white picture, of which every batch asks the same. */
-function blankSet({ model }: RunConfig): TrainingSet {
+function blankSet({ model, data }: RunConfig): TrainingSet {
   const { imageSize } = model.vision;
   const text = Array.from({ length: model.text.maxLength }, () => word).join(" ");
+  const pixels = new Uint8Array(3 * imageSize ** 2).fill(255);
   return {
     name: "blank",
-    pictures: {
-      count: 1,
-      size: imageSize,
-      names: [""],
-      pixels: new Uint8Array(3 * imageSize ** 2).fill(255),
-    },
+    pictures: inMemory({ size: imageSize, names: [""], pixels }),
+    triplets: 1,
     texts: () => [text],
-    sampleBatch: ({ pictures, triplets }) => ({
-      pictures: new Int32Array(pictures),
-      reference: new Int32Array(triplets),
-      target: new Int32Array(triplets).fill(1),
-      text: new Array<string>(triplets).fill(text),
-      kind: new Array<string>(triplets).fill(""),
-      ignore: new Uint8Array(triplets * pictures),
-    }),
+    sampleBatch({ pictures, triplets }) {
+      const count = data.kind === "emoji" ? pictures : 2 * triplets;
+      return {
+        pictures: new Int32Array(count),
+        reference: new Int32Array(triplets),
+        target: new Int32Array(triplets).fill(1),
+        text: new Array<string>(triplets).fill(text),
+        kind: new Array<string>(triplets).fill(""),
+        ignore: new Uint8Array(triplets * count),
+      };
+    },
   };
 }

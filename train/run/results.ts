@@ -8,8 +8,9 @@ import { type Claim, type ComparedRun, compare, type System } from "../report/co
 import { type Ablation, ablate, ablations, describeAblation } from "./ablations.ts";
 import { newestStep, writeAtomically } from "./checkpoint.ts";
 import { loadConfig } from "./config-file.ts";
+import type { RunEvents } from "./events.ts";
 import { files } from "./folder.ts";
-import { type RunEvents, train } from "./train.ts";
+import { train } from "./train.ts";
 
 /** The part of the page that is rewritten lies between these two lines. */
 const marks = ["<!-- results: begin -->", "<!-- results: end -->"] as const;

@@ -1,12 +1,13 @@
-// Search: a picture file and a text against all pictures of the run's data set.
-
+// Search: a picture file and a text against all pictures of a data set.
 import { matmul } from "../../kernels/matmul/matmul.ts";
 import { topk } from "../../kernels/topk/topk.ts";
-import type { PictureSet } from "../data/dataset.ts";
 import { decodeSquare } from "../data/decode.ts";
-import { embedPictures, embedQueries } from "../eval/evaluate.ts";
+import { inMemory } from "../data/memory.ts";
+import type { Pictures } from "../data/types.ts";
+import { embedPictures, embedQueries } from "../eval/embed.ts";
 import { tellCut } from "../inputs.ts";
-import type { LoadedRun, RunEvents } from "./train.ts";
+import type { RunEvents } from "./events.ts";
+import type { LoadedModel } from "./open.ts";
 
 export interface Answer {
   rank: number;
@@ -20,18 +21,17 @@ export interface Answer {
  * Throws where the file is no picture.
  */
 export async function search(
-  run: LoadedRun,
+  { engine, model, tokenizer }: LoadedModel,
+  pictures: Pictures,
   image: string,
   text: string,
   k: number,
   events: RunEvents,
 ): Promise<Answer[]> {
-  const { engine, model, tokenizer, dataset } = run;
-  const { pictures } = dataset;
-  const query = await decodeSquare(image, pictures.size);
-  const own: PictureSet = { count: 1, size: pictures.size, names: [image], pixels: query };
-  const ids = Int32Array.from({ length: pictures.count }, (_, i) => i);
-  const candidates = ids.filter((id) => !samePicture(pictures, id, query));
+  const { fit, zoom, filter } = model.config.vision;
+  const query = await decodeSquare(image, pictures.size, { fit, zoom, filter });
+  const own = inMemory({ size: pictures.size, names: [image], pixels: query });
+  const candidates = await others(pictures, query);
   const gallery = await embedPictures(engine, model, pictures, candidates, (done) =>
     events.progress("embedding the gallery", done, candidates.length),
   );
@@ -57,8 +57,19 @@ export async function search(
   }));
 }
 
-function samePicture(pictures: PictureSet, id: number, query: Uint8Array): boolean {
-  const offset = id * query.length;
-  for (let i = 0; i < query.length; i++) if (pictures.pixels[offset + i] !== query[i]) return false;
-  return true;
+/** Pictures that are read at a time. */
+const block = 256;
+
+/** Ids of the pictures that differ from one in a pixel. */
+async function others(pictures: Pictures, query: Uint8Array): Promise<number[]> {
+  const found: number[] = [];
+  for (let from = 0; from < pictures.count; from += block) {
+    const ids = Array.from({ length: Math.min(block, pictures.count - from) }, (_, i) => from + i);
+    const bytes = await pictures.read(ids);
+    for (const [i, id] of ids.entries()) {
+      const own = bytes.subarray(i * query.length, (i + 1) * query.length);
+      if (own.some((value, at) => value !== query[at])) found.push(id);
+    }
+  }
+  return found;
 }

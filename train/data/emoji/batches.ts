@@ -3,9 +3,9 @@
 // always among the negatives.
 import { seedKey } from "../../../engine/index.ts";
 import type { Batch, BatchOptions } from "../dataset.ts";
+import { type Random, random } from "../random.ts";
 import type { Edits } from "./edits.ts";
 import { KINDS } from "./phrases.ts";
-import { type Random, random } from "./random.ts";
 
 // A kind's share of the triplets grows with this power of its number of edits: at 1 skin tone and role would
 // drown clocks and hair, at 0 the 56 arrows would be learnt by heart while roles are hardly seen.

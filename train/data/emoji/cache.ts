@@ -4,8 +4,8 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { resizeBicubic } from "../../../model/picture.ts";
-import type { PictureSet } from "../dataset.ts";
 import { decodePicture, decodeSquare } from "../decode.ts";
+import { inMemory, type PictureSet } from "../memory.ts";
 import { type Cell, type Source, sourceVersions } from "./sources.ts";
 
 // A file is: 4 bytes magic, uint32 header length, header (JSON), pixels.
@@ -16,7 +16,7 @@ const CODE = ["../../../model/picture.ts", "../decode.ts", "./cache.ts", "./sour
 
 interface Header {
   key: string;
-  names: string[];
+  names: readonly string[];
   /** Of the pixels. */
   sha256: string;
 }
@@ -42,7 +42,7 @@ function readCache(file: string, key: string, size: number): PictureSet | undefi
     const header = JSON.parse(bytes.toString("utf8", 8, start)) as Header;
     const pixels = new Uint8Array(bytes.buffer, bytes.byteOffset + start, bytes.length - start);
     if (header.key !== key || header.sha256 !== sha256(pixels)) return undefined;
-    return { count: header.names.length, size, names: header.names, pixels };
+    return inMemory({ size, names: header.names, pixels });
   } catch {
     return undefined; // a cache that can't be read is the same as none
   }
@@ -93,7 +93,7 @@ async function decodeAll(
       put(i, await decodeSquare(sources[i].path, size));
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, worker));
-  return { count: sources.length, size, names, pixels };
+  return inMemory({ size, names, pixels });
 }
 
 /** uint8 [side, side, 3], a cell of a sheet that is `width` pixels wide. */

@@ -1,7 +1,7 @@
 // All edits: ordered pairs of pictures that differ in one attribute (or in tone and gender), each with its
 // phrasings. Pictures that look the same are gathered in one answer class, and no edit stays inside a class.
 import { createHash } from "node:crypto";
-import type { PictureSet } from "../dataset.ts";
+import type { PictureSet } from "../memory.ts";
 import { type Description, describe, directedPose } from "./attributes.ts";
 import { KINDS, type Kind, phrasings } from "./phrases.ts";
 import { readLabels, readSubcategories, type Source, type Vendor } from "./sources.ts";

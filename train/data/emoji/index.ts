@@ -1,12 +1,14 @@
 // Emoji-CoIR: composed image retrieval on real pictures that npm carries. Three vendors drew the same emoji,
 // and their codepoints say what differs between two of them, so that triplets need no human labels.
 import { fileURLToPath } from "node:url";
-import type { Dataset, OpenDataset, PictureSet } from "../dataset.ts";
+import type { OpenData, TrainingSet } from "../dataset.ts";
+import { inMemory, type PictureSet } from "../memory.ts";
+import { DataError, type Split } from "../types.ts";
 import { BatchSampler } from "./batches.ts";
 import { loadPictures } from "./cache.ts";
 import { answerClasses, describeSources, type Edits, type Item, listEdits } from "./edits.ts";
 import { listSources, type Source } from "./sources.ts";
-import { type HeldOut, holdOut, makeSplits, TEST_VENDOR } from "./splits.ts";
+import { type HeldOut, holdOut, makeSplits, splitNames, TEST_VENDOR } from "./splits.ts";
 
 /** What is loaded, and from where. */
 export interface EmojiOptions {
@@ -19,7 +21,9 @@ export interface EmojiOptions {
 }
 
 /** Emoji-CoIR, with what its pictures show for inspection. */
-export interface EmojiDataset extends Dataset {
+export interface EmojiDataset extends TrainingSet {
+  pictures: PictureSet;
+  splits: Record<string, Split>;
   /** [pictures], what each picture shows. */
   items: Item[];
   /** All visible edits, held-out ones included. */
@@ -32,7 +36,10 @@ export interface EmojiDataset extends Dataset {
 }
 
 /** Emoji-CoIR as far as it is needed. */
-interface OpenEmoji extends OpenDataset {
+interface OpenEmoji {
+  /** Its pictures are the first of the whole data set, under the same ids. */
+  training: EmojiDataset;
+  /** Loads the rest, once. */
   whole(): Promise<EmojiDataset>;
 }
 
@@ -61,6 +68,28 @@ export async function openEmoji({ size, cacheDir = CACHE, onProgress }: EmojiOpt
   };
 }
 
+/** Opens Emoji-CoIR as every data set is. Throws as `openEmoji` does. */
+export function emojiData(options: EmojiOptions): OpenData {
+  let opened: Promise<OpenEmoji> | null = null;
+  const open = () => {
+    opened ??= openEmoji(options);
+    return opened;
+  };
+  return {
+    name: "emoji",
+    training: async () => (await open()).training,
+    ...{ splits: splitNames, evaluated: splitNames },
+    async open(name) {
+      const { pictures, splits } = await (await open()).whole();
+      const split = splits[name];
+      if (!split)
+        throw new DataError(`emoji has no split ${JSON.stringify(name)}, but ${splitNames.join(", ")}`);
+      return { split, pictures };
+    },
+    close: async () => {},
+  };
+}
+
 /** Loads all of Emoji-CoIR. Throws as `openEmoji` does. */
 export async function loadEmoji(options: EmojiOptions): Promise<EmojiDataset> {
   return (await openEmoji(options)).whole();
@@ -84,7 +113,8 @@ function describe(sources: Source[], pictures: PictureSet): EmojiDataset {
     classes,
     heldOut,
     trainingEdits: sampler.trainingEdits,
-    splits: makeSplits(edits, classes, heldOut),
+    splits: makeSplits(edits, classes, heldOut, pictures.names),
+    triplets: sampler.trainingEdits.length,
     texts: () => [...new Set(edits.texts.flat())],
     sampleBatch: (options) => sampler.sample(options),
   };
@@ -94,5 +124,5 @@ function join(a: PictureSet, b: PictureSet): PictureSet {
   const pixels = new Uint8Array(a.pixels.length + b.pixels.length);
   pixels.set(a.pixels);
   pixels.set(b.pixels, a.pixels.length);
-  return { count: a.count + b.count, size: a.size, names: [...a.names, ...b.names], pixels };
+  return inMemory({ size: a.size, names: [...a.names, ...b.names], pixels });
 }

@@ -1,10 +1,11 @@
 // What training never sees, and the questions about it: unseen concepts, unseen combinations of seen
 // attributes, and an unseen vendor.
-import type { Query, Split } from "../dataset.ts";
+
+import { random } from "../random.ts";
+import type { Query, Split } from "../types.ts";
 import { TONES } from "./attributes.ts";
 import type { Edits, Item } from "./edits.ts";
 import { KINDS, type Kind } from "./phrases.ts";
-import { random } from "./random.ts";
 import type { Vendor } from "./sources.ts";
 
 /** Which pictures are kept from training, and why. Each uint8 [pictures]. */
@@ -133,10 +134,10 @@ function drawQueries(
       const target = edits.target[edit];
       const texts = edits.texts[edits.change[edit]];
       queries.push({
+        id: `${queries.length}`,
         reference: edits.reference[edit],
-        text: texts[stream.below(texts.length)],
-        target,
-        positives: byClass.get(classes[target])!.filter((id) => id !== target),
+        texts: [texts[stream.below(texts.length)]],
+        right: [target, ...byClass.get(classes[target])!.filter((id) => id !== target)],
         kind: KINDS[kind],
       });
     }
@@ -144,16 +145,21 @@ function drawQueries(
   return queries;
 }
 
+/** The held-out splits. */
+export const splitNames = ["concepts", "combinations", "vendor"] as const;
+
 /**
  * Makes the three held-out splits:
  * "concepts" (target of an unseen concept; reference too where the edit keeps the concept), "combinations"
  * (target of an unseen pair tone x role or hair x gender, of seen concepts) and "vendor" (unseen drawing
  * style; concepts and combinations all seen, so that this one difference is measured).
+ * @param names of the pictures
  */
 export function makeSplits(
   edits: Edits,
   classes: Int32Array,
   { concept, combination, vendor }: HeldOut,
+  names: readonly string[],
 ): Record<string, Split> {
   const ids = Int32Array.from(classes, (_, id) => id);
   const known = ids.filter((id) => !vendor[id]);
@@ -168,21 +174,20 @@ export function makeSplits(
     COMBINATION_KINDS.includes(KINDS[kind[edit]]);
   const inVendor = (edit: number) =>
     [reference[edit], target[edit]].every((id) => vendor[id] && !concept[id] && !combination[id]);
-  return {
-    concepts: {
-      name: "concepts",
-      gallery: known,
-      queries: drawQueries(edits, inConcepts, known, classes, 3),
-    },
-    combinations: {
-      name: "combinations",
-      gallery: known,
-      queries: drawQueries(edits, inCombinations, known, classes, 4),
-    },
-    vendor: {
-      name: "vendor",
-      gallery: unknown,
-      queries: drawQueries(edits, inVendor, unknown, classes, 5),
-    },
-  };
+  const pictures = names.map((name) => ({ id: name, path: name }));
+  const made = {
+    concepts: [known, "known vendors", inConcepts, 3],
+    combinations: [known, "known vendors", inCombinations, 4],
+    vendor: [unknown, "unseen vendor", inVendor, 5],
+  } as const;
+  const splits = splitNames.map((name): [string, Split] => {
+    const [gallery, word, eligible, salt] = made[name];
+    const split = {
+      ...{ data: "emoji" as const, name, pictures, sources: [], notes: [] },
+      queries: drawQueries(edits, eligible, gallery, classes, salt),
+      galleries: [{ name: word, pictures: gallery }],
+    };
+    return [name, split];
+  });
+  return Object.fromEntries(splits);
 }

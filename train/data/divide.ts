@@ -13,15 +13,22 @@ export interface Division {
 }
 
 /**
- * Divides `pictures` pictures into `parts` parts. One part is the batch as it is.
+ * Divides `pictures` pictures into `parts` parts. One part has the queries as they are.
  * @param source the picture that each query refers to
+ * @param places of all parts together, for pictures
  */
-export function divide(source: readonly number[], pictures: number, parts: number): Division {
+export function divide(
+  source: readonly number[],
+  pictures: number,
+  parts: number,
+  places = pictures,
+): Division {
   const all = (count: number) => Array.from({ length: count }, (_, i) => i);
-  if (parts === 1) return { pictures: [all(pictures)], queries: [all(source.length)] };
+  const filled = (list: number[], length: number) => [...list, ...new Array(length - list.length).fill(-1)];
+  if (parts === 1) return { pictures: [filled(all(pictures), places)], queries: [all(source.length)] };
   const queriesOf: number[][] = all(pictures).map(() => []);
   for (const [query, picture] of source.entries()) queriesOf[picture]!.push(query);
-  const room = Math.ceil(pictures / parts);
+  const room = Math.ceil(places / parts);
   const division: Division = { pictures: all(parts).map(() => []), queries: all(parts).map(() => []) };
   // The most asked picture first, each to the part that has the fewest queries and room (Graham's longest processing time).
   const order = all(pictures).sort((a, b) => queriesOf[b]!.length - queriesOf[a]!.length || a - b);
@@ -35,7 +42,6 @@ export function divide(source: readonly number[], pictures: number, parts: numbe
     division.queries[least]!.push(...queriesOf[picture]!);
   }
   const most = Math.max(...division.queries.map(({ length }) => length));
-  const filled = (list: number[], length: number) => [...list, ...new Array(length - list.length).fill(-1)];
   return {
     pictures: division.pictures.map((list) => filled(list, room)),
     queries: division.queries.map((list) => filled(list, Math.ceil(most / queryStep) * queryStep)),

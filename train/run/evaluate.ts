@@ -1,0 +1,149 @@
+// Evaluates a model on the splits of a data set.
+
+import type { Engine } from "../../engine/index.ts";
+import type { Case } from "../../model/case.ts";
+import { ConfigError } from "../config.ts";
+import type { CaptionWay } from "../data/captions.ts";
+import { textOf } from "../data/captions.ts";
+import type { OpenData, OpenSplit } from "../data/dataset.ts";
+import { joinPictures } from "../data/sequence.ts";
+import type { Pictures } from "../data/types.ts";
+import { embedPictures } from "../eval/embed.ts";
+import { compareKinds, embedSplit, evaluateSplit } from "../eval/evaluate.ts";
+import type { Metrics, SheetRow } from "../eval/metrics.ts";
+import type { Embedded, References } from "../eval/protocols.ts";
+import { tellCut } from "../inputs.ts";
+import type { RunEvents } from "./events.ts";
+import { hashOf } from "./given.ts";
+import type { LoadedModel } from "./open.ts";
+
+export interface EvaluateOptions {
+  events: RunEvents;
+  /** Names of splits; those with known answers that were not trained on unless there. */
+  splits?: readonly string[];
+  /** As written unless told. */
+  captions?: CaptionWay;
+  /** The protocol's own way unless told. */
+  references?: readonly References[];
+  /** Seconds that the run took before. */
+  earlierSeconds?: number;
+  /** Called with the figures as soon as they are there, and once more when the yardsticks are. */
+  write?: (metrics: Metrics) => Promise<void>;
+}
+
+/** Figures, with a sheet of queries and answers whose picture ids point into `pictures`. */
+export interface Evaluation {
+  metrics: Metrics;
+  /** By split, the rank of every query's best right answer, the reference left out. */
+  ranks: Record<string, number[]>;
+  sheet: SheetRow[];
+  pictures: Pictures;
+}
+
+/** Evaluates splits by name. Throws ConfigError for a name that the data set lacks, NotFiniteError. */
+export async function evaluate(
+  { engine, model, tokenizer, config, weights }: LoadedModel,
+  data: OpenData,
+  options: EvaluateOptions,
+): Promise<Evaluation> {
+  const started = performance.now();
+  const { events, captions = "as written", references, earlierSeconds = 0, write = async () => {} } = options;
+  const names = options.splits ?? data.evaluated;
+  for (const name of names) {
+    if (!data.splits.includes(name))
+      throw new ConfigError(`There is no split "${name}"; there are ${data.splits.join(", ")}.`);
+  }
+  const hash = { weights: await hashOf(weights) };
+  const metrics: Metrics = {
+    ...{ results: [], notes: [], splits: {}, seconds: 0, adapter: engine.adapterName },
+    steps: config.training.steps,
+  };
+  const sheet: SheetRow[] = [];
+  const ranks: Evaluation["ranks"] = {};
+  const opened: OpenSplit[] = [];
+  for (const name of names) opened.push(await data.open(name));
+  const galleries = await embedGalleries(engine, model, opened, events);
+  for (const open of opened) {
+    const { split, pictures } = open;
+    const { name } = split;
+    const texts = split.queries.map((query) => textOf(query, captions));
+    const cut = tellCut(tokenizer, model.config, texts, `queries of ${name}`);
+    if (cut) events.message(cut);
+    const { targets, first } = galleries.get(pictures)!;
+    const embedded = await embedSplit(engine, model, tokenizer, open, targets, captions, (done) =>
+      events.progress("embedding the queries", done, split.queries.length),
+    );
+    const result = await evaluateSplit(engine, open, embedded, {
+      ...{ captions, hash, references },
+      onProgress: (done, total) => events.progress(`ranking ${name}`, done, total),
+    });
+    metrics.results.push(...result.results);
+    metrics.notes.push(...split.notes);
+    ranks[name] = result.ranks;
+    for (const row of result.sheet) {
+      sheet.push({
+        ...row,
+        ...{ reference: row.reference + first, target: row.target + first },
+        answers: row.answers.map((answer) => ({ ...answer, picture: answer.picture + first })),
+      });
+    }
+  }
+  const taken = () => earlierSeconds + (performance.now() - started) / 1000;
+  metrics.seconds = taken();
+  await write(metrics);
+  // The yardstick comes last: what it could fail on is no loss to the figures.
+  if (data.name === "emoji") {
+    for (const open of opened) {
+      const { name } = open.split;
+      metrics.splits[name] = await compareKinds(engine, open, ranks[name]!);
+    }
+    metrics.seconds = taken();
+    await write(metrics);
+  }
+  return { metrics, ranks, sheet, pictures: joinPictures([...galleries.keys()]) };
+}
+
+/** Embeddings of one split by a model: of its queries and of its galleries' pictures. Throws NotFiniteError. */
+export async function embedData(
+  { engine, model, tokenizer }: LoadedModel,
+  open: OpenSplit,
+  captions: CaptionWay,
+  events: RunEvents,
+): Promise<Embedded> {
+  const galleries = await embedGalleries(engine, model, [open], events);
+  const { targets } = galleries.get(open.pictures)!;
+  return embedSplit(engine, model, tokenizer, open, targets, captions, (done) =>
+    events.progress("embedding the queries", done, open.split.queries.length),
+  );
+}
+
+/** Embeddings of the galleries' pictures as targets, by where the pictures lie. */
+async function embedGalleries(
+  engine: Engine,
+  model: Case,
+  splits: readonly OpenSplit[],
+  events: RunEvents,
+): Promise<Map<Pictures, { targets: Float32Array; first: number }>> {
+  const wanted = new Map<Pictures, Set<number>>();
+  for (const { split, pictures } of splits) {
+    const ids = wanted.get(pictures) ?? new Set();
+    for (const gallery of split.galleries) for (const id of gallery.pictures) ids.add(id);
+    wanted.set(pictures, ids);
+  }
+  const width = model.config.projection;
+  const total = [...wanted.values()].reduce((sum, { size }) => sum + size, 0);
+  const all = new Map<Pictures, { targets: Float32Array; first: number }>();
+  let [done, first] = [0, 0];
+  for (const [pictures, set] of wanted) {
+    const ids = [...set].sort((a, b) => a - b);
+    const rows = await embedPictures(engine, model, pictures, ids, (count) =>
+      events.progress("embedding the gallery", done + count, total),
+    );
+    const targets = new Float32Array(pictures.count * width);
+    for (const [i, id] of ids.entries()) targets.set(rows.subarray(i * width, (i + 1) * width), id * width);
+    all.set(pictures, { targets, first });
+    done += ids.length;
+    first += pictures.count;
+  }
+  return all;
+}

@@ -1,0 +1,47 @@
+// What trains CASE on a data set: its batches, collated, and their loss.
+import { type Engine, RandomStreams, seedKey } from "../../engine/index.ts";
+import type { Case } from "../../model/case.ts";
+import type { Tokenizer } from "../../model/tokenizer.ts";
+import type { RunConfig } from "../config.ts";
+import { flatten, packBatch, unflatten } from "../data/collate.ts";
+import type { TrainingSet } from "../data/dataset.ts";
+import { type PackedStep, type Task, Trainer } from "../loop/trainer.ts";
+import { batchLoss } from "../objective/batch.ts";
+
+/** Makes the batch of any step of a run. */
+export function packerOf(
+  tokenizer: Tokenizer,
+  set: TrainingSet,
+  config: RunConfig,
+): (step: number) => Promise<PackedStep> {
+  const { training, seed } = config;
+  const { accumulation } = training;
+  return async (step) => {
+    const batch = set.sampleBatch({
+      pictures: training.pictures * accumulation,
+      triplets: training.triplets * accumulation,
+      ...{ seed, step },
+    });
+    // Streams of another seed than the dropout's.
+    const moves = new RandomStreams(~seedKey(seed) >>> 0, step).stream();
+    const pixels = await set.pictures.read(batch.pictures);
+    const { inputs, rows } = packBatch(config, tokenizer, batch, pixels, moves);
+    return { inputs: flatten(inputs), rows };
+  };
+}
+
+/** A trainer of a model on a data set. The model's parameters may get their values later. */
+export function makeTrainer(
+  engine: Engine,
+  model: Case,
+  tokenizer: Tokenizer,
+  set: TrainingSet,
+  config: RunConfig,
+): Trainer {
+  const { accumulation, loss } = config.training;
+  const task: Task = {
+    pack: packerOf(tokenizer, set, config),
+    loss: (inputs, streams) => batchLoss(model, loss, unflatten(inputs, accumulation), streams),
+  };
+  return new Trainer(engine, model, task, config);
+}
