@@ -579,9 +579,9 @@ const faults: [FolderData, string, Sample, RegExp][] = [
     "jsonl",
     "unknown target",
     spoilt(jsonlSample(), "train.jsonl", (c) =>
-      c.replace('"target":"pictures/2.png"', '"target":"pictures/77.png"'),
+      c.replace('"target":"pictures/2.png"', '"target":"pictures/77.txt"'),
     ),
-    /train\.jsonl, line 2: picture "pictures\/77\.png" is not in/,
+    /train\.jsonl, line 2: "pictures\/77\.txt" is no picture/,
   ],
   [
     "jsonl",

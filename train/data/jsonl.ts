@@ -1,7 +1,7 @@
 // Data sets of people's own: triplets.jsonl, or any other *.jsonl files, with {reference, text, target, id?, split?} a line
-// and the pictures' paths relative to the folder. The gallery is every picture that is in the folder.
+// and the pictures' paths relative to the folder. The gallery is every picture that is in the folder, or should be.
 import { z } from "zod";
-import { pictureFiles } from "./folder.ts";
+import { isPicture, pictureFiles } from "./folder.ts";
 import { checked, parseJson, readText } from "./json.ts";
 import { Ids, joined, PictureIndex } from "./pictures.ts";
 import { DataError, type Files, type Query, type Split } from "./types.ts";
@@ -41,7 +41,7 @@ export async function jsonlHas(files: Files): Promise<string[]> {
   return [...new Set((await readLines(files)).lines.map(({ split }) => split!))];
 }
 
-/** Reads a split. Throws DataError for a picture that is not there, and an id given twice. */
+/** Reads a split. Throws DataError for a path that is no picture's, and an id given twice. */
 export async function readJsonl(files: Files, split: string): Promise<Split> {
   const { lines, sources } = await readLines(files);
   const own = lines.filter((one) => one.split === split);
@@ -50,7 +50,11 @@ export async function readJsonl(files: Files, split: string): Promise<Split> {
   for (const path of await pictureFiles(files)) index.add(path, path);
   const [ids, triplets] = [new Ids(), new Ids()];
   const queries = own.map(({ where, reference, text, target, id }, i): Query => {
-    const find = (path: string) => index.find(joined(path), where, files.name);
+    // One that is not in the folder is missing, as it is from a list of pictures that another data set has.
+    const find = (path: string) => {
+      if (!isPicture(path)) throw new DataError(`${where}: ${JSON.stringify(path)} is no picture's name`);
+      return index.add(joined(path), joined(path));
+    };
     const right = [target].flat().map(find);
     const from = find(reference);
     triplets.add(JSON.stringify([from, text, ...right]), where, "the triplet");
