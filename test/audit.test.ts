@@ -10,7 +10,7 @@ import { writeSafetensors } from "../model/safetensors.ts";
 import { filtered, parseFilter } from "../train/data/filter.ts";
 import { folderFiles } from "../train/data/node.ts";
 import { readSplit } from "../train/data/read.ts";
-import type { Files, Split } from "../train/data/types.ts";
+import type { Files, FolderData, Split } from "../train/data/types.ts";
 import {
   type Audit,
   audit,
@@ -44,7 +44,7 @@ const dir = mkdtempSync(join(tmpdir(), "casement-audit-"));
 const at = (...names: string[]) => join(dir, ...names);
 
 /** A split with embeddings by which some queries are answered by text, some by picture, some by both, some not. */
-async function mixed(files: Files, data: Split["data"], name: string, width: number) {
+async function mixed(files: Files, data: FolderData, name: string, width: number) {
   const { split, pictures, queries } = await embedded(files, data, name, width);
   const text = randomRows(5, split.queries.length, width);
   for (const [i, { right }] of split.queries.entries()) {
@@ -86,7 +86,7 @@ const same = (found: Record<string, number>, wanted: Record<string, number>, wha
 
 async function compare(
   files: Files,
-  data: Split["data"],
+  data: FolderData,
   name: string,
   {
     width,
@@ -310,7 +310,7 @@ function writeEmbeddings(file: string, list: readonly { id: string }[], matrix: 
 }
 
 /** A data set in a folder, with the files of its embeddings. */
-async function prepare(data: Split["data"], name: string, sample: Sample) {
+async function prepare(data: FolderData, name: string, sample: Sample) {
   await writeSample(at(data), sample);
   const { split, pictures, queries } = await mixed(memoryFiles(sample), data, name, 6);
   const embeddings = [
