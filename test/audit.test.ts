@@ -198,7 +198,7 @@ for (const [data, name, sample] of [
   ["lasco", "val", lascoSample("val", 130)],
   ["circo", "val", circoSample("val", 150, 120)],
   ["jsonl", "train", jsonlSample(110)],
-] as [Split["data"], string, Sample][]) {
+] as [FolderData, string, Sample][]) {
   test(`${data}: a small one's audit is the reference's, at every n`, () =>
     compare(memoryFiles(sample), data, name, { width: 6, k: 3, most: 100, steps: range(0, 100) }));
 }

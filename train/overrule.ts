@@ -154,7 +154,7 @@ export function overrule(
   const changed = withSettings(config, others) as RunConfig;
   const { epochs, ...training } = changed.training;
   // Steps that are told are as many as there will be.
-  const passes = total === config.training.steps && { epochs };
+  const passes = epochs !== undefined && total === config.training.steps && { epochs };
   const schedule =
     begun && total !== training.steps
       ? { decaySteps: training.decaySteps ?? training.steps }
