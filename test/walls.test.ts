@@ -92,6 +92,60 @@ test("no file imports itself by way of others, types included", () => {
   );
 });
 
+/** Rooms of train/, and what each may take from others: "all", or their types alone. */
+const rooms: Record<string, Record<string, "all" | "types">> = {
+  data: {},
+  objective: { data: "types" },
+  loop: { data: "types", objective: "types" },
+  eval: { data: "all" },
+};
+
+/** Imports of a text that leave code behind when types are gone. */
+function codeImportsOf(text: string): string[] {
+  const statements = text.matchAll(/^(?:import|export)\s([^;"']*?)\sfrom\s+["']([^"']+)["']/gms);
+  return [...statements].flatMap(([, what, specifier]) => {
+    const named = /^\{(.*)\}$/s
+      .exec(what!.trim())?.[1]
+      ?.split(",")
+      .filter((name) => name.trim() !== "");
+    const types = /^type\s/.test(what!) || named?.every((name) => /^\s*type\s/.test(name));
+    return types ? [] : [specifier!];
+  });
+}
+
+/** Why a room of train/ may not import so; null where it may. */
+function roomObjection(from: string, text: string): string[] {
+  const [, room] = from.split("/");
+  const allowed = rooms[room!];
+  if (!allowed) return [];
+  const code = new Set(
+    codeImportsOf(text).map((specifier) => relative(root, join(root, dirname(from), specifier))),
+  );
+  return importsOf(from, text).flatMap(({ to }) => {
+    const [top, other, ...rest] = to.split("/");
+    if (top !== "train" || rest.length === 0 || other === room) return [];
+    const may = allowed[other!];
+    return may === "all" || (may === "types" && !code.has(to)) ? [] : [`${from} imports ${to}`];
+  });
+}
+
+test("data, objective, loop and eval know each other's types, and eval what reads data; run joins them", () => {
+  const inRooms = files.filter((file) => /^train\/\w+\/.*\.ts$/.test(file));
+  assert.ok(inRooms.length > 50);
+  assert.equal(
+    inRooms.flatMap((file) => roomObjection(file, readFileSync(join(root, file), "utf8"))),
+    [],
+  );
+  const wrong = [
+    ["train/data/zz.ts", 'import type { Result } from "../eval/protocols.ts";'],
+    ["train/objective/zz.ts", 'import { type Row, packBatch } from "../data/collate.ts";'],
+    ["train/loop/zz.ts", 'import { batchLoss } from "../objective/batch.ts";'],
+    ["train/eval/zz.ts", 'import { hashOf } from "../run/given.ts";'],
+  ] as const;
+  for (const [from, text] of wrong) assert.is(roomObjection(from, text).length, 1, text);
+  assert.equal(roomObjection("train/loop/zz.ts", 'import { type Row } from "../data/collate.ts";'), []);
+});
+
 for (const [from, text] of [
   ["engine/base/zz.ts", 'import "../../engine/gpu/session.ts";'],
   ["engine/base/a/zz.ts", 'import "../../gpu/session.ts";'],
