@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { type Preset, presetNames, presets } from "../train/presets.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const work = mkdtempSync(join(tmpdir(), "casement-docs-training-"));
@@ -42,6 +43,16 @@ for (const line of lines) {
   });
 }
 
+test("the page's presets are those that there are", () => {
+  const rows = [...page.matchAll(/^\| `(\w+)` +\| (contrastive|Recall@K surrogate)/gm)];
+  assert.equal(
+    rows.map(([, name]) => name),
+    presetNames,
+  );
+  for (const [, name, loss] of rows)
+    assert.is(presets[name as Preset].loss, loss!.startsWith("R") ? "recall" : loss);
+});
+
 test("what the page's fields did is in the runs' configurations", () => {
   const slow = configOf("slow").training;
   assert.equal([slow.learningRate, slow.loss, slow.steps, slow.decaySteps], [1e-4, "recall", 25, 20]);
@@ -49,6 +60,8 @@ test("what the page's fields did is in the runs' configurations", () => {
     { match: "vision_model.*", rate: 0 },
     { match: "text_encoder.*", rate: 0.5 },
   ]);
+  const { preset, learningRate, clip, warmup } = configOf("blip").training;
+  assert.equal([preset, learningRate, clip, warmup], ["blip", 1e-3, 0, 0]);
 });
 
 test.run();

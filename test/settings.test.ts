@@ -9,6 +9,7 @@ import { UsageError } from "../cli/options.ts";
 import { settings } from "../cli/settings.ts";
 import { parseConfig } from "../train/config.ts";
 import { overrule, readSetting } from "../train/overrule.ts";
+import { presetNames, presets } from "../train/presets.ts";
 import { failClearly, runCommand } from "./command.ts";
 
 const written = {
@@ -123,6 +124,37 @@ test("a run that goes on changes what changes no number of its steps, and its le
       () => goOn(text),
       new RegExp(`^.*${text.split("=")[0]} can't change in a run that goes on`),
     );
+});
+
+test("a preset gives what is left out, and more where it is asked for by itself", () => {
+  const { groups: _, warmup, ...training } = written.training;
+  const parsed = (more: object) =>
+    parseConfig({ ...written, training: { ...training, steps: 40, ...more } }, "the test");
+  for (const name of presetNames) {
+    const given = parsed({ preset: name }).training;
+    for (const [field, value] of Object.entries(presets[name])) {
+      assert.is(given[field as keyof typeof given], value, `${name}: ${field}`);
+    }
+    // What a run has stored is what it is read as, whatever the preset may be one day.
+    assert.equal(
+      parseConfig(JSON.parse(JSON.stringify(parsed({ preset: name }))), "stored"),
+      parsed({ preset: name }),
+    );
+    // Fusion and reverse query are what --ablate changes.
+    assert.not("reverse" in presets[name]);
+  }
+  const own = parsed({ preset: "chatir", learningRate: 0.25, warmup }).training;
+  assert.equal([own.learningRate, own.warmup, own.loss, own.freezeVision], [0.25, 2, "recall", true]);
+  const asked = overrule(parsed({ learningRate: 0.25, clip: 3, beta2: 0.5 }), {
+    settings: ["training.clip=2", "training.preset=blip"].map((text) => readSetting(text)),
+  }).training;
+  assert.equal([asked.learningRate, asked.clip, asked.beta2, asked.warmup], [1e-5, 2, 0.999, 0]);
+  assert.throws(() => parsed({ preset: "clip" }), /training\.preset.*chatir.*blip/);
+  assert.throws(() => readSetting("training.preset=clip"), /one of chatir, blip/);
+  assert.throws(
+    () => changed("training.decay=exponential", "training.finalLearningRate=0"),
+    /never comes to/,
+  );
 });
 
 const dir = mkdtempSync(join(tmpdir(), "casement-settings-"));

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { modelSchema } from "../model/config.ts";
 import { captionWays } from "./data/captions.ts";
+import { presetNames, withPreset } from "./presets.ts";
 
 const count = z.int().positive();
 /** More than anybody takes. */
@@ -9,6 +10,8 @@ const mostSteps = 2 ** 31 - 1;
 
 const trainingSchema = z
   .strictObject({
+    /** What others train with, for what is left out: presets.ts. */
+    preset: z.enum(presetNames).optional(),
     /** Optimiser steps, those on data sets before the last included; the most of them where `epochs` is there. */
     steps: count.optional(),
     /** Passes over the triplets of the data set, of several the last; a run's own configuration has `steps` in its place. */
@@ -33,7 +36,7 @@ const trainingSchema = z
     decaySteps: count.optional(),
     /** After warm-up: cosine to `finalLearningRate`, exponential to it, or none. */
     decay: z.enum(["cosine", "exponential", "constant"]).default("cosine"),
-    finalLearningRate: z.number().positive().default(1e-5),
+    finalLearningRate: z.number().nonnegative().default(1e-5),
     weightDecay: z.number().nonnegative().default(0.05),
     beta2: z.number().min(0).max(0.9999).default(0.98),
     /** Global gradient norm to clip to; 0 switches clipping off. */
@@ -87,7 +90,11 @@ const trainingSchema = z
   })
   .refine(({ steps, epochs }) => steps !== undefined || epochs !== undefined, "steps or epochs must be there")
   .transform(({ steps = mostSteps, ...training }) => ({ ...training, steps }))
-  .refine((t) => t.warmup < (t.decaySteps ?? t.steps), "warmup must be shorter than steps");
+  .refine((t) => t.warmup < (t.decaySteps ?? t.steps), "warmup must be shorter than steps")
+  .refine(
+    (t) => t.decay !== "exponential" || t.finalLearningRate > 0,
+    "an exponential decay never comes to a finalLearningRate of 0",
+  );
 
 const vocabulary = z.enum(["subset", "bert"]);
 
@@ -155,7 +162,7 @@ export class ConfigError extends Error {
 
 /** Checks a configuration. Throws ConfigError. */
 export function parseConfig(value: unknown, source: string): RunConfig {
-  const result = configSchema.safeParse(value);
+  const result = configSchema.safeParse(withPreset(value));
   if (result.success) return result.data;
   const problems = result.error.issues.map(
     (issue) => `  ${issue.path.join(".") || "(top)"}: ${issue.message}`,

@@ -3,6 +3,7 @@
 // What a run that goes on may have otherwise than it began is held here too.
 import type { z } from "zod";
 import { ConfigError, configSchema, parseConfig, type RunConfig } from "./config.ts";
+import { type Preset, withoutPreset, withPreset } from "./presets.ts";
 
 /** A field's new value. */
 export interface Setting {
@@ -151,7 +152,10 @@ export function overrule(
         `what can is training.steps, ${changeable.join(", ")}. A run of its own that starts from the weights of this one: --init.`,
     );
   }
-  const changed = withSettings(config, others) as RunConfig;
+  const preset = settingOf("training.preset")?.value as Preset | undefined;
+  // A preset that is asked for here overrules the file.
+  const base = preset ? { ...config, training: withoutPreset(config.training, preset) } : config;
+  const changed = withPreset(withSettings(base, others)) as RunConfig;
   const { epochs, ...training } = changed.training;
   // Steps that are told are as many as there will be.
   const passes = epochs !== undefined && total === config.training.steps && { epochs };
