@@ -1,7 +1,7 @@
 // Batches in parts: nothing is lost or doubled when a batch is divided, and parts cost the memory of one.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Engine, RandomStreams, randomBits } from "../engine/index.ts";
+import { Engine, randomBits } from "../engine/index.ts";
 import { Case } from "../model/case.ts";
 import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
 import { parseConfig } from "../train/config.ts";
@@ -88,11 +88,10 @@ test("packed in parts every query keeps its picture, its answer and what it igno
     [40, 7, 6],
   ] as const) {
     const batch = drawBatch(pictures, triplets, pictures);
-    const key = new RandomStreams(1, 0).stream();
     const pixels = await pictureSet.read(batch.pictures);
     const pack = (parts: number) => {
       const config = configOf({ accumulation: parts, reverse: { weight: 0.5, share: 0.5 } });
-      const { inputs, rows } = packBatch(config, tokenizer, batch, pixels, key);
+      const { inputs, rows } = packBatch(config, tokenizer, batch, pixels);
       const columns = inputs.ignored.shape[1]!;
       const perPart = columns / inputs.parts.length;
       const bytes = 3 * size * size;

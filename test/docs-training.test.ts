@@ -8,6 +8,8 @@ import { promisify } from "node:util";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type Preset, presetNames, presets } from "../train/presets.ts";
+import { jsonlSample } from "./data-samples.ts";
+import { writeMiniature } from "./miniatures.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const work = mkdtempSync(join(tmpdir(), "casement-docs-training-"));
@@ -24,7 +26,8 @@ const model = {
   projection: 16,
 };
 mkdirSync(at("train/configs"), { recursive: true });
-const training = { ...real.training, pictures: 8, triplets: 12 };
+const training = { ...real.training, pictures: 8, triplets: 5 };
+await writeMiniature("jsonl", at("data/mine"), jsonlSample(12));
 writeFileSync(at("train/configs/emoji-tiny.json"), JSON.stringify({ ...real, model, training }));
 mkdirSync(at("bin"));
 writeFileSync(
@@ -60,6 +63,9 @@ test("what the page's fields did is in the runs' configurations", () => {
     { match: "vision_model.*", rate: 0 },
     { match: "text_encoder.*", rate: 0.5 },
   ]);
+  const { augment } = configOf("augmented").training;
+  assert.equal([augment.crop.scale, augment.flip], [[0.5, 1], 0.5]);
+  assert.equal(augment.jitter, { brightness: 0.4, contrast: 0, saturation: 0, hue: 0.1 });
   const { preset, learningRate, clip, warmup } = configOf("blip").training;
   assert.equal([preset, learningRate, clip, warmup], ["blip", 1e-3, 0, 0]);
 });

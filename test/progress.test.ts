@@ -4,7 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Output } from "../cli/output.ts";
 import { consoleEvents } from "../cli/progress.ts";
-import type { StepRecord } from "../train/eval/metrics.ts";
+import type { StepRecord } from "../train/loop/record.ts";
 
 /** Events by a clock of the test's, and the lines that come of them. */
 function follow(json = false) {

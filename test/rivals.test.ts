@@ -154,8 +154,7 @@ for (const config of systems) {
 
   test(`${config.name}: the loss and every parameter's gradient are those of the plain model`, async () => {
     const { model, values } = makeSystem(config);
-    const key = new RandomStreams(1, 0).stream();
-    const { inputs, rows } = packBatch(config, tokenizer, batch, await pictures.read(batch.pictures), key);
+    const { inputs, rows } = packBatch(config, tokenizer, batch, await pictures.read(batch.pictures));
     const reversed = config.training.reverse.weight > 0 ? 2 : 0;
     const kinds = (kind: Row) => rows.filter((row) => row === kind).length;
     assert.equal([kinds("forward"), kinds("reverse")], [4, reversed]);

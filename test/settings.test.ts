@@ -11,6 +11,8 @@ import { parseConfig } from "../train/config.ts";
 import { overrule, readSetting } from "../train/overrule.ts";
 import { presetNames, presets } from "../train/presets.ts";
 import { failClearly, runCommand } from "./command.ts";
+import { jsonlSample } from "./data-samples.ts";
+import { writeMiniature } from "./miniatures.ts";
 
 const written = {
   name: "micro",
@@ -160,7 +162,12 @@ test("a preset gives what is left out, and more where it is asked for by itself"
 const dir = mkdtempSync(join(tmpdir(), "casement-settings-"));
 test.after(() => rmSync(dir, { recursive: true, force: true }));
 const kept = (file: string) => readFileSync(join(dir, file), "utf8");
-writeFileSync(join(dir, "micro.json"), JSON.stringify(written));
+writeFileSync(
+  join(dir, "micro.json"),
+  JSON.stringify({ ...written, training: { ...written.training, triplets: 5 } }),
+);
+await writeMiniature("jsonl", join(dir, "data"), jsonlSample(12));
+const mine = ["--data", "jsonl", "--root", "data"];
 
 test("train and profile take them; the report's command has them", async () => {
   const set = [
@@ -178,13 +185,14 @@ test("train and profile take them; the report's command has them", async () => {
     "run",
     "--steps",
     "2",
+    ...mine,
     ...set,
   ]);
   assert.is(train.code, 0, train.err);
   const stored = JSON.parse(kept("run/config.json"));
   assert.equal([stored.name, stored.training.learningRate], ["7 e", 1e-4]);
   const command =
-    "--steps 2 --set training.learningRate=1e-4 --set &#39;training.groups.0.match=text_encoder.*&#39; --set &#39;name=7 e&#39;";
+    "--data jsonl --root data --steps 2 --set training.learningRate=1e-4 --set &#39;training.groups.0.match=text_encoder.*&#39; --set &#39;name=7 e&#39;";
   assert.ok(kept("run/report.html").includes(command));
   const profile = await runCommand(dir, [
     "profile",

@@ -7,6 +7,9 @@ import { presetNames, withPreset } from "./presets.ts";
 const count = z.int().positive();
 /** More than anybody takes. */
 const mostSteps = 2 ** 31 - 1;
+const interval = z
+  .tuple([z.number().positive(), z.number().positive()])
+  .refine(([low, high]) => low <= high, "the first must not exceed the second");
 
 const trainingSchema = z
   .strictObject({
@@ -57,6 +60,27 @@ const trainingSchema = z
         shift: z.int().nonnegative().default(0),
         /** Share of a batch's pictures that are moved. */
         share: z.number().min(0).max(1).default(0.5),
+        /**
+         * A part of each picture in place of all of it, of so much of the area and with sides of such a ratio: torchvision's
+         * RandomResizedCrop. BLIP takes 0.5 to 1 of the area.
+         */
+        crop: z
+          .strictObject({
+            scale: interval.default([0.5, 1]).refine(([, high]) => high <= 1, "scale must not exceed 1"),
+            ratio: interval.default([3 / 4, 4 / 3]),
+          })
+          .optional(),
+        /** Share of the pictures that are mirrored, but for those of whose sides a text of the batch speaks. */
+        flip: z.number().min(0).max(1).default(0),
+        /** How far colours vary: torchvision's ColorJitter. */
+        jitter: z
+          .strictObject({
+            brightness: z.number().nonnegative().default(0),
+            contrast: z.number().nonnegative().default(0),
+            saturation: z.number().nonnegative().default(0),
+            hue: z.number().min(0).max(0.5).default(0),
+          })
+          .prefault({}),
       })
       .prefault({}),
     /** Capture a step once and replay it; false records each step anew, with the same numbers. */

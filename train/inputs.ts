@@ -4,7 +4,6 @@ import type { DType, Engine, Tensor } from "../engine/index.ts";
 import { packBytes, pixelsToFloat } from "../kernels/patch/patch.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
-import { movePicture } from "./data/augment.ts";
 
 /** A tensor's values before they are on the GPU. */
 export interface HostTensor {
@@ -32,18 +31,16 @@ export function words(values: Uint32Array, shape: number[] = [values.length]): H
  * The bytes of pictures, for `normalizePictures`.
  * @param pixels uint8 [pictures, size, size, 3]
  * @param ids which of them, in order; they may repeat
- * @param move by how many pixels the i-th picture is moved right and down
  */
 export function packPictures(
   { size, pixels }: { size: number; pixels: Uint8Array },
   ids: ArrayLike<number>,
-  move: (i: number) => readonly [number, number] = () => [0, 0],
 ): HostTensor {
   const bytes = 3 * size * size;
   const packed = new Uint8Array(ids.length * bytes);
   for (let i = 0; i < ids.length; i++) {
     const picture = pixels.subarray(ids[i]! * bytes, (ids[i]! + 1) * bytes);
-    movePicture(picture, size, move(i), packed.subarray(i * bytes, (i + 1) * bytes));
+    packed.set(picture, i * bytes);
   }
   return words(packBytes(packed));
 }

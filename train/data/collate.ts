@@ -1,12 +1,10 @@
 // A batch as the loss takes it, still on the host: the pictures that its queries refer to, its texts in tokens, and which
 // pictures are right, wrong or neither. For a share of the triplets there is a reverse query too (query and target picture
 // switch roles, [REV] marks it). What varies from batch to batch is filled up and masked, so that few shapes occur.
-import type { RandomKey } from "../../engine/index.ts";
 import { packSource } from "../../kernels/attention/attention.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
 import type { RunConfig } from "../config.ts";
 import { type HostTensor, packPictures, packTexts, words } from "../inputs.ts";
-import { drawMove } from "./augment.ts";
 import type { Batch } from "./dataset.ts";
 import { divide } from "./divide.ts";
 
@@ -60,16 +58,14 @@ export function unflatten<T>(inputs: Record<string, T>, parts: number): BatchInp
 /**
  * Packs a batch into as many parts as the configuration says.
  * @param pixels uint8 [pictures, size, size, 3], those of the batch
- * @param key draws the moves of its pictures
  */
 export function packBatch(
   { model, training }: RunConfig,
   tokenizer: Tokenizer,
   batch: Batch,
   pixels: Uint8Array,
-  key: RandomKey,
 ): { inputs: BatchInputs<HostTensor>; rows: Row[] } {
-  const { augment, reverse, accumulation } = training;
+  const { reverse, accumulation } = training;
   const triplets = batch.text.length;
   const reversed = reverse.weight > 0 ? Math.ceil(triplets * reverse.share) : 0;
   const texts = [...batch.text, ...batch.text.slice(0, reversed)];
@@ -110,7 +106,6 @@ export function packBatch(
       pictures: packPictures(
         { size: model.vision.imageSize, pixels },
         mine.map((picture) => Math.max(0, picture)),
-        augment.shift > 0 ? (at) => drawMove(augment, key, Math.max(0, mine[at]!)) : undefined,
       ),
       ids: rowsOf(text.ids),
       mask: rowsOf(text.mask),

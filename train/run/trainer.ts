@@ -3,6 +3,7 @@ import { type Engine, RandomStreams, seedKey } from "../../engine/index.ts";
 import type { Case } from "../../model/case.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
 import type { RunConfig } from "../config.ts";
+import { augmentPictures, augments, sidedPictures } from "../data/augment.ts";
 import { flatten, packBatch, unflatten } from "../data/collate.ts";
 import type { TrainingSet } from "../data/dataset.ts";
 import { type PackedStep, type Task, Trainer } from "../loop/trainer.ts";
@@ -22,10 +23,14 @@ export function packerOf(
       triplets: training.triplets * accumulation,
       ...{ seed, step },
     });
+    const read = await set.pictures.read(batch.pictures);
     // Streams of another seed than the dropout's.
-    const moves = new RandomStreams(~seedKey(seed) >>> 0, step).stream();
-    const pixels = await set.pictures.read(batch.pictures);
-    const { inputs, rows } = packBatch(config, tokenizer, batch, pixels, moves);
+    const streams = new RandomStreams(~seedKey(seed) >>> 0, step);
+    const keys = { moves: streams.stream(), others: streams.stream() };
+    const pixels = augments(training.augment)
+      ? augmentPictures(read, config.model.vision, training.augment, keys, sidedPictures(batch))
+      : read;
+    const { inputs, rows } = packBatch(config, tokenizer, batch, pixels);
     return { inputs: flatten(inputs), rows };
   };
 }
