@@ -40,9 +40,10 @@ export function isUnseen(question: string): boolean {
     /^(can|could|do|does) (you|we|i|one|people|someone) (think|like|know|believe|want|need|feel|eat|have|tell|drink|buy|read|sit|use)\b/.test(
       text,
     ) ||
-    /\b(do you (?!see|spot|notice)|would you|you think|your|in your opinion|used for|the purpose|the reason|the relationship|what would|legally?|allowed to|supposed to|mean\?|means?$|going to happen|happen next|most likely|famous for)\b/.test(
+    /\b(do you (?!see|spot|notice)|would you|you think|your|in your opinion|used for|the purpose|the reason|the relationship|what would|legally?|allowed to|supposed to|likely|going to happen|happen next|most likely|famous for)\b/.test(
       text,
     ) ||
+    /\bmeans?\W*$/.test(text) ||
     /^what (will|would|should|might|could)\b/.test(text)
   );
 }

@@ -11,6 +11,8 @@ interface Word {
   text: string;
   low: string;
   kind: Kind;
+  /** Whether it is a verb that nothing says is past or done: behind is and are it must be a noun. */
+  base: boolean;
 }
 
 /** A question in its parts; each is empty where there is none. */
@@ -47,18 +49,18 @@ const adverbs = new Set(
   ),
 );
 const adjectives = new Set(
-  "able asleep awake alone alive open closed left-handed right-handed male female blonde ready full empty calm ripe wet dry indoors outdoors outside inside gray grey tan beige missing black white red blue green yellow orange brown pink purple clean dirty lit bald present visible sunny cloudy rainy overcast healthy old young overweight similar real fake".split(
+  "able asleep awake alone alive open closed left-handed right-handed male female blonde ready full empty calm ripe wet dry indoors outdoors outside inside gray grey tan beige missing black white red blue green yellow orange brown pink purple clean dirty lit bald present visible sunny cloudy rainy overcast healthy old young overweight similar real fake vegetarian vegan homemade messy".split(
     " ",
   ),
 );
 const nouns = new Set(
-  "light lights left right seat train lot fire stop park watch plants plate color skate board ski bat ball hat hand hands people men women animal animals bed shed sled seed daytime boats bench trunk".split(
+  "light lights left right seat train lot fire stop park watch plants plate color skate board ski bat ball hat hand hands people man men woman women animal animals sign signs counter meal door doors mouth bed shed sled seed daytime boats bench trunk".split(
     " ",
   ),
 );
 /** Behind a subject and does, do, did or will these are verbs, though the tagger has most of them for nouns. */
 const infinitives = new Set(
-  "have look appear seem like want wear see eat carry need fit cut say match mean turn hit fall fly work run walk sleep play lead pull contain open close drive stand sit hang drink smile use hold show face move stop go come take get make ride reach touch cover cross feel lie read point swim jump throw catch wave leave park grow belong end own bite rest".split(
+  "have look appear seem like want wear see eat carry need fit cut say match mean turn hit fall fly work run walk sleep play lead pull contain open close drive stand sit hang drink smile use hold show face move stop go come take get make ride reach touch cover cross feel lie read point swim jump throw catch wave leave park grow belong stay need end own bite rest".split(
     " ",
   ),
 );
@@ -85,7 +87,15 @@ function tagged(question: string): Word[] | null {
   if (terms.length !== texts.length) return null;
   return texts.map((text, i) => {
     const low = text.toLowerCase();
-    return { text, low, kind: kindOf(low, terms[i]!.tags as Set<string>) };
+    const tags = terms[i]!.tags as Set<string>;
+    const base =
+      tags.has("Verb") && !/(ing|ed|en)$|^(cut|set|put|hit|shut|split|lit|made|worn|spread)$/.test(low);
+    return {
+      text,
+      low,
+      kind: kindOf(low, tags),
+      base: base && !tags.has("PastTense") && !tags.has("Participle"),
+    };
   });
 }
 
@@ -134,7 +144,7 @@ function nounPhrase(words: readonly Word[], from: number, does = false): number 
   for (; i < words.length; i++) {
     const k = kind(i);
     if (does && last > start && infinitives.has(low(i))) break;
-    if (k === "n") last = i + 1;
+    if (k === "n" || (k === "v" && words[i]!.base && !does && last > start && determined)) last = i + 1;
     else if (k === "d" && /['’]s?$/.test(low(i))) last = i + 1;
     else if (k === "v" && last === start && determined) {
       if (gerund(low(i)) || /ed$/.test(low(i))) {
@@ -157,7 +167,11 @@ function subjectEnd(words: readonly Word[], does: boolean): number {
   const kind = (i: number) => words[i]?.kind;
   const low = (i: number) => words[i]?.low ?? "";
   if (words.length === 0 || kind(0) === "p" || kind(0) === "x") return 0;
-  if (demonstratives.has(low(0)) && (words.length === 1 || !"na".includes(kind(1) ?? ""))) {
+  if (
+    demonstratives.has(low(0)) &&
+    (words.length === 1 ||
+      !(/[na]/.test(kind(1) ?? "") || (words[1]!.base && !does) || /['’]s?$/.test(low(1))))
+  ) {
     // "this a kitchen", "these in a zoo", "these two women sitting"
     if (kind(1) !== "m") return 1;
   }
@@ -186,7 +200,8 @@ function subjectEnd(words: readonly Word[], does: boolean): number {
           ? end + 2
           : end + 1;
     const next = more(inner);
-    if (next < 0 || next >= words.length) break;
+    // "the animals in a field or a zoo" says where they are.
+    if (next < 0 || next >= words.length || low(next) === "or") break;
     end = next;
   }
   if (end < words.length) return end;
@@ -248,7 +263,9 @@ export function parse(question: string): Sentence | null {
       rest: join(whole),
     };
   }
-  const found = subjectEnd(rest, !/^(is|are|was|were|am|has|had)$/.test(aux));
+  const does = !/^(is|are|was|were|am|has|had)$/.test(aux);
+  const found = subjectEnd(rest, does);
+  if (does && found > 0 && rest[found] && infinitives.has(rest[found]!.low)) rest[found]!.kind = "v";
   const end = wh.length === 0 ? splitOr(rest, found) : found;
   return {
     ...{ wh: join(wh), aux, subject: join(rest.slice(0, end)), predicate: join(rest.slice(end)) },

@@ -13,7 +13,7 @@ const mass = set(`
   coffee tea beer wine juice soda coke pepsi water lemonade frosting icing sauce ketchup mustard mayo mayonnaise cream
   hair fur luggage furniture clothing jewelry makeup traffic graffiti equipment machinery silverware china money trash
   garbage litter rubbish laundry scenery advertising writing text nature landscape sunlight light sunshine shade darkness
-  weather foliage ivy moss bamboo lace velvet linen suede vinyl tape rope wire art music homework work school
+  weather foliage ivy moss bamboo lace velvet linen suede vinyl tape rope art music homework work school
   tennis soccer golf hockey cricket rugby badminton polo skiing
   snowboarding surfing skateboarding swimming cooking breakfast lunch dinner brunch dessert chess wii
   hardwood parquet pavement asphalt soil rock fabric khaki wallpaper tinsel popcorn toast yogurt oatmeal
@@ -62,7 +62,7 @@ const onto = set(`
   roof hill stove oven head skateboard surfboard horse motorcycle bike bicycle elephant stage court runway track tracks
   laptop keyboard toilet suitcase tower stool ledge railing fence sand snow dirt rug carpet mat blanket pillow
   nightstand dresser windowsill mantle slope ramp rail branch pole post platform deck porch balcony tray cutting-board
-  left right back sign skis snowboard surfboard mountain hook ice pavement path trail rock rocks island farm tarmac
+  left right back sign wire skis snowboard surfboard mountain hook ice pavement path trail rock rocks island farm tarmac
   pier dock bridge escalator stairs steps ceiling
 `);
 const at = set(
@@ -158,7 +158,7 @@ const adjectives = set(`
   floral solid big small large tall short long wild natural modern regular digital casual formal professional
 `);
 const determined =
-  /^(a|an|the|some|any|no|his|her|their|its|my|your|our|this|that|these|those|one|two|three|four|five|six|seven|eight|nine|ten|several|many|lots|both|all|each|every|nothing|no|\d.*)$/i;
+  /^(a|an|the|some|any|no|his|her|their|its|my|your|our|this|that|these|those|one|two|three|four|five|six|seven|eight|nine|ten|it|him|them|me|you|several|many|lots|both|all|each|every|nothing|no|\d.*)$/i;
 
 /**
  * A short answer as a thing: "camera" is a camera, "trees" and "water" are as they are. `known` says whether the answer's
@@ -174,6 +174,15 @@ export function thing(answer: string): string {
   const within = words.findIndex((word, i) => i > 0 && (prepositions.has(word) || word === "of"));
   const head = within > 0 ? words[within - 1]! : last;
   if (words.includes("and") || words.includes("or") || words.includes("&")) return text;
+  if (
+    within > 0 &&
+    !determined.test(words[within + 1] ?? "a") &&
+    /^(on|in|at) (left|right|middle|back|front|water|background|foreground|center|top|bottom)$/.test(
+      words.slice(within).join(" "),
+    )
+  ) {
+    return `${thing(words.slice(0, within).join(" "))} ${words[within]} the ${words[within + 1]}`;
+  }
   if (mass.has(head) || isPlural(head) || adjectives.has(head) || gerund(head) || /ly$/.test(head))
     return text;
   return withArticle(text);
@@ -201,6 +210,11 @@ export function place(answer: string): string {
 
 /** "on bed" and "in car" are on the bed and in the car. */
 export function withDeterminer(text: string): string {
+  const side =
+    /^(to|on|at|in) (?:the )?(left|right|side|top|front|back|edge|end|middle|bottom|center|corner) of (\w+)$/i.exec(
+      text,
+    );
+  if (side) return `${side[1]} the ${side[2]} of the ${side[3]}`;
   const match = /^((?:(?:next|close) to|in front of|on top of|out of|[a-z]+)) (.+)$/i.exec(text);
   if (!match || !prepositions.has(match[1]!.split(" ")[0]!.toLowerCase())) return text;
   const rest = wordsOf(match[2]!);

@@ -13,6 +13,8 @@ import {
 
 export const color: Rule = (change: Change) => {
   const { sentence, from, to, pick } = change;
+  const asks = `${sentence.wh} ${sentence.aux} ${sentence.rest}`;
+  if (!/^what colou?r|^(what|which) (is|are) the (main )?colou?rs? of/i.test(asks)) return null;
   if (isNothing(to) || wordsOf(to).length > 5) return null;
   const { wh, aux, subject, kinds } = sentence;
   const predicate = withoutPicture(sentence.predicate);
@@ -25,13 +27,16 @@ export const color: Rule = (change: Change) => {
       if (/^(does|do)$/.test(aux)) return large(`${refer(subject)} should ${filled(predicate, it, kinds)}`);
       return null;
     }
-    if (!/^(is|are)$/.test(aux)) return null;
+    if (!/^(is|are|)$/.test(aux)) return null;
     if (subject !== "")
       return pick([`Make ${object(subject)} ${it}`, large(`${refer(subject)} should be ${it}`)]);
     return predicate === ""
       ? pick([`Make the ${noun} ${to}`, `Change the ${noun} to ${it}`])
       : `There should be ${it} ${predicate}`;
   }
+  if (/^(does|do)$/.test(aux) && predicate === "have") return large(`${refer(subject)} should be ${to}`);
+  if (predicate === "wearing" && /^(is|are)$/.test(aux))
+    return large(`${refer(subject)} should be wearing ${to}`);
   // All behind the auxiliary is what has the colour, "the shirt the boy is wearing" included.
   const of = /^(?:what|which) (?:is|are) the (?:main )?colou?rs? of (.+)$/i.exec(
     `${wh} ${aux} ${sentence.rest}`,

@@ -38,9 +38,14 @@ export const howMany: Rule = ({ sentence, from, to, pick }: Change) => {
   const { wh, aux, subject, kinds } = sentence;
   const noun = /^how many (?:different |total )?(.+)$/i.exec(wh)?.[1];
   if (!noun || (numberOf(to) === numberOf(from) && numberOf(to) !== null)) return null;
+  const [a, b] = [numberOf(from), numberOf(to)];
+  // "How many of the zebras are looking?"
+  if (/^of /.test(noun)) {
+    if (b === null || !/^(is|are)$/.test(aux) || subject !== "" || sentence.predicate === "") return null;
+    return large(`${b === 0 ? "none" : (numbers[b] ?? b)} ${noun} should be ${sentence.predicate}`);
+  }
   const many = counted(to, noun);
   if (many === null) return null;
-  const [a, b] = [numberOf(from), numberOf(to)];
   const predicate = withoutPicture(sentence.predicate);
   // "How many wheels does the truck have?", "how many bags is the man holding?"
   if (subject !== "" && !/^(you|we|i|one|there|this|that|it|they|these|those)$/i.test(subject)) {

@@ -51,7 +51,7 @@ export const isNothing = (answer: string) => /^(nothing|none|no one|nobody|0|no)
 export const withoutPicture = (text: string) =>
   text
     .replace(
-      /\s*\b(?:(?:being )?(?:shown|seen|pictured|depicted|featured|visible|displayed) )?(?:in|on) (?:the|this|that) (?:pictures?|photos?|images?|photographs?|scene|shot|frame)\b/i,
+      /\s*\b(?:(?:(?:be|being) )?(?:shown|seen|pictured|depicted|featured|visible|displayed) )?(?:in|on) (?:the|this|that) (?:pictures?|photos?|images?|photographs?|scene|shot|frame)\b/i,
       "",
     )
     .replace(/^(?:(?:be|being) )?(?:shown|seen|pictured|depicted|featured|visible|here|there)$/i, "")
@@ -102,6 +102,7 @@ export function kindOf(answer: string, noun: string): string {
   if (byThemselves.has(last) || isPlural(wordsOf(answer).at(-1) ?? "")) return thing(answer);
   if (/^(cake|pizza|salad|pie)$/.test(noun))
     return withArticle(`${answer} ${noun}`.replace(`${noun} ${noun}`, noun));
+  if (last.length > own.length && last.endsWith(own)) return thing(answer);
   if (classes.has(own) || own === last || wordsOf(answer).map(singular).includes(own)) return thing(answer);
   const both = `${answer} ${noun}`;
   return plural ? both : thing(both);
@@ -123,13 +124,14 @@ export function third(verb: string): string {
 }
 
 /** The question as a part of a sentence: "what the man is holding"; null where it can't be turned. */
-export function embedded({ wh, aux, subject, predicate }: Sentence): string | null {
+export function embedded({ wh, aux, subject, predicate, kinds }: Sentence): string | null {
   const who = subject === "" ? "" : refer(subject);
   if (/^(is|are|was|were|can|could|will|should|has|have)$/.test(aux)) {
     return [wh, who, aux, predicate].filter(Boolean).join(" ");
   }
   const [verb, ...more] = predicate.split(" ");
-  if (aux === "does" && verb) return [wh, who, third(verb), ...more].filter(Boolean).join(" ");
+  if (aux === "does" && verb && kinds.startsWith("v"))
+    return [wh, who, third(verb), ...more].filter(Boolean).join(" ");
   if (aux === "do") return [wh, who, predicate].filter(Boolean).join(" ");
   if (aux === "" && predicate) return `${wh} ${predicate}`;
   return null;

@@ -37,7 +37,7 @@ const families: [RuleName[], string][] = [
   [["kind"], "what kind of|what type of|what animal is|what sport is|what room is"],
   [["property"], "what number is|what time"],
   [["kind", "property"], "what brand"],
-  [["what", "kind", "property"], "what"],
+  [["color", "what", "kind", "property"], "what"],
   [
     ["what"],
     "what is the|what is|what are the|what are|what is this|what is on the|what is in the|what does the",

@@ -40,8 +40,7 @@ function acted(change: Change, answer: string): string | null {
   if (isNothing(to)) return should(change, filled(predicate, "anything", kinds), true);
   if (predicate === "playing" && sports.has(to)) return should(change, `playing ${to}`);
   // "What does the sign say?" is answered by words.
-  if (/^say(s|ing)?$/.test(predicate)) return should(change, `${predicate} "${to}"`);
-  if (/^(read|spell|mean)\b/.test(predicate)) return should(change, `${predicate} "${to}"`);
+  if (/^(say|read|spell)\b/.test(predicate)) return should(change, filled(predicate, `"${to}"`, kinds));
   if (/^(like|looking like|look like)$/.test(predicate)) {
     return predicate === "like"
       ? `Make ${object(sentence.subject)} ${to}`
@@ -108,6 +107,7 @@ export const what: Rule = (change) => {
   const named = /^(this|that|these|those)$/i.test(subject) && /^[na]+$/.test(kinds);
   if (/^(is|are|was|were)$/.test(aux) && (predicate === "" || named))
     return identity(change, named ? `${subject} ${predicate}` : subject);
+  if (/^(is|are)$/.test(aux) && kinds === "p") return should(change, `${predicate} ${answer}`);
   if (/^(is|are|was|were)$/.test(aux) && /^p/.test(kinds))
     return identity(change, withoutPicture(rest) || subject);
   if (kinds.startsWith("v") || kinds.startsWith("rv")) return acted(change, answer);
@@ -116,20 +116,21 @@ export const what: Rule = (change) => {
 
 /** The name of what is asked for: "what kind of cake", "what animal", "which room". */
 const asked =
-  /^(?:what|which)(?: (?:other|different|main))? (?:(kind|type|sort|style|breed|variety|brand|color|colour)s? (?:of )?(?:an? )?)?(.+)$/i;
+  /^(?:what|which)(?: (?:other|different|main))? (?:(?:(kind|type|sort|style|breed|variety)s? (?:of )?|(brand)s? of )(?:an? )?)?(.+)$/i;
 
 /** What kind of, what animal, what sport: a thing that is more closely told. */
 export const kind: Rule = (change) => {
   const { sentence, from, to, pick } = change;
   const match = asked.exec(sentence.wh);
   if (!match || /^(yes|no)$/.test(to) || isNothing(to)) return null;
-  const noun = match[2]!;
+  const noun = match[3]!;
   const head = singular(wordsOf(noun).at(-1) ?? "");
-  if (match[1] === undefined && properties.has(head) && !/^(sport|material|season)$/.test(head))
+  if (!match[1] && !match[2] && properties.has(head) && !/^(sport|material|season)$/.test(head))
     return property(change);
   const answer = kindOf(to, noun);
   const { aux, subject, predicate, kinds } = sentence;
   const seen = withoutPicture(predicate);
+  if (/^there$/i.test(subject)) return `There should be ${[answer, seen].filter(Boolean).join(" ")}`;
   if (subject !== "") {
     const bareSubject = /^(this|that|these|those|it|they|he|she)$/i.test(subject);
     if (predicate === "" || seen === "") {
@@ -201,6 +202,9 @@ export const which: Rule = (change) => {
   const { to } = change;
   if (/^(yes|no)$/.test(to) || isNothing(to)) return null;
   const { sentence, pick } = change;
+  // "Which is closer, the bus or the car?", "which of these is a vegetable?"
+  if (/ or /.test(sentence.rest) || (/^an? /i.test(sentence.subject) && sentence.predicate === ""))
+    return null;
   const direction = /^(?:in )?(?:what|which) (direction|way)\b/i.exec(sentence.wh);
   if (direction && sentence.subject !== "" && /^(is|are)$/.test(sentence.aux) && sentence.predicate !== "") {
     const way = /^(left|right|north|south|east|west)$/.test(to)
@@ -211,7 +215,7 @@ export const which: Rule = (change) => {
     return should(change, `${sentence.predicate} ${way}`);
   }
   const match = asked.exec(sentence.wh);
-  const head = singular(wordsOf(match?.[2] ?? "").at(-1) ?? "");
+  const head = singular(wordsOf(match?.[3] ?? "").at(-1) ?? "");
   if (
     match &&
     classes.has(head) &&

@@ -8,7 +8,8 @@ export const where: Rule = (change: Change) => {
   const { aux, subject } = sentence;
   const predicate = withoutPicture(sentence.predicate);
   if (!/^(is|are|was|were)$/.test(aux) || subject === "") return changed(change, place);
-  const there = place(to);
+  const direction = /^(looking|facing|pointing|going|heading|headed|turned)\b/.test(sentence.predicate);
+  const there = direction && /^(left|right)$/.test(to) ? `to the ${to}` : place(to);
   // Of the picture itself: the whole scene is another one.
   if (
     /^(this|that|it|they)$/i.test(subject) ||

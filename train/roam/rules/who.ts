@@ -5,7 +5,8 @@ import { type Change, filled, object, type Rule, refer, withoutPicture } from ".
 const nobody = (answer: string) => /^(nobody|no one|none|noone|nothing)$/i.test(answer);
 
 /** Somebody: "man" is a man, a name is as it is. */
-const somebody = (answer: string) => (isPerson(wordsOf(answer).at(-1) ?? "") ? thing(answer) : answer);
+const somebody = (answer: string) =>
+  isPerson(wordsOf(answer.replace(/ (on|in|at|with|by) .*$/, "")).at(-1) ?? "") ? thing(answer) : answer;
 
 export const who: Rule = ({ sentence, to, pick }: Change) => {
   const { wh, aux, subject, kinds } = sentence;
@@ -28,6 +29,9 @@ export const who: Rule = ({ sentence, to, pick }: Change) => {
       ? "There should be nobody"
       : pick([`Show ${somebody(to)}`, `There should be ${somebody(to)}`]);
   if (nobody(to)) return `No one should be ${predicate}`;
+  // "Who is taller?"
+  if (/^r?a/.test(kinds))
+    return large(`${isPerson(wordsOf(to).at(-1) ?? "") ? "the " : ""}${to} should be ${predicate}`);
   const one = /^(you|me|him|her|them|it)$/.test(to) ? to : somebody(to);
   return pick([`There should be ${one} ${predicate}`, large(`${one} should be ${predicate}`)]);
 };

@@ -30,6 +30,7 @@ function denied(who: string): string | null {
   if (/^(any|some|one) of /i.test(who)) return who.replace(/^\w+/, "none");
   if (/^(any|some) /i.test(who)) return who.replace(/^\w+/, "no");
   if (/^(all|both|every|each|everyone|everybody|everything|most)\b/i.test(who)) return `not ${who}`;
+  if (/^an? /i.test(who)) return who.replace(/^\w+/, "no");
   // "people swimming": nobody in particular.
   if (/^[a-z]+s?$/i.test(who) && !/^(it|they|he|she|we|you|this|that|her)$/i.test(who)) return `no ${who}`;
   return null;
@@ -59,28 +60,38 @@ function choice(change: Change): string | null {
   const parts = predicate.replace(/^or /, "").split(/ or /);
   if (subject === "" || aux === "could" || !/^(is|are|was|were|does|do|did)$/.test(aux)) return null;
   const verb = /^(does|do|did)$/.test(aux) ? "" : "be";
-  let options = parts;
   if (parts.length === 1) {
     // "is this lunch or dinner": the first was taken for the subject.
-    if (!/^or /.test(predicate)) return null;
     const [pronoun, ...first] = subject.split(" ");
+    if (!/^or /.test(predicate) || !/^(this|that|these|those|it|he|she|they)$/i.test(pronoun!)) return null;
     return chosen([first.join(" "), parts[0]!], to, (option) =>
       large(`${refer(pronoun!)} should be ${option}`),
     );
   }
   if (parts.length !== 2) return null;
   let [first, second] = parts as [string, string];
+  const { kinds } = sentence;
   const at = first.split(" ").length;
-  // "a cloudy or sunny day": the noun is of both, and so is the article.
-  if (sentence.kinds[at - 1] === "a" && sentence.kinds.endsWith("n") && second.includes(" ")) {
-    first += ` ${second.split(" ").at(-1)}`;
+  const [before, behind] = [kinds.slice(0, at), kinds.slice(at + 1)];
+  // "on the right or left taller": what is said of both stands behind them.
+  if (/[^rca]a$/.test(behind) && /[np]/.test(before)) return null;
+  // "a cloudy or sunny day", "a color or black and white photo": the noun is of both, and so is the article.
+  const noun = second.split(" ").at(-1)!;
+  if (
+    second.includes(" ") &&
+    ((before.endsWith("a") && behind.endsWith("n")) || /^(photo|picture|image|day)$/.test(noun))
+  ) {
+    if (!first.endsWith(noun)) first += ` ${noun}`;
   }
-  const article = /^(.*?)\b(an?|the) [^ ]+( [^ ]+)?$/.exec(first);
-  if (article && !/^(an?|the) /.test(second))
-    second = `${article[2] === "the" ? "the" : withArticle(second).split(" ")[0]} ${second}`;
-  if (article?.[1]) second = `${article[1]}${second}`;
-  options = [first, second];
-  return chosen(options, to, (option) =>
+  // "wearing shorts or pants", "in a field or a zoo": so are verb and place.
+  const lead = /^(v*x?p*)/.exec(before)![0].length;
+  const words = first.split(" ");
+  const article = /^(an?|the)$/.exec(words[lead] ?? "")?.[0];
+  if (article && !/^(an?|the) /.test(second) && !/^[vp]/.test(behind)) {
+    second = `${article === "the" ? "the" : withArticle(second).split(" ")[0]} ${second}`;
+  }
+  if (lead > 0 && !/^[vp]/.test(behind)) second = [...words.slice(0, lead), second].join(" ");
+  return chosen([first, second], to, (option) =>
     large(`${refer(subject)} should ${[verb, option].filter(Boolean).join(" ")}`),
   );
 }
@@ -121,6 +132,11 @@ export const yesNo: Rule = (given) => {
       // "is he standing up", "is it sunny": the shortest is the plainest.
       const adjective =
         /^r?a(ca)?$/.test(kinds) && !/^(in|out)(doors|side)$|^(open|closed|alone|able|present)$/.test(said);
+      const all = /^(all|both) (.+)$/.exec(said);
+      if (all) return large(`${who} should ${yes ? "" : "not "}${all[1]} be ${all[2]}`);
+      if (/^an? /i.test(subject) && withoutPicture(predicate) === "") {
+        return existence({ ...change, sentence: { ...sentence, predicate: subject } }, yes);
+      }
       if (/^w/.test(aux)) return statement(change, yes, "have been", said);
       const plainly = denied(who) === null;
       if (yes) {
@@ -139,7 +155,7 @@ export const yesNo: Rule = (given) => {
     case "does":
     case "do": {
       const has = /^have (.+)$/.exec(said)?.[1];
-      if (yes && has && denied(who) === null && !/ on$/.test(has)) {
+      if (yes && has && denied(who) === null && !/ on$|^on |^(its|his|her|their) /.test(has)) {
         return pick([`Give ${object(subject)} ${positive(has)}`, statement(change, true, "", said)]);
       }
       return statement(change, yes, "", said);
