@@ -1,9 +1,10 @@
 // `casement roam`: LaSCo-style triplets from VQA2.0's complementary pairs.
 import { reasons } from "../train/roam/filters.ts";
+import type { Pair } from "../train/roam/pairs.ts";
 import type { Roamed } from "../train/roam/roam.ts";
 import type { Statistics } from "../train/roam/statistics.ts";
 import { command } from "./command.ts";
-import { needed, otherwise, path, whole } from "./options.ts";
+import { filled, needed, otherwise, path, text, UsageError, whole } from "./options.ts";
 import { exit, visible } from "./output.ts";
 import { consoleEvents } from "./progress.ts";
 
@@ -19,23 +20,50 @@ export const roamCommand = command({
     captions: path("FILE", "COCO's captions_train2014.json: mixes captions in, for LaSCo.Ca"),
     captionShare: otherwise(whole("N", "Of a hundred texts, so many become captions", 0, 100), 50),
     longest: otherwise(whole("N", "Characters that a text may have", 1), 100),
+    llm: text(
+      "URL",
+      "Asks a language model for the texts: an OpenAI-compatible endpoint, such as http://host:8000/v1",
+    ),
+    model: filled("NAME", "The model's name there"),
+    batch: otherwise(whole("N", "Pairs to a request", 1, 100), 10),
+    atOnce: otherwise(whole("N", "Requests at a time", 1, 256), 4),
+    timeout: otherwise(whole("N", "Seconds in which a request must be answered", 1, 86_400), 120),
     limit: whole("N", "The first N pairs only", 1),
     seed: otherwise(whole("N", "Seed of wordings and of which texts become captions", 0), 0),
   },
-  async run({ questions, annotations, pairs, ...options }, { output, interrupt }) {
+  async run(
+    { questions, annotations, pairs, llm, model, batch, atOnce, timeout, ...options },
+    { output, interrupt },
+  ) {
+    if (llm === undefined && model !== undefined) throw new UsageError("--model NAME is for --llm URL");
+    if (llm !== undefined && model === undefined) throw new UsageError("--llm URL needs --model NAME");
     // Here, as no other command needs a tagger of English.
     const { roam } = await import("../train/roam/roam.ts");
+    const { askDefaults, askModel } = await import("../train/roam/model.ts");
+    const { Chat } = await import("../train/roam/chat.ts");
+    const chat =
+      llm === undefined
+        ? null
+        : new Chat(llm, model!, process.env.CASEMENT_LLM_KEY?.trim() || undefined, timeout * 1000);
     const events = consoleEvents(output);
+    const stop = interrupt.stoppable(stopMessage);
+    const ask = { ...askDefaults, batch, atOnce, events, stop };
     const roamed = await roam({
       ...options,
       files: { questions, annotations, pairs },
-      by: "rules",
+      ...(chat && { rephraser: (asked: readonly Pair[]) => askModel(chat, asked, options.out, ask) }),
+      by: chat === null ? "rules" : `${chat.model} at ${chat.endpoint}`,
       events,
-      stop: interrupt.stoppable(stopMessage),
+      stop,
     });
     events.end();
     if (roamed === null) {
-      output.result({ out: options.out, finished: false }, "Stopped; nothing was written.");
+      output.result(
+        { out: options.out, finished: false },
+        chat === null
+          ? "Stopped; nothing was written."
+          : "Stopped; what was answered is kept, and the same command goes on from there.",
+      );
       return exit.interrupted;
     }
     output.result({ finished: true, ...roamed }, roamTable(roamed));

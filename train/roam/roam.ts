@@ -25,11 +25,8 @@ export interface RoamOptions {
   limit?: number;
   /** Of wordings, and of which texts become captions. */
   seed: number;
-  /** Asks a language model for the texts of pairs, both directions of each, in their order; null where it was stopped. */
-  rephraser?: (
-    pairs: readonly Pair[],
-    out: string,
-  ) => Promise<((pair: Pair, direction: Direction) => Rephrased) | null>;
+  /** Asks a language model for the texts of pairs, both directions; null where it was stopped. */
+  rephraser?: (pairs: readonly Pair[]) => Promise<((pair: Pair, direction: Direction) => Rephrased) | null>;
   /** What the texts are by, for the record. */
   by: string;
   events: { message(text: string): void; progress(what: string, done: number, total: number): void };
@@ -94,7 +91,7 @@ async function rephrased(pairs: readonly Pair[], options: RoamOptions): Promise<
   const asked = pairs.filter((_, i) => why[i] === null);
   let text: (pair: Pair, direction: Direction) => Rephrased;
   if (options.rephraser) {
-    const answered = await options.rephraser(asked, options.out);
+    const answered = await options.rephraser(asked);
     if (answered === null) return null;
     text = answered;
   } else {
