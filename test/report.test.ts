@@ -6,6 +6,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { inMemory } from "../train/data/memory.ts";
 import type { KindMetrics, Metrics, SheetRow } from "../train/eval/metrics.ts";
+import type { Result } from "../train/eval/protocols.ts";
 import type { StepRecord } from "../train/loop/record.ts";
 import { type ReportOptions, writeReport } from "../train/report/index.ts";
 
@@ -169,6 +170,41 @@ test("a long run with many queries stays below 3 MB and says what it left out", 
   assert.ok(page.length < 3e6, `${page.length} bytes`);
   assert.ok(page.includes("150 of 200 recorded queries are shown"));
   assert.ok(page.includes("picture 2"));
+});
+
+test("figures by a protocol stand with all that they are of, the means first of all", async () => {
+  const result: Result = {
+    ...{
+      data: "fashioniq",
+      split: "val",
+      gallery: "VAL <split>",
+      pictures: 12,
+      queries: 9,
+      category: "dress",
+    },
+    ...{
+      reference: "kept",
+      captions: "clip4cir",
+      similarity: "cosine",
+      hash: { weights: "0123456789abcdef" },
+    },
+    metrics: { r10: 0.125, r50: 0.5 },
+  };
+  const mean: Result = { ...result, category: "mean", of: ["dress"], metrics: { r10: 0.25, r50: 0.75 } };
+  const notes = ["without 2 missing pictures & more"];
+  const page = await write({
+    metrics: { ...metrics, splits: {}, results: [result, mean], notes },
+    sheet: [],
+  });
+  assert.match(
+    page,
+    /val, dress, VAL &lt;split&gt;<small>fashioniq val; 9 queries of dress; gallery: VAL &lt;split&gt;, 12/,
+  );
+  assert.match(page, /reference kept; captions: clip4cir; cosine; weights 0123456789ab</);
+  assert.match(page, /without 2 missing pictures &amp; more/);
+  assert.match(page, /class="tile"><small>R@10, val, mean, VAL &lt;split&gt;<\/small><b>25\.0/);
+  assert.not.match(page, /class="tile"><small>R@10, val, dress/);
+  assert.not.match(page, /<split>/);
 });
 
 test.run();

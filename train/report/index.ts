@@ -10,7 +10,7 @@ import { html, type Markup } from "./html.ts";
 import { factList, figure, page } from "./page.ts";
 import { plotKinds, plotRecall, plotTraining, recallTop } from "./plots.ts";
 import { drawSheet } from "./sheet.ts";
-import { kindTable, resultTable, splitTable } from "./tables.ts";
+import { kindTable, resultTable, shortName, splitTable } from "./tables.ts";
 
 /** What writeReport shows, and where. */
 export interface ReportOptions {
@@ -44,7 +44,10 @@ function header({ title, command, steps, metrics, pictures }: ReportOptions): Ma
     ]) => html`<div class="tile"><small>R@10, ${name}</small><b>${percent(split.r10)}<small> %</small></b>
 <small><span>raw pixels ${percent(split.pixels.r10)}</span><span>chance ${percent(split.chance_r10)}</span></small></div>`,
   );
-  if (tiles.length === 0) tiles.push(...metrics.results.slice(0, 6).map(headline));
+  if (tiles.length === 0) {
+    const means = metrics.results.filter(({ category }) => category === "mean");
+    tiles.push(...(means.length > 0 ? means : metrics.results).slice(0, 6).map(headline));
+  }
   return html`<header><h1>${title}</h1>
 ${factList(facts)}
 <pre class="command" aria-label="command that repeats this run"><code>${command}</code></pre>
@@ -52,9 +55,12 @@ ${factList(facts)}
 }
 
 /** The first figures of a result. */
-function headline({ split, gallery, category, metrics }: Result): Markup {
-  const [[first, value], ...others] = Object.entries(metrics) as [[string, number], ...[string, number][]];
-  const name = [metricName(first), split, category, gallery].filter((part) => part !== undefined).join(", ");
+function headline(result: Result): Markup {
+  const [[first, value], ...others] = Object.entries(result.metrics) as [
+    [string, number],
+    ...[string, number][],
+  ];
+  const name = `${metricName(first)}, ${shortName(result)}`;
   const rest = others
     .slice(0, 2)
     .map(([key, one]) => html`<span>${metricName(key)} ${percent(100 * one)}</span>`);

@@ -59,6 +59,7 @@ tbody{border-top:1px solid var(--line)}
 tbody th[rowspan]{font-weight:600;vertical-align:top}
 tbody th small{display:block;font-weight:400;color:var(--soft)}
 tr:not(.yardstick) td{font-weight:600;background:color-mix(in srgb,var(--accent) calc(var(--heat,0)*42%),transparent)}
+tbody th.of{font-weight:600;white-space:normal}
 .yardstick,.yardstick th{color:var(--soft)}
 .yardstick{font-size:.94em}
 .filter{display:inline-block;margin-bottom:16px;cursor:pointer}

@@ -46,6 +46,10 @@ export function kindTable(name: string, split: SplitMetrics): Markup {
   ]);
 }
 
+/** What tells the figures of one table apart. */
+export const shortName = ({ split, category, gallery }: Result) =>
+  [split, category, gallery].filter((part) => part !== undefined).join(", ");
+
 /** Figures by a data set's protocol, each row with all that it is of. */
 export function resultTable(results: readonly Result[]): Markup {
   const keys = [...new Set(results.flatMap(({ metrics }) => Object.keys(metrics)))];
@@ -55,7 +59,7 @@ export function resultTable(results: readonly Result[]): Markup {
       : html`<td style="--heat:${value.toFixed(3)}">${percent(100 * value)}</td>`;
   const rows = results.map(
     (result) =>
-      html`<tr><th scope="row">${provenanceOf(result)}</th>${keys.map((key) => cell(result.metrics[key]))}</tr>`,
+      html`<tr><th scope="row" class="of">${shortName(result)}<small>${provenanceOf(result)}</small></th>${keys.map((key) => cell(result.metrics[key]))}</tr>`,
   );
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Figures by protocol"><table>
 <caption>Figures by protocol, in percent</caption>
