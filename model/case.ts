@@ -119,10 +119,13 @@ export class Case {
    * Embeddings of texts by themselves, as BLIP retrieval has them: normalise(text_proj(first token)), with no picture
    * to attend to.
    * @param text tokens of the texts; BLIP's start with [CLS] here
+   * @param streams random streams for dropout, null outside of training
    * @returns f32 [texts, projection], rows of unit length
    */
-  embedTexts(text: TextInput): Tensor {
-    const hidden = bert(this.parameters, this.config.text, text, null, { firstOnly: true });
+  embedTexts(text: TextInput, streams: RandomStreams | null = null): Tensor {
+    const { checkpointing, config } = this;
+    const options = { streams, firstOnly: true, checkpointing };
+    const hidden = bert(this.parameters, config.text, text, null, options);
     return stage(this.engine, () => direction(this.project(slice(hidden, [null, 0]), "text_proj")));
   }
 

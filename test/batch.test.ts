@@ -81,6 +81,54 @@ function configOf(training: Record<string, unknown>) {
   );
 }
 
+/** Of each row, the columns that it ignores. */
+async function ignoredBy(batch: Batch, training: Record<string, unknown>): Promise<number[][]> {
+  const config = configOf({ reverse: { weight: 0.5, share: 0.5 }, ...training });
+  const pixels = await pictureSet.read(batch.pictures);
+  const { inputs, rows } = packBatch(config, tokenizer, batch, pixels);
+  const columns = inputs.ignored.shape[1]!;
+  return rows.map((_, row) =>
+    [...Array(columns).keys()].filter((column) => inputs.ignored.values[row * columns + column]),
+  );
+}
+
+test("a query's own picture is a wrong answer or none, as the configuration has it", async () => {
+  const batch = drawBatch(12, 20, 12);
+  const negative = await ignoredBy(batch, {});
+  const ignored = await ignoredBy(batch, { reference: "ignored" });
+  assert.is(negative.length, 30);
+  for (const [row, columns] of ignored.entries()) {
+    const own = row < 20 ? batch.reference[row]! : batch.target[row - 20]!;
+    const others = negative[row]!.filter((column) => column !== own);
+    assert.equal(
+      columns.filter((column) => column !== own),
+      others,
+    );
+    assert.ok(columns.includes(own), `row ${row}`);
+  }
+  assert.ok(negative.some((columns, row) => row < 20 && !columns.includes(batch.reference[row]!)));
+});
+
+test("reversed queries ignore the references that the data set names, or those of equal triplets", async () => {
+  const batch = drawBatch(12, 20, 12);
+  const told = new Uint8Array(20 * 12);
+  for (let i = 0; i < 20; i++) told[i * 12 + ((batch.reference[i]! + 1 + (i % 5)) % 12)] = 1;
+  const byData = await ignoredBy({ ...batch, ignoreReversed: told }, {});
+  const byKind = await ignoredBy(batch, {});
+  assert.equal(byData.slice(0, 20), byKind.slice(0, 20));
+  for (let i = 0; i < 10; i++) {
+    assert.equal(byData[20 + i], [(batch.reference[i]! + 1 + (i % 5)) % 12]);
+    const twins = [...Array(20).keys()].filter(
+      (j) => batch.target[i] === batch.target[j] && batch.kind[i] === batch.kind[j],
+    );
+    const others = new Set(twins.map((j) => batch.reference[j]!).filter((p) => p !== batch.reference[i]));
+    assert.equal(
+      byKind[20 + i],
+      [...others].sort((a, b) => a - b),
+    );
+  }
+});
+
 test("packed in parts every query keeps its picture, its answer and what it ignores", async () => {
   for (const [pictures, triplets, accumulation] of [
     [12, 20, 3],
@@ -115,7 +163,7 @@ test("packed in parts every query keeps its picture, its answer and what it igno
           const ignored = Array.from({ length: columns }, (_, column) => column).filter(
             (column) => inputs.ignored.values[i * columns + column],
           );
-          return `${row} ${inputs.weights.values[i]} ${ids.values.slice(at * length, (at + 1) * length)} of ${pictureAt(part * perPart + source.values[at]!)} is ${pictureAt(inputs.goals.values[i]!)} not ${[...new Set(ignored.map(pictureAt))].sort()}`;
+          return `${row} ${inputs.weights.values[i]} ${ids.values.slice(at * length, (at + 1) * length)} of ${pictureAt(part * perPart + source!.values[at]!)} is ${pictureAt(inputs.goals.values[i]!)} not ${[...new Set(ignored.map(pictureAt))].sort()}`;
         })
         .sort();
     };

@@ -125,6 +125,62 @@ test("training never sees a held-out picture or one that looks like it", () => {
   }
 });
 
+test("a reversed query ignores whatever else its text leads from to its target, and nothing more", () => {
+  let others = 0;
+  for (let step = 0; step < 3; step++) {
+    const batch = emoji.sampleBatch({ ...BATCH, step });
+    const count = batch.pictures.length;
+    // By all edits, one after the other.
+    const wanted = new Set<number>();
+    batch.text.forEach((text, t) => {
+      const answer = classes[batch.pictures[batch.target[t]]];
+      const own = batch.pictures[batch.reference[t]];
+      batch.pictures.forEach((id, p) => {
+        if (id !== own && classes[id] === classes[own]) wanted.add(t * count + p);
+      });
+      for (const edit of emoji.trainingEdits) {
+        if (classes[edits.target[edit]] !== answer || !textsOf(edit).includes(text)) continue;
+        const p = batch.pictures.indexOf(edits.reference[edit]);
+        if (p >= 0 && edits.reference[edit] !== own) wanted.add(t * count + p);
+      }
+    });
+    batch.ignoreReversed!.forEach((found, at) => {
+      assert.is(found, Number(wanted.has(at)), `${batch.text[Math.floor(at / count)]}`);
+    });
+    others += wanted.size;
+  }
+  assert.ok(others > 100, `${others}`);
+});
+
+test("names are those of pictures that training may see, alike ones do not exclude each other", () => {
+  const names = emoji.names!;
+  const known = new Set(names.texts());
+  assert.ok(known.size > 3000, `${known.size}`);
+  for (const name of [
+    "grinning face, google",
+    "woman firefighter with dark skin, twitter",
+    "keycap: 3, google",
+  ])
+    assert.ok(known.has(name), name);
+  const options = { pictures: 200, triplets: 1, seed: 4 };
+  for (let step = 0; step < 10; step++) {
+    const batch = names.sampleBatch({ ...options, step });
+    assert.is(new Set(batch.pictures).size, 200);
+    batch.pictures.forEach((id, i) => {
+      assert.ok(known.has(batch.text[i]!));
+      assert.not(heldOut.concept[id] || heldOut.combination[id] || heldOut.vendor[id], pictures.names[id]);
+      batch.pictures.forEach((other, j) => {
+        const alike = batch.text[i] === batch.text[j] || classes[id] === classes[other];
+        assert.is(batch.ignore[i * 200 + j], Number(i !== j && alike));
+      });
+    });
+    assert.equal(names.sampleBatch({ ...options, step }), batch);
+  }
+  const [first, second] = [0, 1].map((step) => names.sampleBatch({ ...options, step }));
+  assert.not.equal(first!.pictures, second!.pictures);
+  assert.throws(() => names.sampleBatch({ ...options, pictures: 1e6, step: 0 }), /batch of names needs/);
+});
+
 test("every tone, role, hair and gender of a held-out combination is seen in others", () => {
   const seen = new Set<string>();
   for (const edit of emoji.trainingEdits) {

@@ -81,6 +81,11 @@ export class PlainCase {
     return unit(this.compose(text, picture));
   }
 
+  /** The embedding of a text by itself. */
+  name(ids: readonly number[]): Vector {
+    return unit(this.linear("text_proj", this.text(ids, null)));
+  }
+
   private compose(text: Vector, picture: Vector): Vector {
     const two = (name: string, x: Vector) =>
       this.linear(`composition.${name}.2`, this.linear(`composition.${name}.1`, x).map(relu));

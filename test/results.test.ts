@@ -21,7 +21,7 @@ const micro = {
     text: { width: 16, depth: 1, heads: 2, intermediate: 32, maxPositions: 24, maxLength: 16 },
     projection: 16,
   },
-  training: { steps: 3, pictures: 8, triplets: 12, warmup: 2, checkpointEvery: 1 },
+  training: { steps: 3, pictures: 8, triplets: 12, warmup: 2, checkpointEvery: 1, names: { steps: 1 } },
 };
 await writeFile(join(dir, "micro.json"), JSON.stringify(micro));
 const page = join(dir, "page.md");

@@ -10,11 +10,18 @@ import { modelSchema } from "../model/config.ts";
 import { CheckpointError } from "../model/safetensors.ts";
 import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
 import { parseConfig, type RunConfig } from "../train/config.ts";
-import { flatten, packBatch, type Row, unflatten } from "../train/data/collate.ts";
+import {
+  type BatchInputs,
+  flatten,
+  packBatch,
+  packNames,
+  type Row,
+  unflatten,
+} from "../train/data/collate.ts";
 import type { Batch } from "../train/data/dataset.ts";
 import { inMemory } from "../train/data/memory.ts";
 import { embedPictures, embedQueries } from "../train/eval/embed.ts";
-import { upload } from "../train/inputs.ts";
+import { type HostTensor, upload } from "../train/inputs.ts";
 import { makeModel } from "../train/loop/trainer.ts";
 import { batchLoss } from "../train/objective/batch.ts";
 import { ablate, ablations } from "../train/run/ablations.ts";
@@ -121,6 +128,39 @@ function plainLoss(config: RunConfig, values: PlainValues): number {
   return mean(triplets, false) + (weight > 0 ? weight * mean(back, true) : 0);
 }
 
+/** Throws where the loss of packed inputs, or a parameter's gradient along a drawn direction, is not the plain one. */
+async function compareGradients(
+  model: Case,
+  values: ReadonlyMap<string, Float64Array>,
+  inputs: BatchInputs<HostTensor>,
+  plain: (values: PlainValues) => number,
+): Promise<void> {
+  const streams = new RandomStreams(1);
+  const { loss } = model.parameters.renewGradients(() => {
+    const uploaded = unflatten(upload(engine, flatten(inputs)), inputs.parts.length);
+    const result = batchLoss(model, "contrastive", uploaded, streams);
+    backward(result.loss);
+    return result;
+  });
+  const found = (await loss.read())[0]!;
+  const wanted = plain(values);
+  assert.ok(Math.abs(found - wanted) < 1e-5 * wanted, `loss ${found}, not ${wanted}`);
+  const step = 1e-5;
+  for (const [i, { name }] of model.parameters.specs.entries()) {
+    const gradient = (await model.parameters.get(name).grad!.read()) as Float32Array;
+    const own = values.get(name)!;
+    const direction = own.map((_, at) => normal({ key: 6, stream: i }, at));
+    const at = (factor: number) => {
+      const moved = own.map((value, j) => value + factor * step * direction[j]!);
+      return plain(new Map(values).set(name, moved));
+    };
+    const slope = (at(1) - at(-1)) / (2 * step);
+    const mine = gradient.reduce((sum, value, j) => sum + value * direction[j]!, 0);
+    const scale = Math.max(1e-4, Math.sqrt(gradient.reduce((sum, value) => sum + value * value, 0)));
+    assert.ok(Math.abs(mine - slope) < 2e-4 * scale, `${name}: slope ${mine}, not ${slope}`);
+  }
+}
+
 for (const config of systems) {
   test(`${config.name}: queries and targets are those of the plain model`, async () => {
     const { model, values } = makeSystem(config);
@@ -158,36 +198,44 @@ for (const config of systems) {
     const reversed = config.training.reverse.weight > 0 ? 2 : 0;
     const kinds = (kind: Row) => rows.filter((row) => row === kind).length;
     assert.equal([kinds("forward"), kinds("reverse")], [4, reversed]);
-    const streams = new RandomStreams(1);
-    const { loss } = model.parameters.renewGradients(() => {
-      const result = batchLoss(model, "contrastive", unflatten(upload(engine, flatten(inputs)), 1), streams);
-      backward(result.loss);
-      return result;
-    });
-    const found = (await loss.read())[0]!;
-    const wanted = plainLoss(config, values);
-    assert.ok(Math.abs(found - wanted) < 1e-5 * wanted, `loss ${found}, not ${wanted}`);
-    const step = 1e-5;
-    for (const [i, { name }] of model.parameters.specs.entries()) {
-      const gradient = (await model.parameters.get(name).grad!.read()) as Float32Array;
-      const own = values.get(name)!;
-      const direction = own.map((_, at) => normal({ key: 6, stream: i }, at));
-      const at = (factor: number) =>
-        plainLoss(
-          config,
-          new Map(values).set(
-            name,
-            own.map((value, j) => value + factor * step * direction[j]!),
-          ),
-        );
-      const slope = (at(1) - at(-1)) / (2 * step);
-      const mine = gradient.reduce((sum, value, j) => sum + value * direction[j]!, 0);
-      const scale = Math.max(1e-4, Math.sqrt(gradient.reduce((sum, value) => sum + value * value, 0)));
-      assert.ok(Math.abs(mine - slope) < 2e-4 * scale, `${name}: slope ${mine}, not ${slope}`);
-    }
+    await compareGradients(model, values, inputs, (changed) => plainLoss(config, changed));
     model.dispose();
   });
 }
+
+test("names are texts by themselves: their loss and its gradients are those of the plain model", async () => {
+  // One name is that of two pictures.
+  const own = Int32Array.of(0, 1, 2, 3);
+  const ignore = new Uint8Array(16);
+  ignore[2] = 1;
+  ignore[8] = 1;
+  const named: Batch = {
+    pictures: Int32Array.of(4, 1, 0, 6),
+    ...{ reference: own, target: own, text: ["red", "make it", "red", "smaller round"] },
+    ...{ kind: ["name", "name", "name", "name"], ignore },
+  };
+  const { model, values } = makeSystem(base);
+  for (const accumulation of [1, 2]) {
+    const config = { ...base, training: { ...base.training, accumulation } };
+    const { inputs, rows } = packNames(config, tokenizer, named, await pictures.read(named.pictures));
+    assert.is(rows.filter((row) => row === "forward").length, 4);
+    assert.not.ok(rows.includes("reverse"));
+    await compareGradients(model, values, inputs, (changed) => {
+      const plain = new PlainCase(base.model, changed);
+      const targets = Array.from(named.pictures, (id) => plain.target(plain.tokens(bytesOf(id))));
+      const losses = named.text.map((text, i) => {
+        const query = plain.name(idsOf(base, text));
+        const powers = targets.map((target) =>
+          Math.exp(target.reduce((sum, value, j) => sum + value * query[j]!, 0) / changed.get("temp")![0]!),
+        );
+        const counted = powers.filter((_, j) => !ignore[4 * i + j]);
+        return Math.log(counted.reduce((a, b) => a + b, 0) / powers[i]!);
+      });
+      return losses.reduce((a, b) => a + b, 0) / losses.length;
+    });
+  }
+  model.dispose();
+});
 
 test("every value of fusion is compared, and each rival differs from CASE", () => {
   const fusions = new Set(systems.map(({ model }) => model.fusion));

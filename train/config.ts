@@ -54,6 +54,16 @@ const trainingSchema = z
         share: z.number().min(0).max(1).default(0.25),
       })
       .prefault({}),
+    /**
+     * What a query's own picture is to it: a wrong answer, or none at all, as where it is taken out of the gallery that the
+     * query is ranked against.
+     */
+    reference: z.enum(["negative", "ignored"]).default("negative"),
+    /**
+     * So many of the steps, the first, tell the pictures' names apart: texts by themselves against pictures, as many as
+     * `pictures`, without edits. Of data sets that have names.
+     */
+    names: z.strictObject({ steps: z.int().nonnegative().default(0) }).prefault({}),
     augment: z
       .strictObject({
         /** Pictures are moved by up to this many pixels each way; 0 leaves them where they are. */

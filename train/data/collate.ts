@@ -19,8 +19,8 @@ export interface PartInputs<T> {
   ids: T;
   /** u32 [q, length] */
   mask: T;
-  /** u32, `packSource` of each query's picture among those of the part */
-  source: T;
+  /** u32, `packSource` of each query's picture among those of the part; not there where texts stand for themselves */
+  source?: T;
 }
 
 /** A batch as the loss takes it: the Q queries of all parts, in their order, over the P pictures of all parts. */
@@ -49,8 +49,9 @@ export function flatten<T>({ parts, ...whole }: BatchInputs<T>): Record<string, 
 export function unflatten<T>(inputs: Record<string, T>, parts: number): BatchInputs<T> {
   const { goals, ignored, weights } = inputs as Record<string, T> & Omit<BatchInputs<T>, "parts">;
   const part = (i: number) => {
-    const named = (name: keyof PartInputs<T>) => inputs[`${name} ${i}`]!;
-    return { pictures: named("pictures"), ids: named("ids"), mask: named("mask"), source: named("source") };
+    const named = (name: keyof PartInputs<T>) => inputs[`${name} ${i}`];
+    const [pictures, ids, mask] = (["pictures", "ids", "mask"] as const).map((name) => named(name)!);
+    return { pictures: pictures!, ids: ids!, mask: mask!, source: named("source") };
   };
   return { parts: Array.from({ length: parts }, (_, i) => part(i)), goals, ignored, weights };
 }
@@ -74,7 +75,16 @@ export function packBatch(
   const goal = texts.map((_, i) => (isReverse(i) ? batch.reference[i - triplets]! : batch.target[i]!));
   const ignored = new Uint8Array(texts.length * batch.pictures.length);
   ignored.set(batch.ignore);
-  ignoreOtherReferences(batch, ignored, reversed);
+  if (reversed > 0) {
+    const columns = batch.pictures.length;
+    const others = batch.ignoreReversed ?? otherReferences(batch);
+    ignored.set(others.subarray(0, reversed * columns), triplets * columns);
+  }
+  if (training.reference === "ignored") {
+    source.forEach((picture, query) => {
+      ignored[query * batch.pictures.length + picture] = 1;
+    });
+  }
 
   const division = divide(source, batch.pictures.length, accumulation, batch.room);
   const columns = division.pictures.flat();
@@ -137,18 +147,32 @@ export function packBatch(
   return { inputs, rows };
 }
 
+/** Packs a batch of pictures and their names as `packBatch` does: nothing is reversed, no text refers to a picture. */
+export function packNames(
+  config: RunConfig,
+  ...rest: Parameters<typeof packBatch> extends [unknown, ...infer Rest] ? Rest : never
+): ReturnType<typeof packBatch> {
+  const { training } = config;
+  const reverse = { ...training.reverse, weight: 0 };
+  const { inputs, rows } = packBatch(
+    { ...config, training: { ...training, reverse, reference: "negative" } },
+    ...rest,
+  );
+  const parts = inputs.parts.map(({ pictures, ids, mask }) => ({ pictures, ids, mask }));
+  return { inputs: { ...inputs, parts }, rows };
+}
+
 /**
  * A reverse query asks from which picture the text led to the target; the references of the batch's other triplets of
- * the same target and kind are as right as its own.
+ * the same target and kind are as right as its own. uint8 [triplets, pictures].
  */
-function ignoreOtherReferences(batch: Batch, ignored: Uint8Array, reversed: number): void {
-  const triplets = batch.text.length;
-  const columns = batch.pictures.length;
-  for (let i = 0; i < reversed; i++) {
-    for (let j = 0; j < triplets; j++) {
-      const twin = batch.target[i] === batch.target[j] && batch.kind[i] === batch.kind[j];
-      const other = batch.reference[j]!;
-      if (twin && other !== batch.reference[i]) ignored[(triplets + i) * columns + other] = 1;
+function otherReferences({ text, pictures, reference, target, kind }: Batch): Uint8Array {
+  const found = new Uint8Array(text.length * pictures.length);
+  for (let i = 0; i < text.length; i++) {
+    for (let j = 0; j < text.length; j++) {
+      const twin = target[i] === target[j] && kind[i] === kind[j];
+      if (twin && reference[j] !== reference[i]) found[i * pictures.length + reference[j]!] = 1;
     }
   }
+  return found;
 }

@@ -17,6 +17,11 @@ export interface Batch {
   /** uint8 [triplets, pictures]: 1 where that picture is another right answer, so neither negative nor target. */
   ignore: Uint8Array;
   /**
+   * The same for the reversed query of each triplet: other pictures that its text leads from to its target, and those
+   * that look like its reference. Unless told, references of triplets with the same target and kind are taken for such.
+   */
+  ignoreReversed?: Uint8Array;
+  /**
    * To how many pictures the batch is filled up, where the number of pictures varies, so that few shapes occur; no more
    * than there are unless told.
    */
@@ -41,6 +46,16 @@ export interface TrainingSet {
   /** Every text that a training batch or a query can hold, each once, to build a vocabulary from. */
   texts(): string[];
   /** A pure function of its options, so that resumed training sees the batches that it would have seen. */
+  sampleBatch(options: BatchOptions): Batch;
+  /** Its pictures by their names, where they have some. */
+  names?: NamedPictures;
+}
+
+/** Pictures with texts that say what they show. */
+export interface NamedPictures {
+  /** Every text, each once. */
+  texts(): string[];
+  /** As many texts as pictures, of which each is reference and target of its own. A pure function of its options. */
   sampleBatch(options: BatchOptions): Batch;
 }
 

@@ -62,7 +62,10 @@ function encodePart(
 ): [Tensor, Tensor] {
   const { vision } = model.config;
   const tokens = model.encodeImages(normalizePictures(pictures, count, vision.imageSize, vision));
-  return [model.embedTargets(tokens), model.embedQueries({ ids, mask }, tokens, source, streams)];
+  const queries = source
+    ? model.embedQueries({ ids, mask }, tokens, source, streams)
+    : model.embedTexts({ ids, mask }, streams);
+  return [model.embedTargets(tokens), queries];
 }
 
 /** The first rows of a matrix, and the others. */

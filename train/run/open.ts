@@ -94,10 +94,16 @@ export function runConfig(dir: string): Promise<RunConfig> {
   return loadConfig(join(dir, files.config));
 }
 
+/** Every text that a run trains on or asks, each once. */
+export function textsOf({ training }: RunConfig, { texts, names }: TrainingSet): string[] {
+  return training.names.steps > 0 ? [...texts(), ...(names?.texts() ?? [])] : texts();
+}
+
 /** A fresh run's tokenizer. */
 export async function makeTokenizer(config: RunConfig, dataset: TrainingSet): Promise<Tokenizer> {
   const full = await bertVocabulary();
-  return new Tokenizer(config.data.vocabulary === "bert" ? full : subsetVocabulary(full, dataset.texts()));
+  if (config.data.vocabulary === "bert") return new Tokenizer(full);
+  return new Tokenizer(subsetVocabulary(full, textsOf(config, dataset)));
 }
 
 /** The tokenizer of a run's folder. Throws CheckpointError. */

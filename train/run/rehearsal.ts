@@ -4,7 +4,7 @@ import { availableParallelism } from "node:os";
 import type { Engine } from "../../engine/index.ts";
 import { specialTokens, Tokenizer } from "../../model/tokenizer.ts";
 import type { RunConfig } from "../config.ts";
-import type { TrainingSet } from "../data/dataset.ts";
+import type { Batch, TrainingSet } from "../data/dataset.ts";
 import { inMemory } from "../data/memory.ts";
 import { makeModel } from "../loop/trainer.ts";
 import { makeTrainer, packerOf } from "./trainer.ts";
@@ -13,11 +13,15 @@ import { makeTrainer, packerOf } from "./trainer.ts";
 export async function rehearse(engine: Engine, config: RunConfig): Promise<void> {
   const tokenizer = new Tokenizer([...specialTokens, word]);
   const set = blankSet(config);
-  const { inputs } = await packerOf(tokenizer, set, config)(0);
+  const pack = packerOf(tokenizer, set, config);
+  // The first step, and the first behind those on names.
+  const steps = new Set([0, Math.min(config.training.names.steps, config.training.steps - 1)]);
+  const packed = await Promise.all([...steps].map(pack));
   await engine.prepare(
     () => {
       const model = makeModel(engine, config, tokenizer.size);
-      makeTrainer(engine, model, tokenizer, set, config).record(inputs);
+      const trainer = makeTrainer(engine, model, tokenizer, set, config);
+      for (const { inputs } of packed) trainer.record(inputs);
     },
     { threads: availableParallelism() },
   );
@@ -30,21 +34,20 @@ function blankSet({ model, data }: RunConfig): TrainingSet {
   const { imageSize } = model.vision;
   const text = Array.from({ length: model.text.maxLength }, () => word).join(" ");
   const pixels = new Uint8Array(3 * imageSize ** 2).fill(255);
+  const batch = (count: number, queries: number): Batch => ({
+    pictures: new Int32Array(count),
+    reference: new Int32Array(queries),
+    target: new Int32Array(queries).fill(1),
+    text: new Array<string>(queries).fill(text),
+    kind: new Array<string>(queries).fill(""),
+    ignore: new Uint8Array(queries * count),
+  });
   return {
     name: "blank",
     pictures: inMemory({ size: imageSize, names: [""], pixels }),
     triplets: 1,
     texts: () => [text],
-    sampleBatch({ pictures, triplets }) {
-      const count = data.kind === "emoji" ? pictures : 2 * triplets;
-      return {
-        pictures: new Int32Array(count),
-        reference: new Int32Array(triplets),
-        target: new Int32Array(triplets).fill(1),
-        text: new Array<string>(triplets).fill(text),
-        kind: new Array<string>(triplets).fill(""),
-        ignore: new Uint8Array(triplets * count),
-      };
-    },
+    sampleBatch: ({ pictures, triplets }) => batch(data.kind === "emoji" ? pictures : 2 * triplets, triplets),
+    names: { texts: () => [text], sampleBatch: ({ pictures }) => batch(pictures, pictures) },
   };
 }

@@ -18,7 +18,7 @@ import { type Evaluation, evaluate } from "./evaluate.ts";
 import type { RunEvents } from "./events.ts";
 import { files, RunFolder } from "./folder.ts";
 import { Journal } from "./journal.ts";
-import { loadModel, loadTokenizer, makeTokenizer, openEngine, requirePrecision } from "./open.ts";
+import { loadModel, loadTokenizer, makeTokenizer, openEngine, requirePrecision, textsOf } from "./open.ts";
 import { rehearse } from "./rehearsal.ts";
 import { makeTrainer } from "./trainer.ts";
 
@@ -177,7 +177,7 @@ export async function openTrainer(
   const { training, data, config, close } = await openSequence(asked, events, stop);
   const tokenizer = from !== undefined ? await loadTokenizer(from) : await makeTokenizer(config, training);
   const model = makeModel(engine, config, tokenizer.size);
-  const cut = tellCut(tokenizer, config.model, training.texts(), "texts of the training data");
+  const cut = tellCut(tokenizer, config.model, textsOf(config, training), "texts of the training data");
   if (cut) events.message(cut);
   const trainer = makeTrainer(engine, model, tokenizer, training, config);
   return { data, config, close, tokenizer, model, trainer };

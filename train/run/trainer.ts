@@ -2,9 +2,9 @@
 import { type Engine, RandomStreams, seedKey } from "../../engine/index.ts";
 import type { Case } from "../../model/case.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
-import type { RunConfig } from "../config.ts";
+import { ConfigError, type RunConfig } from "../config.ts";
 import { augmentPictures, augments, sidedPictures } from "../data/augment.ts";
-import { flatten, packBatch, unflatten } from "../data/collate.ts";
+import { flatten, packBatch, packNames, unflatten } from "../data/collate.ts";
 import type { TrainingSet } from "../data/dataset.ts";
 import { type PackedStep, type Task, Trainer } from "../loop/trainer.ts";
 import { batchLoss } from "../objective/batch.ts";
@@ -18,7 +18,8 @@ export function packerOf(
   const { training, seed } = config;
   const { accumulation } = training;
   return async (step) => {
-    const batch = set.sampleBatch({
+    const naming = step < training.names.steps;
+    const batch = (naming ? set.names! : set).sampleBatch({
       pictures: training.pictures * accumulation,
       triplets: training.triplets * accumulation,
       ...{ seed, step },
@@ -30,12 +31,15 @@ export function packerOf(
     const pixels = augments(training.augment)
       ? augmentPictures(read, config.model.vision, training.augment, keys, sidedPictures(batch))
       : read;
-    const { inputs, rows } = packBatch(config, tokenizer, batch, pixels);
+    const { inputs, rows } = (naming ? packNames : packBatch)(config, tokenizer, batch, pixels);
     return { inputs: flatten(inputs), rows };
   };
 }
 
-/** A trainer of a model on a data set. The model's parameters may get their values later. */
+/**
+ * A trainer of a model on a data set. The model's parameters may get their values later. Throws ConfigError where names are
+ * to be learnt that the data set lacks.
+ */
 export function makeTrainer(
   engine: Engine,
   model: Case,
@@ -43,7 +47,9 @@ export function makeTrainer(
   set: TrainingSet,
   config: RunConfig,
 ): Trainer {
-  const { accumulation, loss } = config.training;
+  const { accumulation, loss, names } = config.training;
+  if (names.steps > 0 && !set.names)
+    throw new ConfigError(`training.names: the pictures of ${set.name} have no names.`);
   const task: Task = {
     pack: packerOf(tokenizer, set, config),
     loss: (inputs, streams) => batchLoss(model, loss, unflatten(inputs, accumulation), streams),

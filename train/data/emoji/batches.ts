@@ -75,13 +75,15 @@ export class BatchSampler {
     const position = new Map(pictures.map((id, i) => [id, i]));
     const chosen = this.#chooseEdits(pictures, position, triplets, stream);
     const { reference, target, kind, change, texts } = this.#edits;
+    const text = chosen.map((edit) => texts[change[edit]][stream.below(texts[change[edit]].length)]);
     const batch: Batch = {
       pictures: Int32Array.from(pictures),
       reference: Int32Array.from(chosen, (edit) => position.get(reference[edit])!),
       target: Int32Array.from(chosen, (edit) => position.get(target[edit])!),
-      text: chosen.map((edit) => texts[change[edit]][stream.below(texts[change[edit]].length)]),
+      text,
       kind: chosen.map((edit) => KINDS[kind[edit]]),
       ignore: new Uint8Array(triplets * count),
+      ignoreReversed: this.#otherReferences(pictures, chosen, text),
     };
     for (let t = 0; t < triplets; t++) {
       const answer = this.#classes[target[chosen[t]]];
@@ -90,6 +92,35 @@ export class BatchSampler {
       }
     }
     return batch;
+  }
+
+  /** Which pictures the text of an edit leads from to its target, or look like its reference: uint8 [edits, pictures]. */
+  #otherReferences(pictures: number[], chosen: number[], text: string[]): Uint8Array {
+    const { reference, target, change, texts } = this.#edits;
+    const classes = this.#classes;
+    const found = new Uint8Array(chosen.length * pictures.length);
+    const byAnswer = new Map<number, number[]>();
+    const byReference = new Map<number, number[]>();
+    const append = (map: Map<number, number[]>, key: number, t: number) => {
+      const list = map.get(key);
+      if (list) list.push(t);
+      else map.set(key, [t]);
+    };
+    for (const [t, edit] of chosen.entries()) {
+      append(byAnswer, classes[target[edit]], t);
+      append(byReference, classes[reference[edit]], t);
+    }
+    for (const [p, id] of pictures.entries()) {
+      const mark = (t: number) => {
+        if (reference[chosen[t]!] !== id) found[t * pictures.length + p] = 1;
+      };
+      byReference.get(classes[id])?.forEach(mark);
+      for (const edit of this.#editsOf(id)) {
+        const phrasings = texts[change[edit]];
+        for (const t of byAnswer.get(classes[target[edit]]) ?? []) if (phrasings.includes(text[t]!)) mark(t);
+      }
+    }
+    return found;
   }
 
   #editsOf(picture: number): Int32Array {

@@ -7,6 +7,7 @@ import { DataError, type Split } from "../types.ts";
 import { BatchSampler } from "./batches.ts";
 import { loadPictures } from "./cache.ts";
 import { answerClasses, describeSources, type Edits, type Item, listEdits } from "./edits.ts";
+import { namedPictures } from "./names.ts";
 import { listSources, type Source } from "./sources.ts";
 import { type HeldOut, holdOut, makeSplits, splitNames, TEST_VENDOR } from "./splits.ts";
 
@@ -104,7 +105,8 @@ function describe(sources: Source[], pictures: PictureSet): EmojiDataset {
   const trainable = classes.map((_, id) =>
     Number(!heldOut.concept[id] && !heldOut.combination[id] && !heldOut.vendor[id]),
   );
-  const sampler = new BatchSampler(edits, classes, Uint8Array.from(trainable));
+  const seen = Uint8Array.from(trainable);
+  const sampler = new BatchSampler(edits, classes, seen);
   return {
     name: "emoji",
     pictures,
@@ -117,6 +119,7 @@ function describe(sources: Source[], pictures: PictureSet): EmojiDataset {
     triplets: sampler.trainingEdits.length,
     texts: () => [...new Set(edits.texts.flat())],
     sampleBatch: (options) => sampler.sample(options),
+    names: namedPictures(items, classes, seen),
   };
 }
 
