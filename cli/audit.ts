@@ -4,7 +4,7 @@ import { Engine } from "../engine/index.ts";
 import { type Audit, audit, type Group, type Removal, ways } from "../train/eval/audit.ts";
 import { protocols, provenanceOf } from "../train/eval/protocols.ts";
 import { count, metricName, share } from "../train/report/format.ts";
-import { auditFiles, auditSummary, writeAudit } from "../train/run/audit.ts";
+import { auditFiles, auditSummary, inAuditFolder, writeAudit } from "../train/run/audit.ts";
 import { readGivenWays } from "../train/run/given.ts";
 import { command } from "./command.ts";
 import { asked, galleryNames, given, listOf, lists, requireFashioniq, variants } from "./judge.ts";
@@ -40,15 +40,19 @@ export const auditCommand = command({
     });
     const events = consoleEvents(output);
     const engine = await Engine.create();
-    const found = await audit(engine, ready.split, ready.embedded, {
-      ...{ similarity, hash: ready.hash, filter: ready.filter, reference, k, apart: ready.apart },
-      captions: captions ?? ready.captions ?? "not told",
-      onProgress: (done, total) => events.progress("ranking", done, total),
+    const { what } = protocols[data];
+    const [found, files] = await inAuditFolder(out, events.message, async () => {
+      const found = await audit(engine, ready.split, ready.embedded, {
+        ...{ similarity, hash: ready.hash, filter: ready.filter, reference, k, apart: ready.apart },
+        captions: captions ?? ready.captions ?? "not told",
+        onProgress: (done, total) => events.progress("ranking", done, total),
+      });
+      const parts = { ...ready, pictures: { root: values.root }, what };
+      return [found, await writeAudit(engine, out, found, parts)] as const;
     });
     engine.dispose();
     events.end();
     const { notes } = ready.split;
-    const files = await writeAudit(out, ready.split, found);
     output.result({ ...auditSummary(found), notes, files }, auditTable(found, notes, out));
     return exit.done;
   },
@@ -73,7 +77,7 @@ function auditTable(found: Audit, notes: readonly string[], out: string): string
 }
 
 const row = (name: string, cells: readonly string[]) =>
-  `  ${name.padEnd(26)}${cells.map((cell) => cell.padStart(9)).join("")}`;
+  `  ${name.padEnd(30)}${cells.map((cell) => cell.padStart(9)).join("")}`;
 
 function groupTable(
   { category, queries, pictures, metrics, labels, curves, paraphrases }: Group,
@@ -124,13 +128,12 @@ function groupTable(
           "",
           `  ${count(paraphrases.pairs)} pairs have ${count(paraphrases.texts)} texts: the median rank is ${paraphrases.best} by a pair's best text, ` +
             `${paraphrases.worst} by its worst, ${paraphrases.factor.toFixed(1)} times as far`,
-          row("pairs answered by some text only, at rank", []),
           row(
-            "",
+            "answered at rank",
             paraphrases.flips.map(({ k }) => `${k}`),
           ),
           row(
-            "",
+            "  by one text, not by another",
             paraphrases.flips.map(({ pairs }) => share(pairs / paraphrases.pairs)),
           ),
         ]

@@ -16,14 +16,18 @@ import {
   audit,
   captionsApart,
   curveOf,
+  examples,
   labelsOf,
   type Removal,
+  type Sort,
   spreadOf,
   type Way,
   ways,
 } from "../train/eval/audit.ts";
 import { type Marks, protocols, rowsAt } from "../train/eval/protocols.ts";
 import type { Matrix } from "../train/eval/scores.ts";
+import { percent } from "../train/report/format.ts";
+import { inAuditFolder, writeAudit } from "../train/run/audit.ts";
 import { readGivenWays } from "../train/run/given.ts";
 import { failClearly, runCommand } from "./command.ts";
 import {
@@ -37,7 +41,8 @@ import {
   type Sample,
   writeSample,
 } from "./data-samples.ts";
-import { type Asked, embedded, figuresOf, random, randomRows, ranksOf } from "./plain-ranks.ts";
+import { writeMiniature } from "./miniatures.ts";
+import { type Asked, cosines, embedded, figuresOf, random, randomRows, ranksOf } from "./plain-ranks.ts";
 
 const engine = await Engine.create({ poison: true });
 const dir = mkdtempSync(join(tmpdir(), "casement-audit-"));
@@ -351,7 +356,7 @@ test("the command writes what it found, and score takes its list", async () => {
   assert.ok(redundant.length > 3 && redundant.length < 87);
   const { files, notes, ...summary } = found;
   assert.equal(JSON.parse(readFileSync(at("cirr-audit/audit.json"), "utf8")), summary);
-  assert.is(files.length, 4);
+  assert.is(files.length, 5);
 
   // What is left without the list is the curve's point at n = 3.
   const list = "cirr-audit/redundant.jsonl";
@@ -474,6 +479,72 @@ test("the picture alone is the reference's row of the gallery, unless its embedd
   const own = await readGivenWays({ ...given, imageQueries });
   assert.equal(own.embedded.image.queries, other);
   assert.match(own.hash.image!, /^[\da-f]{64}$/);
+});
+
+test("the page shows what was found, pictures that there are, and no markup of texts", async () => {
+  const root = at("pages");
+  const evil = "</title><script>alert('x')</script> & \u0001";
+  const sample = jsonlSample(60);
+  const lines = (sample["train.jsonl"] as string).trim().split("\n");
+  sample["train.jsonl"] = lines.map((line) => JSON.stringify({ ...JSON.parse(line), text: evil })).join("\n");
+  const paths = await writeMiniature("jsonl", root, sample);
+  for (const path of paths.slice(0, 20)) rmSync(join(root, path));
+  const { split, pictures, queries } = await mixed(memoryFiles(sample), "jsonl", "train", 6);
+  const found = await auditOf(split, pictures, queries, 3);
+  const by = (way: Way) => ({ queries: queries[way], pictures });
+  const embedded = { text: by("text"), image: by("image"), both: by("both") };
+  const parts = { split, embedded, pictures: { root }, what: protocols.jsonl.what };
+  await writeAudit(engine, at("page"), found, parts);
+  const page = readFileSync(at("page/audit.html"), "utf8");
+  assert.match(page, /^<!doctype html>.*Content-Security-Policy/s);
+  assert.not.match(page, /<(script|link|iframe|img)\b/);
+  assert.not.match(page, /https?:/);
+  assert.not.match(page, /NaN|undefined|\[object/);
+  assert.ok(page.includes("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; \ufffd"));
+  const at3 = found.groups[0]!.labels.find(({ k }) => k === 3)!;
+  const shown = ((100 * at3["shortcut-solvable"]) / split.queries.length).toFixed(1);
+  assert.ok(page.includes(`shortcut-solvable at K = 3</small><b>${shown}<small> %`));
+  // A figure of labels, the queries left, and one of each of the protocol's figures.
+  assert.is(page.match(/<figure>/g)!.length, 2 + protocols.jsonl.recall.length);
+  const { either } = found.groups[0]!.curves;
+  assert.ok(page.includes(`by either ${percent(100 * either.metrics.r1![0]!)} at n = 0`));
+  assert.match(page, /data:image\/png;base64,iVBOR/);
+  const named = page.match(/class="pic named"/g)!.length;
+  const drawn = page.match(/class="pic s\d+"/g)!.length;
+  assert.ok(named > 0 && drawn > named, `${drawn} drawn, ${named} named`);
+  assert.match(page, /of their pictures can&#39;t be read here|of their pictures can't be read here/);
+
+  // The answers of an example are a sort's.
+  for (const { query, answers, ranks, sort } of await examples(engine, split, embedded, found)) {
+    const { reference, right } = split.queries[query]!;
+    const is = [ranks.text <= 3, ranks.image <= 3, ranks.both <= 3].join();
+    const wanted: Record<Sort, RegExp> = {
+      text: /^true,false/,
+      image: /^false,true/,
+      "composition-required": /^false,false,true$/,
+      unresolved: /^false,false,false$/,
+    };
+    assert.match(is, wanted[sort]);
+    for (const way of ways) {
+      const scores = cosines(queries[way], query, pictures);
+      const best = [...scores.keys()]
+        .filter((picture) => picture !== reference)
+        .toSorted((a, b) => scores[b]! - scores[a]! || a - b)
+        .slice(0, 5);
+      assert.equal(
+        answers[way],
+        best.map((picture) => ({ picture, right: right.includes(picture) })),
+      );
+    }
+  }
+});
+
+test("one process at a time writes to an audit's folder", async () => {
+  await inAuditFolder(at("locked"), assert.unreachable, async () => {
+    const { embeddings, text } = cirr;
+    const args = ["audit", ...embeddings, "--text-queries", text, "--out", "locked"];
+    await failClearly(dir, [[args, /locked is in use by process \d+/]]);
+  });
 });
 
 test("a list that does not fit is told by file and line", () => {

@@ -19,7 +19,7 @@ export function randomRows(stream: number, rows: number, width: number): Matrix 
 }
 
 /** Cosines times the length of the query, in the pictures' order. */
-function cosines(queries: Matrix, query: number, gallery: Matrix): Float64Array {
+export function cosines(queries: Matrix, query: number, gallery: Matrix): Float64Array {
   const { width } = gallery;
   return Float64Array.from({ length: gallery.values.length / width }, (_, place) => {
     let [product, square] = [0, 0];

@@ -324,6 +324,67 @@ export async function audit(
   };
 }
 
+/** Queries that are alike in what answers them. */
+export const sorts = ["text", "image", "composition-required", "unresolved"] as const;
+export type Sort = (typeof sorts)[number];
+
+/** A query to look at. */
+export interface Example extends Audited {
+  /** By what it is answered within k: the text alone, the picture alone, both together alone, or nothing. */
+  sort: Sort;
+  /** The best answers by each way, the reference left out; pictures by their indices in the split. */
+  answers: Record<Way, { picture: number; right: boolean }[]>;
+}
+
+/** What answers a query within k: null where each modality does. */
+function sortOf({ text, image, both }: Ranks, k: number): Sort | null {
+  if (text <= k) return image <= k ? null : "text";
+  if (image <= k) return "image";
+  return both <= k ? "composition-required" : "unresolved";
+}
+
+/** Takes some at equal distances. */
+const spread = <T>(list: readonly T[], most: number) =>
+  list.length <= most
+    ? list
+    : Array.from({ length: most }, (_, i) => list[Math.floor((i * list.length) / most)]!);
+
+/**
+ * Some queries of each sort with their best answers, ranked once more for these.
+ * @param each how many of each sort, evenly spread over the split
+ */
+export async function examples(
+  engine: Engine,
+  split: Split,
+  embedded: Record<Way, Embedded>,
+  { queries, k, similarity }: Audit,
+  { each = 6, top = 5 } = {},
+): Promise<Example[]> {
+  const chosen = sorts.flatMap((sort) => {
+    const own = queries.filter(({ ranks }) => sortOf(ranks, k) === sort);
+    return spread(own, each).map(
+      (one): Example => ({ ...one, sort, answers: { text: [], image: [], both: [] } }),
+    );
+  });
+  for (const gallery of galleriesOf(split)) {
+    const asked = new Set(queriesOf(split, gallery));
+    const own = chosen.filter(({ query }) => asked.has(query));
+    const indices = own.map(({ query }) => query);
+    for (const way of ways) {
+      const options = { similarity, top: () => top };
+      const ranked = await rankGallery(engine, split, gallery, indices, embedded[way], options);
+      for (const [i, { best }] of ranked.entries()) {
+        const { right } = split.queries[own[i]!.query]!;
+        own[i]!.answers[way] = best.map(({ place }) => {
+          const picture = gallery.pictures[place]!;
+          return { picture, right: right.includes(picture) };
+        });
+      }
+    }
+  }
+  return chosen;
+}
+
 /** Gathers the texts of each pair of reference and target. */
 class Pairs {
   private readonly found = new Map<string, Paraphrased>();
