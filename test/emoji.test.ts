@@ -1,13 +1,13 @@
-// Emoji-CoIR: counts of edits, held-out pictures, one answer a text, reproducible batches, a cache that heals.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+// Emoji-CoIR: counts of edits, held-out pictures, one answer a text, reproducible batches.
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { loadPictures } from "../train/data/emoji/cache.ts";
 import { VISIBLE_DIFFERENCE } from "../train/data/emoji/edits.ts";
 import { loadEmoji, openEmoji } from "../train/data/emoji/index.ts";
 import { KINDS, type Kind } from "../train/data/emoji/phrases.ts";
+import { openSources } from "../train/data/emoji/pictures.ts";
 import { listSources } from "../train/data/emoji/sources.ts";
 import { TEST_VENDOR } from "../train/data/emoji/splits.ts";
 
@@ -38,13 +38,14 @@ const COUNTED_OTHERWISE: Kind[] = ["hair", "clock", "role", "expression", "style
 
 const emoji = await loadEmoji({ size: SIZE });
 const { edits, items, classes, heldOut, pictures } = emoji;
+const pixels = await pictures.read(items.map((_, id) => id));
 const textsOf = (edit: number) => edits.texts[edits.change[edit]];
 
 function meanDifference(a: number, b: number): number {
   const bytes = SIZE * SIZE * 3;
   let sum = 0;
   for (let i = 0; i < bytes; i++) {
-    sum += Math.abs(pictures.pixels[a * bytes + i] - pictures.pixels[b * bytes + i]);
+    sum += Math.abs(pixels[a * bytes + i] - pixels[b * bytes + i]);
   }
   return sum / bytes;
 }
@@ -287,7 +288,8 @@ test("training without the test vendor's pictures sees the same batches and word
   const count = items.findIndex(({ vendor }) => vendor === TEST_VENDOR);
   assert.ok(count > 7000 && items.slice(count).every(({ vendor }) => vendor === TEST_VENDOR));
   assert.is(training.pictures.count, count);
-  assert.equal(training.pictures.pixels, pictures.pixels.slice(0, training.pictures.pixels.length));
+  const own = await training.pictures.read(Array.from({ length: count }, (_, id) => id));
+  assert.equal(own, pixels.slice(0, own.length));
   for (let step = 0; step < 20; step++)
     assert.equal(training.sampleBatch({ ...BATCH, step }), emoji.sampleBatch({ ...BATCH, step }));
   assert.equal(new Set(training.texts()), new Set(emoji.texts()));
@@ -296,11 +298,17 @@ test("training without the test vendor's pictures sees the same batches and word
 test("a vendor's sheet holds the pixels of its files", async () => {
   const some = listSources().filter(({ cell }, i) => cell && i % 200 === 0);
   assert.ok(some.length > 30);
-  const [fromSheets, fromFiles] = [some, some.map((source) => ({ ...source, cell: null }))].map((sources) => {
-    const folder = mkdtempSync(join(tmpdir(), "casement-emoji-"));
-    return loadPictures(sources, 64, folder).finally(() => rmSync(folder, { recursive: true }));
-  });
-  assert.equal((await fromSheets).pixels, (await fromFiles).pixels);
+  const [fromSheets, fromFiles] = [some, some.map((source) => ({ ...source, cell: null }))].map(
+    async (sources) => {
+      const cacheDir = mkdtempSync(join(tmpdir(), "casement-emoji-"));
+      const { pictures, close } = await openSources(sources, { size: 64, cacheDir });
+      const read = await pictures.read(sources.map((_, id) => id));
+      await close();
+      rmSync(cacheDir, { recursive: true });
+      return read;
+    },
+  );
+  assert.equal(await fromSheets, await fromFiles);
 });
 
 test("no kind drowns another, and a batch takes under 10 ms", () => {
@@ -323,39 +331,25 @@ test("impossible batches are refused", () => {
   assert.throws(() => emoji.sampleBatch({ ...BATCH, pictures: 1e6, step: 0 }), /a batch needs/);
 });
 
-test("a truncated or corrupt cache is rebuilt", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "casement-emoji-"));
-  try {
-    const sources = listSources().slice(0, 20);
-    let decoded = 0;
-    const load = async () => {
-      decoded = 0;
-      return (
-        await loadPictures(sources, 8, folder, () => {
-          decoded++;
-        })
-      ).pixels;
-    };
-    const fresh = await load();
-    assert.is(decoded, sources.length);
-    assert.equal(await load(), fresh);
-    assert.is(decoded, 0);
-    const files = readdirSync(folder);
-    assert.is(files.length, 1);
-    const file = join(folder, files[0]);
-    const bytes = readFileSync(file);
-    for (const damage of [
-      () => truncateSync(file, bytes.length - 10),
-      () => truncateSync(file, 3),
-      () => writeFileSync(file, bytes.fill(0, bytes.length - 5)),
-    ]) {
-      damage();
-      assert.equal(await load(), fresh);
-      assert.is(decoded, sources.length);
-    }
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+test("what is asked and what is right does not change with the size of the pictures", async () => {
+  const { training } = await openEmoji({ size: SIZE });
+  const small = (await openEmoji({ size: 8 })).training;
+  assert.is(small.pictures.size, 8);
+  assert.equal(small.classes, training.classes);
+  assert.equal(small.splits, training.splits);
+  assert.equal(small.sampleBatch({ ...BATCH, step: 3 }), training.sampleBatch({ ...BATCH, step: 3 }));
+});
+
+test("a picture that can't be decoded is named", async () => {
+  const cacheDir = mkdtempSync(join(tmpdir(), "casement-emoji-"));
+  const [source] = listSources();
+  const missing = { ...source!, cell: null, path: join(cacheDir, "none.png") };
+  const error = await openSources([missing, missing], { size: 8, cacheDir }).catch((thrown: Error) => thrown);
+  rmSync(cacheDir, { recursive: true });
+  assert.match(
+    (error as Error).message,
+    `cannot decode the emoji picture google/${source!.code}: there is no such file, nor can 1 others`,
+  );
 });
 
 test.run();

@@ -67,7 +67,7 @@ export interface OpenPictures {
   faults: Fault[];
   /** SHA-256 of a picture's pixels. Not for one that has a fault. */
   digest(id: number): Uint8Array;
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** Work ended because it was asked to. */
@@ -163,7 +163,7 @@ function offer({ shards, places, preparation, faults }: Building): OpenPictures 
       return fault ? [{ place, path: name, ...fault }] : [];
     }),
     digest: (id) => shards.digest(id),
-    close: () => shards.close(),
+    close: async () => shards.close(),
   };
 }
 

@@ -1,7 +1,6 @@
 // All edits: ordered pairs of pictures that differ in one attribute (or in tone and gender), each with its
 // phrasings. Pictures that look the same are gathered in one answer class, and no edit stays inside a class.
 import { createHash } from "node:crypto";
-import type { PictureSet } from "../memory.ts";
 import { type Description, describe, directedPose } from "./attributes.ts";
 import { KINDS, type Kind, phrasings } from "./phrases.ts";
 import { readLabels, readSubcategories, type Source, type Vendor } from "./sources.ts";
@@ -133,12 +132,11 @@ class Classes {
 }
 
 /** Whether two pictures differ by less than the visible difference; stops as soon as they don't. */
-function looksEqual(pictures: PictureSet, a: number, b: number): boolean {
-  const bytes = pictures.size * pictures.size * 3;
+function looksEqual(pixels: Uint8Array, bytes: number, a: number, b: number): boolean {
   const limit = VISIBLE_DIFFERENCE * bytes;
   let sum = 0;
   for (let i = 0, atA = a * bytes, atB = b * bytes; i < bytes; i++) {
-    sum += Math.abs(pictures.pixels[atA + i] - pictures.pixels[atB + i]);
+    sum += Math.abs(pixels[atA + i] - pixels[atB + i]);
     if (sum >= limit) return false;
   }
   return true;
@@ -147,9 +145,10 @@ function looksEqual(pictures: PictureSet, a: number, b: number): boolean {
 /**
  * Gathers pictures that answer a text equally well: equal in pixels, equal in vendor and all attributes, or
  * made from each other by an edit too small to see.
+ * @param pixels uint8 [pictures, size, size, 3]
  * @returns int32 [pictures], the class of each picture: the least picture id in it
  */
-export function answerClasses(items: Item[], pictures: PictureSet): Int32Array {
+export function answerClasses(items: Item[], pixels: Uint8Array): Int32Array {
   const classes = new Classes(items.length);
   const first = new Map<string, number>();
   const joinWithFirst = (key: string, id: number) => {
@@ -157,15 +156,15 @@ export function answerClasses(items: Item[], pictures: PictureSet): Int32Array {
     if (known === undefined) first.set(key, id);
     else classes.join(known, id);
   };
-  const bytes = pictures.size * pictures.size * 3;
+  const bytes = pixels.length / items.length;
   items.forEach(({ vendor, family, attributes }, id) => {
-    const pixels = pictures.pixels.subarray(id * bytes, (id + 1) * bytes);
-    joinWithFirst(createHash("sha1").update(pixels).digest("hex"), id);
+    const own = pixels.subarray(id * bytes, (id + 1) * bytes);
+    joinWithFirst(createHash("sha1").update(own).digest("hex"), id);
     // Things have no attributes but their code, so only pixels can make two of them equal.
     joinWithFirst(JSON.stringify([vendor, family, attributes]), id);
   });
   forEachPair(items, (_kind, a, b) => {
-    if (a < b && classes.find(a) !== classes.find(b) && looksEqual(pictures, a, b)) classes.join(a, b);
+    if (a < b && classes.find(a) !== classes.find(b) && looksEqual(pixels, bytes, a, b)) classes.join(a, b);
   });
   return classes.parent.map((_, id) => classes.find(id));
 }

@@ -1,29 +1,18 @@
 // Emoji-CoIR: composed image retrieval on real pictures that npm carries. Three vendors drew the same emoji,
 // and their codepoints say what differs between two of them, so that triplets need no human labels.
-import { fileURLToPath } from "node:url";
 import type { OpenData, TrainingSet } from "../dataset.ts";
-import { inMemory, type PictureSet } from "../memory.ts";
-import { DataError, type Split } from "../types.ts";
+import type { OpenPictures } from "../open.ts";
+import { joinPictures } from "../sequence.ts";
+import { DataError, type Pictures, type Split } from "../types.ts";
 import { BatchSampler } from "./batches.ts";
-import { loadPictures } from "./cache.ts";
 import { answerClasses, describeSources, type Edits, type Item, listEdits } from "./edits.ts";
 import { namedPictures } from "./names.ts";
+import { type EmojiOptions, openSources } from "./pictures.ts";
 import { listSources, type Source } from "./sources.ts";
 import { type HeldOut, holdOut, makeSplits, splitNames, TEST_VENDOR } from "./splits.ts";
 
-/** What is loaded, and from where. */
-export interface EmojiOptions {
-  /** Side of the pictures in pixels. */
-  size: number;
-  /** Folder of the packed picture cache; default `.cache` at the root of the repository. */
-  cacheDir?: string;
-  /** Called after each picture that had to be decoded. */
-  onProgress?: (done: number, total: number) => void;
-}
-
 /** Emoji-CoIR, with what its pictures show for inspection. */
 export interface EmojiDataset extends TrainingSet {
-  pictures: PictureSet;
   splits: Record<string, Split>;
   /** [pictures], what each picture shows. */
   items: Item[];
@@ -42,31 +31,61 @@ interface OpenEmoji {
   training: EmojiDataset;
   /** Loads the rest, once. */
   whole(): Promise<EmojiDataset>;
+  /** Closes its files. */
+  close(): Promise<void>;
 }
 
-const CACHE = fileURLToPath(new URL("../../../.cache", import.meta.url));
+/**
+ * Side of the pictures by which look-alikes are found, in pixels: what is asked and what is right must not change with the
+ * size that a model sees. Published figures are of this one.
+ */
+const looksSize = 32;
 
 /**
  * Opens Emoji-CoIR for training: about 7,500 pictures of two vendors. Those of the third, which only tests see and
  * which take most of the time to decode, follow with `whole`. What was decoded once is read from the cache.
  * @throws when the size isn't a positive whole number, a package is missing or a picture can't be decoded
  */
-export async function openEmoji({ size, cacheDir = CACHE, onProgress }: EmojiOptions): Promise<OpenEmoji> {
-  if (!Number.isInteger(size) || size < 1) throw new Error(`cannot load emoji pictures of size ${size}`);
+export async function openEmoji(options: EmojiOptions): Promise<OpenEmoji> {
   const sources = listSources();
   const seen = sources.filter(({ vendor }) => vendor !== TEST_VENDOR);
   const unseen = sources.filter(({ vendor }) => vendor === TEST_VENDOR);
-  const load = (part: Source[]) => loadPictures(part, size, cacheDir, onProgress);
-  const pictures = await load(seen);
-  let rest: Promise<EmojiDataset> | null = null;
-  const whole = async () => describe([...seen, ...unseen], join(pictures, await load(unseen)));
-  return {
-    training: describe(seen, pictures),
-    whole: () => {
-      rest ??= whole();
-      return rest;
-    },
+  const opened: OpenPictures[] = [];
+  const open = async (part: readonly Source[], size: number) => {
+    const packed = await openSources(part, { ...options, size });
+    opened.push(packed);
+    return packed.pictures;
   };
+  const openPart = async (part: readonly Source[]) => {
+    const looks = await open(part, looksSize);
+    return { looks, pictures: options.size === looksSize ? looks : await open(part, options.size) };
+  };
+  const close = async () => {
+    for (const packed of opened.splice(0)) await packed.close();
+  };
+  try {
+    const known = await openPart(seen);
+    const training = await describe(seen, known.pictures, known.looks);
+    const whole = async () => {
+      const rest = await openPart(unseen);
+      const [pictures, looks] = (["pictures", "looks"] as const).map((kind) =>
+        joinPictures([known[kind], rest[kind]]),
+      );
+      return describe([...seen, ...unseen], pictures!, looks!);
+    };
+    let all: Promise<EmojiDataset> | null = null;
+    return {
+      training,
+      whole: () => {
+        all ??= whole();
+        return all;
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 /** Opens Emoji-CoIR as every data set is. Throws as `openEmoji` does. */
@@ -87,7 +106,7 @@ export function emojiData(options: EmojiOptions): OpenData {
         throw new DataError(`emoji has no split ${JSON.stringify(name)}, but ${splitNames.join(", ")}`);
       return { split, pictures };
     },
-    close: async () => {},
+    close: async () => (await opened?.catch(() => null))?.close(),
   };
 }
 
@@ -96,10 +115,13 @@ export async function loadEmoji(options: EmojiOptions): Promise<EmojiDataset> {
   return (await openEmoji(options)).whole();
 }
 
-/** The data set of these pictures. Training batches and texts are the same with and without the test vendor's. */
-function describe(sources: Source[], pictures: PictureSet): EmojiDataset {
+/**
+ * The data set of these pictures. Training batches and texts are the same with and without the test vendor's.
+ * @param looks the pictures in the size that tells look-alikes
+ */
+async function describe(sources: Source[], pictures: Pictures, looks: Pictures): Promise<EmojiDataset> {
   const items = describeSources(sources);
-  const classes = answerClasses(items, pictures);
+  const classes = answerClasses(items, await looks.read(items.map((_, id) => id)));
   const edits = listEdits(items, classes);
   const heldOut = holdOut(items, classes);
   const trainable = classes.map((_, id) =>
@@ -121,11 +143,4 @@ function describe(sources: Source[], pictures: PictureSet): EmojiDataset {
     sampleBatch: (options) => sampler.sample(options),
     names: namedPictures(items, classes, seen),
   };
-}
-
-function join(a: PictureSet, b: PictureSet): PictureSet {
-  const pixels = new Uint8Array(a.pixels.length + b.pixels.length);
-  pixels.set(a.pixels);
-  pixels.set(b.pixels, a.pixels.length);
-  return inMemory({ size: a.size, names: [...a.names, ...b.names], pixels });
 }
