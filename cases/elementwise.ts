@@ -5,6 +5,7 @@ import { detach } from "../kernels/backward.ts";
 import { accumulateInto, clampInPlace } from "../kernels/elementwise/accumulate.ts";
 import * as arithmetic from "../kernels/elementwise/arithmetic.ts";
 import { cast } from "../kernels/elementwise/cast.ts";
+import { packHalves, unpackHalves } from "../kernels/elementwise/halves.ts";
 import * as functions from "../kernels/elementwise/unary.ts";
 import { type Draw, type OpCase, roundToHalf } from "./case.ts";
 import { erf, gelu, geluSlope, geluTanh, geluTanhSlope, roundToEven } from "./reference.ts";
@@ -624,6 +625,46 @@ export function castCase(shape: number[], from: DType, to: DType, bench = false)
   };
 }
 
+/** Magnitudes of binary16 from its least normal number to far beyond its largest, of either sign. */
+const wideHalves: Draw = {
+  at: (i, drawn) => Math.sign(drawn) * 2 ** (-14 + 36 * ((i * 0.6180339887498949) % 1)),
+};
+
+/** There and back, as how a number is rounded is left to the adapter: to either of its neighbours. */
+function packHalvesCase(shape: number[], draw: Draw): OpCase {
+  return {
+    name: `packHalves ${shape.join("x")}${draw === "normal" ? "" : " to beyond the largest"} f32`,
+    inputs: [{ name: "x", shape, draw, grad: false }],
+    run: ([x]) => unpackHalves(packHalves(x!), shape),
+    reference: ([x]) => x!.map((value) => Math.min(Math.max(value, -65504), 65504)),
+    tolerance: 2 ** -10,
+    ...(draw !== "normal" && { each: true }),
+  };
+}
+
+/** Any words, whose exponents are made odd and small, as WGSL leaves open what becomes of subnormals, infinity and NaN. */
+function unpackHalvesCase(shape: number[]): OpCase {
+  const words = shape.reduce((a, b) => a * b, 1) / 2;
+  return {
+    name: `unpackHalves ${shape.join("x")}`,
+    inputs: [{ name: "words", shape: [words], dtype: "u32", draw: { below: 2 ** 32 } }],
+    run: ([drawn], engine) => {
+      const word = (value: number) => engine.tensor(Uint32Array.of(value), [], "u32");
+      const normal = arithmetic.bitOr(arithmetic.bitAnd(drawn!, word(0xbbff_bbff)), word(0x0400_0400));
+      return unpackHalves(normal, shape);
+    },
+    reference: ([drawn]) => {
+      const halves = new Uint16Array(Uint32Array.from(drawn!).buffer);
+      return Float64Array.from(halves, (half) => {
+        const exponent = ((half >> 10) & 0b01111) | 1;
+        return (half >> 15 ? -1 : 1) * (1 + (half & 0x3ff) / 1024) * 2 ** (exponent - 15);
+      });
+    },
+    each: true,
+    tolerance: 1e-7,
+  };
+}
+
 /** In place on a part of a copy, as the table's inputs must stay as they are, and what follows the part must as well. */
 function clampCase(size: number, part: number): OpCase {
   return {
@@ -813,6 +854,11 @@ export const elementwiseCases: OpCase[] = [
   castCase([3, 1000], "f16", "f32"),
   castCase([577, 3072], "f32", "f16", true),
   castCase([577, 3072], "f16", "f32", true),
+  packHalvesCase([7, 12], "normal"),
+  packHalvesCase([3, 1002], "normal"),
+  packHalvesCase([5, 202], wideHalves),
+  unpackHalvesCase([3, 14]),
+  unpackHalvesCase([5, 900]),
   clampCase(91, 7),
   clampCase(2803, 2799),
   accumulateCase(11, 6),

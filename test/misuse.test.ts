@@ -8,6 +8,7 @@ import { accumulateInto, clampInPlace } from "../kernels/elementwise/accumulate.
 import { add, bitAnd, less, minimum, mod, pow, sub, where } from "../kernels/elementwise/arithmetic.ts";
 import { castInto } from "../kernels/elementwise/cast.ts";
 import { dropout } from "../kernels/elementwise/dropout.ts";
+import { packHalves, unpackHalves } from "../kernels/elementwise/halves.ts";
 import { clamp, gelu } from "../kernels/elementwise/unary.ts";
 import { addPositions, embedding } from "../kernels/embedding/embedding.ts";
 import { layernorm } from "../kernels/layernorm/layernorm.ts";
@@ -124,6 +125,10 @@ const calls: [call: () => unknown, message: string][] = [
   [() => patchify(f32(1, 3, 5, 4), 2), "patchify: [1,3,5,4] is no [B, C, H, W] of whole patches of 2."],
   [() => pixelsToFloat(words(12), [1, 2, 3, 3], rgb, rgb), "pixelsToFloat: u32[3] does not fill [1,2,3,3]"],
   [() => pixelsToFloat(words(12), [1, 2, 2, 3], [0], rgb), "pixelsToFloat"],
+  [() => packHalves(f32(3)), "packHalves: needs an even number of f32, not f32[3]."],
+  [() => packHalves(u32(2)), "packHalves: needs an even number of f32, not u32[2]."],
+  [() => unpackHalves(u32(3), [5]), "unpackHalves: u32[3] does not fill [5]."],
+  [() => unpackHalves(f32(3), [6]), "unpackHalves: f32[3] does not fill [6]."],
   [
     () => prependToken(f32(2, 3, 4), f32(4), f32(3, 4)),
     "prependToken: token [4] or positions [3,4] does not fit [2,3,4].",
