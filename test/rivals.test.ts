@@ -138,7 +138,7 @@ async function compareGradients(
   const streams = new RandomStreams(1);
   const { loss } = model.parameters.renewGradients(() => {
     const uploaded = unflatten(upload(engine, flatten(inputs)), inputs.parts.length);
-    const result = batchLoss(model, "contrastive", uploaded, streams);
+    const result = batchLoss(model, { loss: "contrastive", cacheTokens: false }, uploaded, streams);
     backward(result.loss);
     return result;
   });

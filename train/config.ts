@@ -105,6 +105,11 @@ const trainingSchema = z
     /** Leave the ViT as it is, as ChatIR does with pre-trained weights; groups go before. */
     freezeVision: z.boolean().default(false),
     /**
+     * Keep what a frozen ViT makes of each picture on the disk, in f16, so that a step encodes only pictures that no step
+     * has seen. A picture takes tokens times width times 2 bytes: 300 KB for a ViT-B of 224 pixels and patches of 16.
+     */
+    cacheTokens: z.boolean().default(false),
+    /**
      * Parameters that learn in another way than the rest, by patterns of their names (* is any run of characters); the
      * first that fits counts.
      */

@@ -1,7 +1,7 @@
 // Brings a data set's pictures and texts into the form that the model wants: first as host arrays, which a captured
 // step takes as its inputs, then as tensors.
 import type { DType, Engine, Tensor } from "../engine/index.ts";
-import { packBytes, pixelsToFloat } from "../kernels/patch/patch.ts";
+import { pixelsToFloat } from "../kernels/patch/patch.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 
@@ -28,24 +28,20 @@ export function words(values: Uint32Array, shape: number[] = [values.length]): H
 }
 
 /**
- * The bytes of pictures, for `normalizePictures`.
- * @param pixels uint8 [pictures, size, size, 3]
+ * Some of so many rows of bytes one after the other, four bytes to a word: pictures for `normalizePictures`, tokens for
+ * `unpackHalves`.
  * @param ids which of them, in order; they may repeat
  */
-export function packPictures(
-  { size, pixels }: { size: number; pixels: Uint8Array },
-  ids: ArrayLike<number>,
-): HostTensor {
-  const bytes = 3 * size * size;
-  const packed = new Uint8Array(ids.length * bytes);
-  for (let i = 0; i < ids.length; i++) {
-    const picture = pixels.subarray(ids[i]! * bytes, (ids[i]! + 1) * bytes);
-    packed.set(picture, i * bytes);
-  }
-  return words(packBytes(packed));
+export function packRows(rows: Uint8Array, count: number, ids: ArrayLike<number>): HostTensor {
+  const bytes = rows.length / count;
+  const packed = new Uint32Array(Math.ceil((ids.length * bytes) / 4));
+  const out = new Uint8Array(packed.buffer);
+  for (let i = 0; i < ids.length; i++)
+    out.set(rows.subarray(ids[i]! * bytes, (ids[i]! + 1) * bytes), i * bytes);
+  return words(packed);
 }
 
-/** Pictures of `packPictures` as a ViT takes them: f32 [count, 3, size, size]. */
+/** Pictures of `packRows` as a ViT takes them: f32 [count, 3, size, size]. */
 export function normalizePictures(
   packed: Tensor,
   count: number,

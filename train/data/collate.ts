@@ -4,7 +4,7 @@
 import { packSource } from "../../kernels/attention/attention.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
 import type { RunConfig } from "../config.ts";
-import { type HostTensor, packPictures, packTexts, words } from "../inputs.ts";
+import { type HostTensor, packRows, packTexts, words } from "../inputs.ts";
 import type { Batch } from "./dataset.ts";
 import { divide } from "./divide.ts";
 
@@ -13,7 +13,7 @@ const textStep = 4;
 
 /** What is encoded at a time: p of the batch's pictures, and q queries that refer to them. */
 export interface PartInputs<T> {
-  /** u32, the pictures' bytes */
+  /** u32, the pictures' bytes, or those of their tokens where `training.cacheTokens` is on */
   pictures: T;
   /** u32 [q, length] */
   ids: T;
@@ -58,13 +58,13 @@ export function unflatten<T>(inputs: Record<string, T>, parts: number): BatchInp
 
 /**
  * Packs a batch into as many parts as the configuration says.
- * @param pixels uint8 [pictures, size, size, 3], those of the batch
+ * @param contents uint8 [pictures, size, size, 3], those of the batch, or their tokens as `Tokens` has them
  */
 export function packBatch(
   { model, training }: RunConfig,
   tokenizer: Tokenizer,
   batch: Batch,
-  pixels: Uint8Array,
+  contents: Uint8Array,
 ): { inputs: BatchInputs<HostTensor>; rows: Row[] } {
   const { reverse, accumulation } = training;
   const triplets = batch.text.length;
@@ -113,8 +113,9 @@ export function packBatch(
         length,
       ]);
     return {
-      pictures: packPictures(
-        { size: model.vision.imageSize, pixels },
+      pictures: packRows(
+        contents,
+        batch.pictures.length,
         mine.map((picture) => Math.max(0, picture)),
       ),
       ids: rowsOf(text.ids),

@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import type { Preparation } from "../../model/picture.ts";
@@ -21,7 +22,7 @@ import {
   type TaskFault,
   type Told,
 } from "./packer.ts";
-import { layOut, Shards, stampBytes, stampOf } from "./shards.ts";
+import { type Layout, layOut, Shards, stampBytes, stampOf } from "./shards.ts";
 import type { Pictures } from "./types.ts";
 
 export interface PackOptions {
@@ -29,8 +30,8 @@ export interface PackOptions {
   size: number;
   /** How they become squares, as the model asks for it; squashed unless told. */
   preparation?: Omit<Preparation, "size">;
-  /** Folder of all caches; made when missing. */
-  cacheDir: string;
+  /** Folder of all caches; made when missing. `cacheFolder` unless told. */
+  cacheDir?: string;
   /** Pictures done, of all; not called where nothing has to be decoded. */
   onProgress?: (done: number, total: number) => void;
   /** Asked ten times a second while pictures are decoded; opening then ends with StoppedError, what was made stays. */
@@ -65,10 +66,11 @@ export interface OpenPictures {
   pictures: Pictures;
   /** By place. */
   faults: Fault[];
-  /** SHA-256 of a picture's pixels. Not for one that has a fault. */
-  digest(id: number): Uint8Array;
   close(): Promise<void>;
 }
+
+/** Where caches lie unless told: `.cache` at the root of the package. */
+export const cacheFolder = fileURLToPath(new URL("../../.cache", import.meta.url));
 
 /** Work ended because it was asked to. */
 export class StoppedError extends Error {
@@ -104,7 +106,7 @@ export function openPictures(
 
 /** Opens pictures that are files, or squares of files. Throws as openPictures. */
 export async function openPlaces(places: readonly Place[], options: PackOptions): Promise<OpenPictures> {
-  const { size, cacheDir, shardBytes } = options;
+  const { size, cacheDir = cacheFolder, shardBytes } = options;
   if (!Number.isInteger(size) || size < 1) throw new RangeError(`there are no pictures of ${size} pixels`);
   const preparation = { ...(options.preparation ?? squash), size };
   const folder = join(cacheDir, `pictures-${size}-${keyOf(places, preparation, shardBytes)}`);
@@ -157,12 +159,12 @@ function offer({ shards, places, preparation, faults }: Building): OpenPictures 
         for (let i = 0; i < ids.length; i++) if (bad(checkId(ids[i]!, places.length))) throw failed(ids[i]!);
         return shards.read(ids, remake);
       },
+      digest: (id) => shards.digest(id),
     },
     faults: places.flatMap(({ name, file }, place) => {
       const fault = faults.get(file);
       return fault ? [{ place, path: name, ...fault }] : [];
     }),
-    digest: (id) => shards.digest(id),
     close: async () => shards.close(),
   };
 }
@@ -239,11 +241,11 @@ async function build(building: Building, options: PackOptions): Promise<void> {
       preparation: building.preparation,
       count: places.length,
     };
-    writeFileSync(join(folder, "about.json"), JSON.stringify({ ...about, first: places[0]!.file }, null, 2));
+    writeFileSync(join(folder, "about.txt"), JSON.stringify({ ...about, first: places[0]!.file }, null, 2));
     await packAll(building, pending, options);
     shards.refresh();
   } catch (error) {
-    throw withRoom(error as NodeJS.ErrnoException, building);
+    throw withRoom(error as NodeJS.ErrnoException, shards.layout, "pixels");
   } finally {
     closeSync(lock);
   }
@@ -272,13 +274,16 @@ function requireRoom({ shards, places }: Building, pending: number): void {
   );
 }
 
-/** A full disk in words. */
-function withRoom(error: NodeJS.ErrnoException, { shards, places }: Building): Error {
+/** A full disk in words; any other error as it is. */
+export function withRoom(
+  error: NodeJS.ErrnoException,
+  { folder, rows, rowBytes }: Layout,
+  what: string,
+): Error {
   if (!["ENOSPC", "EDQUOT", "EFBIG"].includes(error.code ?? "")) return error;
-  const { folder, rowBytes } = shards.layout;
   return new Error(
-    `${folder} has no room left (${error.code}): the cache of ${places.length} pictures takes ` +
-      `${gigabytes(places.length * rowBytes)}. What was written stays, and the next start goes on from there.`,
+    `${folder} has no room left (${error.code}): the ${what} of ${rows} pictures take ${gigabytes(rows * rowBytes)}. ` +
+      "What was written stays, and the next start goes on from there.",
     { cause: error },
   );
 }

@@ -16,11 +16,15 @@ export function joinPictures(sets: readonly Pictures[]): Pictures {
     count += set.count;
   }
   const bytes = 3 * size * size;
+  const setOf = (id: number) => starts.findLastIndex((start) => checkId(id, count) >= start);
   return {
     ...{ count, size, names: sets.flatMap(({ names }) => names) },
+    ...(sets.every(({ digest }) => digest) && {
+      digest: (id: number) => sets[setOf(id)]!.digest!(id - starts[setOf(id)]!),
+    }),
     async read(ids) {
       const out = new Uint8Array(ids.length * bytes);
-      const places = Array.from(ids, (id) => starts.findLastIndex((start) => checkId(id, count) >= start));
+      const places = Array.from(ids, setOf);
       await Promise.all(
         sets.map(async (set, s) => {
           const mine = [...places.keys()].filter((i) => places[i] === s);

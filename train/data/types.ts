@@ -79,6 +79,8 @@ export interface Pictures {
   readonly names: readonly string[];
   /** uint8 [ids, size, size, 3], RGB on white, in the order of `ids`, which may repeat. */
   read(ids: ArrayLike<number>): Promise<Uint8Array>;
+  /** SHA-256 of a picture's bytes, where it is known without reading them. */
+  digest?(id: number): Uint8Array;
 }
 
 /** Something is wrong with a data set's files; the message names the file and the entry. */

@@ -65,6 +65,8 @@ export interface Task {
   pack(step: number): Promise<PackedStep>;
   /** Records the forward pass of a batch; `inputs` are named as `pack` names them. */
   loss(inputs: Record<string, Tensor>, streams: RandomStreams): BatchLoss;
+  /** Closes what `pack` reads. */
+  close?(): void;
 }
 
 /** Batches that are made ahead of the step at hand: files are read and texts cut while the GPU works. */
@@ -223,7 +225,8 @@ export class Trainer {
 
   /** Gives back what training needs beside the model. */
   dispose(): void {
-    this.batches?.queue.dispose();
+    const { task, batches } = this;
+    (batches?.queue.dispose() ?? Promise.resolve()).then(() => task.close?.());
     for (const key of [...this.programs.keys()]) this.letGo(key);
     this.optimizer.dispose();
   }

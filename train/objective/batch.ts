@@ -5,10 +5,13 @@
 // device (Gao et al., "Scaling deep contrastive learning batch size under memory limited setup", arXiv 2101.06983).
 import type { RandomStreams, Tensor } from "../../engine/index.ts";
 import { mul } from "../../kernels/elementwise/arithmetic.ts";
+import { cast } from "../../kernels/elementwise/cast.ts";
+import { unpackHalves } from "../../kernels/elementwise/halves.ts";
 import { matmul } from "../../kernels/matmul/matmul.ts";
 import { sum } from "../../kernels/reduce/reduce.ts";
 import { concat, split } from "../../kernels/shape/slice.ts";
 import type { Case } from "../../model/case.ts";
+import { imageTokens } from "../../model/vit.ts";
 import type { RunConfig } from "../config.ts";
 import type { BatchInputs, PartInputs } from "../data/collate.ts";
 import { normalizePictures } from "../inputs.ts";
@@ -22,16 +25,16 @@ export interface BatchLoss {
   losses: Tensor;
 }
 
-/** Records the forward pass of one batch. */
+/** Records the forward pass of one batch, of pictures or of their tokens. */
 export function batchLoss(
   model: Case,
-  loss: RunConfig["training"]["loss"],
+  { loss, cacheTokens }: Pick<RunConfig["training"], "loss" | "cacheTokens">,
   { parts, goals, ignored, weights }: BatchInputs<Tensor>,
   streams: RandomStreams,
 ): BatchLoss {
   const { engine } = model;
   const pictures = ignored.shape[1]! / parts.length;
-  const encode = (part: PartInputs<Tensor>) => encodePart(model, part, pictures, streams);
+  const encode = (part: PartInputs<Tensor>) => encodePart(model, part, pictures, cacheTokens, streams);
   let gallery: Tensor | null = null;
   let queries: Tensor | null = null;
   for (const part of parts) {
@@ -58,10 +61,13 @@ function encodePart(
   model: Case,
   { pictures, ids, mask, source }: PartInputs<Tensor>,
   count: number,
+  areTokens: boolean,
   streams: RandomStreams,
 ): [Tensor, Tensor] {
   const { vision } = model.config;
-  const tokens = model.encodeImages(normalizePictures(pictures, count, vision.imageSize, vision));
+  const tokens = areTokens
+    ? cast(unpackHalves(pictures, [count, imageTokens(vision), vision.width]), model.parameters.precision)
+    : model.encodeImages(normalizePictures(pictures, count, vision.imageSize, vision));
   const queries = source
     ? model.embedQueries({ ids, mask }, tokens, source, streams)
     : model.embedTexts({ ids, mask }, streams);

@@ -7,13 +7,16 @@ import type { RunConfig } from "../config.ts";
 import type { Batch, TrainingSet } from "../data/dataset.ts";
 import { inMemory } from "../data/memory.ts";
 import { makeModel } from "../loop/trainer.ts";
+import { tokenBytes } from "./tokens.ts";
 import { makeTrainer, packerOf } from "./trainer.ts";
 
 /** Gets the kernels of a run's steps ready. What another batch needs beside them compiles when it comes. */
 export async function rehearse(engine: Engine, config: RunConfig): Promise<void> {
   const tokenizer = new Tokenizer([...specialTokens, word]);
   const set = blankSet(config);
-  const pack = packerOf(tokenizer, set, config);
+  const length = tokenBytes(config.model.vision);
+  const zeros = { read: async (ids: ArrayLike<number>) => new Uint8Array(ids.length * length) };
+  const pack = packerOf(tokenizer, set, config, config.training.cacheTokens ? zeros : undefined);
   // The first step, and the first behind those on names.
   const steps = new Set([0, Math.min(config.training.names.steps, config.training.steps - 1)]);
   const packed = await Promise.all([...steps].map(pack));

@@ -8,12 +8,17 @@ import { flatten, packBatch, packNames, unflatten } from "../data/collate.ts";
 import type { TrainingSet } from "../data/dataset.ts";
 import { type PackedStep, type Task, Trainer } from "../loop/trainer.ts";
 import { batchLoss } from "../objective/batch.ts";
+import { requireStill, TokenCache, type TokenOptions, type Tokens } from "./tokens.ts";
 
-/** Makes the batch of any step of a run. */
+/**
+ * Makes the batch of any step of a run.
+ * @param contents the tokens of the set's pictures, where the configuration asks for them
+ */
 export function packerOf(
   tokenizer: Tokenizer,
   set: TrainingSet,
   config: RunConfig,
+  contents: Tokens = set.pictures,
 ): (step: number) => Promise<PackedStep> {
   const { training, seed } = config;
   const { accumulation } = training;
@@ -24,21 +29,21 @@ export function packerOf(
       triplets: training.triplets * accumulation,
       ...{ seed, step },
     });
-    const read = await set.pictures.read(batch.pictures);
+    const read = await contents.read(batch.pictures);
     // Streams of another seed than the dropout's.
     const streams = new RandomStreams(~seedKey(seed) >>> 0, step);
     const keys = { moves: streams.stream(), others: streams.stream() };
-    const pixels = augments(training.augment)
+    const seen = augments(training.augment)
       ? augmentPictures(read, config.model.vision, training.augment, keys, sidedPictures(batch))
       : read;
-    const { inputs, rows } = (naming ? packNames : packBatch)(config, tokenizer, batch, pixels);
+    const { inputs, rows } = (naming ? packNames : packBatch)(config, tokenizer, batch, seen);
     return { inputs: flatten(inputs), rows };
   };
 }
 
 /**
  * A trainer of a model on a data set. The model's parameters may get their values later. Throws ConfigError where names are
- * to be learnt that the data set lacks.
+ * to be learnt that the data set lacks, or tokens to be kept of a ViT that learns.
  */
 export function makeTrainer(
   engine: Engine,
@@ -46,13 +51,17 @@ export function makeTrainer(
   tokenizer: Tokenizer,
   set: TrainingSet,
   config: RunConfig,
+  options: TokenOptions = {},
 ): Trainer {
-  const { accumulation, loss, names } = config.training;
-  if (names.steps > 0 && !set.names)
+  const { training } = config;
+  if (training.names.steps > 0 && !set.names)
     throw new ConfigError(`training.names: the pictures of ${set.name} have no names.`);
+  if (training.cacheTokens) requireStill(config);
+  const tokens = training.cacheTokens ? new TokenCache(engine, model, set.pictures, options) : undefined;
   const task: Task = {
-    pack: packerOf(tokenizer, set, config),
-    loss: (inputs, streams) => batchLoss(model, loss, unflatten(inputs, accumulation), streams),
+    pack: packerOf(tokenizer, set, config, tokens),
+    loss: (inputs, streams) => batchLoss(model, training, unflatten(inputs, training.accumulation), streams),
+    close: () => tokens?.close(),
   };
   return new Trainer(engine, model, task, config);
 }

@@ -1,9 +1,6 @@
 // The emoji pictures of some sources, packed as those of any data set.
-import { fileURLToPath } from "node:url";
 import { type OpenPictures, openPlaces } from "../open.ts";
 import { type Source, sourceVersions } from "./sources.ts";
-
-const cacheFolder = fileURLToPath(new URL("../../../.cache", import.meta.url));
 
 /** How emoji pictures are opened. */
 export interface EmojiOptions {
@@ -18,17 +15,14 @@ export interface EmojiOptions {
 }
 
 /** Opens the pictures of sources, an id being a source's index. Throws as openPictures, and where one can't be decoded. */
-export async function openSources(
-  sources: readonly Source[],
-  { cacheDir = cacheFolder, ...options }: EmojiOptions,
-): Promise<OpenPictures> {
+export async function openSources(sources: readonly Source[], options: EmojiOptions): Promise<OpenPictures> {
   const places = sources.map(({ vendor, code, path, cell }) => ({
     name: `${vendor}/${code}`,
     ...(cell ? { file: cell.sheet, cell: { x: cell.x, y: cell.y, side: cell.side } } : { file: path }),
   }));
   // npm gives every file the same time, so a new version of a package may show in nothing else.
   const version = sourceVersions().join("\n");
-  const opened = await openPlaces(places, { ...options, cacheDir, version });
+  const opened = await openPlaces(places, { ...options, version });
   const [first] = opened.faults;
   if (!first) return opened;
   await opened.close();
