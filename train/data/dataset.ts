@@ -63,6 +63,11 @@ export interface NamedPictures {
 export interface OpenSplit {
   split: Split;
   pictures: Pictures;
+  /**
+   * The same pictures at one small size, made from the originals, for what must not change with the size that a model sees.
+   * Emoji-CoIR has them.
+   */
+  looks?: Pictures;
 }
 
 /** A data set whose parts are loaded when they are asked for, each once. */

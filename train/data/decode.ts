@@ -85,8 +85,8 @@ export async function tryPicture(path: string): Promise<void> {
   }
 }
 
-/** How data sets make squares: their pictures are kept for models of any kind. */
-const squash = { fit: "squash", zoom: 1, filter: "bicubic" } as const;
+/** How pictures become squares where no model says it. */
+export const squash = { fit: "squash", zoom: 1, filter: "bicubic" } as const;
 
 /**
  * Decodes one picture file and makes it a square of `size`, squashed unless told otherwise.

@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import type { Preparation } from "../../model/picture.ts";
-import { decodePicture } from "./decode.ts";
+import { decodePicture, squash } from "./decode.ts";
 import { checkId } from "./memory.ts";
 import {
   type Cell,
@@ -77,8 +77,6 @@ export class StoppedError extends Error {
   override name = "StoppedError";
 }
 
-const squash = { fit: "squash", zoom: 1, filter: "bicubic" } as const;
-
 /** Below so many pictures to decode, starting threads takes longer than it saves. */
 const fewPictures = 48;
 /** Milliseconds between two looks at how far the threads are, and whether to stop. */
@@ -108,7 +106,8 @@ export function openPictures(
 export async function openPlaces(places: readonly Place[], options: PackOptions): Promise<OpenPictures> {
   const { size, cacheDir = cacheFolder, shardBytes } = options;
   if (!Number.isInteger(size) || size < 1) throw new RangeError(`there are no pictures of ${size} pixels`);
-  const preparation = { ...(options.preparation ?? squash), size };
+  const { fit, zoom, filter } = options.preparation ?? squash;
+  const preparation = { size, fit, zoom, filter };
   const folder = join(cacheDir, `pictures-${size}-${keyOf(places, preparation, shardBytes)}`);
   const layout = layOut(folder, places.length, 3 * size * size, shardBytes);
   const { stamps, missing } = await stampAll(places, options);

@@ -121,10 +121,10 @@ function recallOf(ranks: number[]): Recall {
 /** Recall by kind of change beside the yardstick of raw pixels, for a split of one gallery. */
 export async function compareKinds(
   engine: Engine,
-  { split, pictures }: OpenSplit,
+  { split, pictures, looks = pictures }: OpenSplit,
   ranks: readonly number[],
 ): Promise<SplitMetrics> {
-  const pixelRanks = await rankByPixels(engine, pictures, split);
+  const pixelRanks = await rankByPixels(engine, looks, split);
   const kinds: Record<string, KindMetrics> = {};
   for (const kind of [...new Set(split.queries.map((query) => query.kind ?? ""))].sort()) {
     const mine = split.queries.flatMap((query, i) => ((query.kind ?? "") === kind ? [i] : []));

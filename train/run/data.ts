@@ -1,5 +1,4 @@
 // The data set that a configuration or the command line names, opened in Node: annotations read, pictures packed.
-import { fileURLToPath } from "node:url";
 import type { ModelConfig } from "../../model/config.ts";
 import { ConfigError, type DataConfig, type RunConfig, withSteps } from "../config.ts";
 import type { CaptionWay } from "../data/captions.ts";
@@ -7,14 +6,12 @@ import type { OpenData, OpenSplit, TrainingSet } from "../data/dataset.ts";
 import { emojiData } from "../data/emoji/index.ts";
 import { withoutPictures } from "../data/missing.ts";
 import { folderFiles } from "../data/node.ts";
-import { openPictures } from "../data/open.ts";
+import { openPictures, type PackOptions } from "../data/open.ts";
 import { readSplit, splitsOf } from "../data/read.ts";
 import { sequence } from "../data/sequence.ts";
 import { tripletSet } from "../data/triplets.ts";
 import { DataError, type DataName, type FolderData } from "../data/types.ts";
 import type { RunEvents } from "./events.ts";
-
-const cacheDir = fileURLToPath(new URL("../../.cache", import.meta.url));
 
 /** A data set to open. */
 export interface DataSource {
@@ -38,10 +35,12 @@ export async function openData(
 ): Promise<OpenData> {
   const onProgress = (done: number, total: number) => events.progress("decoding pictures", done, total);
   const { kind, root } = source;
-  if (kind === "emoji") return emojiData({ size: vision.imageSize, onProgress });
+  const { imageSize: size, fit, zoom, filter } = vision;
+  const packing = { size, preparation: { fit, zoom, filter }, onProgress, stop };
+  if (kind === "emoji") return emojiData(packing);
   if (root === undefined)
     throw new ConfigError(`The folder of ${kind} is not told: --root DIR, or data.root.`);
-  return folderData({ ...source, kind, root }, vision, events, { onProgress, stop });
+  return folderData({ ...source, kind, root }, events, packing);
 }
 
 /** Splits whose answers are known, by data set; of people's own all but the one that is trained on. */
@@ -64,9 +63,8 @@ async function folderData(
     kind: FolderData;
     root: string;
   },
-  { imageSize, fit, zoom, filter }: ModelConfig["vision"],
   events: Pick<RunEvents, "message">,
-  packing: { onProgress: (done: number, total: number) => void; stop?: () => boolean },
+  packing: PackOptions,
 ): Promise<OpenData> {
   const files = folderFiles(root);
   const splits = await splitsOf(kind, files);
@@ -75,10 +73,7 @@ async function folderData(
   const openSplit = async (name: string): Promise<OpenSplit> => {
     const split = await readSplit(kind, files, name);
     const paths = split.pictures.map(({ path }) => path);
-    const packed = await openPictures(root, paths, {
-      ...{ size: imageSize, preparation: { fit, zoom, filter }, cacheDir },
-      ...packing,
-    });
+    const packed = await openPictures(root, paths, packing);
     closing.push(packed.close);
     const { faults, pictures } = packed;
     if (faults.length === 0) return { split, pictures };

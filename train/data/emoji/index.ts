@@ -1,6 +1,8 @@
 // Emoji-CoIR: composed image retrieval on real pictures that npm carries. Three vendors drew the same emoji,
 // and their codepoints say what differs between two of them, so that triplets need no human labels.
+import { isDeepStrictEqual } from "node:util";
 import type { OpenData, TrainingSet } from "../dataset.ts";
+import { squash } from "../decode.ts";
 import type { OpenPictures } from "../open.ts";
 import { joinPictures } from "../sequence.ts";
 import { DataError, type Pictures, type Split } from "../types.ts";
@@ -13,6 +15,8 @@ import { type HeldOut, holdOut, makeSplits, splitNames, TEST_VENDOR } from "./sp
 
 /** Emoji-CoIR, with what its pictures show for inspection. */
 export interface EmojiDataset extends TrainingSet {
+  /** The pictures by which look-alikes are found. */
+  looks: Pictures;
   splits: Record<string, Split>;
   /** [pictures], what each picture shows. */
   items: Item[];
@@ -47,18 +51,20 @@ const looksSize = 32;
  * @throws when the size isn't a positive whole number, a package is missing or a picture can't be decoded
  */
 export async function openEmoji(options: EmojiOptions): Promise<OpenEmoji> {
+  const asAsked = { ...options, preparation: options.preparation ?? squash };
   const sources = listSources();
   const seen = sources.filter(({ vendor }) => vendor !== TEST_VENDOR);
   const unseen = sources.filter(({ vendor }) => vendor === TEST_VENDOR);
   const opened: OpenPictures[] = [];
-  const open = async (part: readonly Source[], size: number) => {
-    const packed = await openSources(part, { ...options, size });
+  const open = async (part: readonly Source[], asked: EmojiOptions) => {
+    const packed = await openSources(part, asked);
     opened.push(packed);
     return packed.pictures;
   };
+  const forLooks = { ...options, size: looksSize, preparation: squash };
   const openPart = async (part: readonly Source[]) => {
-    const looks = await open(part, looksSize);
-    return { looks, pictures: options.size === looksSize ? looks : await open(part, options.size) };
+    const looks = await open(part, forLooks);
+    return { looks, pictures: isDeepStrictEqual(asAsked, forLooks) ? looks : await open(part, asAsked) };
   };
   const close = async () => {
     for (const packed of opened.splice(0)) await packed.close();
@@ -100,11 +106,11 @@ export function emojiData(options: EmojiOptions): OpenData {
     training: async () => (await open()).training,
     ...{ splits: splitNames, evaluated: splitNames },
     async open(name) {
-      const { pictures, splits } = await (await open()).whole();
+      const { pictures, looks, splits } = await (await open()).whole();
       const split = splits[name];
       if (!split)
         throw new DataError(`emoji has no split ${JSON.stringify(name)}, but ${splitNames.join(", ")}`);
-      return { split, pictures };
+      return { split, pictures, looks };
     },
     close: async () => (await opened?.catch(() => null))?.close(),
   };
@@ -132,6 +138,7 @@ async function describe(sources: Source[], pictures: Pictures, looks: Pictures):
   return {
     name: "emoji",
     pictures,
+    looks,
     items,
     edits,
     classes,

@@ -1,18 +1,9 @@
 // The emoji pictures of some sources, packed as those of any data set.
-import { type OpenPictures, openPlaces } from "../open.ts";
+import { type OpenPictures, openPlaces, type PackOptions } from "../open.ts";
 import { type Source, sourceVersions } from "./sources.ts";
 
 /** How emoji pictures are opened. */
-export interface EmojiOptions {
-  /** Side of the pictures in pixels. */
-  size: number;
-  /** Folder of the packed pictures; default `.cache` at the root of the repository. */
-  cacheDir?: string;
-  /** Pictures done, of all, while they are decoded. */
-  onProgress?: (done: number, total: number) => void;
-  /** Ends decoding with StoppedError. */
-  stop?: () => boolean;
-}
+export type EmojiOptions = Pick<PackOptions, "size" | "preparation" | "cacheDir" | "onProgress" | "stop">;
 
 /** Opens the pictures of sources, an id being a source's index. Throws as openPictures, and where one can't be decoded. */
 export async function openSources(sources: readonly Source[], options: EmojiOptions): Promise<OpenPictures> {
