@@ -2,6 +2,7 @@
 import type { DType } from "../engine/index.ts";
 import { logSoftmax, softmax } from "../kernels/softmax/softmax.ts";
 import type { OpCase } from "./case.ts";
+import { groupsOf } from "./reduce.ts";
 
 function softmaxRows(x: Float64Array, length: number, log: boolean): Float64Array {
   const y = new Float64Array(x.length);
@@ -39,6 +40,30 @@ export function softmaxCase(shape: number[], log = false, dtype: DType = "f32", 
   };
 }
 
+/** Along another axis than the last. */
+function softmaxAxisCase(shape: number[], axis: number, log: boolean, dtype: DType = "f32"): OpCase {
+  const groups = groupsOf(shape, [axis]);
+  const length = shape[axis]!;
+  /** Each group in a row, and back. */
+  const gathered = (x: Float64Array) => Float64Array.from(groups.flat(), (at) => x[at]!);
+  const scattered = (rows: Float64Array) => {
+    const x = new Float64Array(rows.length);
+    groups.flat().forEach((at, i) => {
+      x[at] = rows[i]!;
+    });
+    return x;
+  };
+  const opCase = softmaxCase([groups.length, length], log, dtype);
+  return {
+    ...opCase,
+    name: `${opCase.name.split(" ")[0]} ${shape.join("x")} axis ${axis} ${dtype}`,
+    inputs: [{ name: "x", shape, dtype }],
+    run: ([x]) => (log ? logSoftmax(x!, axis) : softmax(x!, axis)),
+    reference: ([x]) => scattered(softmaxRows(gathered(x!), length, log)),
+    gradients: ([x], dy) => [scattered(opCase.gradients!([gathered(x!)], gathered(dy))[0]!)],
+  };
+}
+
 /** Scores of -infinity, as masks make them, also at the start of a row; and large scores. */
 const maskedCase: OpCase = {
   name: "softmax masked 3x41 f32",
@@ -73,6 +98,8 @@ export const softmaxCases: OpCase[] = [
     softmaxCase([1, 1], log),
     softmaxCase([0, 3], log),
     softmaxCase([3, 0], log),
+    softmaxAxisCase([4, 5, 6], 1, log),
+    softmaxAxisCase([7, 3], 0, log, "f16"),
     softmaxCase([5, 3], log),
     softmaxCase([2, 3, 8], log),
     softmaxCase([9, 37], log),

@@ -6,6 +6,7 @@ import { dropoutCases } from "./dropout.ts";
 import { einsumCases } from "./einsum.ts";
 import { elementwiseCases } from "./elementwise.ts";
 import { embeddingCases } from "./embedding.ts";
+import { gatherCases } from "./gather.ts";
 import { layernormCases } from "./layernorm.ts";
 import { matmulCases } from "./matmul.ts";
 import { normalizeCases } from "./normalize.ts";
@@ -24,6 +25,7 @@ export const allCases: OpCase[] = [
   ...einsumCases,
   ...elementwiseCases,
   ...embeddingCases,
+  ...gatherCases,
   ...layernormCases,
   ...normalizeCases,
   ...outlierCases,

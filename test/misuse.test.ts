@@ -11,15 +11,18 @@ import { dropout } from "../kernels/elementwise/dropout.ts";
 import { packHalves, unpackHalves } from "../kernels/elementwise/halves.ts";
 import { clamp, gelu } from "../kernels/elementwise/unary.ts";
 import { addPositions, embedding } from "../kernels/embedding/embedding.ts";
+import { addAlongAxis, gather, scatterAdd, takeAlongAxis } from "../kernels/gather/gather.ts";
 import { layernorm } from "../kernels/layernorm/layernorm.ts";
 import { einsum } from "../kernels/matmul/einsum.ts";
 import { linear, matmul } from "../kernels/matmul/matmul.ts";
 import { normSquared } from "../kernels/optimizer/adamw.ts";
 import { packBytes, patchify, pixelsToFloat, prependToken } from "../kernels/patch/patch.ts";
-import { max, mean, sum, sumLeading } from "../kernels/reduce/reduce.ts";
+import { argmax, argmin, max, mean, min, prod, sum, sumLeading } from "../kernels/reduce/reduce.ts";
+import { cumsum } from "../kernels/scan/scan.ts";
 import { type PadMode, pad } from "../kernels/shape/pad.ts";
 import { expand, permute, repeat, reshape, tile } from "../kernels/shape/reshape.ts";
 import { concat, flip, slice, split, stack } from "../kernels/shape/slice.ts";
+import { logSumExp } from "../kernels/softmax/log-sum-exp.ts";
 import { softmax } from "../kernels/softmax/softmax.ts";
 import { topk } from "../kernels/topk/topk.ts";
 
@@ -115,7 +118,7 @@ const calls: [call: () => unknown, message: string][] = [
     () => layernorm(f32(2, 3), f32(3), f32(3), { dropout: { probability: 0.5, key } }),
     "layernorm: dropout needs a probability in [0, 1), not 0.5, and a residual.",
   ],
-  [() => softmax(engine.tensor([1], [])), "softmax: a scalar has no last axis."],
+  [() => softmax(engine.tensor([1], [])), "softmax: [] has no axis -1."],
   [
     () => embedding(f32(3, 4), f32(2)),
     "embedding: needs a table [V, C] and ids u32, not f32[3,4] and f32[2].",
@@ -136,6 +139,22 @@ const calls: [call: () => unknown, message: string][] = [
   [() => sum(f32(2, 3), 2), "sum: [2,3] has no axis 2."],
   [() => mean(f32(2, 3), -3), "mean: [2,3] has no axis -3."],
   [() => max(f32(2, 3), 0.5), "max: [2,3] has no axis 0.5."],
+  [() => sum(f32(2, 3), [0, 2]), "sum: [2,3] has no axis 2."],
+  [() => min(u32(2, 3), 0), "min: needs f32 or f16, not u32[2,3]."],
+  [() => prod(f32(2, 3), -3), "prod: [2,3] has no axis -3."],
+  [() => argmax(f32(2, 0), 1), "argmax: [2,0] has nothing to choose from."],
+  [() => argmin(f32(2), 1), "argmin: [2] has no axis 1."],
+  [() => logSumExp(f32(2), 1), "logSumExp: [2] has no axis 1."],
+  [() => softmax(f32(2), 1), "softmax: [2] has no axis 1."],
+  [() => cumsum(f32(2, 3), 2), "cumsum: [2,3] has no axis 2."],
+  [() => cumsum(u32(2, 3), 0), "cumsum: needs f32 or f16, not u32[2,3]."],
+  [() => gather(f32(2, 3), f32(2)), "gather: ids must be u32 or i32, not f32[2]."],
+  [() => gather(f32(2, 3), u32(2), 2), "gather: [2,3] has no axis 2."],
+  [() => takeAlongAxis(f32(2, 3), u32(3, 3), 1), "takeAlongAxis: ids [3,3] do not fit [2,3] along axis 1."],
+  [() => takeAlongAxis(f32(2, 3), u32(2)), "takeAlongAxis: ids [2] do not fit [2,3] along axis -1."],
+  [() => scatterAdd(f32(2, 3), u32(4), f32(4, 2)), "scatterAdd: updates [4,2] are not [4,3]."],
+  [() => scatterAdd(i32(2), u32(4), i32(4)), "scatterAdd: needs f32 or f16, not i32[2]."],
+  [() => addAlongAxis(f32(2, 3), u32(2, 4), f32(2, 3)), "addAlongAxis: updates [2,3] are not [2,4]."],
   [() => sumLeading(f32(2, 3), 4), "sumLeading: [2,3] has no rows of 4."],
   [() => normSquared(engine, [f32(2), u32(2)]), "normSquared: needs f32, not u32[2]."],
   [() => reshape(f32(2, 3), [4, 2]), "reshape: [2,3] can't become [4,2]."],

@@ -90,6 +90,10 @@ class Call {
     return this.onnxCase.inputs[i]!.dtype;
   }
 
+  shapeOf(i: number): number[] {
+    return this.onnxCase.inputs[i]!.shape;
+  }
+
   /** The type of the first output. */
   get output(): string {
     return this.onnxCase.outputs[0]!.dtype;
@@ -135,19 +139,57 @@ function alongLast(x: Tensor, axis: number, op: (x: Tensor) => Tensor): Tensor {
 
 /** A reduction over the axes of the second input or of an attribute, or all. */
 const reduction =
-  (each: (x: Tensor, axis: number) => Tensor, before = (x: Tensor) => x, after = (x: Tensor) => x): Line =>
+  (each: typeof ops.sum, before = (x: Tensor) => x, after = (x: Tensor) => x): Line =>
   (call) => {
     const { x } = call;
     const named = call.list("axes") ?? (call.has(1) ? call.numbers(1) : []);
-    if (named.length === 0 && call.number("noop_with_empty_axes", 0))
-      return isFloat(x) ? after(before(x)) : null;
-    const rank = x.shape.length;
-    const axes = (named.length > 0 ? named : x.shape.map((_, d) => d)).map((axis) => axisOf(axis, rank));
-    // Sums and maxima are of floats; masks and small integers are exact in them.
+    const keepDims = call.number("keepdims", 1) === 1;
+    const axes = named.length > 0 || call.number("noop_with_empty_axes", 0) ? named : undefined;
+    // Sums and extremes are of floats; masks and small integers are exact in them.
     const floats = isFloat(x) ? x : ops.cast(x, "f32");
-    const sums = axes.sort((a, b) => b - a).reduce(each, before(floats));
-    return ops.reshape(ops.cast(after(sums), x.dtype), call.shape);
+    const y = after(each(before(floats), axes, { keepDims }));
+    // The extreme of no integers is the end of their range.
+    return x.size === 0 && !isFloat(x) ? null : ops.cast(y, x.dtype);
   };
+
+/** Where the extreme stands: of integers small enough to be exact in f32. */
+const argument =
+  (each: typeof ops.argmax): Line =>
+  (call) => {
+    // Ties go to the first.
+    if (call.number("select_last_index", 0)) return null;
+    const x = isFloat(call.x) ? call.x : ops.cast(call.x, "f32");
+    return each(x, call.number("axis", 0), { keepDims: call.number("keepdims", 1) === 1 });
+  };
+
+/** Scores by class, on the second axis: the loss of each place, and their weights. */
+function likelihoodLoss(call: Call, logarithms: Tensor): Tensor {
+  const ignored = call.number("ignore_index", Number.NaN);
+  const classes = call.numbers(1).map((id) => (id === ignored ? 0 : id));
+  const [batch, ...rest] = [logarithms.shape[0]!, ...logarithms.shape.slice(2)];
+  const ids = engine.tensor(classes, [batch, 1, ...rest], "u32");
+  const losses = ops.neg(ops.takeAlongAxis(logarithms, ids, 1));
+  const counted = engine.tensor(
+    call.numbers(1).map((id) => (id === ignored ? 0 : 1)),
+    ids.shape,
+    logarithms.dtype,
+  );
+  const own = call.has(2) ? ops.mul(ops.gather(call.at(2), ids), counted) : counted;
+  const each = ops.mul(losses, own);
+  const way = call.word("reduction", "mean");
+  if (way === "none") return ops.reshape(each, [batch, ...rest]);
+  return way === "sum" ? ops.sum(each) : ops.div(ops.sum(each), ops.sum(own));
+}
+
+/** Numbers of places of an ONNX index tensor, one for each of its tuples. */
+function flatPlaces(call: Call, shape: readonly number[]): { ids: Tensor; depth: number; rest: number[] } {
+  const depth = call.shapeOf(1).at(-1)!;
+  const numbers = call.numbers(1);
+  const flat = Array.from({ length: numbers.length / depth }, (_, i) =>
+    shape.slice(0, depth).reduce((at, n, d) => at * n + axisOf(numbers[i * depth + d]!, n), 0),
+  );
+  return { ids: engine.tensor(flat, [flat.length], "u32"), depth, rest: [...shape.slice(depth)] };
+}
 
 /** The statistics of groups of neighbours, then scale and shift for each channel. */
 function normalized(x: Tensor, group: number, eps: number): Tensor {
@@ -176,6 +218,8 @@ const lines: Record<string, Line> = {
   Acosh: unary(ops.acosh),
   Add: binary(ops.add),
   And: binary(ops.bitAnd),
+  ArgMax: argument(ops.argmax),
+  ArgMin: argument(ops.argmin),
   Asin: unary(ops.asin),
   Asinh: unary(ops.asinh),
   Atan: unary(ops.atan),
@@ -219,6 +263,11 @@ const lines: Record<string, Line> = {
   Concat: (call) => ops.concat(call.all, call.number("axis", 0)),
   Cos: unary(ops.cos),
   Cosh: unary(ops.cosh),
+  CumSum: (call) => {
+    const [exclusive, reverse] = [call.number("exclusive", 0) === 1, call.number("reverse", 0) === 1];
+    const x = isFloat(call.x) ? call.x : ops.cast(call.x, "f32");
+    return ops.cast(ops.cumsum(x, call.numbers(1)[0]!, { exclusive, reverse }), call.x.dtype);
+  },
   DepthToSpace: (call) => {
     const [[batch, depth, height, width], block] = [call.x.shape as number[], call.number("blocksize", 1)];
     const channels = depth! / block ** 2;
@@ -243,13 +292,13 @@ const lines: Record<string, Line> = {
   Expand: (call) => ops.expand(call.x, call.shape),
   Flatten: (call) => ops.reshape(call.x, call.shape),
   Floor: unary(ops.floor),
-  Gather: (call) => {
-    const { x } = call;
-    const [rows] = x.shape;
-    if (call.number("axis", 0) !== 0) return null;
-    const ids = call.numbers(1).map((id) => (id < 0 ? id + rows! : id));
-    const table = ops.reshape(x, [rows!, x.size / rows!]);
-    return ops.reshape(ops.embedding(table, engine.tensor(ids, [ids.length], "u32")), call.shape);
+  Gather: (call) => ops.gather(call.x, call.at(1), call.number("axis", 0)),
+  GatherElements: (call) => ops.takeAlongAxis(call.x, call.at(1), call.number("axis", 0)),
+  GatherND: (call) => {
+    if (call.number("batch_dims", 0)) return null;
+    const { ids, rest } = flatPlaces(call, call.x.shape);
+    const rows = ops.reshape(call.x, [-1, ...rest]);
+    return ops.reshape(ops.gather(rows, ids), call.shape);
   },
   Gelu: (call) => (call.word("approximate", "none") === "tanh" ? ops.geluTanh : ops.gelu)(call.x),
   Gemm: (call) => {
@@ -296,7 +345,7 @@ const lines: Record<string, Line> = {
   Less: binary(ops.less),
   LessOrEqual: binary(ops.lessEqual),
   Log: unary(ops.log),
-  LogSoftmax: (call) => alongLast(call.x, call.number("axis", -1), ops.logSoftmax),
+  LogSoftmax: (call) => ops.logSoftmax(call.x, call.number("axis", -1)),
   LpNormalization: (call) => {
     const axis = call.number("axis", -1);
     if (call.number("p", 2) === 2) return alongLast(call.x, axis, ops.normalize);
@@ -328,6 +377,7 @@ const lines: Record<string, Line> = {
     return call.number("fmod", 0) ? ops.sub(a, ops.mul(ops.div(a, b), b)) : ops.mod(a, b);
   },
   Mul: binary(ops.mul),
+  NegativeLogLikelihoodLoss: (call) => likelihoodLoss(call, call.x),
   Neg: ({ x }) => (isFloat(x) ? ops.neg(x) : ops.sub(0, x)),
   Not: ({ x }) => ops.bitXor(x, 1),
   Or: binary(ops.bitOr),
@@ -356,15 +406,28 @@ const lines: Record<string, Line> = {
   ReduceL1: reduction(ops.sum, ops.abs),
   ReduceL2: reduction(ops.sum, ops.square, ops.sqrt),
   ReduceLogSum: reduction(ops.sum, (x) => x, ops.log),
-  ReduceLogSumExp: reduction(ops.sum, ops.exp, ops.log),
+  ReduceLogSumExp: reduction(ops.logSumExp),
   ReduceMax: reduction(ops.max),
   ReduceMean: reduction(ops.mean),
-  ReduceMin: reduction(ops.max, ops.neg, ops.neg),
+  ReduceMin: reduction(ops.min),
+  ReduceProd: reduction(ops.prod),
   ReduceSum: reduction(ops.sum),
   ReduceSumSquare: reduction(ops.sum, ops.square),
   Relu: unary(ops.relu),
   Reshape: (call) => ops.reshape(call.x, call.shape),
   Round: unary(ops.round),
+  ScatterElements: (call) => {
+    if (call.word("reduction", "none") !== "add") return null;
+    return ops.addAlongAxis(call.x, call.at(1), call.at(2), call.number("axis", 0));
+  },
+  ScatterND: (call) => {
+    if (call.word("reduction", "none") !== "add") return null;
+    const { x } = call;
+    const { ids, rest } = flatPlaces(call, x.shape);
+    const rows = ops.reshape(x, [-1, ...rest]);
+    const updates = ops.reshape(call.at(2), [ids.size, ...rest]);
+    return ops.reshape(ops.scatterAdd(rows, ids, updates), x.shape);
+  },
   Selu: (call) => {
     const alpha = call.number("alpha", 1.6732631921768188);
     return ops.scale(ops.elu(call.x, alpha), call.number("gamma", 1.0507010221481323));
@@ -392,7 +455,11 @@ const lines: Record<string, Line> = {
     });
     return ops.slice(x, ranges);
   },
-  Softmax: (call) => alongLast(call.x, call.number("axis", -1), ops.softmax),
+  Softmax: (call) => ops.softmax(call.x, call.number("axis", -1)),
+  SoftmaxCrossEntropyLoss: (call) => {
+    const logarithms = ops.logSoftmax(call.x, 1);
+    return [likelihoodLoss(call, logarithms), logarithms];
+  },
   Softplus: unary(ops.softplus),
   Softsign: ({ x }) => ops.div(x, ops.addScalar(ops.abs(x), 1)),
   SpaceToDepth: (call) => {

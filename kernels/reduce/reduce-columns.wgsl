@@ -1,6 +1,6 @@
-// y[o, i] = sum or maximum over r of x[o, r, i]: one invocation per item of the inner extent, neighbours read
+// y[o, i] = sum, maximum, minimum or product over r of x[o, r, i]: one invocation per item of the inner extent, neighbours read
 // neighbouring addresses. With several parts, each part of the r's has its own result in y[o, part, i], and a second
-// run over those parts finishes: a pairwise sum in two stages. Host side: reduce.ts. Constants: MAX.
+// run over those parts finishes: a pairwise sum in two stages. Host side: reduce.ts. Constants: EXTREME, NEGATED, PRODUCT.
 
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
@@ -14,25 +14,27 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   let first = part * params.partSize;
   let end = min(first + params.partSize, params.extent);
   let base = o * params.extent * params.inner + i;
-  var result = Wide(x[base + first * params.inner]);
+  var result = signedItem(x[base + first * params.inner]);
   var highest = magnitudes(result);
   for (var r = first + 1u; r < end;) {
     // Few numbers at a time, so that a long sum is rounded no more often than a pairwise one.
     var block = Wide(0.0);
     for (let blockEnd = min(r + 32u, end); r < blockEnd; r++) {
-      let next = Wide(x[base + r * params.inner]);
-      if (MAX) {
+      let next = signedItem(x[base + r * params.inner]);
+      if (EXTREME) {
         result = max(result, next);
         highest = max(highest, magnitudes(next));
+      } else if (PRODUCT) {
+        result *= next;
       } else {
         block += next;
       }
     }
-    if (!MAX) {
+    if (!EXTREME && !PRODUCT) {
       result += block;
     }
   }
-  if (MAX) {
+  if (EXTREME) {
     result = select(result, Wide(nan()), highest > Bits(INFINITE));
   }
   y[index] = Out(result * params.scale);

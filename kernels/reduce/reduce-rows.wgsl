@@ -1,5 +1,5 @@
-// y[row, part] = sum or maximum over one part of a contiguous row, by one workgroup of WORKERS invocations. A row in
-// several parts is finished by a second run over its parts. Host side: reduce.ts. Constants: MAX.
+// y[row, part] = sum, maximum or minimum over one part of a contiguous row, by one workgroup of WORKERS invocations. A row in
+// several parts is finished by a second run over its parts. Host side: reduce.ts. Constants: EXTREME, NEGATED.
 
 fn takeRows(index: u32) {
   let part = index % params.parts;
@@ -7,11 +7,11 @@ fn takeRows(index: u32) {
   let first = base + part * params.partSize;
   let end = min(first + params.partSize, base + params.extent);
   // The part's first item is a safe start of a maximum for the lanes that get no item.
-  var result = select(Wide(0.0), Wide(x[first]), MAX);
+  var result = select(Wide(0.0), signedItem(x[first]), EXTREME);
   var highest = magnitudes(result);
   for (var i = first + lane; i < end; i += WORKERS) {
-    let next = Wide(x[i]);
-    if (MAX) {
+    let next = signedItem(x[i]);
+    if (EXTREME) {
       result = max(result, next);
       highest = max(highest, magnitudes(next));
     } else {
@@ -19,7 +19,7 @@ fn takeRows(index: u32) {
     }
   }
   var whole = f32();
-  if (MAX) {
+  if (EXTREME) {
     whole = laneMax(largest(result));
     if (laneMax(select(0.0, 1.0, any(highest > Bits(INFINITE)))) > 0.0) {
       whole = nan();

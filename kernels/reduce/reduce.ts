@@ -1,4 +1,4 @@
-// Sums, means and maxima over one axis, over leading axes or over everything. Long reductions go in two or more stages
+// Sums, means, extremes and products over axes, over leading axes or over everything. Long reductions go in two or more stages
 // of about equal depth, which keeps all invocations busy, bounds the rounding error like a pairwise sum (Higham, "The
 // accuracy of floating point summation", 1993) and gives the same bits in every run. Partial results are f32.
 import {
@@ -9,16 +9,20 @@ import {
   type Tensor,
   TensorError,
 } from "../../engine/index.ts";
-import { expanded, filled } from "../elementwise/strided.ts";
+import { broadcastStrides, copyStrided, filled } from "../elementwise/strided.ts";
 import { scaled } from "../elementwise/unary.ts";
-import type { Block } from "../lib/axes.ts";
-import { items, requireFloat, type Stored } from "../lib/items.ts";
+import { axisOf, type Block, blockOf } from "../lib/axes.ts";
+import eachSource from "../lib/each.wgsl?raw";
+import { blocks, items, requireFloat, type Stored } from "../lib/items.ts";
 import nanSource from "../lib/nan.wgsl?raw";
 import { eachRow, rowGroups } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
-import maxSource from "./max-backward.wgsl?raw";
+import productBackwardSource from "./product-backward.wgsl?raw";
 import columnsSource from "./reduce-columns.wgsl?raw";
 import rowsSource from "./reduce-rows.wgsl?raw";
+import signedItemSource from "./signed-item.wgsl?raw";
+import winnerSource from "./winner.wgsl?raw";
+import winnerBackwardSource from "./winner-backward.wgsl?raw";
 
 /** One kernel per item width and pair of storage types. */
 function variants<K>(make: (name: string, include: string) => K): {
@@ -43,7 +47,7 @@ const columnsKernel = variants((name, include) =>
   defineKernel({
     name: `reduce-columns-${name}`,
     source: columnsSource,
-    includes: [include, nanSource],
+    includes: [include, nanSource, signedItemSource],
     bindings: ["x: In", "+y: Out"],
     params: {
       outer: "u32",
@@ -63,7 +67,7 @@ const rowsKernel = variants((name, include) =>
   defineKernel({
     name: `reduce-rows-${name}`,
     source: rowsSource,
-    includes: [include, nanSource, ...eachRow],
+    includes: [include, nanSource, signedItemSource, ...eachRow],
     bindings: [
       "x: In",
       // One element per workgroup, whatever WIDTH is.
@@ -83,29 +87,59 @@ const rowsKernel = variants((name, include) =>
   }),
 );
 
-const maxBackward = defineKernel({
-  name: "max-backward",
-  source: maxSource,
-  includes: [nanSource],
-  bindings: ["x: Scalar", "y: Scalar", "dy: Scalar", "+dx: Scalar"],
-  params: { outer: "u32", extent: "u32", inner: "u32" },
+const along = { extent: "u32", inner: "u32" } as const;
+/** Elements of x, or columns. */
+const counted = { count: "u32", ...along } as const;
+const winnerKernel = defineKernel({
+  name: "winner",
+  source: winnerSource,
+  includes: [nanSource, eachSource],
+  bindings: ["x: Scalar", "y: Scalar", "+winner: atomic<u32>"],
+  params: counted,
   flops: perElement("x", 1),
 });
+const winnerBackward = defineKernel({
+  name: "winner-backward",
+  source: winnerBackwardSource,
+  includes: [eachSource],
+  bindings: ["winner: u32", "dy: Scalar", "+dx: Scalar"],
+  params: counted,
+  flops: () => 0,
+});
+const productBackward = defineKernel({
+  name: "product-backward",
+  source: productBackwardSource,
+  includes: [eachSource],
+  bindings: ["x: Scalar", "dy: Scalar", "+dx: Scalar"],
+  params: counted,
+  flops: perElement("x", 3),
+});
+
+/** What a reduction makes of many numbers, and of none. */
+const identities = {
+  sum: 0,
+  max: Number.NEGATIVE_INFINITY,
+  min: Number.POSITIVE_INFINITY,
+  product: 1,
+};
 
 interface Reduction {
-  max?: boolean;
-  /** Multiplies the result; positive where `max` is set. */
+  of?: keyof typeof identities;
+  /** Multiplies a sum. */
   scale?: number;
 }
 
 /** Reduces `x`, seen as `view`, over `extent` into a tensor of `shape` and `dtype`; not recorded. */
 function reduce(x: Tensor, view: Block, shape: Shape, reduction: Reduction, dtype: DType = x.dtype): Tensor {
   const { outer, extent, inner } = view;
-  const { max = false, scale = 1 } = reduction;
-  // Of nothing: NaN is the mean.
-  if (extent === 0) return filled(x.engine, shape, max ? Number.NEGATIVE_INFINITY : 0 * scale, dtype);
-  const width = (inner === 1 ? extent : inner) % 4 === 0 ? 4 : 1;
-  const partSize = inner === 1 ? rowPart(extent, width) : columnPart(extent, (outer * inner) / width);
+  const { of = "sum", scale = 1 } = reduction;
+  // NaN is the mean of nothing, whose scale is infinite.
+  if (extent === 0) return filled(x.engine, shape, of === "sum" ? 0 * scale : identities[of], dtype);
+  // Lanes sum and compare; products are made by each for itself.
+  const byRows = inner === 1 && of !== "product";
+  const single = inner === 1 && !byRows;
+  const width = !single && (byRows ? extent : inner) % 4 === 0 ? 4 : 1;
+  const partSize = byRows ? rowPart(extent, width) : columnPart(extent, (outer * inner) / width);
   const parts = Math.ceil(extent / partSize);
   const { engine } = x;
   const last = parts === 1;
@@ -113,9 +147,11 @@ function reduce(x: Tensor, view: Block, shape: Shape, reduction: Reduction, dtyp
   const run = {
     bind: [x, y],
     dtype: x.dtype === "f16" || y.dtype === "f16" ? ("f16" as const) : ("f32" as const),
-    constants: { MAX: max },
+    constants: { EXTREME: of === "max" || of === "min", NEGATED: of === "min" },
   };
-  if (inner === 1) {
+  // Each stage of a minimum turns its sign back.
+  const factor = of === "min" ? -1 : last ? scale : 1;
+  if (byRows) {
     engine.run(rowsKernel.of(width, x.dtype, y.dtype), {
       ...run,
       constants: { ...run.constants, GROUPS: rowGroups(engine, partSize / width) },
@@ -124,14 +160,15 @@ function reduce(x: Tensor, view: Block, shape: Shape, reduction: Reduction, dtyp
         extent: extent / width,
         parts,
         partSize: partSize / width,
-        scale: last ? scale : 1,
+        scale: factor,
       },
       grid: outer * parts,
     });
   } else {
     engine.run(columnsKernel.of(width, x.dtype, y.dtype), {
       ...run,
-      params: { outer, extent, inner: inner / width, parts, partSize, scale: last ? scale : 1 },
+      constants: { ...run.constants, PRODUCT: of === "product" },
+      params: { outer, extent, inner: inner / width, parts, partSize, scale: factor },
       grid: Math.ceil((outer * parts * inner) / width / 32),
     });
   }
@@ -191,70 +228,174 @@ export function sumTo(x: Tensor, shape: Shape, scale = 1): Tensor {
   return current.shape.length === shape.length ? current : x.engine.view(current, shape);
 }
 
-/** The view of `x` that has `axis` in the middle and the shape without it. Negative axes count from the end. */
-function alongAxis(
+export interface ReduceOptions {
+  /** Reduced axes stay in the shape, with an extent of 1. */
+  keepDims?: boolean;
+}
+
+/** Axes to reduce over: one, several, or all. */
+export type Axes = number | readonly number[] | undefined;
+
+/**
+ * Reduces `x` over each run of neighbours among the axes by `one`, outermost first: that gets what is left, the run as the
+ * middle of a view, and the shape of its result.
+ */
+function overAxes(
   name: string,
   x: Tensor,
-  axis: number | undefined,
-): { view: Block; shape: number[]; kept: number[] } {
+  axes: Axes,
+  { keepDims = false }: ReduceOptions,
+  one: (x: Tensor, view: Block, shape: Shape) => Tensor,
+): Tensor {
   requireFloat(name, x);
-  const rank = x.shape.length;
-  if (axis === undefined)
-    return { view: { outer: 1, extent: x.size, inner: 1 }, shape: [], kept: x.shape.map(() => 1) };
-  const at = axis < 0 ? axis + rank : axis;
-  if (!Number.isInteger(at) || at < 0 || at >= rank)
-    throw new TensorError(`${name}: [${x.shape}] has no axis ${axis}.`);
-  const view = {
-    outer: sizeOf(x.shape.slice(0, at)),
-    extent: x.shape[at]!,
-    inner: sizeOf(x.shape.slice(at + 1)),
-  };
-  return { view, shape: x.shape.filter((_, d) => d !== at), kept: x.shape.map((n, d) => (d === at ? 1 : n)) };
+  const all = x.shape.map((_, d) => d);
+  const chosen = new Set(axes === undefined ? all : [axes].flat().map((axis) => axisOf(name, x, axis)));
+  const runs: [from: number, to: number][] = [];
+  for (const d of all)
+    if (chosen.has(d)) {
+      const last = runs.at(-1);
+      // What lies between may be of extent 1.
+      if (last && x.shape.slice(last[1], d).every((n) => n === 1)) last[1] = d + 1;
+      else runs.push([d, d + 1]);
+    }
+  if (runs.length === 0) runs.push([all.length, all.length]);
+  return runs.reduce((y, [from, to], i) => {
+    const sizes = y.shape.map((n, d) => (d >= from && d < to ? 1 : n));
+    const whole = i < runs.length - 1 || keepDims ? sizes : sizes.filter((_, d) => !chosen.has(d));
+    return one(y, blockOf(y.shape, from, to), whole);
+  }, x);
 }
 
 function scaledSum(
   name: string,
   x: Tensor,
-  axis: number | undefined,
+  axes: Axes,
+  options: ReduceOptions,
   scaleOf: (extent: number) => number,
 ): Tensor {
-  const { view, shape, kept } = alongAxis(name, x, axis);
-  const scale = scaleOf(view.extent);
-  const y = reduce(x, view, shape, { scale });
-  return x.engine.record(name, y, [x], (dy) => {
-    const each = scale === 1 ? dy : scaled(dy, scale);
-    return [expanded(x.engine.view(each, kept), x.shape)];
+  return overAxes(name, x, axes, options, (x, view, shape) => {
+    const scale = scaleOf(view.extent);
+    const y = reduce(x, view, shape, { scale });
+    const { outer, extent, inner } = view;
+    return x.engine.record(name, y, [x], (dy) => {
+      const each = scale === 1 ? dy : scaled(dy, scale);
+      return [repeatedOver(each, [outer, extent, inner], x.shape)];
+    });
+  });
+}
+
+/** What stands for [outer, 1, inner], for every entry of the middle. */
+function repeatedOver(x: Tensor, view: Shape, shape: Shape): Tensor {
+  const strides = broadcastStrides([view[0]!, 1, view[2]!], view);
+  return copyStrided(x, view, { strides }, shape);
+}
+
+/**
+ * Sum over one axis or several, which leave the shape, or over everything, which gives a scalar []. f32 or f16 (summed in f32).
+ * Throws TensorError on an axis that is not there.
+ */
+export function sum(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  return scaledSum("sum", x, axes, options, () => 1);
+}
+
+/** Mean over axes or over everything; NaN of nothing; otherwise as `sum`. */
+export function mean(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  return scaledSum("mean", x, axes, options, (extent) => 1 / extent);
+}
+
+/** Maximum over axes or over everything, NaN where a NaN is among them, minus infinity of nothing. The gradient goes to
+ * the first of equal maxima, or of NaNs. Otherwise as `sum`. */
+export function max(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  return extreme("max", x, axes, options);
+}
+
+/** Minimum, infinity of nothing; otherwise as `max`. */
+export function min(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  return extreme("min", x, axes, options);
+}
+
+function extreme(of: "max" | "min", x: Tensor, axes: Axes, options: ReduceOptions): Tensor {
+  return overAxes(of, x, axes, options, (x, view, shape) => {
+    const y = reduce(x, view, shape, { of });
+    return x.engine.record(of, y, [x], (dy) => {
+      const { engine, dtype } = x;
+      const winner = winnersOf(x, y, view);
+      const dx = engine.empty(x.shape, dtype);
+      engine.run(winnerBackward, {
+        bind: [winner, dy, dx],
+        params: { count: x.size, extent: view.extent, inner: view.inner },
+        grid: blocks(x.size),
+        dtype,
+      });
+      return [dx];
+    });
+  });
+}
+
+/** Where along the middle of `x` its extremes `y` come first: u32 of the shape of `y`. */
+function winnersOf(x: Tensor, y: Tensor, { extent, inner }: Block): Tensor {
+  const { engine, dtype } = x;
+  const winner = filled(engine, y.shape, 0xffffffff, "u32");
+  engine.run(winnerKernel, {
+    bind: [x, y, winner],
+    params: { count: x.size, extent, inner },
+    grid: blocks(x.size),
+    dtype,
+  });
+  return winner;
+}
+
+/** Where along an axis, or in all of `x` as one row, its extreme comes first. */
+function argument(
+  name: string,
+  of: "max" | "min",
+  x: Tensor,
+  axis: number | undefined,
+  options: ReduceOptions,
+): Tensor {
+  return overAxes(name, x, axis, options, (x, view, shape) => {
+    if (view.extent === 0) throw new TensorError(`${name}: [${x.shape}] has nothing to choose from.`);
+    const y = reduce(x, view, shape, { of });
+    const winner = winnersOf(x, y, view);
+    y.dispose();
+    return winner;
   });
 }
 
 /**
- * Sum over `axis`, which leaves the shape, or over everything, which gives a scalar []. f32 or f16 (summed in f32).
- * Throws TensorError on an axis that is not there.
+ * Where along `axis` the maximum stands, the first of equal ones or of NaNs, which count as the largest: u32; over everything
+ * the place in all of `x` as one row. f32 or f16. Throws TensorError where there is nothing, and on an axis that is not there.
  */
-export function sum(x: Tensor, axis?: number): Tensor {
-  return scaledSum("sum", x, axis, () => 1);
+export function argmax(x: Tensor, axis?: number, options: ReduceOptions = {}): Tensor {
+  return argument("argmax", "max", x, axis, options);
 }
 
-/** Mean over `axis` or over everything; otherwise as `sum`. */
-export function mean(x: Tensor, axis?: number): Tensor {
-  return scaledSum("mean", x, axis, (extent) => 1 / extent);
+/** Where along `axis` the minimum stands, the first of equal ones, or of NaNs; otherwise as `argmax`. */
+export function argmin(x: Tensor, axis?: number, options: ReduceOptions = {}): Tensor {
+  return argument("argmin", "min", x, axis, options);
 }
 
-/** Maximum over `axis`, which leaves the shape; NaN where a NaN is among them. The gradient goes to the
- * first of equal maxima, or of NaNs. */
-export function max(x: Tensor, axis: number): Tensor {
-  const { view, shape } = alongAxis("max", x, axis);
-  const y = reduce(x, view, shape, { max: true });
-  return x.engine.record("max", y, [x], (dy) => {
-    const dx = x.engine.empty(x.shape, x.dtype);
-    x.engine.run(maxBackward, {
-      bind: [x, y, dy, dx],
-      params: { ...view },
-      grid: Math.ceil((view.outer * view.inner) / 64),
-      dtype: x.dtype,
+/** Product over axes or over everything, 1 of nothing; in f32; otherwise as `sum`. */
+export function prod(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  return overAxes("prod", x, axes, options, (x, view, shape) => {
+    const y = reduce(x, view, shape, { of: "product" });
+    return x.engine.record("prod", y, [x], (dy) => {
+      const { engine, dtype } = x;
+      const dx = engine.empty(x.shape, dtype);
+      const count = view.outer * view.inner;
+      engine.run(productBackward, {
+        bind: [x, dy, dx],
+        params: { count, extent: view.extent, inner: view.inner },
+        grid: blocks(count),
+        dtype,
+      });
+      return [dx];
     });
-    return [dx];
   });
 }
 
-export const reduceKernels = [...columnsKernel.all, ...rowsKernel.all, maxBackward];
+export const reduceKernels = [
+  ...columnsKernel.all,
+  ...rowsKernel.all,
+  ...[winnerKernel, winnerBackward, productBackward],
+];

@@ -1,9 +1,11 @@
-// Softmax and log-softmax over the last axis, one workgroup a row, or four rows where they don't begin at vec4s.
+// Softmax and log-softmax, one workgroup a row of the last axis, or four rows where they don't begin at vec4s.
 import { defineKernel, type Tensor } from "../../engine/index.ts";
+import { axisOf } from "../lib/axes.ts";
 import { requireFloat, rowsOf } from "../lib/items.ts";
 import edgesSource from "../lib/row-edges.wgsl?raw";
 import { eachRows, rowGroups } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
+import { permute } from "../shape/reshape.ts";
 import forwardSource from "./softmax.wgsl?raw";
 import backwardSource from "./softmax-backward.wgsl?raw";
 
@@ -49,15 +51,23 @@ function apply(name: string, x: Tensor, log: boolean): Tensor {
   });
 }
 
+/** `apply` along another axis, by way of the last. */
+function alongAxis(name: string, x: Tensor, axis: number, log: boolean): Tensor {
+  const [at, last] = [axisOf(name, x, axis), x.shape.length - 1];
+  if (at === last) return apply(name, x, log);
+  const swapped = x.shape.map((_, d) => (d === at ? last : d === last ? at : d));
+  return permute(apply(name, permute(x, swapped), log), swapped);
+}
+
 /**
- * e^x over the sum of e^x along the last axis. f32 or f16 of any shape but a scalar; elements may be -infinity, which
- * become 0, as long as not the whole row is. Throws TensorError on a scalar.
+ * e^x over the sum of e^x along an axis, the last unless told. f32 or f16 of any shape but a scalar; elements may be
+ * -infinity, which become 0, as long as not the whole row is. Throws TensorError on an axis that is not there.
  */
-export function softmax(x: Tensor): Tensor {
-  return apply("softmax", x, false);
+export function softmax(x: Tensor, axis = -1): Tensor {
+  return alongAxis("softmax", x, axis, false);
 }
 
 /** The logarithm of `softmax`, without its rounding near 0. */
-export function logSoftmax(x: Tensor): Tensor {
-  return apply("logSoftmax", x, true);
+export function logSoftmax(x: Tensor, axis = -1): Tensor {
+  return alongAxis("logSoftmax", x, axis, true);
 }
