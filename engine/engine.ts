@@ -7,6 +7,7 @@ import { type DeviceOptions, type OpenDevice, openDevice } from "./gpu/device.ts
 import type { PoolStatistics } from "./gpu/pool.ts";
 import { type DispatchTime, Profiler } from "./gpu/profiler.ts";
 import { Warmer, warmUp } from "./gpu/warm.ts";
+import { compile, type Jit, type JitOptions } from "./run/jit.ts";
 import { type OperationOptions, Operations } from "./run/operations.ts";
 import { Program } from "./run/program.ts";
 import { refusePromise } from "./tensor/scopes.ts";
@@ -81,6 +82,16 @@ export class Engine extends Operations {
       capture.end("was made by a captured step that failed");
       throw error;
     }
+  }
+
+  /**
+   * Compiles a function by the shapes and dtypes of its inputs: it is taken down by `capture` when such inputs first come, and
+   * replayed from then on; of more than `most` combinations the one used longest ago is let go. What the function closes
+   * over, such as parameters, is read anew in each run. Gradients are taken inside of it. What it returns, a tensor or a
+   * tree of them in lists and plain objects, is copied out, so that each call's results are its own.
+   */
+  jit<K extends string, T>(fn: (inputs: Record<K, Tensor>) => T, options: JitOptions = {}): Jit<K, T> {
+    return compile(this, fn, options);
   }
 
   /**

@@ -19,6 +19,7 @@ export {
 } from "./gpu/kernel.ts";
 export type { DispatchTime } from "./gpu/profiler.ts";
 export { boundBytes, type LaunchWork } from "./gpu/work.ts";
+export type { Jit, JitInput, JitOptions } from "./run/jit.ts";
 export type { ProgramMemory } from "./run/placement.ts";
 export { type InputValues, Program } from "./run/program.ts";
 export { propagate, tracked } from "./tensor/autograd.ts";

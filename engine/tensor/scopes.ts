@@ -33,11 +33,38 @@ export class Scopes {
   }
 }
 
-/** The tensors in a value: itself, or one level of array or plain object. */
-export function tensorsIn(value: unknown): Tensor[] {
+/** Whether a value is a list or a plain object: what trees of tensors are made of. */
+function isBranch(value: unknown): value is object {
+  if (value === null || typeof value !== "object") return false;
+  const prototype = Object.getPrototypeOf(value);
+  return Array.isArray(value) || prototype === Object.prototype || prototype === null;
+}
+
+/** The tensors in a value: itself, those in a tree of lists and plain objects, and those that another object has at hand. */
+export function tensorsIn(value: unknown, above: readonly unknown[] = []): Tensor[] {
   if (value instanceof Tensor) return [value];
-  if (value === null || typeof value !== "object") return [];
-  return Object.values(value).flatMap((item) => (item instanceof Tensor ? [item] : []));
+  if (value === null || typeof value !== "object" || above.includes(value)) return [];
+  const path = [...above, value];
+  const isTree = above.every(isBranch);
+  return Object.values(value).flatMap((item) => {
+    if (item instanceof Tensor) return [item];
+    return isTree && isBranch(value) && isBranch(item) ? tensorsIn(item, path) : [];
+  });
+}
+
+/** A tree of tensors with others in their places; what is no tensor stays. Throws TensorError for one that holds itself. */
+export function mapTensors<T>(
+  tree: T,
+  change: (tensor: Tensor) => Tensor,
+  above: readonly unknown[] = [],
+): T {
+  if (tree instanceof Tensor) return change(tree) as T;
+  if (!isBranch(tree)) return tree;
+  if (above.includes(tree)) throw new TensorError("A tree of tensors holds itself.");
+  const path = [...above, tree];
+  if (Array.isArray(tree)) return tree.map((item) => mapTensors(item, change, path)) as T;
+  const entries = Object.entries(tree).map(([key, item]) => [key, mapTensors(item, change, path)]);
+  return Object.fromEntries(entries) as T;
 }
 
 /** Throws TensorError where a function that must not be async was. */

@@ -3,6 +3,7 @@
 
 import {
   type Engine,
+  type Jit,
   type Program,
   type ProgramMemory,
   RandomStreams,
@@ -72,9 +73,6 @@ export interface Task {
 /** Batches that are made ahead of the step at hand: files are read and texts cut while the GPU works. */
 const batchesAhead = 2;
 
-/** Captured steps that are kept: one for each shape of a batch, the latest. */
-const mostPrograms = 8;
-
 /** A copy's target starts at a multiple of this many elements (256 bytes). */
 const stride = 64;
 
@@ -86,7 +84,7 @@ export class Trainer {
   private readonly streams: RandomStreams;
   /** Shapes of batches whose choices of kernels were measured. */
   private readonly tuned = new Set<string>();
-  private readonly programs = new Map<string, { program: Program<Tensor>; inputs: Tensor[] }>();
+  private readonly compiled: Jit<string, Tensor>;
   private batches: { queue: Ahead<PackedStep>; next: number } | null = null;
   private readonly started = performance.now();
   private before = this.started;
@@ -99,6 +97,7 @@ export class Trainer {
   ) {
     const { weightDecay, beta2 } = config.training;
     this.streams = new RandomStreams(config.seed);
+    this.compiled = engine.jit((inputs) => this.recordUploaded(inputs));
     this.optimizer = new AdamW(engine, model.parameters.flats, { weightDecay, beta2 });
   }
 
@@ -136,7 +135,7 @@ export class Trainer {
     const { inputs, rows } = await this.next();
     let values: Promise<ArrayLike<number>>;
     if (config.training.capture) {
-      const program = await this.program(inputs);
+      const program = await this.compiled.program(inputs);
       program.run(inputs);
       values = engine.read(program.outputs);
     } else values = engine.scope(() => engine.read(this.record(inputs)));
@@ -163,7 +162,7 @@ export class Trainer {
   /** Turns to the next step: its captured program, and the batch that a run of it takes. */
   async prepare(): Promise<{ program: Program<Tensor>; values: Record<string, HostTensor> }> {
     const { inputs } = await this.next();
-    return { program: await this.program(inputs), values: inputs };
+    return { program: await this.compiled.program(inputs), values: inputs };
   }
 
   /** Measures kernels for batches of these shapes when they first occur, where the configuration asks for it. */
@@ -172,24 +171,6 @@ export class Trainer {
     if (!this.config.training.tuning || this.tuned.has(key)) return;
     this.tuned.add(key);
     await this.engine.tune(() => this.record(inputs));
-  }
-
-  /** The program for batches of these shapes, captured when they first occur. */
-  private async program(inputs: Record<string, HostTensor>): Promise<Program<Tensor>> {
-    const { engine } = this;
-    const key = shapesOf(inputs);
-    const known = this.programs.get(key);
-    this.programs.delete(key);
-    // The one that was used longest ago makes room.
-    if (!known && this.programs.size === mostPrograms) this.letGo(this.programs.keys().next().value!);
-    if (known) {
-      this.programs.set(key, known);
-      return known.program;
-    }
-    const tensors = upload(engine, inputs);
-    const program = await engine.capture(() => this.recordUploaded(tensors), tensors);
-    this.programs.set(key, { program, inputs: Object.values(tensors) });
-    return program;
   }
 
   private recordUploaded(inputs: Record<string, Tensor>): Tensor {
@@ -220,22 +201,15 @@ export class Trainer {
 
   /** What one replay of the latest captured step is: its dispatches, and bytes of memory beside the parameters. */
   get captured(): { dispatches: number; memory: ProgramMemory } | null {
-    return [...this.programs.values()].at(-1)?.program ?? null;
+    return this.compiled.latest;
   }
 
   /** Gives back what training needs beside the model. */
   dispose(): void {
     const { task, batches } = this;
     (batches?.queue.dispose() ?? Promise.resolve()).then(() => task.close?.());
-    for (const key of [...this.programs.keys()]) this.letGo(key);
+    this.compiled.dispose();
     this.optimizer.dispose();
-  }
-
-  private letGo(key: string): void {
-    const { program, inputs } = this.programs.get(key)!;
-    this.programs.delete(key);
-    program.dispose();
-    for (const tensor of inputs) tensor.dispose();
   }
 
   private async oldest(): Promise<StepRecord> {
