@@ -2,6 +2,7 @@
 import { attentionCases } from "./attention.ts";
 import type { OpCase } from "./case.ts";
 import { contrastiveCases } from "./contrastive.ts";
+import { convCases } from "./conv.ts";
 import { dropoutCases } from "./dropout.ts";
 import { einsumCases } from "./einsum.ts";
 import { elementwiseCases } from "./elementwise.ts";
@@ -21,6 +22,7 @@ export const allCases: OpCase[] = [
   ...matmulCases,
   ...attentionCases,
   ...contrastiveCases,
+  ...convCases,
   ...dropoutCases,
   ...einsumCases,
   ...elementwiseCases,

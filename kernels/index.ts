@@ -2,6 +2,9 @@
 // file's as a list whose name ends with "Kernels".
 export * from "./attention/attention.ts";
 export * from "./backward.ts";
+export * from "./conv/conv.ts";
+export * from "./conv/pool.ts";
+export { type Padding, type Pair, type WindowOptions, windowKernels } from "./conv/windows.ts";
 export * from "./elementwise/accumulate.ts";
 export * from "./elementwise/arithmetic.ts";
 export * from "./elementwise/cast.ts";

@@ -4,6 +4,8 @@ import * as assert from "uvu/assert";
 import { Engine, TensorError } from "../engine/index.ts";
 import { crossAttention, selfAttention } from "../kernels/attention/attention.ts";
 import { backward } from "../kernels/backward.ts";
+import { conv2d, convTranspose2d } from "../kernels/conv/conv.ts";
+import { averagePool2d, maxPool2d } from "../kernels/conv/pool.ts";
 import { accumulateInto, clampInPlace } from "../kernels/elementwise/accumulate.ts";
 import { add, bitAnd, less, minimum, mod, pow, sub, where } from "../kernels/elementwise/arithmetic.ts";
 import { castInto } from "../kernels/elementwise/cast.ts";
@@ -135,6 +137,46 @@ const calls: [call: () => unknown, message: string][] = [
   [
     () => prependToken(f32(2, 3, 4), f32(4), f32(3, 4)),
     "prependToken: token [4] or positions [3,4] does not fit [2,3,4].",
+  ],
+  [
+    () => conv2d(f32(1, 3, 4, 4), f32(2, 4, 3, 3)),
+    "conv2d: [1,3,4,4] and weights [2,4,3,3] do not fit, of 1 groups.",
+  ],
+  [
+    () => conv2d(f32(3, 4, 4), f32(2, 3, 3, 3)),
+    "conv2d: [3,4,4] and weights [2,3,3,3] do not fit, of 1 groups.",
+  ],
+  [
+    () => conv2d(f32(1, 4, 4, 4), f32(3, 2, 3, 3), { groups: 2 }),
+    "conv2d: [1,4,4,4] and weights [3,2,3,3] do not fit, of 2 groups.",
+  ],
+  [() => conv2d(f32(1, 3, 4, 4), f32(2, 3, 5, 5)), "conv2d: a window of 5 by 5 has no room in 4 by 4."],
+  [
+    () => conv2d(f32(1, 3, 4, 4), f32(2, 3, 3, 3), { stride: 0 }),
+    "conv2d: strides must be whole numbers from 1 on, not 0.",
+  ],
+  [
+    () => conv2d(f32(1, 3, 4, 4), f32(2, 3, 3, 3), { padding: [1, 0.5] }),
+    "conv2d: paddings must be whole numbers from 0 on, not 0.5.",
+  ],
+  [
+    () => conv2d(f32(1, 3, 4, 4), f32(2, 3, 3, 3), { bias: f32(3) }),
+    "conv2d: bias [3] does not fit 2 channels.",
+  ],
+  [() => conv2d(f32(1, 3, 4, 4), u32(2, 3, 3, 3)), "conv2d: needs f32 or f16, not u32[2,3,3,3]."],
+  [
+    () => convTranspose2d(f32(1, 3, 4, 4), f32(2, 3, 3, 3)),
+    "convTranspose2d: [1,3,4,4] and weights [2,3,3,3] do not fit, of 1 groups.",
+  ],
+  [
+    () => convTranspose2d(f32(1, 3, 4, 4), f32(3, 2, 3, 3), { stride: 2, outputPadding: 2 }),
+    "convTranspose2d: no output padding of 2 with a stride of 2.",
+  ],
+  [() => maxPool2d(f32(3, 4, 4), 2), "maxPool2d: [3,4,4] is no [B, C, H, W]."],
+  [() => maxPool2d(f32(1, 1, 4, 4), 0), "maxPool2d: windows must be whole numbers from 1 on, not 0."],
+  [
+    () => averagePool2d(f32(1, 1, 4, 4), 2, { padding: 2 }),
+    "averagePool2d: borders of 2,2,2,2 are wider than windows of 2 by 2.",
   ],
   [() => sum(f32(2, 3), 2), "sum: [2,3] has no axis 2."],
   [() => mean(f32(2, 3), -3), "mean: [2,3] has no axis -3."],

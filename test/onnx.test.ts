@@ -212,6 +212,54 @@ const shift =
     return (left ? ops.shiftLeft : ops.shiftRight)(x, by);
   };
 
+/** Pictures of rows alone, or as they are. */
+const asPictures = (x: Tensor) =>
+  x.shape.length === 3 ? ops.reshape(x, [x.shape[0]!, x.shape[1]!, 1, x.shape[2]!]) : x;
+
+/**
+ * The windows of a convolution or pooling of `size` as the ops here have them; null for pictures of three axes, and for windows that end
+ * beyond the picture.
+ */
+function windowsOf(call: Call, size: readonly number[]) {
+  const axes = call.x.shape.length - 2;
+  if (axes > 2 || call.number("ceil_mode", 0)) return null;
+  const [strides, dilations] = ["strides", "dilations"].map(
+    (name) => call.list(name) ?? size.map(() => 1),
+  ) as [number[], number[]];
+  const way = call.word("auto_pad", "NOTSET");
+  const pads = call.list("pads") ?? size.flatMap(() => [0, 0]);
+  const padding = size.map((n, d): [number, number] => {
+    if (!way.startsWith("SAME")) return [pads[d]!, pads[d + axes]!];
+    const extent = call.x.shape[d + 2]!;
+    const covered = (Math.ceil(extent / strides[d]!) - 1) * strides[d]! + dilations[d]! * (n - 1) + 1;
+    const all = Math.max(0, covered - extent);
+    const [less, more] = [all >> 1, all - (all >> 1)];
+    return way === "SAME_UPPER" ? [less, more] : [more, less];
+  });
+  const rows = <T>(values: readonly T[], one: T) => (axes === 1 ? [one, values[0]!] : values) as [T, T];
+  return {
+    size: rows(size, 1),
+    options: {
+      stride: rows(strides, 1),
+      dilation: rows(dilations, 1),
+      padding: rows<[number, number]>(padding, [0, 0]),
+    },
+  };
+}
+
+const pooling =
+  (op: (x: Tensor, size: [number, number], options: ops.AveragePoolOptions) => Tensor): Line =>
+  (call) => {
+    const windows = windowsOf(call, call.list("kernel_shape")!);
+    if (!windows) return null;
+    const countPadding = call.number("count_include_pad", 0) === 1;
+    if (!isFloat(call.x)) return null;
+    return ops.reshape(
+      op(asPictures(call.x), windows.size, { ...windows.options, countPadding }),
+      call.shape,
+    );
+  };
+
 const lines: Record<string, Line> = {
   Abs: ({ x }) => (isFloat(x) ? ops.abs(x) : null),
   Acos: unary(ops.acos),
@@ -224,6 +272,7 @@ const lines: Record<string, Line> = {
   Asinh: unary(ops.asinh),
   Atan: unary(ops.atan),
   Atanh: unary(ops.atanh),
+  AveragePool: pooling(ops.averagePool2d),
   BatchNormalization: (call) => {
     if (call.number("training_mode", 0)) return null;
     const [x, scale, bias, mean, variance] = call.all as [Tensor, Tensor, Tensor, Tensor, Tensor];
@@ -261,6 +310,29 @@ const lines: Record<string, Line> = {
     );
   },
   Concat: (call) => ops.concat(call.all, call.number("axis", 0)),
+  Conv: (call) => {
+    const windows = windowsOf(call, call.shapeOf(1).slice(2));
+    if (!windows) return null;
+    const options = { ...windows.options, groups: call.number("group", 1) };
+    const bias = call.has(2) ? call.at(2) : null;
+    return ops.reshape(
+      ops.conv2d(asPictures(call.x), asPictures(call.at(1)), { ...options, bias }),
+      call.shape,
+    );
+  },
+  ConvTranspose: (call) => {
+    const windows = windowsOf(call, call.shapeOf(1).slice(2));
+    // Borders that follow from the result's shape are not the op's.
+    if (!windows || call.list("output_shape") || call.word("auto_pad", "NOTSET") !== "NOTSET") return null;
+    const more = call.list("output_padding") ?? [0, 0];
+    const outputPadding: [number, number] = more.length === 1 ? [0, more[0]!] : [more[0]!, more[1]!];
+    const options = { ...windows.options, groups: call.number("group", 1), outputPadding };
+    const bias = call.has(2) ? call.at(2) : null;
+    return ops.reshape(
+      ops.convTranspose2d(asPictures(call.x), asPictures(call.at(1)), { ...options, bias }),
+      call.shape,
+    );
+  },
   Cos: unary(ops.cos),
   Cosh: unary(ops.cosh),
   CumSum: (call) => {
@@ -357,6 +429,7 @@ const lines: Record<string, Line> = {
   MatMul: binary(ops.matmul),
   Max: reduced(ops.maximum),
   Mean: ({ all }) => ops.scale(all.reduce(ops.add), 1 / all.length),
+  MaxPool: pooling(ops.maxPool2d),
   MeanVarianceNormalization: (call) => {
     const axes = call.list("axes") ?? [0, 2, 3];
     const mean = (x: Tensor) => {

@@ -1,0 +1,89 @@
+// Pooling: the largest or the mean of each window of a picture. The gradient of a maximum goes to the first of the largest, which
+// the forward pass keeps; every place of a picture then asks the windows that it is in.
+import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
+import { blocks, requireFloat } from "../lib/items.ts";
+import nanSource from "../lib/nan.wgsl?raw";
+import { perElement } from "../lib/work.ts";
+import poolSource from "./pool.wgsl?raw";
+import poolBackwardSource from "./pool-backward.wgsl?raw";
+import poolShareSource from "./pool-share.wgsl?raw";
+import {
+  type Pair,
+  type WindowOptions,
+  windowIncludes,
+  windowParams,
+  windowsOver,
+  windowTypes,
+} from "./windows.ts";
+
+const params = { ...windowTypes, bottom: "u32", right: "u32", countPadding: "u32" } as const;
+
+const poolKernel = defineKernel({
+  name: "pool",
+  source: poolSource,
+  includes: [nanSource, ...windowIncludes, poolShareSource],
+  bindings: ["x: Scalar", "+y: Scalar", "+winners: u32"],
+  params,
+  flops: (launch) => perElement("y", launch.params.rows * launch.params.columns)(launch),
+});
+const poolBackwardKernel = defineKernel({
+  name: "pool-backward",
+  source: poolBackwardSource,
+  includes: [...windowIncludes, poolShareSource],
+  bindings: ["dy: Scalar", "winners: u32", "+dx: Scalar"],
+  params,
+  flops: (launch) => perElement("dy", launch.params.rows * launch.params.columns)(launch),
+});
+
+export const poolKernels = [poolKernel, poolBackwardKernel];
+
+export interface AveragePoolOptions extends WindowOptions {
+  /** The zeros of borders count in the mean, as in PyTorch; true unless told. */
+  countPadding?: boolean;
+}
+
+function pool(name: string, x: Tensor, size: Pair, options: AveragePoolOptions, largest: boolean): Tensor {
+  requireFloat(name, x);
+  if (x.shape.length !== 4) throw new TensorError(`${name}: [${x.shape}] is no [B, C, H, W].`);
+  const [batch, channels, height, width] = x.shape as [number, number, number, number];
+  const windows = windowsOver(name, [height, width], size, { stride: size, ...options });
+  const { engine, dtype } = x;
+  const y = engine.empty([batch, channels, windows.outHeight, windows.outWidth], dtype);
+  const { rows, columns, dilationY, dilationX, top, bottom, left, right } = windows;
+  // A border as wide as a window would have windows without a number.
+  if (Math.max(top, bottom) > dilationY * (rows - 1) || Math.max(left, right) > dilationX * (columns - 1))
+    throw new TensorError(
+      `${name}: borders of ${[top, bottom, left, right]} are wider than windows of ${rows} by ${columns}.`,
+    );
+  const winners = engine.empty(largest ? y.shape : [4], "u32");
+  const run = (count: number) => ({
+    params: {
+      ...windowParams(windows, count),
+      bottom,
+      right,
+      countPadding: (options.countPadding ?? true) ? 1 : 0,
+    },
+    grid: blocks(count),
+    dtype,
+    constants: { MAX: largest },
+  });
+  engine.run(poolKernel, { ...run(y.size), bind: [x, y, winners] });
+  return engine.record(name, y, [x], (dy) => {
+    const dx = engine.empty(x.shape, dtype);
+    engine.run(poolBackwardKernel, { ...run(x.size), bind: [dy, winners, dx] });
+    return [dx];
+  });
+}
+
+/**
+ * The largest of each window of `size` of pictures [B, C, H, W], beside each other unless `stride` says otherwise; borders have
+ * nothing. f32 or f16; NaN where a NaN is among them. Throws TensorError where shapes or options do not fit, such as borders that are wider than a window.
+ */
+export function maxPool2d(x: Tensor, size: Pair, options: WindowOptions = {}): Tensor {
+  return pool("maxPool2d", x, size, options, true);
+}
+
+/** The mean of each window; otherwise as `maxPool2d`, but borders have zeros. */
+export function averagePool2d(x: Tensor, size: Pair, options: AveragePoolOptions = {}): Tensor {
+  return pool("averagePool2d", x, size, options, false);
+}

@@ -1,0 +1,158 @@
+// Windows over pictures, which convolutions and poolings have in common: their geometry, and the two kernels that lay all of
+// them out beside each other and add them up again (im2col and col2im: Chellapilla et al., "High performance convolutional neural
+// networks for document processing", 2006).
+import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
+import eachSource from "../lib/each.wgsl?raw";
+import { blocks } from "../lib/items.ts";
+import { perElement } from "../lib/work.ts";
+import foldSource from "./fold.wgsl?raw";
+import unfoldSource from "./unfold.wgsl?raw";
+import windowsSource from "./windows.wgsl?raw";
+
+/** For both axes, or for rows and columns. */
+export type Pair = number | readonly [rows: number, columns: number];
+/** Borders of zeros or of nothing: on all sides, for rows and columns, or [top, bottom] and [left, right]. */
+export type Padding = Pair | readonly [rows: readonly [number, number], columns: readonly [number, number]];
+
+export interface WindowOptions {
+  /** From one window to the next; 1 for convolutions, the window's size for poolings. */
+  stride?: Pair;
+  padding?: Padding;
+  /** From one place of a window to the next. */
+  dilation?: Pair;
+}
+
+export interface Windows {
+  /** Of the pictures. */
+  height: number;
+  width: number;
+  /** Of a window. */
+  rows: number;
+  columns: number;
+  strideY: number;
+  strideX: number;
+  dilationY: number;
+  dilationX: number;
+  top: number;
+  bottom: number;
+  left: number;
+  right: number;
+  /** Windows below and beside each other. */
+  outHeight: number;
+  outWidth: number;
+}
+
+export const windowTypes = {
+  count: "u32",
+  height: "u32",
+  width: "u32",
+  rows: "u32",
+  columns: "u32",
+  strideY: "u32",
+  strideX: "u32",
+  dilationY: "u32",
+  dilationX: "u32",
+  top: "u32",
+  left: "u32",
+  outHeight: "u32",
+  outWidth: "u32",
+} as const;
+
+export const windowIncludes = [eachSource, windowsSource];
+
+/** Both entries of a pair of whole numbers. Throws TensorError for others. */
+function pairOf(name: string, what: string, pair: Pair, least: number): [number, number] {
+  const [a, b] = typeof pair === "number" ? [pair, pair] : pair;
+  for (const value of [a, b])
+    if (!Number.isInteger(value) || value < least)
+      throw new TensorError(`${name}: ${what} must be whole numbers from ${least} on, not ${pair}.`);
+  return [a, b];
+}
+
+/**
+ * The windows of `size` over pictures of `extents`. Throws TensorError on options that are no whole numbers, and where not one
+ * window has room.
+ */
+export function windowsOver(
+  name: string,
+  [height, width]: readonly [number, number],
+  size: Pair,
+  { stride = 1, padding = 0, dilation = 1 }: WindowOptions,
+): Windows {
+  const [rows, columns] = pairOf(name, "windows", size, 1);
+  const [strideY, strideX] = pairOf(name, "strides", stride, 1);
+  const [dilationY, dilationX] = pairOf(name, "dilations", dilation, 1);
+  const [vertical, horizontal] = typeof padding === "number" ? [padding, padding] : padding;
+  const [top, bottom] = pairOf(name, "paddings", vertical, 0);
+  const [left, right] = pairOf(name, "paddings", horizontal, 0);
+  const along = (extent: number, size: number, dilation: number, stride: number) =>
+    Math.floor((extent - dilation * (size - 1) - 1) / stride) + 1;
+  const outHeight = along(height + top + bottom, rows, dilationY, strideY);
+  const outWidth = along(width + left + right, columns, dilationX, strideX);
+  if (outHeight < 1 || outWidth < 1)
+    throw new TensorError(`${name}: a window of ${rows} by ${columns} has no room in ${height} by ${width}.`);
+  return {
+    ...{ height, width, rows, columns, strideY, strideX, dilationY, dilationX },
+    ...{ top, bottom, left, right, outHeight, outWidth },
+  };
+}
+
+/** The parameters of a kernel that makes `count` items. */
+export function windowParams({ bottom, right, ...windows }: Windows, count: number) {
+  return { count, ...windows };
+}
+
+const unfoldKernel = defineKernel({
+  name: "unfold",
+  source: unfoldSource,
+  includes: windowIncludes,
+  bindings: ["x: Scalar", "+y: Scalar"],
+  params: windowTypes,
+  flops: () => 0,
+});
+const foldKernel = defineKernel({
+  name: "fold",
+  source: foldSource,
+  includes: windowIncludes,
+  bindings: ["x: Scalar", "+y: Scalar"],
+  params: windowTypes,
+  flops: perElement("x", 1),
+});
+
+export const windowKernels = [unfoldKernel, foldKernel];
+
+/** Whether each window is one place and each place a window. */
+const isPlain = ({ rows, columns, height, width, outHeight, outWidth, top, left }: Windows) =>
+  rows * columns === 1 && height === outHeight && width === outWidth && top + left === 0;
+
+/**
+ * All windows of `planes` pictures in x: [planes, rows, columns, outHeight, outWidth]; x itself where that is the same. Not
+ * recorded.
+ */
+export function unfold(x: Tensor, planes: number, windows: Windows): Tensor {
+  if (isPlain(windows)) return x;
+  const { engine, dtype } = x;
+  const { rows, columns, outHeight, outWidth } = windows;
+  const y = engine.empty([planes, rows, columns, outHeight, outWidth], dtype);
+  engine.run(unfoldKernel, {
+    bind: [x, y],
+    params: windowParams(windows, y.size),
+    grid: blocks(y.size),
+    dtype,
+  });
+  return y;
+}
+
+/** Pictures as the sums of their windows, of `shape`; the other way round, and the gradient of, `unfold`. Not recorded. */
+export function fold(x: Tensor, shape: readonly number[], windows: Windows): Tensor {
+  const { engine, dtype } = x;
+  if (isPlain(windows)) return engine.view(x, shape);
+  const y = engine.empty(shape, dtype);
+  engine.run(foldKernel, {
+    bind: [x, y],
+    params: windowParams(windows, y.size),
+    grid: blocks(y.size),
+    dtype,
+  });
+  return y;
+}
