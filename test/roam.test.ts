@@ -26,6 +26,7 @@ import { type RoamOptions, roam } from "../train/roam/roam.ts";
 import { rulesOf } from "../train/roam/rules/table.ts";
 import { published, TextCounts } from "../train/roam/statistics.ts";
 import { Cutter, readList } from "../train/roam/stream.ts";
+import { lockFolder } from "../train/run/lock.ts";
 import { failClearly, runCommand } from "./command.ts";
 import { writeSample } from "./data-samples.ts";
 import {
@@ -573,7 +574,22 @@ test("a folder with another data set, or another process in it, is left alone", 
     [["roam", ...flags().slice(2), "--out", "none"], /--questions FILE is missing/, 2],
   ]);
   assert.is(readFileSync(at("real/lasco_train.json"), "utf8"), "[]");
+  mkdirSync(at("locked"));
+  const unlock = await lockFolder(at("locked"), "locked", () => {});
+  await failClearly(dir, [[["roam", ...flags(), "--out", "locked"], /locked is in use by process \d+/]]);
+  await unlock(at("locked"));
   assert.not.ok(existsSync(at("none")));
+});
+
+test("what a killed process left half written is cleared away", async () => {
+  mkdirSync(at("killed"));
+  for (const name of ["lasco_train.json.77.draft", "roam_train.jsonl.78.draft", "notes.draft"]) {
+    writeFileSync(at("killed", name), "[");
+  }
+  await roam(settings("killed"));
+  assert.equal(readdirSync(at("killed")).sort(), [...roamed.files, "notes.draft", "roam_train.json"].sort());
+  for (const name of roamed.files)
+    assert.equal(readFileSync(at("killed", name)), readFileSync(at("rules", name)));
 });
 
 test("Ctrl-C leaves nothing half written, and says so", async () => {

@@ -206,7 +206,7 @@ function subjectEnd(words: readonly Word[], does: boolean): number {
   }
   if (end < words.length) return end;
   // Nothing is left to be said: "these people friends", "this indoors", "these zebras".
-  if (demonstratives.has(low(0)) && words.length > 1) {
+  if (demonstratives.has(low(0)) && words.length > 1 && !/['’]s?$/.test(low(1))) {
     return words.length === 3 && isPlural(low(1)) && isPlural(low(2)) ? 2 : 1;
   }
   return end;

@@ -6,7 +6,7 @@ import { activity, type Change, changed, isNothing, object, type Rule, refer } f
 export const how: Rule = (change: Change) => {
   const { question, sentence, to, pick } = change;
   if (isHowMany(question)) return howMany(change);
-  if (/^(yes|no)$/.test(to) || isNothing(to)) return null;
+  if (!/^how\b/i.test(change.sentence.wh) || /^(yes|no)$/.test(to) || isNothing(to)) return null;
   const { wh, aux, subject, predicate } = sentence;
   if (subject === "" || /^(you|we|i|one)$/i.test(subject)) return null;
   if (!/^how$/i.test(wh)) return changed(change, (text) => text);

@@ -3,7 +3,7 @@ import { isPlural, large, numbers, singular, wordsOf } from "../words.ts";
 import { type Change, type Rule, refer, withoutPicture } from "./phrases.ts";
 
 /** The number that an answer says; null where it says none. */
-export function numberOf(answer: string): number | null {
+function numberOf(answer: string): number | null {
   const text = answer.trim().toLowerCase();
   if (/^\d{1,6}$/.test(text)) return Number(text);
   if (text === "zero" || text === "none" || text === "nothing") return 0;

@@ -7,7 +7,6 @@ import {
   gerund,
   isPlural,
   isPreposition,
-  saysWhere,
   singular,
   sports,
   thing,
@@ -143,5 +142,3 @@ export function changed({ sentence, from, to, pick }: Change, as = thing): strin
   if (what === null) return null;
   return pick([`Change ${what} to ${as(to)}`, `Change ${what} from ${as(from)} to ${as(to)}`]);
 }
-
-export { saysWhere };

@@ -2,7 +2,6 @@
 import { color } from "./color.ts";
 import { how } from "./how.ts";
 import { howMany } from "./number.ts";
-import type { Rule } from "./phrases.ts";
 import { kind, property, what, which } from "./what.ts";
 import { where } from "./where.ts";
 import { who } from "./who.ts";
@@ -70,5 +69,3 @@ export const anyRule: readonly RuleName[] = [
   "which",
   "how",
 ];
-
-export const ruleOf = (name: RuleName): Rule => rules[name];
