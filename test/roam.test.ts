@@ -1,4 +1,4 @@
-// Data roaming on some 680 questions of our own in VQA2.0's layout, all of its 65 types among them: every text is held to the one
+// Data roaming on some 950 questions of our own in VQA2.0's layout, all of its 65 types among them: every text is held to the one
 // that was read and found right (test/roam/texts.txt), what is written is read as LaSCo, and bad files are told by entry.
 import { spawn } from "node:child_process";
 import {

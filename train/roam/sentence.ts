@@ -73,6 +73,7 @@ const verbs = new Set(
 /** The words of a question with their kinds; null where the tagger cut them otherwise. */
 function tagged(question: string): Word[] | null {
   const texts = question
+    .replace(/^(\w+) it['’]s\b/i, "$1 its")
     .replace(/\b(what|who|where|how|that|it|he|she|there)['’]s\b/gi, "$1 is")
     .replace(/[?!.,;"()]+(?=\s|$)/g, " ")
     .replace(/(^|\s)["(]+/g, " ")
@@ -167,6 +168,7 @@ function subjectEnd(words: readonly Word[], does: boolean): number {
   const kind = (i: number) => words[i]?.kind;
   const low = (i: number) => words[i]?.low ?? "";
   if (words.length === 0 || kind(0) === "p" || kind(0) === "x") return 0;
+  if (low(0) === "there") return 1;
   if (
     demonstratives.has(low(0)) &&
     (words.length === 1 ||

@@ -1,5 +1,6 @@
 // Words that the rules need to know beside their kind of speech: what has no plural, what names a class of things, where
 // things stand, which words mean the same picture. VQA's answers are short and of few kinds; the lists hold what is common.
+import nlp from "compromise/two";
 import pluralize from "pluralize";
 
 const set = (words: string) => new Set(words.trim().split(/\s+/));
@@ -12,8 +13,8 @@ const mass = set(`
   spinach corn cabbage celery garlic ginger bacon ham beef pork chicken turkey fish seafood sushi cake pizza milk
   coffee tea beer wine juice soda coke pepsi water lemonade frosting icing sauce ketchup mustard mayo mayonnaise cream
   hair fur luggage furniture clothing jewelry makeup traffic graffiti equipment machinery silverware china money trash
-  garbage litter rubbish laundry scenery advertising writing text nature landscape sunlight light sunshine shade darkness
-  weather foliage ivy moss bamboo lace velvet linen suede vinyl tape rope art music homework work school
+  garbage litter rubbish laundry scenery advertising writing text nature landscape sunlight sunshine shade darkness
+  soap shampoo toothpaste lotion weather foliage ivy moss bamboo lace velvet linen suede vinyl tape rope art music homework work school
   tennis soccer golf hockey cricket rugby badminton polo skiing
   snowboarding surfing skateboarding swimming cooking breakfast lunch dinner brunch dessert chess wii
   hardwood parquet pavement asphalt soil rock fabric khaki wallpaper tinsel popcorn toast yogurt oatmeal
@@ -148,6 +149,19 @@ export const saysWhere = (text: string) =>
 
 export const isPreposition = (word: string) => prepositions.has(word);
 
+const places = new Map<string, boolean>();
+
+/** Whether an answer is the name of a country, a city or the like: names have no article. */
+function isPlaceName(text: string): boolean {
+  const known = places.get(text);
+  if (known !== undefined) return known;
+  const terms = nlp(text).docs.flat();
+  const is =
+    text !== "jersey" && terms.length > 0 && terms.every(({ tags }) => (tags as Set<string>).has("Place"));
+  places.set(text, is);
+  return is;
+}
+
 /** With a or an in front. */
 export const withArticle = (noun: string) =>
   `${/^([aeio]|u(?!ni|s|te|k)|hour|honest|heir|[fhlmnrsx]$|8|11$|18$)/i.test(noun) ? "an" : "a"} ${noun}`;
@@ -169,7 +183,7 @@ export function thing(answer: string): string {
   const words = wordsOf(text);
   const [first = "", last = ""] = [words[0], words.at(-1)];
   if (words.length === 0 || words.length > 4 || determined.test(first)) return text;
-  if (saysWhere(text) || /[^\p{L}\p{N}\s'’-]/u.test(text)) return text;
+  if (isPlaceName(text) || saysWhere(text) || /[^\p{L}\p{N}\s'’-]/u.test(text)) return text;
   // "pieces of cake" and "man with dog": the noun is before the little word, "cats and dogs": nothing fits both.
   const within = words.findIndex((word, i) => i > 0 && (prepositions.has(word) || word === "of"));
   const head = within > 0 ? words[within - 1]! : last;
@@ -217,12 +231,13 @@ export function withDeterminer(text: string): string {
   if (side) return `${side[1]} the ${side[2]} of the ${side[3]}`;
   const match = /^((?:(?:next|close) to|in front of|on top of|out of|[a-z]+)) (.+)$/i.exec(text);
   if (!match || !prepositions.has(match[1]!.split(" ")[0]!.toLowerCase())) return text;
+  if (isPlaceName(match[2]!)) return text;
   const rest = wordsOf(match[2]!);
   const head = rest.at(-1)!;
   const bare =
     rest.length > 3 ||
     determined.test(rest[0]!) ||
-    /^(bed|school|home|work|midair|air|town|line|motion|flight|use|of|to|top|front|black)$/.test(rest[0]!) ||
+    /^(bed|school|home|work|midair|town|line|motion|flight|use|of|to|top|front|black)$/.test(rest[0]!) ||
     (mass.has(head) && !/^(water|snow|grass|sand|dirt|ice|mud)$/.test(head)) ||
     isPreposition(rest[0]!);
   if (/^(on|in) bed$/.test(text)) return match[1] === "on" ? "on the bed" : text;

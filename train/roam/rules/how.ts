@@ -1,5 +1,5 @@
 // How: the state that something is in, or how it does what it does.
-import { large } from "../words.ts";
+import { large, withDeterminer } from "../words.ts";
 import { howMany, isHowMany } from "./number.ts";
 import { activity, type Change, changed, isNothing, object, type Rule, refer } from "./phrases.ts";
 
@@ -9,11 +9,11 @@ export const how: Rule = (change: Change) => {
   if (!/^how\b/i.test(change.sentence.wh) || /^(yes|no)$/.test(to) || isNothing(to)) return null;
   const { wh, aux, subject, predicate } = sentence;
   if (subject === "" || /^(you|we|i|one)$/i.test(subject)) return null;
-  if (!/^how$/i.test(wh)) return changed(change, (text) => text);
+  if (!/^how$/i.test(wh)) return changed(change, withDeterminer);
   if (/^(is|are)$/.test(aux)) {
     if (predicate === "")
       return pick([`Make ${object(subject)} ${to}`, large(`${refer(subject)} should be ${to}`)]);
-    return changed(change, (text) => text);
+    return changed(change, withDeterminer);
   }
   // "How does the woman look?"
   if (/^(does|do)$/.test(aux) && /^(look|feel|appear|seem)$/.test(predicate)) {
@@ -21,5 +21,5 @@ export const how: Rule = (change: Change) => {
       ? pick([`Make ${object(subject)} look ${to}`, large(`${refer(subject)} should look ${to}`)])
       : null;
   }
-  return changed(change, (text) => text);
+  return changed(change, withDeterminer);
 };

@@ -37,7 +37,8 @@ function oneOf(noun: string): string {
 export const howMany: Rule = ({ sentence, from, to, pick }: Change) => {
   const { wh, aux, subject, kinds } = sentence;
   const noun = /^how many (?:different |total )?(.+)$/i.exec(wh)?.[1];
-  if (!noun || (numberOf(to) === numberOf(from) && numberOf(to) !== null)) return null;
+  if (!noun || /^(more|less|fewer) /.test(noun) || (numberOf(to) === numberOf(from) && numberOf(to) !== null))
+    return null;
   const [a, b] = [numberOf(from), numberOf(to)];
   // "How many of the zebras are looking?"
   if (/^of /.test(noun)) {

@@ -33,10 +33,9 @@ export function refer(phrase: string): string {
   const low = phrase.toLowerCase();
   if (low === "this" || low === "that") return "it";
   if (low === "these" || low === "those") return "they";
-  return phrase.replace(
-    /^(all |both |most |one |some |any |none )?(of )?(this|that|these|those) /i,
-    "$1$2the ",
-  );
+  return phrase
+    .replace(/\bof (this|that|these|those) /gi, "of the ")
+    .replace(/^(all |both |most |one |some |any |none )?(of )?(this|that|these|those) /i, "$1$2the ");
 }
 
 const objects: Record<string, string> = { they: "them", he: "him", she: "her", i: "me", we: "us" };
@@ -95,6 +94,10 @@ export function activity(answer: string): string | null {
 export function kindOf(answer: string, noun: string): string {
   const [own, last] = [singular(wordsOf(noun).at(-1) ?? ""), singular(wordsOf(answer).at(-1) ?? "")];
   const plural = isPlural(wordsOf(noun).at(-1) ?? "");
+  if (/['’]s? /.test(noun)) return answer;
+  if (/^(left|right|top|bottom|front|back|upper|lower)$/.test(answer) && !plural)
+    return `the ${answer} ${noun}`;
+  if (/ of (the|a|an|his|her|their) /.test(noun)) return thing(answer);
   if (/^(hand|arm|leg|foot|side|eye|ear|wrist|shoulder|knee)$/.test(own)) {
     return `the ${answer}${own === last ? "" : ` ${noun}`}`;
   }
@@ -140,5 +143,6 @@ export function embedded({ wh, aux, subject, predicate, kinds }: Sentence): stri
 export function changed({ sentence, from, to, pick }: Change, as = thing): string | null {
   const what = embedded(sentence);
   if (what === null) return null;
-  return pick([`Change ${what} to ${as(to)}`, `Change ${what} from ${as(from)} to ${as(to)}`]);
+  const steps = `Change ${what} from ${as(from)} to ${as(to)}`;
+  return what.endsWith(" to") ? steps : pick([`Change ${what} to ${as(to)}`, steps]);
 }

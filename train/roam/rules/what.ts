@@ -38,6 +38,14 @@ function acted(change: Change, answer: string): string | null {
       : should(change, predicate.replace(/\bdoing\b/, doing));
   }
   if (isNothing(to)) return should(change, filled(predicate, "anything", kinds), true);
+  // "What is the man trying to do?"
+  const doing = /^(.*\bto) do$/.exec(predicate);
+  if (doing) {
+    const [verb, ...rest] = to.split(" ");
+    return gerund(verb!) || rest.length > 1
+      ? changed(change)
+      : should(change, [doing[1], verb, ...rest.map(thing)].join(" "));
+  }
   if (predicate === "playing" && sports.has(to)) return should(change, `playing ${to}`);
   // "What does the sign say?" is answered by words.
   if (/^(say|read|spell)\b/.test(predicate)) return should(change, filled(predicate, `"${to}"`, kinds));
@@ -92,13 +100,15 @@ const bare = (answer: string) => answer.replace(/^(a|an|the|some) /i, "");
 export const what: Rule = (change) => {
   const { sentence, to } = change;
   const { wh, aux, subject, predicate, kinds, rest } = sentence;
-  if (!/^what$/i.test(wh) || /^(yes|no)$/.test(to)) return null;
+  if (!/^what( else)?$/i.test(wh) || /^(yes|no)$/.test(to)) return null;
   const answer = thing(to);
   if (aux === "") {
     if (isNothing(to)) return `Nothing should ${rest.replace(/^(\w+?)(e?)s\b/, "$1$2")}`;
     return changed(change);
   }
   if (subject === "") return found(change, answer);
+  // "What is that in the sky?"
+  if (/^(this|that|these|those)$/i.test(subject) && kinds.startsWith("p")) return found(change, answer);
   if (/\b(called|named)$/.test(predicate) || predicate === "like") {
     return predicate === "like" ? acted(change, answer) : identity(change, subject);
   }

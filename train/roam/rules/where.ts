@@ -1,5 +1,5 @@
 // Where: somebody or something in another place.
-import { large, place } from "../words.ts";
+import { large, place, thing } from "../words.ts";
 import { type Change, changed, isNothing, object, type Rule, refer, withoutPicture } from "./phrases.ts";
 
 export const where: Rule = (change: Change) => {
@@ -16,7 +16,7 @@ export const where: Rule = (change: Change) => {
     /^(this|the|that) (photo|picture|image|scene)\b/i.test(subject)
   ) {
     return /^(this|that|it)$/i.test(subject) || predicate.startsWith("taken")
-      ? pick([`Change the place to ${to}`, `It should be ${there}`])
+      ? pick([`Change the place to ${thing(to.replace(/^(in|at|on) (the )?/, ""))}`, `It should be ${there}`])
       : changed(change, place);
   }
   if (/^(was|were)$/.test(aux)) return changed(change, place);

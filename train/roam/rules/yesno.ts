@@ -83,6 +83,7 @@ function choice(change: Change): string | null {
   ) {
     if (!first.endsWith(noun)) first += ` ${noun}`;
   }
+  if (/ handed$/.test(second) && !/handed$/.test(first)) first += " handed";
   // "wearing shorts or pants", "in a field or a zoo": so are verb and place.
   const lead = /^(v*x?p*)/.exec(before)![0].length;
   const words = first.split(" ");
@@ -122,6 +123,10 @@ export const yesNo: Rule = (given) => {
     return /^(is|are|was|were)$/.test(aux) ? existence(change, yes) : null;
   if (/^(you|we|i|one)$/i.test(subject)) return seen(change, yes);
   if (subject === "" || predicate === "") return null;
+  // It is the sky that is cloudy.
+  if (/^it$/i.test(subject) && /^(partly |very )?(cloudy|overcast)$/.test(predicate) && yes) {
+    return pick([`Make the sky ${predicate}`, `The sky should be ${predicate}`]);
+  }
   const said = /^(photo|picture|image)\b/.test(subject) ? predicate : withoutPicture(predicate) || predicate;
   const who = refer(subject);
   switch (aux) {
