@@ -97,7 +97,8 @@ export class Chat {
       signal.throwIfAborted();
       if (stalled.aborted) throw new Unavailable(`no answer within ${this.timeout / 1000} s`);
       const { cause } = error as { cause?: { code?: string; message?: string } };
-      throw new Unavailable(this.withoutKey(cause?.code ?? cause?.message ?? (error as Error).message));
+      const why = cause?.code ?? cause?.message ?? (error as Error).message;
+      throw new Unavailable(`no whole answer: ${this.withoutKey(why)}`);
     }
     if (status === 200) return this.answerOf(body);
     const said = this.saidBy(body);

@@ -117,7 +117,7 @@ class Asking {
       );
       if (missing > 0) {
         events.message(
-          `Asking ${this.chat.endpoint}, model ${this.chat.model}: ${this.queue.length} requests of up to ${batch}`,
+          `Asking ${this.chat.endpoint}, model ${this.chat.model}; requests: ${this.queue.length}`,
         );
       }
       this.unasked = missing;

@@ -143,7 +143,9 @@ export async function readPairs(
       const { question_id, image_id } = annotation;
       add(where, question_id);
       if (!known.has(question_id)) {
-        throw new DataError(`${where}: question ${question_id} is not in ${basename(files.questions)}`);
+        throw new DataError(
+          `${where}: question ${question_id} is not in ${basename(files.questions)}; are the files of one split?`,
+        );
       }
       const question = answered.get(question_id);
       if (!question) return;
