@@ -20,6 +20,8 @@ import {
 import { writeMiniature } from "./miniatures.ts";
 
 const work = mkdtempSync(join(tmpdir(), "casement-miniatures-"));
+// The folders that its pictures come from are gone after it, and so should be what was made of them.
+process.env.CASEMENT_CACHE = join(work, "cache");
 test.after(() => rmSync(work, { recursive: true, force: true }));
 
 const config = {

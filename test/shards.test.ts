@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -424,6 +425,26 @@ test("a disk without room is told in words, before and while it is written", asy
     );
     assert.ok(error.message.includes(folder));
   }
+});
+
+test("a whole cache that nobody may write is read", async () => {
+  if (process.getuid?.() === 0)
+    return console.log("\nskipped: a cache without rights (the superuser has them all)");
+  const { root, paths: all } = await pictureFolder(10);
+  const paths = all.filter((_, id) => isGood(id));
+  const cacheDir = newFolder();
+  const read = async () => {
+    const { pictures, close } = await openPictures(root, paths, { ...options, cacheDir });
+    const pixels = await pictures.read([0, 1]);
+    await close();
+    return pixels;
+  };
+  const made = await read();
+  const folder = join(cacheDir, readdirSync(cacheDir)[0]!);
+  for (const name of readdirSync(folder)) chmodSync(join(folder, name), 0o444);
+  chmodSync(folder, 0o555);
+  assert.equal(await read(), made);
+  chmodSync(folder, 0o755);
 });
 
 test.run();

@@ -69,8 +69,9 @@ export interface OpenPictures {
   close(): Promise<void>;
 }
 
-/** Where caches lie unless told: `.cache` at the root of the package. */
-export const cacheFolder = fileURLToPath(new URL("../../.cache", import.meta.url));
+/** Where caches lie unless told: in the folder that CASEMENT_CACHE names, or `.cache` at the root of the package. */
+export const cacheFolder =
+  process.env.CASEMENT_CACHE || fileURLToPath(new URL("../../.cache", import.meta.url));
 
 /** Work ended because it was asked to. */
 export class StoppedError extends Error {
@@ -264,7 +265,9 @@ const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(bytes < 1e8 ? 3 : 
 /** Throws where the disk has no room for so many rows, before an hour is spent on the first of them. */
 function requireRoom({ shards, places }: Building, pending: number): void {
   const { folder, rowBytes } = shards.layout;
-  const { bavail, bsize } = statfsSync(folder);
+  const { bavail, bsize, blocks } = statfsSync(folder);
+  // Some file systems of networks don't say.
+  if (blocks === 0) return;
   const [free, needed] = [bavail * bsize, pending * rowBytes];
   if (free >= needed) return;
   throw new Error(

@@ -5,7 +5,7 @@
 // found when it is first read. Rows have fixed places and the same source makes the same bytes, so that two processes
 // which write one row at the same time do no harm.
 import { createHash } from "node:crypto";
-import { closeSync, constants, openSync, read, readSync, statSync, writeSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, read, readSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
@@ -171,7 +171,7 @@ export class Shards {
   private file(name: string): number {
     let file = this.open.get(name);
     if (file === undefined) {
-      file = openSync(join(this.layout.folder, name), constants.O_RDWR | constants.O_CREAT, 0o644);
+      file = openFor(join(this.layout.folder, name));
       this.open.set(name, file);
     }
     return file;
@@ -212,6 +212,17 @@ interface Span {
   /** Place of its first row among those asked for. */
   at: number;
   count: number;
+}
+
+/** A file to read and write; to read alone where nobody may write, such as a cache that many people share. */
+function openFor(path: string): number {
+  try {
+    return openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644);
+  } catch (error) {
+    const readOnly = ["EACCES", "EPERM", "EROFS"].includes((error as NodeJS.ErrnoException).code!);
+    if (!readOnly || !existsSync(path)) throw error;
+    return openSync(path, constants.O_RDONLY);
+  }
 }
 
 function writeAll(file: number, bytes: Uint8Array, position: number): void {
