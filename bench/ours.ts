@@ -8,7 +8,7 @@ import { Case } from "../model/case.ts";
 import { measurePeak, type Peak } from "../train/profile/peak/peak.ts";
 import { loadConfig } from "../train/run/config-file.ts";
 import { openSequence } from "../train/run/data.ts";
-import { makeTokenizer } from "../train/run/open.ts";
+import { makeTokenizer } from "../train/run/tokenizer.ts";
 import { makeTrainer } from "../train/run/trainer.ts";
 import { caseRun } from "./case-run.ts";
 import type { Job, Outputs, Side, Subject, Values } from "./protocol.ts";

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// Starts the command line from its TypeScript sources: tsx compiles them on the fly, wgsl-hook.mjs makes
-// `import text from "./x.wgsl?raw"` mean in Node what it means under Vite.
-import { writeSync } from "node:fs";
+// Starts the command line: in the repository from its TypeScript sources, which tsx compiles on the fly while wgsl-hook.mjs
+// makes `import text from "./x.wgsl?raw"` mean in Node what it means under Vite; from what is built where it is installed.
+import { existsSync, writeSync } from "node:fs";
 import { endWithParent, relay, relayed } from "./relay.mjs";
 
 if (process.argv.includes("--json") && !relayed()) relay(import.meta.url, process.argv.slice(2));
@@ -13,6 +13,8 @@ else {
     process.exit(130);
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, quit);
-  await import("./register.mjs");
-  await import("./process.ts");
+  if (existsSync(new URL("./process.ts", import.meta.url))) {
+    await import("./register.mjs");
+    await import("./process.ts");
+  } else await import("../dist/cli/process.js");
 }

@@ -1,11 +1,11 @@
 // The commands, one per line of the README's table.
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { ImportPlan } from "../model/checkpoint/plan.ts";
 import type { Precision } from "../model/parameters.ts";
 import type { References } from "../train/eval/protocols.ts";
 import { tellCut } from "../train/inputs.ts";
 import { overrule } from "../train/overrule.ts";
+import { root, workFolder } from "../train/place.ts";
 import { figures, profile, profileFiles } from "../train/profile/index.ts";
 import { readPosition } from "../train/run/checkpoint.ts";
 import { loadConfig } from "../train/run/config-file.ts";
@@ -192,8 +192,6 @@ const profileCommand = command({
   },
 });
 
-const atRoot = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
-
 const resultsCommand = command({
   about: "Trains CASE and its rivals under one budget and rewrites docs/results.md",
   options: {
@@ -205,14 +203,14 @@ const resultsCommand = command({
     page: path("FILE", "The page (docs/results.md unless told)"),
   },
   async run({ seeds, steps, only, ...places }, { output, interrupt }) {
-    const config = await loadConfig(places.config ?? atRoot("train/configs/emoji-tiny.json"));
-    const page = places.page ?? atRoot("docs/results.md");
+    const config = await loadConfig(places.config ?? join(root, "train/configs/emoji-tiny.json"));
+    const page = places.page ?? join(workFolder, "docs/results.md");
     const events = consoleEvents(output);
     const finished = await writeResults({
       config: overrule(config, { steps }),
       ...{ seeds, page, events },
       ...(only.length > 0 && { only }),
-      folder: places.out ?? atRoot("runs/results"),
+      folder: places.out ?? join(workFolder, "runs/results"),
       stop: interrupt.stoppable(stopMessage),
     });
     events.end();

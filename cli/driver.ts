@@ -3,8 +3,12 @@
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { driverCases, type Verdict } from "../cases/driver.ts";
+import { moduleBeside } from "../train/place.ts";
 
-const file = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+const loader = fileURLToPath(new URL("register.mjs", import.meta.url));
+/** The process; what is built needs no loader. */
+const checker = moduleBeside("./driver-process", import.meta.url);
+const options = checker.pathname.endsWith(".ts") ? ["--import", loader] : [];
 /** Milliseconds without an answer after which a driver counts as stuck: a cold batch of kernels takes a CPU seconds. */
 const patience = 120_000;
 
@@ -42,8 +46,8 @@ function goOn(
   limit: number,
 ): Promise<string> {
   return new Promise((resolve) => {
-    const child = fork(file("driver-process.ts"), [`${batch}`, ...names], {
-      execArgv: ["--import", file("register.mjs")],
+    const child = fork(fileURLToPath(checker), [`${batch}`, ...names], {
+      execArgv: options,
       // Numbers that are not finite pass.
       serialization: "advanced",
       stdio: ["ignore", "ignore", "pipe", "ipc"],

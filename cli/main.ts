@@ -1,7 +1,7 @@
 // The command line: finds the command, reads its arguments, runs it, and turns what went wrong into one clear message and
 // an exit status: 2 where the arguments can't be understood, 1 where anything else failed, 130 where it was interrupted.
 // With --json standard output holds one JSON value, errors included; --debug shows where an error came from.
-import { readFileSync } from "node:fs";
+import { commandLinePackages, requirePackages, version } from "../train/place.ts";
 import type { Command, Context } from "./command.ts";
 import { commands } from "./commands.ts";
 import { Interrupt } from "./interrupt.ts";
@@ -66,7 +66,6 @@ async function dispatch(args: readonly string[], context: Context): Promise<numb
   const { output } = context;
   const { before, name, behind, found } = find(args);
   if (before.includes("--version")) {
-    const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
     output.result({ version }, version);
   } else if (name !== undefined && found === undefined) {
     throw new UsageError(`There is no command ${quoted(name)}`);
@@ -74,7 +73,9 @@ async function dispatch(args: readonly string[], context: Context): Promise<numb
     const help = found ? helpOn(name!, found) : overview();
     output.result({ help }, help);
   } else if (found) {
-    return found.read([...before, ...behind], common)(context);
+    const run = found.read([...before, ...behind], common);
+    requirePackages("casement's command line", commandLinePackages);
+    return run(context);
   } else throw new UsageError("The command is missing");
   return exit.done;
 }

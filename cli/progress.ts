@@ -1,9 +1,12 @@
 // Progress: on a terminal one bar for training, one for everything else; elsewhere lines with the time that is left, as a
 // job's log keeps them: the first after ten seconds (of training after its first step), then the rarer the longer it takes,
 // at least one a minute.
-import cliProgress from "cli-progress";
+import { createRequire } from "node:module";
+import type { SingleBar } from "cli-progress";
 import type { RunEvents } from "../train/run/events.ts";
 import type { Output } from "./output.ts";
+
+const require = createRequire(import.meta.url);
 
 /** Milliseconds between two lines. */
 const [soonest, latest] = [10_000, 60_000];
@@ -23,7 +26,7 @@ export function consoleEvents(
   output: Output,
   { interactive = process.stderr.isTTY === true, now = () => performance.now() } = {},
 ): RunEvents & { end(): void } {
-  let bar: cliProgress.SingleBar | null = null;
+  let bar: SingleBar | null = null;
   let task: Task | null = null;
   const end = () => {
     bar?.stop();
@@ -40,7 +43,9 @@ export function consoleEvents(
   };
   const draw = (format: string, total: number, done: number, fields: object) => {
     if (bar) return bar.update(done, fields);
-    bar = new cliProgress.SingleBar({ format, hideCursor: true, stream: process.stderr });
+    // Whoever asks for help may not have it.
+    const { SingleBar } = require("cli-progress") as typeof import("cli-progress");
+    bar = new SingleBar({ format, hideCursor: true, stream: process.stderr });
     bar.start(total, done, fields);
   };
   /** Whether a line is due; then the next one is due later. */

@@ -1,6 +1,7 @@
 // `casement roam`: LaSCo-style triplets from VQA2.0's complementary pairs.
-import { reasons } from "../train/roam/filters.ts";
+
 import type { Pair } from "../train/roam/pairs.ts";
+import { reasons } from "../train/roam/reasons.ts";
 import type { Roamed } from "../train/roam/roam.ts";
 import type { Statistics } from "../train/roam/statistics.ts";
 import { command } from "./command.ts";

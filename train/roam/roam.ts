@@ -6,9 +6,10 @@ import { randomBits, seedKey } from "../../engine/index.ts";
 import { makeFolder, writeAtomically } from "../run/checkpoint.ts";
 import { lockFolder } from "../run/lock.ts";
 import { readCaptions } from "./captions.ts";
-import { areEqual, changeNothing, isUnseen, type Reason, reasons } from "./filters.ts";
+import { areEqual, changeNothing, isUnseen } from "./filters.ts";
 import { filesOf, madeBy, removeDrafts, requireOwn, type Triplet, writeSplit } from "./output.ts";
 import { type Pair, type PairFiles, readPairs, type Source } from "./pairs.ts";
+import { type Reason, reasons } from "./reasons.ts";
 import { type Direction, qidOf, type Rephrased, Rules, turned } from "./rephrase.ts";
 import { published, type Statistics, TextCounts } from "./statistics.ts";
 

@@ -8,7 +8,7 @@ import { inMemory } from "../data/memory.ts";
 import type { Pictures, Split } from "../data/types.ts";
 import { type Audit, type Example, examples, labelsOf, type Way, ways } from "../eval/audit.ts";
 import type { Embedded } from "../eval/protocols.ts";
-import { auditPage } from "../report/audit.ts";
+
 import { makeFolder, writeAtomically } from "./checkpoint.ts";
 import { lockFolder } from "./lock.ts";
 
@@ -70,6 +70,8 @@ export async function writeAudit(
     return { data, split: split.name, id, ...pictures, text, ranks, labels: labelsOf(ranks, k) };
   });
   const shown = await examples(engine, split, embedded, found);
+  // What draws it takes time to load, and may not be there.
+  const { auditPage } = await import("../report/audit.ts");
   const page = await auditPage({
     ...{ found, split, what, notes: split.notes, examples: shown },
     ...("root" in pictures

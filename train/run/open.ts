@@ -6,9 +6,7 @@ import { openCheckpoint } from "../../model/checkpoint/open.ts";
 import type { Precision } from "../../model/parameters.ts";
 import { CheckpointError } from "../../model/safetensors.ts";
 import { Tokenizer } from "../../model/tokenizer.ts";
-import { bertVocabulary, subsetVocabulary } from "../../model/vocabulary.ts";
 import type { RunConfig } from "../config.ts";
-import type { TrainingSet } from "../data/dataset.ts";
 import { listCheckpoints, modelTensors } from "./checkpoint.ts";
 import { loadConfig } from "./config-file.ts";
 import { files } from "./folder.ts";
@@ -92,18 +90,6 @@ export async function loadModel(dir: string, model: Case, checkpoint?: string): 
 /** The configuration of a run's folder. */
 export function runConfig(dir: string): Promise<RunConfig> {
   return loadConfig(join(dir, files.config));
-}
-
-/** Every text that a run trains on or asks, each once. */
-export function textsOf({ training }: RunConfig, { texts, names }: TrainingSet): string[] {
-  return training.names.steps > 0 ? [...texts(), ...(names?.texts() ?? [])] : texts();
-}
-
-/** A fresh run's tokenizer. */
-export async function makeTokenizer(config: RunConfig, dataset: TrainingSet): Promise<Tokenizer> {
-  const full = await bertVocabulary();
-  if (config.data.vocabulary === "bert") return new Tokenizer(full);
-  return new Tokenizer(subsetVocabulary(full, textsOf(config, dataset)));
 }
 
 /** The tokenizer of a run's folder. Throws CheckpointError. */

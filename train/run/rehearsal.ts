@@ -7,7 +7,7 @@ import type { RunConfig } from "../config.ts";
 import type { Batch, TrainingSet } from "../data/dataset.ts";
 import { inMemory } from "../data/memory.ts";
 import { makeModel } from "../loop/trainer.ts";
-import { tokenBytes } from "./tokens.ts";
+import { tokenBytes } from "./still.ts";
 import { makeTrainer, packerOf } from "./trainer.ts";
 
 /** Gets the kernels of a run's steps ready. What another batch needs beside them compiles when it comes. */
@@ -15,7 +15,10 @@ export async function rehearse(engine: Engine, config: RunConfig): Promise<void>
   const tokenizer = new Tokenizer([...specialTokens, word]);
   const set = blankSet(config);
   const length = tokenBytes(config.model.vision);
-  const zeros = { read: async (ids: ArrayLike<number>) => new Uint8Array(ids.length * length) };
+  const zeros = {
+    read: async (ids: ArrayLike<number>) => new Uint8Array(ids.length * length),
+    close: async () => {},
+  };
   const pack = packerOf(tokenizer, set, config, config.training.cacheTokens ? zeros : undefined);
   // The first step, and the first behind those on names.
   const steps = new Set([0, Math.min(config.training.names.steps, config.training.steps - 1)]);
@@ -23,7 +26,7 @@ export async function rehearse(engine: Engine, config: RunConfig): Promise<void>
   await engine.prepare(
     () => {
       const model = makeModel(engine, config, tokenizer.size);
-      const trainer = makeTrainer(engine, model, tokenizer, set, config);
+      const trainer = makeTrainer(engine, model, tokenizer, set, config, () => zeros);
       for (const { inputs } of packed) trainer.record(inputs);
     },
     { threads: availableParallelism() },

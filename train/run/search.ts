@@ -1,10 +1,9 @@
 // Search: a picture file and a text against all pictures of a data set.
-import { matmul } from "../../kernels/matmul/matmul.ts";
-import { topk } from "../../kernels/topk/topk.ts";
 import { decodeSquare } from "../data/decode.ts";
 import { inMemory } from "../data/memory.ts";
 import type { Pictures } from "../data/types.ts";
 import { embedPictures, embedQueries } from "../eval/embed.ts";
+import { nearest } from "../eval/search.ts";
 import { tellCut } from "../inputs.ts";
 import type { RunEvents } from "./events.ts";
 import type { LoadedModel } from "./open.ts";
@@ -38,21 +37,10 @@ export async function search(
   const cut = tellCut(tokenizer, model.config, [text], "queries");
   if (cut) events.message(cut);
   const row = await embedQueries(engine, model, tokenizer, own, [{ reference: 0, text }]);
-  const { values, indices } = engine.inference(() => {
-    const width = model.config.projection;
-    const scores = matmul(
-      engine.tensor(row, [1, width]),
-      engine.tensor(gallery, [candidates.length, width]),
-      {
-        transposeB: true,
-      },
-    );
-    return topk(scores, Math.min(k, candidates.length));
-  });
-  const [best, places] = [await values.read(), await indices.read()];
-  return Array.from(best, (score, i) => ({
+  const best = await nearest(engine, row, gallery, k);
+  return best.map(({ place, score }, i) => ({
     rank: i + 1,
-    name: pictures.names[candidates[places[i]!]!]!,
+    name: pictures.names[candidates[place]!]!,
     score,
   }));
 }

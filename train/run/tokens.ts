@@ -8,28 +8,15 @@ import type { Engine } from "../../engine/index.ts";
 import { cast } from "../../kernels/elementwise/cast.ts";
 import { packHalves } from "../../kernels/elementwise/halves.ts";
 import { packBytes } from "../../kernels/patch/patch.ts";
-import { type Case, caseSpecs } from "../../model/case.ts";
-import type { ModelConfig } from "../../model/config.ts";
+import type { Case } from "../../model/case.ts";
 import { imageTokens } from "../../model/vit.ts";
-import { ConfigError, type RunConfig } from "../config.ts";
-import { augments } from "../data/augment.ts";
-import { cacheFolder, withRoom } from "../data/open.ts";
+import { withRoom } from "../data/open.ts";
 import { layOut, Shards, stampBytes, stampOf } from "../data/shards.ts";
 import type { Pictures } from "../data/types.ts";
 import { batchOf, NotFiniteError } from "../eval/embed.ts";
 import { normalizePictures, upload, words } from "../inputs.ts";
-import { learningOf } from "../loop/groups.ts";
-
-/** Tokens of pictures by their ids, or whatever else stands for them. */
-export interface Tokens {
-  /** f16 [ids, tokens, width] as bytes, in the order of `ids`, which may repeat. */
-  read(ids: ArrayLike<number>): Promise<Uint8Array>;
-}
-
-/** Bytes of a picture's tokens. */
-export function tokenBytes(vision: ModelConfig["vision"]): number {
-  return 2 * imageTokens(vision) * vision.width;
-}
+import { cacheFolder } from "../place.ts";
+import { type KeptTokens, tokenBytes, visionRoot } from "./still.ts";
 
 export interface TokenOptions {
   /** Folder of all caches. `cacheFolder` unless told. */
@@ -38,15 +25,12 @@ export interface TokenOptions {
   shardBytes?: number;
 }
 
-/** What the names of the ViT's parameters begin with. */
-const visionRoot = "vision_model.";
-
 /** Pictures that are encoded at a time, always as many: what a picture's tokens are must not depend on those beside it. */
 const atOnce = 16;
 /** Of a binary16's bits; beyond it there is infinity, and NaN. */
 const largestHalf = 0x7bff;
 
-export class TokenCache implements Tokens {
+export class TokenCache implements KeptTokens {
   /** Pictures that were encoded. */
   encoded = 0;
   private opened: Promise<Shards> | null = null;
@@ -162,17 +146,6 @@ export class TokenCache implements Tokens {
   }
 }
 
-/** Throws ConfigError unless pictures are encoded to the same tokens in every step. */
-export function requireStill({ model, training }: RunConfig): void {
-  const why = (what: string) =>
-    new ConfigError(`training.cacheTokens keeps what the ViT makes of each picture, but ${what}.`);
-  if (augments(training.augment)) throw why("training.augment changes pictures");
-  const names = caseSpecs(model, 1).map(({ name }) => name);
-  const learning = learningOf(training, names);
-  const learns = names.find((name) => name.startsWith(visionRoot) && learning(name) !== false);
-  if (learns) throw why(`${learns} learns; training.freezeVision leaves the ViT as it is`);
-}
-
 /** SHA-256 of the ViT's parameters. */
 async function digestVision({ parameters }: Case): Promise<string> {
   const hash = createHash("sha256");
@@ -183,3 +156,9 @@ async function digestVision({ parameters }: Case): Promise<string> {
   }
   return hash.digest("hex");
 }
+
+/** What `makeTrainer` is given where tokens are to be kept on the disk. */
+export const onDisk =
+  (options: TokenOptions = {}) =>
+  (model: Case, pictures: Pictures): KeptTokens =>
+    new TokenCache(model.engine, model, pictures, options);

@@ -18,8 +18,10 @@ import { type Evaluation, evaluate } from "./evaluate.ts";
 import type { RunEvents } from "./events.ts";
 import { files, RunFolder } from "./folder.ts";
 import { Journal } from "./journal.ts";
-import { loadModel, loadTokenizer, makeTokenizer, openEngine, requirePrecision, textsOf } from "./open.ts";
+import { loadModel, loadTokenizer, openEngine, requirePrecision } from "./open.ts";
 import { rehearse } from "./rehearsal.ts";
+import { makeTokenizer, textsOf } from "./tokenizer.ts";
+import { onDisk } from "./tokens.ts";
 import { makeTrainer } from "./trainer.ts";
 
 export interface TrainOptions {
@@ -179,7 +181,7 @@ export async function openTrainer(
   const model = makeModel(engine, config, tokenizer.size);
   const cut = tellCut(tokenizer, config.model, textsOf(config, training), "texts of the training data");
   if (cut) events.message(cut);
-  const trainer = makeTrainer(engine, model, tokenizer, training, config);
+  const trainer = makeTrainer(engine, model, tokenizer, training, config, onDisk());
   return { data, config, close, tokenizer, model, trainer };
 }
 

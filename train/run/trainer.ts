@@ -6,9 +6,10 @@ import { ConfigError, type RunConfig } from "../config.ts";
 import { augmentPictures, augments, sidedPictures } from "../data/augment.ts";
 import { flatten, packBatch, packNames, unflatten } from "../data/collate.ts";
 import type { TrainingSet } from "../data/dataset.ts";
+import type { Pictures } from "../data/types.ts";
 import { type PackedStep, type Task, Trainer } from "../loop/trainer.ts";
 import { batchLoss } from "../objective/batch.ts";
-import { requireStill, TokenCache, type TokenOptions, type Tokens } from "./tokens.ts";
+import { type KeptTokens, requireStill, type Tokens } from "./still.ts";
 
 /**
  * Makes the batch of any step of a run.
@@ -44,6 +45,7 @@ export function packerOf(
 /**
  * A trainer of a model on a data set. The model's parameters may get their values later. Throws ConfigError where names are
  * to be learnt that the data set lacks, or tokens to be kept of a ViT that learns.
+ * @param keep where tokens can be kept, such as tokens.ts's `onDisk`
  */
 export function makeTrainer(
   engine: Engine,
@@ -51,13 +53,15 @@ export function makeTrainer(
   tokenizer: Tokenizer,
   set: TrainingSet,
   config: RunConfig,
-  options: TokenOptions = {},
+  keep: ((model: Case, pictures: Pictures) => KeptTokens) | null = null,
 ): Trainer {
   const { training } = config;
   if (training.names.steps > 0 && !set.names)
     throw new ConfigError(`training.names: the pictures of ${set.name} have no names.`);
   if (training.cacheTokens) requireStill(config);
-  const tokens = training.cacheTokens ? new TokenCache(engine, model, set.pictures, options) : undefined;
+  if (training.cacheTokens && !keep)
+    throw new ConfigError("training.cacheTokens: there is no disk to keep tokens on.");
+  const tokens = training.cacheTokens ? keep!(model, set.pictures) : undefined;
   const task: Task = {
     pack: packerOf(tokenizer, set, config, tokens),
     loss: (inputs, streams) => batchLoss(model, training, unflatten(inputs, training.accumulation), streams),

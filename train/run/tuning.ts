@@ -1,10 +1,11 @@
 // The cache file of measured kernel choices (engine/tune/choices.ts), for runs with `tuning: true`.
 import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import type { ChoiceStore } from "../../engine/index.ts";
+import { cacheFolder } from "../place.ts";
 import { writeAtomically } from "./checkpoint.ts";
 
-const standard = fileURLToPath(new URL("../../.cache/tuning.json", import.meta.url));
+const standard = join(cacheFolder, "tuning.json");
 
 /** A store for `EngineOptions.choices` in one file; a folder that can't be written costs a line of warning. */
 export function choiceFile(file = standard): ChoiceStore {

@@ -2,10 +2,8 @@
 // Source: emoji-datasource-google (Noto, Apache-2.0), emoji-datasource-twitter (CC-BY 4.0),
 // @lobehub/fluent-emoji-3d (MIT), with labels from emojibase-data (MIT).
 import { readdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, extname, join } from "node:path";
-
-const require = createRequire(import.meta.url);
+import { extname, join } from "node:path";
+import { emojiPackages, packageFolder, requirePackages } from "../../place.ts";
 
 /** Who drew a picture. */
 export type Vendor = "google" | "twitter" | "fluent";
@@ -44,14 +42,9 @@ const CELL_MARGIN = 1;
 const SWATCH = /^1f3f[b-f]$/;
 const CANCEL_TAG = /-e007f$/;
 
-function packageFolder(name: string): string {
-  try {
-    return dirname(require.resolve(`${name}/package.json`));
-  } catch (cause) {
-    throw new Error(`the emoji data set needs the package ${name}: npm install --save-dev ${name}`, {
-      cause,
-    });
-  }
+function folderOf(name: string): string {
+  requirePackages("The emoji data set", emojiPackages);
+  return packageFolder(name)!;
 }
 
 /** One spelling of a codepoint sequence, whichever package it was read from. */
@@ -94,7 +87,7 @@ export function listSources(): Source[] {
   const sources: Source[] = [];
   for (const vendor of Object.keys(PACKAGES) as Vendor[]) {
     const { name, sheet } = PACKAGES[vendor];
-    const root = packageFolder(name);
+    const root = folderOf(name);
     const folder = join(root, PACKAGES[vendor].folder);
     const cells = sheet ? readCells(root, sheet) : null;
     const seen = new Set<string>(); // fluent has a few pictures under two spellings of one code
@@ -112,7 +105,7 @@ export function listSources(): Source[] {
 /** Name and version of every package whose pictures are used, to key the cache by. */
 export function sourceVersions(): string[] {
   return Object.values(PACKAGES).map(({ name }) => {
-    const manifest = JSON.parse(readFileSync(join(packageFolder(name), "package.json"), "utf8"));
+    const manifest = JSON.parse(readFileSync(join(folderOf(name), "package.json"), "utf8"));
     return `${name}@${manifest.version}`;
   });
 }
@@ -122,7 +115,7 @@ export function sourceVersions(): string[] {
  * @throws when emojibase-data is not installed
  */
 export function readLabels(): Map<string, string> {
-  const file = join(packageFolder("emojibase-data"), "en/data.json");
+  const file = join(folderOf("emojibase-data"), "en/data.json");
   const entries = JSON.parse(readFileSync(file, "utf8")) as { hexcode: string; label: string }[];
   return new Map(entries.map(({ hexcode, label }) => [canonicalCode(hexcode), label]));
 }
@@ -132,7 +125,7 @@ export function readLabels(): Map<string, string> {
  * @throws when emoji-datasource is not installed
  */
 export function readSubcategories(): Map<string, string> {
-  const file = join(packageFolder("emoji-datasource"), "emoji.json");
+  const file = join(folderOf("emoji-datasource"), "emoji.json");
   const entries = JSON.parse(readFileSync(file, "utf8")) as { unified: string; subcategory: string }[];
   return new Map(entries.map(({ unified, subcategory }) => [canonicalCode(unified), subcategory]));
 }

@@ -1,0 +1,70 @@
+// The train folder from outside, as far as a page has it too: configuration, data sets read from anything that gives their
+// files, batches, losses, the loop and evaluation. What keeps runs in folders is the command line's.
+export {
+  ConfigError,
+  configSchema,
+  type DataConfig,
+  overrule,
+  parseConfig,
+  type RunConfig,
+} from "./config.ts";
+export { type CaptionWay, captionWays, textOf } from "./data/captions.ts";
+export {
+  type BatchInputs,
+  flatten,
+  type PartInputs,
+  packBatch,
+  type Row,
+  unflatten,
+} from "./data/collate.ts";
+export type { Batch, BatchOptions, OpenData, OpenSplit, TrainingSet } from "./data/dataset.ts";
+export { inMemory, type PictureSet } from "./data/memory.ts";
+export { withoutPictures } from "./data/missing.ts";
+export { readSplit, splitsOf } from "./data/read.ts";
+export { joinPictures, type Stage, sequence } from "./data/sequence.ts";
+export { tripletSet } from "./data/triplets.ts";
+export {
+  DataError,
+  type DataName,
+  dataNames,
+  type Files,
+  type FolderData,
+  type Gallery,
+  type Picture,
+  type Pictures,
+  type Query,
+  type Split,
+} from "./data/types.ts";
+export { type Audit, type AuditOptions, audit, captionsApart } from "./eval/audit.ts";
+export { type BootstrapOptions, bootstrap, type Interval } from "./eval/bootstrap.ts";
+export { embedPictures, embedQueries, NotFiniteError } from "./eval/embed.ts";
+export { type Embeddings, readEmbeddings } from "./eval/embeddings.ts";
+export { embedSplit, evaluateSplit, type SplitResult } from "./eval/evaluate.ts";
+export type { Metrics, SheetRow, SplitMetrics } from "./eval/metrics.ts";
+export {
+  type Embedded,
+  type JudgeOptions,
+  judge,
+  type Protocol,
+  protocols,
+  type References,
+  type Result,
+} from "./eval/protocols.ts";
+export { type Near, nearest } from "./eval/search.ts";
+export { checkSubmission, type Submission, submissions } from "./eval/submit.ts";
+export {
+  type HostTensor,
+  normalizePictures,
+  packTexts,
+  tellCut,
+  upload,
+  words,
+} from "./inputs.ts";
+export type { StepRecord } from "./loop/record.ts";
+export { learningRate } from "./loop/schedule.ts";
+export { DivergedError, makeModel, type PackedStep, type Task, Trainer } from "./loop/trainer.ts";
+export { type BatchLoss, batchLoss } from "./objective/batch.ts";
+export { contrastiveLoss, lossKernels, type RecallOptions, recallLoss } from "./objective/losses.ts";
+export { type Ablation, ablate, ablations, describeAblation } from "./run/ablations.ts";
+export { makeTokenizer } from "./run/tokenizer.ts";
+export { makeTrainer, packerOf } from "./run/trainer.ts";
