@@ -1,62 +1,134 @@
 // `casement audit`: which queries one modality answers alone.
 import { join } from "node:path";
 import { Engine } from "../engine/index.ts";
-import { type Audit, audit, type Group, type Removal, ways } from "../train/eval/audit.ts";
-import { protocols, provenanceOf } from "../train/eval/protocols.ts";
+import type { Precision } from "../model/parameters.ts";
+import type { RunConfig } from "../train/config.ts";
+import type { DataName, Pictures, Split } from "../train/data/types.ts";
+import {
+  type Audit,
+  type AuditOptions,
+  audit,
+  type Group,
+  type Removal,
+  type Way,
+  ways,
+} from "../train/eval/audit.ts";
+import { type Embedded, protocols, provenanceOf } from "../train/eval/protocols.ts";
 import { count, metricName, share } from "../train/report/format.ts";
 import { auditFiles, auditSummary, inAuditFolder, writeAudit } from "../train/run/audit.ts";
+import { embeddingsFolder, embedWays } from "../train/run/audit-model.ts";
+import type { RunEvents } from "../train/run/events.ts";
 import { readGivenWays } from "../train/run/given.ts";
 import { command } from "./command.ts";
+import { dataOptions, sourceOf } from "./data.ts";
 import { asked, galleryNames, given, listOf, lists, requireFashioniq, variants } from "./judge.ts";
-import { choice, needed, otherwise, path, text, whole } from "./options.ts";
+import { choice, needed, otherwise, path, text, UsageError, type Values, whole } from "./options.ts";
 import { exit } from "./output.ts";
 import { consoleEvents } from "./progress.ts";
 
+const options = {
+  run: path("DIR", "Folder of the run whose model ranks"),
+  checkpoint: path("FILE", "A checkpoint of the run, in place of what it ended with"),
+  textRun: path("DIR", "A run that was trained on texts alone: its queries are the text alone"),
+  imageRun: path("DIR", "A run that was trained on pictures alone: its queries are the picture alone"),
+  precision: choice<Precision>("NAME", ["f32", "f16"], "f32 or f16; the run's own unless told"),
+  ...dataOptions,
+  split: needed(text("NAME", "Split: val, or another one whose answers are known")),
+  queries: path("FILE", "Without --run: safetensors with the queries' embeddings, by picture and text"),
+  textQueries: path("FILE", "Without --run: by their texts alone"),
+  imageQueries: path("FILE", "Without --run: by their pictures alone; the gallery's rows unless told"),
+  captionQueries: path("FILE", "Without --run: by picture and each caption by itself, ids ID/0, ID/1"),
+  gallery: path("FILE", "Without --run: the pictures' embeddings"),
+  similarity: given.similarity,
+  out: needed(path("DIR", `Folder for ${Object.values(auditFiles).join(", ")}`)),
+  k: otherwise(whole("N", "A query is answered where its target is among the first N", 1), 10),
+  ...{ reference: variants.reference, category: variants.category, pictures: variants.pictures },
+  ...lists,
+};
+type Typed = Values<typeof options>;
+
 export const auditCommand = command({
-  about: "Tells which queries of a data set one modality answers alone",
-  options: {
-    data: needed(choice("NAME", asked, `One of ${asked.join(", ")}`)),
-    split: needed(text("NAME", "Split: val, or another one whose answers are known")),
-    ...given,
-    textQueries: needed(path("FILE", "Safetensors: the queries' embeddings by their texts alone")),
-    imageQueries: path("FILE", "By their reference pictures alone; those of the gallery unless told"),
-    captionQueries: path(
-      "FILE",
-      "By picture and each caption by itself, ids ID/0, ID/1, where queries have several",
-    ),
-    out: needed(path("DIR", `Folder for ${Object.values(auditFiles).join(", ")}`)),
-    k: otherwise(whole("N", "A query is answered where its target is among the first N", 1), 10),
-    ...variants,
-    ...lists,
-  },
+  about: "Tells which queries of a data set one modality answers alone, by a model or anyone's embeddings",
+  options,
   async run(values, { output }) {
-    const { data, pictures = "original", reference, captions, similarity = "cosine", out, k } = values;
-    requireFashioniq(values);
-    const ready = await readGivenWays({
-      ...values,
-      categories: values.category,
-      ...(data === "fashioniq" && { galleries: [galleryNames[pictures]] }),
-      filter: listOf(values),
-    });
+    const { out, k, reference } = values;
     const events = consoleEvents(output);
-    const engine = await Engine.create();
-    const { what } = protocols[data];
-    const [found, files] = await inAuditFolder(out, events.message, async () => {
-      const found = await audit(engine, ready.split, ready.embedded, {
-        ...{ similarity, hash: ready.hash, filter: ready.filter, reference, k, apart: ready.apart },
-        captions: captions ?? ready.captions ?? "not told",
-        onProgress: (done, total) => events.progress("ranking", done, total),
-      });
-      const parts = { ...ready, pictures: { root: values.root }, what };
-      return [found, await writeAudit(engine, out, found, parts)] as const;
+    const open = opener(values, events);
+    const { found, files, notes } = await inAuditFolder(out, events.message, async () => {
+      const { engine, split, embedded, pictures, close, ...about } = await open();
+      try {
+        const found = await audit(engine, split, embedded, {
+          ...{ ...about, reference, k },
+          onProgress: (done, total) => events.progress("ranking", done, total),
+        });
+        const { what } = protocols[found.data as keyof typeof protocols];
+        const files = await writeAudit(engine, out, found, { split, embedded, pictures, what });
+        return { found, files, notes: split.notes };
+      } finally {
+        await close();
+      }
     });
-    engine.dispose();
     events.end();
-    const { notes } = ready.split;
     output.result({ ...auditSummary(found), notes, files }, auditTable(found, notes, out));
     return exit.done;
   },
 });
+
+/** What is audited, and by what. */
+interface Source extends Pick<AuditOptions, "similarity" | "captions" | "hash" | "filter" | "apart"> {
+  engine: Engine;
+  split: Split;
+  embedded: Record<Way, Embedded>;
+  pictures: { root: string } | Pictures;
+  close(): Promise<void>;
+}
+
+/** What opens a run's model, or embeddings that are given. Throws UsageError for half of either. */
+function opener(values: Typed, events: RunEvents): () => Promise<Source> {
+  const { run, queries, textQueries, gallery, imageQueries, captionQueries, similarity } = values;
+  const filter = listOf(values);
+  const cutOf = (data: DataName) => {
+    requireFashioniq({ ...values, data });
+    const galleries = data === "fashioniq" ? [galleryNames[values.pictures ?? "original"]] : undefined;
+    return { filter, categories: values.category, galleries };
+  };
+  if (run !== undefined) {
+    if (
+      [queries, textQueries, gallery, imageQueries, captionQueries, similarity].some(
+        (one) => one !== undefined,
+      )
+    )
+      throw new UsageError("--run has its own embeddings: leave out --similarity and the files of others");
+    const folder = embeddingsFolder(values.out);
+    const sourceIn = (config: RunConfig) => sourceOf(config, values);
+    return async () => ({
+      ...(await embedWays({ ...values, run, cutOf, folder, events, sourceOf: sourceIn })),
+      similarity: "cosine",
+    });
+  }
+  const { data, root } = values;
+  if (queries === undefined || textQueries === undefined || gallery === undefined)
+    throw new UsageError("--run DIR, or --queries FILE, --text-queries FILE and --gallery FILE are missing");
+  const ofRun = [values.checkpoint, values.textRun, values.imageRun, values.precision];
+  if (ofRun.some((one) => one !== undefined))
+    throw new UsageError("--checkpoint, --text-run, --image-run and --precision go with --run");
+  if (data === undefined) throw new UsageError("--data NAME is missing");
+  if (data === "emoji" || data === "folder")
+    throw new UsageError(`--data must be ${asked.join(", ")} for embeddings that are given, not ${data}`);
+  if (root === undefined) throw new UsageError("--root DIR is missing");
+  const cut = cutOf(data);
+  return async () => {
+    const ready = await readGivenWays({
+      ...{ ...values, ...cut, data, root, queries, textQueries, gallery },
+    });
+    const engine = await Engine.create();
+    return {
+      ...{ ...ready, engine, similarity: similarity ?? "cosine", pictures: { root } },
+      captions: values.captions ?? ready.captions ?? "not told",
+      close: async () => engine.dispose(),
+    };
+  };
+}
 
 /** The n of the curve's lines; --json has all. */
 const shownRanks = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];

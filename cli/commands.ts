@@ -20,7 +20,7 @@ import { auditCommand } from "./audit.ts";
 import { type Command, command } from "./command.ts";
 import { dataOptions, sourceOf, trainingDataOptions, withData } from "./data.ts";
 import { doctor } from "./doctor.ts";
-import { dataCheckCommand, scoreCommand, submitCheckCommand, submitCommand } from "./judge.ts";
+import { dataCheckCommand, listOf, lists, scoreCommand, submitCheckCommand, submitCommand } from "./judge.ts";
 import { choice, filled, flag, many, needed, otherwise, path, text, UsageError, whole } from "./options.ts";
 import { exit } from "./output.ts";
 import { consoleEvents } from "./progress.ts";
@@ -51,15 +51,19 @@ const evalCommand = command({
       ["kept", "removed"],
       "Whether the reference competes, instead of the protocol's way",
     ),
+    ...lists,
     precision,
   },
   async run({ run: dir, checkpoint, split, reference, precision, ...typed }, { output }) {
+    const filter = listOf(typed);
+    if (filter && split.length !== 1)
+      throw new UsageError("--only and --without are for one split: --split NAME");
     const events = consoleEvents(output);
     const { step } = checkpoint === undefined ? { step: null } : await readPosition(checkpoint);
     const run = await openModel(dir, { precision, checkpoint });
     const data = await openData(sourceOf(run.config, typed), run.config.model.vision, events);
     const { metrics } = await evaluate(run, data, {
-      ...{ events, captions: typed.captions ?? captionsOf(run.config) },
+      ...{ events, filter, captions: typed.captions ?? captionsOf(run.config) },
       ...(split.length > 0 && { splits: split }),
       ...(reference !== undefined && { references: [reference] }),
     });

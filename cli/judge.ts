@@ -8,7 +8,7 @@ import { type FilterKind, filterWords } from "../train/data/filter.ts";
 import { readText } from "../train/data/json.ts";
 import { folderFiles } from "../train/data/node.ts";
 import { readSplit } from "../train/data/read.ts";
-import { type FolderData, folderData, type Split } from "../train/data/types.ts";
+import { type DataName, type FolderData, folderData, type Split } from "../train/data/types.ts";
 import { type Embedded, judge, protocols, type References, type Result } from "../train/eval/protocols.ts";
 import { checkSubmission, submissions } from "../train/eval/submit.ts";
 import { writeAtomically } from "../train/run/checkpoint.ts";
@@ -79,7 +79,7 @@ export function requireFashioniq({
   data,
   category,
   pictures,
-}: { data: FolderData } & Pick<Values<typeof variants>, "category" | "pictures">): void {
+}: { data: DataName } & Pick<Values<typeof variants>, "category" | "pictures">): void {
   if (data !== "fashioniq" && (category.length > 0 || pictures !== undefined)) {
     throw new UsageError(`--category and --pictures are for fashioniq, not ${data}`);
   }

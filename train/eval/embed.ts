@@ -3,6 +3,7 @@ import type { Engine, Tensor } from "../../engine/index.ts";
 import { packSource } from "../../kernels/attention/attention.ts";
 import { packBytes } from "../../kernels/patch/patch.ts";
 import type { Case } from "../../model/case.ts";
+import type { ModelConfig } from "../../model/config.ts";
 import { firstNotFinite } from "../../model/finite.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
 import { imageTokens } from "../../model/vit.ts";
@@ -111,6 +112,35 @@ export async function embedQueries(
       const { reference, text } = part[i]!;
       return `${pictures.names[reference]} with ${JSON.stringify(text)}`;
     });
+    all.set(embeddings, from * width);
+    onProgress(from + part.length);
+  }
+  return all;
+}
+
+/**
+ * Embeddings of texts by themselves, row-major [texts, projection]: the text encoder with no picture to attend to, as BLIP
+ * retrieval has it. Throws NotFiniteError.
+ */
+export async function embedTexts(
+  engine: Engine,
+  model: Case,
+  tokenizer: Tokenizer,
+  texts: readonly string[],
+  onProgress: (done: number) => void = () => {},
+): Promise<Float32Array> {
+  const width = model.config.projection;
+  // Without a picture BLIP's texts start with [CLS]; [ENC] is for the multimodal encoder. They are shown whatever the fusion.
+  const text = { ...model.config.text, firstToken: "cls" as const };
+  const config: ModelConfig = { ...model.config, text, fusion: "text" };
+  const all = new Float32Array(texts.length * width);
+  const batch = batchOf(model, queryBatch);
+  for (let from = 0; from < texts.length; from += batch) {
+    const part = texts.slice(from, from + batch);
+    const rows = engine.inference(() => model.embedTexts(upload(engine, packTexts(tokenizer, config, part))));
+    const embeddings = (await rows.read()) as Float32Array;
+    rows.dispose();
+    requireFinite(embeddings, width, model, (i) => JSON.stringify(part[i]));
     all.set(embeddings, from * width);
     onProgress(from + part.length);
   }

@@ -1,5 +1,6 @@
 // An audit's folder: the figures, every query with its ranks and labels, the redundant ones as a list that `score` and `eval`
 // take, the pairs with several texts, and a page. The folder may be a run's: no name here is one of a run's files.
+import { rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Engine } from "../../engine/index.ts";
 import { textOf } from "../data/captions.ts";
@@ -27,19 +28,25 @@ export function auditSummary({ queries, paraphrases, ...summary }: Audit) {
 }
 
 /**
- * Makes an audit's folder and does something while no other process writes there. Throws ConfigError where another has it.
+ * Makes an audit's folder and does something while no other process writes there; one that stays empty goes again. Throws
+ * ConfigError where another process has it.
  */
 export async function inAuditFolder<T>(
   out: string,
   warn: (message: string) => void,
   work: () => Promise<T>,
 ): Promise<T> {
-  await makeFolder(out);
+  const made = await makeFolder(out);
   const unlock = await lockFolder(out, out, warn);
   try {
     return await work();
   } finally {
     await unlock(out);
+    try {
+      for (const folder of made) await rmdir(folder);
+    } catch {
+      // Something is in it.
+    }
   }
 }
 

@@ -1,9 +1,7 @@
 // Embeddings of a single picture, text or query.
-import type { ModelConfig } from "../../model/config.ts";
 import { decodeSquare } from "../data/decode.ts";
 import { inMemory } from "../data/memory.ts";
-import { embedPictures, embedQueries, requireFinite } from "../eval/embed.ts";
-import { packTexts, upload } from "../inputs.ts";
+import { embedPictures, embedQueries, embedTexts } from "../eval/embed.ts";
 import type { LoadedModel } from "./open.ts";
 
 /** What an embedding stands for. */
@@ -22,14 +20,7 @@ export async function embed(
   const size = model.config.vision.imageSize;
   if (image === undefined) {
     if (text === undefined) throw new Error("neither a picture nor a text to embed");
-    // Without a picture BLIP's texts start with [CLS]; [ENC] is for the multimodal encoder.
-    const config: ModelConfig = { ...model.config, text: { ...model.config.text, firstToken: "cls" } };
-    const row = engine.inference(() =>
-      model.embedTexts(upload(engine, packTexts(tokenizer, config, [text]))),
-    );
-    const embedding = (await row.read()) as Float32Array;
-    requireFinite(embedding, embedding.length, model, () => JSON.stringify(text));
-    return { kind: "text", embedding };
+    return { kind: "text", embedding: await embedTexts(engine, model, tokenizer, [text]) };
   }
   const { fit, zoom, filter } = model.config.vision;
   const pixels = await decodeSquare(image, size, { fit, zoom, filter });

@@ -6,6 +6,7 @@ import { ConfigError } from "../config.ts";
 import type { CaptionWay } from "../data/captions.ts";
 import { textOf } from "../data/captions.ts";
 import type { OpenData, OpenSplit } from "../data/dataset.ts";
+import type { Filtered } from "../data/filter.ts";
 import { joinPictures } from "../data/sequence.ts";
 import type { Pictures } from "../data/types.ts";
 import { embedPictures } from "../eval/embed.ts";
@@ -14,7 +15,7 @@ import type { Metrics, SheetRow } from "../eval/metrics.ts";
 import type { Embedded, References } from "../eval/protocols.ts";
 import { tellCut } from "../inputs.ts";
 import type { RunEvents } from "./events.ts";
-import { hashOf } from "./given.ts";
+import { type Cut, cutSplit, hashOf } from "./given.ts";
 import type { LoadedModel } from "./open.ts";
 
 export interface EvaluateOptions {
@@ -25,6 +26,8 @@ export interface EvaluateOptions {
   captions?: CaptionWay;
   /** The protocol's own way unless told. */
   references?: readonly References[];
+  /** A list of queries that are the only ones, or left out. */
+  filter?: Cut["filter"];
   /** Seconds that the run took before. */
   earlierSeconds?: number;
   /** Called with the figures as soon as they are there, and once more when the yardsticks are. */
@@ -60,11 +63,18 @@ export async function evaluate(
   };
   const sheet: SheetRow[] = [];
   const ranks: Evaluation["ranks"] = {};
-  const opened: OpenSplit[] = [];
-  for (const name of names) opened.push(await data.open(name));
+  const opened: (OpenSplit & { filter?: Filtered; list?: string })[] = [];
+  for (const name of names) {
+    const { split: whole, pictures } = await data.open(name);
+    if (!options.filter) opened.push({ split: whole, pictures });
+    else {
+      const { split, filter, hash } = await cutSplit(whole, { filter: options.filter });
+      opened.push({ split, pictures, filter, list: hash.list });
+    }
+  }
   const galleries = await embedGalleries(engine, model, opened, events);
   for (const open of opened) {
-    const { split, pictures } = open;
+    const { split, pictures, filter, list } = open;
     const { name } = split;
     const texts = split.queries.map((query) => textOf(query, captions));
     const cut = tellCut(tokenizer, model.config, texts, `queries of ${name}`);
@@ -74,7 +84,8 @@ export async function evaluate(
       events.progress("embedding the queries", done, split.queries.length),
     );
     const result = await evaluateSplit(engine, open, embedded, {
-      ...{ captions, hash, references },
+      ...{ captions, references, filter },
+      hash: { ...hash, ...(list !== undefined && { list }) },
       onProgress: (done, total) => events.progress(`ranking ${name}`, done, total),
     });
     metrics.results.push(...result.results);

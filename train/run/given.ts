@@ -69,9 +69,7 @@ interface Ready extends Omit<Given, "embedded" | "captions"> {
 async function readPictures(options: Omit<GivenOptions, "queries">): Promise<Ready> {
   const { data, root, gallery: file, categories = [], galleries, allowMissing = false } = options;
   const whole = await readSplit(data, folderFiles(root), options.split);
-  const list = options.filter;
-  const cut = list && (await readList(list, whole));
-  const chosen = choose(cut?.split ?? whole, categories, galleries);
+  const { split: chosen, ...cut } = await cutSplit(whole, { filter: options.filter, categories, galleries });
   const { rows, matrix } = await open(file);
   const name = `${data} ${whole.name}`;
   requireKnown(
@@ -97,14 +95,28 @@ async function readPictures(options: Omit<GivenOptions, "queries">): Promise<Rea
   );
   return {
     ...{ whole, split, pictures },
-    ...(cut && { filter: cut.filter }),
-    hash: { gallery: await hashOf(file), ...(list && { list: await hashOf(list.file) }) },
+    ...(cut.filter && { filter: cut.filter }),
+    hash: { gallery: await hashOf(file), ...cut.hash },
   };
 }
 
-async function readList({ kind, file }: { kind: FilterKind; file: string }, whole: Split) {
+/** What of a split is asked for. */
+export type Cut = Pick<GivenOptions, "filter" | "categories" | "galleries">;
+
+/** A split with what is asked for of it; of a list its hash. Throws DataError for a list, a category, a gallery that does not fit. */
+export async function cutSplit(
+  whole: Split,
+  { filter, categories = [], galleries }: Cut,
+): Promise<{ split: Split; filter?: Filtered; hash: { list?: string } }> {
+  if (!filter) return { split: choose(whole, categories, galleries), hash: {} };
+  const { kind, file } = filter;
   const text = await readText(folderFiles(dirname(file)), basename(file));
-  return filtered(whole, parseFilter(text, file, kind, whole));
+  const left = filtered(whole, parseFilter(text, file, kind, whole));
+  return {
+    split: choose(left.split, categories, galleries),
+    filter: left.filter,
+    hash: { list: await hashOf(file) },
+  };
 }
 
 /** Embeddings of queries, in their order. */
