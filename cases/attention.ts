@@ -2,7 +2,7 @@
 // sizes on both sides of what the lanes own, masks, dropout, pictures shared by several texts, and one bench size.
 import { type DType, type RandomKey, uniform } from "../engine/index.ts";
 import { crossAttention, selfAttention } from "../kernels/attention/attention.ts";
-import type { Input, OpCase } from "./case.ts";
+import { drawInput, type Input, type OpCase } from "./case.ts";
 
 interface AttentionSpec {
   batch?: number;
@@ -16,6 +16,9 @@ interface AttentionSpec {
   kvRows?: number;
   /** The host's form of the mask: whether batch row b attends to key j. */
   attends?: (b: number, j: number) => boolean;
+  causal?: boolean;
+  /** The shape of a mask that is added, drawn by the case: of four axes, each whole or 1; with `hides` a third of it is minus infinity. */
+  added?: { shape: number[]; hides?: boolean; dtype?: DType };
   dropout?: { probability: number; key: RandomKey };
   scale?: number;
   dtype?: DType;
@@ -36,7 +39,9 @@ interface Layout {
   kOffset: number;
   scale: number;
   kvRow: (b: number) => number;
-  attends: (b: number, j: number) => boolean;
+  attends: (b: number, j: number, i: number) => boolean;
+  /** What is added to a score. */
+  added: (b: number, head: number, i: number, j: number) => number;
   /** The factor of dropout for a probability. */
   kept: (b: number, head: number, i: number, j: number) => number;
 }
@@ -53,7 +58,8 @@ function layoutOf(spec: AttentionSpec): Layout {
     kOffset: self ? width : 0,
     scale: spec.scale ?? 1 / Math.sqrt(headSize),
     kvRow: (b) => source?.[b] ?? b,
-    attends: spec.attends ?? (() => true),
+    attends: (b, j, i) => (spec.attends?.(b, j) ?? true) && (!spec.causal || j - keys <= i - queries),
+    added: addedMask(spec)?.at ?? (() => 0),
     kept: (b, head, i, j) => {
       if (!dropout) return 1;
       const index = ((b * heads + head) * queries + i) * keys + j;
@@ -61,6 +67,17 @@ function layoutOf(spec: AttentionSpec): Layout {
       return uniform(key, index) >= Math.fround(probability) ? 1 / (1 - probability) : 0;
     },
   };
+}
+
+/** The values of a mask that is added, and which of them is for a score. */
+function addedMask({ added }: AttentionSpec) {
+  if (!added) return null;
+  const { shape, hides = false, dtype = "f32" } = added;
+  const drawn = drawInput({ shape, dtype }, 12);
+  const values = drawn.map((value, n) => (hides && n % 3 === 1 ? Number.NEGATIVE_INFINITY : value));
+  const at = (...places: number[]) =>
+    values[shape.reduce((sum, n, d) => sum * n + (n === 1 ? 0 : places[d]!), 0)]!;
+  return { values, shape, dtype, at };
 }
 
 /** Where the head's columns of a token start, in each operand. */
@@ -88,10 +105,12 @@ function probabilities(
   head: number,
   i: number,
 ): Float64Array {
-  const { headSize, keys, scale, attends } = layout;
+  const { headSize, keys, scale, attends, added } = layout;
   const at = startsOf(layout, b, head);
   const p = Float64Array.from({ length: keys }, (_, j) =>
-    attends(b, j) ? scale * dotAt(q, at.q(i), kv, at.k(j), headSize) : Number.NEGATIVE_INFINITY,
+    attends(b, j, i)
+      ? scale * dotAt(q, at.q(i), kv, at.k(j), headSize) + added(b, head, i, j)
+      : Number.NEGATIVE_INFINITY,
   );
   const top = p.reduce((a, c) => Math.max(a, c), Number.NEGATIVE_INFINITY);
   if (top === Number.NEGATIVE_INFINITY) return new Float64Array(keys);
@@ -188,10 +207,13 @@ export function attentionCase(label: string, spec: AttentionSpec): OpCase {
     inputs,
     run: (tensors, engine) => {
       const bits = Array.from({ length: batch * keys }, (_, n) =>
-        layout.attends(Math.floor(n / keys), n % keys) ? 1 : 0,
+        spec.attends?.(Math.floor(n / keys), n % keys) ? 1 : 0,
       );
-      const mask = spec.attends ? engine.tensor(bits, [batch, keys], "u32") : null;
-      const options = { heads, mask, dropout, scale };
+      const added = addedMask(spec);
+      const mask = spec.attends
+        ? engine.tensor(bits, [batch, keys], "u32")
+        : added && engine.tensor(added.values, added.shape, added.dtype);
+      const options = { heads, mask, dropout, scale, causal: spec.causal ?? false };
       const y = self
         ? selfAttention(tensors[0]!, options)
         : crossAttention(tensors[0]!, tensors[1]!, {
@@ -251,6 +273,26 @@ export const attentionCases: OpCase[] = [
     keys: 34,
     headSize: 32,
     attends: lengths,
+  }),
+  attentionCase("causal", { batch: 2, heads: 2, queries: 45, headSize: 32, causal: true }),
+  attentionCase("causal", { heads: 2, queries: 130, headSize: 32, causal: true }),
+  attentionCase("causal", { heads: 2, queries: 9, keys: 41, headSize: 32, causal: true }),
+  // Queries that see no key.
+  attentionCase("causal", { queries: 21, keys: 12, headSize: 32, causal: true }),
+  attentionCase("causal lengths", { batch: 3, queries: 20, headSize: 32, causal: true, attends: lengths }),
+  attentionCase("causal", { heads: 2, queries: 37, headSize: 32, causal: true, dtype: "f16" }),
+  attentionCase("added", { batch: 2, heads: 3, queries: 19, headSize: 32, added: { shape: [2, 3, 19, 19] } }),
+  attentionCase("added by head", {
+    ...{ batch: 2, heads: 3, queries: 12, keys: 17, headSize: 32 },
+    added: { shape: [1, 3, 12, 17] },
+  }),
+  attentionCase("added by key", {
+    ...{ batch: 2, heads: 2, queries: 12, keys: 40, headSize: 32 },
+    added: { shape: [2, 1, 1, 40], hides: true, dtype: "f16" },
+  }),
+  attentionCase("added by pair", {
+    ...{ batch: 3, heads: 2, queries: 33, headSize: 32, causal: true, dropout, dtype: "f16" },
+    added: { shape: [1, 1, 33, 33], hides: true },
   }),
   attentionCase("one picture", { batch: 3, source: [0, 0, 0], kvRows: 1, queries: 9, keys: 9, headSize: 32 }),
   attentionCase("dropout", { batch: 2, heads: 2, queries: 20, headSize: 32, dropout }),

@@ -14,6 +14,7 @@ export { copyKernels } from "./elementwise/strided.ts";
 export * from "./elementwise/unary.ts";
 export * from "./embedding/embedding.ts";
 export * from "./gather/gather.ts";
+export * from "./layernorm/groupnorm.ts";
 export * from "./layernorm/layernorm.ts";
 export * from "./matmul/einsum.ts";
 export * from "./matmul/matmul.ts";

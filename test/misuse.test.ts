@@ -14,7 +14,8 @@ import { packHalves, unpackHalves } from "../kernels/elementwise/halves.ts";
 import { clamp, gelu } from "../kernels/elementwise/unary.ts";
 import { addPositions, embedding } from "../kernels/embedding/embedding.ts";
 import { addAlongAxis, gather, scatterAdd, takeAlongAxis } from "../kernels/gather/gather.ts";
-import { layernorm } from "../kernels/layernorm/layernorm.ts";
+import { groupnorm } from "../kernels/layernorm/groupnorm.ts";
+import { layernorm, rmsnorm } from "../kernels/layernorm/layernorm.ts";
 import { einsum } from "../kernels/matmul/einsum.ts";
 import { linear, matmul } from "../kernels/matmul/matmul.ts";
 import { normSquared } from "../kernels/optimizer/adamw.ts";
@@ -92,8 +93,12 @@ const calls: [call: () => unknown, message: string][] = [
   [() => selfAttention(f32(1, 2, 25), { heads }), "columns do not divide into 2 heads."],
   [() => selfAttention(f32(1, 2, 18), { heads }), "the head size 3 is no multiple of 4."],
   [
-    () => selfAttention(f32(1, 2, 24), { heads, mask: f32(1, 2) }),
-    "the mask must be u32 [1, 2], not f32[1,2].",
+    () => selfAttention(f32(1, 2, 24), { heads, mask: i32(1, 2) }),
+    "the mask must be u32 [1, 2], not i32[1,2].",
+  ],
+  [
+    () => selfAttention(f32(1, 2, 24), { heads, mask: f32(3, 2) }),
+    "selfAttention: the mask f32[3,2] does not broadcast to [1,2,2,2].",
   ],
   [() => selfAttention(f32(1, 2, 24), { heads, mask: u32(3) }), "the mask must be u32 [1, 2], not u32[3]."],
   [
@@ -119,6 +124,13 @@ const calls: [call: () => unknown, message: string][] = [
   [
     () => layernorm(f32(2, 3), f32(3), f32(3), { dropout: { probability: 0.5, key } }),
     "layernorm: dropout needs a probability in [0, 1), not 0.5, and a residual.",
+  ],
+  [() => rmsnorm(f32(2, 3), f32(2)), "rmsnorm: gamma [2] does not fit rows of 3."],
+  [() => groupnorm(f32(2, 3, 4), 2, f32(3), f32(3)), "groupnorm: [2,3,4] has no channels of 2 groups."],
+  [() => groupnorm(f32(2), 1, f32(3), f32(3)), "groupnorm: [2] has no channels of 1 groups."],
+  [
+    () => groupnorm(f32(2, 4, 3), 2, f32(4), f32(3)),
+    "groupnorm: gamma [4] or beta [3] does not fit 4 channels.",
   ],
   [() => softmax(engine.tensor([1], [])), "softmax: [] has no axis -1."],
   [

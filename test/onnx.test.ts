@@ -191,13 +191,6 @@ function flatPlaces(call: Call, shape: readonly number[]): { ids: Tensor; depth:
   return { ids: engine.tensor(flat, [flat.length], "u32"), depth, rest: [...shape.slice(depth)] };
 }
 
-/** The statistics of groups of neighbours, then scale and shift for each channel. */
-function normalized(x: Tensor, group: number, eps: number): Tensor {
-  const ones = engine.tensor(new Float32Array(group).fill(1), [group], x.dtype);
-  const rows = ops.reshape(x, [x.size / group, group]);
-  return ops.reshape(ops.layernorm(rows, ones, engine.zeros([group], x.dtype), { eps }), x.shape);
-}
-
 /** A value for each channel, axis 1, in a shape that broadcasts. */
 const channels = (value: Tensor, { shape }: Tensor) =>
   ops.reshape(value, [value.size, ...shape.slice(2).map(() => 1)]);
@@ -388,17 +381,14 @@ const lines: Record<string, Line> = {
   GreaterOrEqual: binary(ops.greaterEqual),
   GroupNormalization: (call) => {
     const [x, scale, bias] = call.all as [Tensor, Tensor, Tensor];
-    const group = x.size / x.shape[0]! / call.number("num_groups", 1);
-    const y = normalized(x, group, call.number("epsilon", 1e-5));
-    return ops.add(ops.mul(y, channels(scale, x)), channels(bias, x));
+    return ops.groupnorm(x, call.number("num_groups", 1), scale, bias, { eps: call.number("epsilon", 1e-5) });
   },
   HardSigmoid: (call) => hardSigmoid(call.x, call.number("alpha", 0.2), call.number("beta", 0.5)),
   HardSwish: ({ x }) => ops.mul(x, hardSigmoid(x, 1 / 6, 0.5)),
   Identity: unary(ops.detach),
   InstanceNormalization: (call) => {
     const [x, scale, bias] = call.all as [Tensor, Tensor, Tensor];
-    const y = normalized(x, x.size / x.shape[0]! / x.shape[1]!, call.number("epsilon", 1e-5));
-    return ops.add(ops.mul(y, channels(scale, x)), channels(bias, x));
+    return ops.groupnorm(x, x.shape[1]!, scale, bias, { eps: call.number("epsilon", 1e-5) });
   },
   IsInf: (call) => {
     const infinity = Number.POSITIVE_INFINITY;
@@ -474,6 +464,12 @@ const lines: Record<string, Line> = {
     const [x, exponent] = call.all as [Tensor, Tensor];
     if (isFloat(x)) return ops.pow(x, ops.cast(exponent, x.dtype));
     return ops.cast(ops.round(ops.pow(ops.cast(x, "f32"), ops.cast(exponent, "f32"))), x.dtype);
+  },
+  RMSNormalization: (call) => {
+    const [x, scale] = call.all as [Tensor, Tensor];
+    const rows = ops.reshape(x, [x.size / scale.size, scale.size]);
+    const gamma = ops.reshape(scale, [scale.size]);
+    return ops.reshape(ops.rmsnorm(rows, gamma, { eps: call.number("epsilon", 1e-5) }), x.shape);
   },
   Reciprocal: unary(ops.reciprocal),
   ReduceL1: reduction(ops.sum, ops.abs),

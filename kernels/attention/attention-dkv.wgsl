@@ -3,7 +3,8 @@
 // rows that attend to this row of `kv`. The result has the layout of `kv`. Host side: attention.ts.
 // Constants: HEAD, WORKERS, OWN, BLOCK, DROPOUT.
 
-fn work(kvGroup: u32, row0: u32, lane: u32) {
+fn work(kvGroup: u32, first: u32, lane: u32) {
+  let row0 = first + lane;
   let head = kvGroup % params.heads;
   let kvRow = kvGroup / params.heads;
   let tokens0 = tokensOf(kvRow, head, 0u);
@@ -36,7 +37,7 @@ fn work(kvGroup: u32, row0: u32, lane: u32) {
     for (var i = 0u; i < OWN; i++) {
       visible[i] = attended(b, row0 + i * WORKERS);
     }
-    for (var query0 = 0u; query0 < params.queries; query0 += BLOCK) {
+    for (var query0 = firstQueryFor(first); query0 < params.queries; query0 += BLOCK) {
       stage(QUERIES, queries, query0, lane);
       stage(OUTPUTS, outputs, query0, lane);
       for (var j = 0u; j < min(BLOCK, params.queries - query0); j++) {
@@ -44,7 +45,9 @@ fn work(kvGroup: u32, row0: u32, lane: u32) {
         var incoming = passingRow(OUTPUTS, outputs, query0, j, lane);
         let statistic = statistics[group * params.queries + query0 + j];
         for (var i = 0u; i < OWN; i++) {
-          let p = select(0.0, exp2(product(&key, i, &query) - statistic.x), visible[i]);
+          let raw = product(&key, i, &query);
+          let score = masked(raw, b, head, query0 + j, row0 + i * WORKERS, visible[i]);
+          let p = select(exp2(score - statistic.x), 0.0, isHidden(score));
           let factor = dropoutFactor((group * params.queries + query0 + j) * params.keys + row0 + i * WORKERS);
           let ds = p * (product(&value, i, &incoming) * factor - statistic.y);
           addScaled(&keySums, i, ds, &query);

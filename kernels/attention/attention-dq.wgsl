@@ -4,7 +4,8 @@
 // queries of one head, and keys pass by. The result has the layout of `q`, so it goes straight into the columns of a
 // fused projection's gradient. Host side: attention.ts. Constants: HEAD, WORKERS, OWN, BLOCK, DROPOUT.
 
-fn work(group: u32, row0: u32, lane: u32) {
+fn work(group: u32, first: u32, lane: u32) {
+  let row0 = first + lane;
   let head = group % params.heads;
   let b = group / params.heads;
   let kvRow = kvRowOf(b);
@@ -31,15 +32,17 @@ fn work(group: u32, row0: u32, lane: u32) {
       lse[i] = statistics[group * params.queries + row].x;
     }
   }
-  for (var key0 = 0u; key0 < params.keys; key0 += BLOCK) {
+  let end = keysFor(first + WORKERS * OWN);
+  for (var key0 = 0u; key0 < end; key0 += BLOCK) {
     stage(KEYS, keys, key0, lane);
     stage(VALUES, values, key0, lane);
-    for (var j = 0u; j < min(BLOCK, params.keys - key0); j++) {
+    for (var j = 0u; j < min(BLOCK, end - key0); j++) {
       var key = passingRow(KEYS, keys, key0, j, lane);
       var value = passingRow(VALUES, values, key0, j, lane);
       let visible = attended(b, key0 + j);
       for (var i = 0u; i < OWN; i++) {
-        let p = select(0.0, exp2(product(&query, i, &key) - lse[i]), visible);
+        let score = masked(product(&query, i, &key), b, head, row0 + i * WORKERS, key0 + j, visible);
+        let p = select(exp2(score - lse[i]), 0.0, isHidden(score));
         let at = (group * params.queries + row0 + i * WORKERS) * params.keys + key0 + j;
         let ds = p * (product(&incoming, i, &value) * dropoutFactor(at) - delta[i]);
         addScaled(&sums, i, ds, &key);

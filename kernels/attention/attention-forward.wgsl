@@ -10,7 +10,8 @@ fn load(which: u32, at: u32) -> vec4f {
   return vec4f(kv[at]);
 }
 
-fn work(group: u32, row0: u32, lane: u32) {
+fn work(group: u32, first: u32, lane: u32) {
+  let row0 = first + lane;
   let head = group % params.heads;
   let b = group / params.heads;
   let kvRow = kvRowOf(b);
@@ -26,8 +27,9 @@ fn work(group: u32, row0: u32, lane: u32) {
     query[i] = ownRow(QUERIES, tokenAt(queries, row0 + i * WORKERS), params.scale);
     top[i] = LOWEST;
   }
-  for (var key0 = 0u; key0 < params.keys; key0 += BLOCK) {
-    let count = min(BLOCK, params.keys - key0);
+  let end = keysFor(first + WORKERS * OWN);
+  for (var key0 = 0u; key0 < end; key0 += BLOCK) {
+    let count = min(BLOCK, end - key0);
     stage(KEYS, keys, key0, lane);
     stage(VALUES, values, key0, lane);
     var scores = array<array<f32, BLOCK>, OWN>();
@@ -35,7 +37,8 @@ fn work(group: u32, row0: u32, lane: u32) {
       var key = passingRow(KEYS, keys, key0, j, lane);
       let visible = attended(b, key0 + j);
       for (var i = 0u; i < OWN; i++) {
-        let score = select(LOWEST, product(&query, i, &key), visible);
+        let row = row0 + i * WORKERS;
+        let score = masked(product(&query, i, &key), b, head, row, key0 + j, visible);
         for (var e = 0u; e < BLOCK; e++) {
           scores[i][e] = select(scores[i][e], score, j == e);
         }
@@ -60,8 +63,8 @@ fn work(group: u32, row0: u32, lane: u32) {
         for (var e = 1u; e < BLOCK; e++) {
           score = select(score, scores[i][e], j == e);
         }
-        // A key that nobody may see has the lowest score also where all have it. Told by bits, so that NaN counts.
-        let p = select(exp2(score - top[i]), 0.0, bitcast<u32>(score) == bitcast<u32>(LOWEST));
+        // A key that nobody may see has the lowest score also where all have it.
+        let p = select(exp2(score - top[i]), 0.0, isHidden(score));
         total[i] += p;
         let at = (group * params.queries + row0 + i * WORKERS) * params.keys + key0 + j;
         addScaled(&sums, i, p * dropoutFactor(at), &value);

@@ -13,6 +13,7 @@ import {
   TensorError,
   tracked,
 } from "../../engine/index.ts";
+import { cast } from "../elementwise/cast.ts";
 import nanSource from "../lib/nan.wgsl?raw";
 import { elements, writesPart } from "../lib/work.ts";
 import keyGradientSource from "./attention-dkv.wgsl?raw";
@@ -54,8 +55,14 @@ const commonTypes = {
   probability: "f32",
   keptScale: "f32",
   // Flags. They are no constants, because pipelines of this size take long to compile.
-  hasMask: "u32",
   hasSource: "u32",
+  // As the WGSL numbers them.
+  maskKind: "u32",
+  causal: "u32",
+  // Elements of an added mask from one batch row, head and query to the next; 0 where it repeats.
+  maskBatch: "u32",
+  maskHead: "u32",
+  maskQuery: "u32",
 } as const;
 
 /**
@@ -154,8 +161,16 @@ export const attentionKernels = Object.values(families).flatMap((family) => Obje
 
 export interface AttentionOptions {
   heads: number;
-  /** u32 [B, keys]: nonzero where a key is attended to. A query without any key gives zeros and no gradients. */
+  /**
+   * u32 [B, keys]: nonzero where a key is attended to. Or f32 or f16 of a shape that broadcasts to [B, heads, queries, keys]: added
+   * to the scaled scores; minus infinity hides a key, and no gradient comes to it. A query without any key gives zeros and no gradients.
+   */
   mask?: Tensor | null;
+  /**
+   * A query sees no later keys: the last query sees all keys, the one before all but the last, and so on, so that queries
+   * may be the end of a longer text whose keys are kept.
+   */
+  causal?: boolean;
   /** Drops probabilities and scales those kept by 1 / (1 - probability); the mask is a function of the key. */
   dropout?: { probability: number; key: RandomKey } | null;
   /** Multiplies the scores; 1 / sqrt(head size) unless told. */
@@ -183,6 +198,8 @@ interface Problem {
   headSize: number;
   kOffset: number;
   mask: Tensor | null;
+  maskSteps: { maskKind: number; maskBatch: number; maskHead: number; maskQuery: number };
+  causal: boolean;
   source: Tensor | null;
   dropout: AttentionOptions["dropout"];
   scale: number;
@@ -292,25 +309,49 @@ function threeExtents(op: string, tensor: Tensor, name: string): [number, number
 function pose(
   op: string,
   options: AttentionOptions,
-  sizes: Omit<Problem, "heads" | "headSize" | "mask" | "dropout" | "scale" | "variant"> & { width: number },
+  sizes: Omit<
+    Problem,
+    "heads" | "headSize" | "mask" | "maskSteps" | "causal" | "dropout" | "scale" | "variant"
+  > & { width: number },
 ): Problem {
-  const { heads, mask = null, dropout = null } = options;
+  const { heads, mask: given = null, causal = false, dropout = null } = options;
   const { width, ...rest } = sizes;
   const headSize = width / heads;
   if (!Number.isInteger(headSize) || headSize < 1) {
     throw new TensorError(`${op}: ${width} columns do not divide into ${heads} heads.`);
   }
   if (headSize % 4 !== 0) throw new TensorError(`${op}: the head size ${headSize} is no multiple of 4.`);
-  if (mask && (mask.dtype !== "u32" || mask.size !== rest.batch * rest.keys)) {
-    throw new TensorError(`${op}: the mask must be u32 [${rest.batch}, ${rest.keys}], not ${mask}.`);
-  }
+  const { mask, ...maskSteps } = masking(op, given, [rest.batch, heads, rest.queries, rest.keys]);
   if (dropout && !(dropout.probability >= 0 && dropout.probability < 1)) {
     throw new TensorError(`${op}: the dropout probability ${dropout.probability} is not in [0, 1).`);
   }
   const active = dropout && dropout.probability > 0 ? dropout : null;
   const scale = options.scale ?? 1 / Math.sqrt(headSize);
-  const problem = { ...rest, heads, headSize, mask, dropout: active, scale };
+  const problem = { ...rest, heads, headSize, mask, maskSteps, causal, dropout: active, scale };
   return { ...problem, variant: choose(problem) };
+}
+
+/** A mask as the kernels read it: one u32 a key, or f32 that are added, which repeat where their steps are 0. */
+function masking(op: string, mask: Tensor | null, shape: readonly number[]) {
+  const [batch, , , keys] = shape as [number, number, number, number];
+  const none = { maskKind: 0, maskBatch: 0, maskHead: 0, maskQuery: 0 };
+  if (!mask) return { mask, ...none };
+  if (mask.dtype === "f32" || mask.dtype === "f16") {
+    const extents = [...new Array<number>(Math.max(0, 4 - mask.shape.length)).fill(1), ...mask.shape];
+    const fits = extents.length === 4 && extents.every((n, d) => n === shape[d] || (n === 1 && d < 3));
+    if (!fits) throw new TensorError(`${op}: the mask ${mask} does not broadcast to [${shape}].`);
+    const [own, heads, rows] = extents as [number, number, number];
+    return {
+      mask: cast(mask, "f32"),
+      maskKind: 2,
+      maskBatch: own === 1 ? 0 : heads * rows * keys,
+      maskHead: heads === 1 ? 0 : rows * keys,
+      maskQuery: rows === 1 ? 0 : keys,
+    };
+  }
+  if (mask.dtype !== "u32" || mask.size !== batch * keys)
+    throw new TensorError(`${op}: the mask must be u32 [${batch}, ${keys}], not ${mask}.`);
+  return { mask, ...none, maskKind: 1 };
 }
 
 /** Which variant runs. */
@@ -335,7 +376,8 @@ function choose(problem: Omit<Problem, "variant">): Variant {
       const [queries, tokens] = [inputs[0]!, inputs.at(-1)!];
       const rows = Array.from({ length: batch }, (_, b) => b % kvRows);
       const source = kvRows === batch ? null : sourceTensor(engine, Uint32Array.from(rows), batch, kvRows);
-      const trial = { ...problem, q: queries, kv: tokens, mask: null, source, variant };
+      const maskSteps = { ...problem.maskSteps, maskKind: 0 };
+      const trial = { ...problem, q: queries, kv: tokens, mask: null, maskSteps, source, variant };
       const [y, statistics] = forward(trial, true);
       backward(trial, { y, dy: y, statistics: statistics!, keysToo: true });
     },
@@ -379,8 +421,9 @@ function commonRun(problem: Problem, rows: number, groups: number) {
     stream: dropout?.key.stream ?? 0,
     probability: dropout?.probability ?? 0,
     keptScale: 1 / (1 - (dropout?.probability ?? 0)),
-    hasMask: problem.mask ? 1 : 0,
     hasSource: problem.source ? 1 : 0,
+    causal: problem.causal ? 1 : 0,
+    ...problem.maskSteps,
   };
   return {
     params,

@@ -2,7 +2,7 @@
 // of the other operand pass by one after the other, each read once and handed to all invocations. No score then ever
 // crosses from one to another, and a load is shared by WORKERS * OWN rows: on llvmpipe a load costs as much as seventy
 // multiplications. A kernel supplies `load(which, at)`, the quad (vec4) at index `at` of its operand number `which`, and
-// `work`, which is called by all invocations for the same head of a batch row (`group`), by each with its first row.
+// `work`, which is called by all invocations for the same head of a batch row (`group`), with the first row of all.
 
 // Operands. Two that pass by together, an even and an odd one, have a place each in workgroup memory.
 const KEYS = 0u;
@@ -31,7 +31,7 @@ struct Operand {
 fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
   let tile = wg.y * GRID_X + wg.x;
   if (tile < params.allTiles) {
-    work(tile / params.tiles, tile % params.tiles * WORKERS * OWN + lanes.index, lanes.index);
+    work(tile / params.tiles, tile % params.tiles * WORKERS * OWN, lanes.index);
   }
 }
 
@@ -105,11 +105,52 @@ fn dropoutFactor(index: u32) -> f32 {
   return select(0.0, params.keptScale, uniformAt(params.key, params.stream, index) >= params.probability);
 }
 
+// Kinds of masks: none, whether a batch row attends to a key, and what is added to scores.
+const BY_KEY = 1u;
+const ADDED = 2u;
+const LOG2_E = 1.4426950408889634;
+const MINUS_INFINITY = 0xff800000u;
+
 // Whether batch row b attends to a key.
 fn attended(b: u32, key: u32) -> bool {
   let inside = key < params.keys;
-  if (params.hasMask != 0u) {
+  if (params.maskKind == BY_KEY) {
     return inside && mask[b * params.keys + min(key, params.keys - 1u)] != 0u;
   }
   return inside;
+}
+
+// A score as the softmax takes it, LOWEST where the query may not see the key. The last query sees all keys, the one before all
+// but the last. Told by bits, so that NaN stays.
+fn masked(score: f32, b: u32, head: u32, query: u32, key: u32, visible: bool) -> f32 {
+  if (!visible || (params.causal != 0u && key + params.queries > query + params.keys)) {
+    return LOWEST;
+  }
+  if (params.maskKind != ADDED) {
+    return score;
+  }
+  let row = min(query, params.queries - 1u);
+  let bits = mask[b * params.maskBatch + head * params.maskHead + row * params.maskQuery + key];
+  return select(score + LOG2_E * bitcast<f32>(bits), LOWEST, bits == MINUS_INFINITY);
+}
+
+fn isHidden(score: f32) -> bool {
+  return bitcast<u32>(score) == bitcast<u32>(LOWEST);
+}
+
+// Keys that some query before `last` may see: no more than there are.
+fn keysFor(last: u32) -> u32 {
+  let queries = min(last, params.queries);
+  if (params.causal == 0u) {
+    return params.keys;
+  }
+  return max(queries + params.keys, params.queries) - params.queries;
+}
+
+// The first query that may see keys from `first` on.
+fn firstQueryFor(first: u32) -> u32 {
+  if (params.causal == 0u) {
+    return 0u;
+  }
+  return max(first + params.queries, params.keys) - params.keys;
 }

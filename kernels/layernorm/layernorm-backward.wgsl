@@ -2,7 +2,8 @@
 // dh = (g - mean(g) - n mean(g n)) / deviation, and dropout hands it on to x; gamma's and beta's gradients, the sums of
 // dy n and dy over all rows, come as partial sums of a workgroup's BLOCK rows and are added up by layernorm-affine.wgsl.
 // A workgroup first finds the means of its rows; then each lane walks down its columns, with the partial sums in
-// registers. Host side: layernorm.ts. Constants: BLOCK, DROPOUT.
+// registers. Without CENTRED no mean was taken off, and mean(g) is 0.
+// Host side: layernorm.ts. Constants: BLOCK, DROPOUT, CENTRED.
 
 // Of each row mean(g) and mean(g n); every lane has a copy of its own, which spares a barrier.
 var<workgroup> terms: array<vec2f, BLOCK * LANES>;
@@ -27,7 +28,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
       sums += g;
       products += g * ((Wide(h[base + i]) - moment.x - moment.y) * moment.z);
     }
-    terms[r * LANES + id] = vec2f(laneSum(total(sums)), laneSum(total(products))) / n;
+    let centre = laneSum(total(sums));
+    terms[r * LANES + id] = vec2f(select(0.0, centre, CENTRED), laneSum(total(products))) / n;
   }
   for (var i = id; i < params.length; i += LANES) {
     let factor = Wide(gamma[i]);

@@ -1,5 +1,6 @@
 // Layer normalisation over the last axis, with what stands in front of it in a transformer's block fused in, dropout and
-// the residual sum: LayerNorm(dropout(x) + residual) is one kernel forward and two backward.
+// the residual sum: LayerNorm(dropout(x) + residual) is one kernel forward and two backward. RMSNorm is the same without the
+// mean and without beta.
 import { type Backend, type RandomKey, type Tensor, TensorError, tracked } from "../../engine/index.ts";
 import { defineByWidth, laneSums, randomItems, requireFloat, rowsOf } from "../lib/items.ts";
 import { eachRows, rowGroups, rowLanes } from "../lib/rows.ts";
@@ -112,20 +113,38 @@ function mostRows({ lanes, device }: Backend): number {
  * and on dropout without a residual.
  */
 export function layernorm(x: Tensor, gamma: Tensor, beta: Tensor, options: LayernormOptions = {}): Tensor {
+  return normalized("layernorm", x, gamma, beta, options);
+}
+
+/**
+ * gamma · h / sqrt(mean of squares + eps) along the last axis of h = dropout(x) + residual: `layernorm` without mean and beta.
+ * Throws TensorError as that does.
+ */
+export function rmsnorm(x: Tensor, gamma: Tensor, options: LayernormOptions = {}): Tensor {
+  return normalized("rmsnorm", x, gamma, null, options);
+}
+
+function normalized(
+  name: string,
+  x: Tensor,
+  gamma: Tensor,
+  beta: Tensor | null,
+  options: LayernormOptions,
+): Tensor {
   const { eps = 1e-5, residual = null, dropout = null } = options;
-  const { rows, length } = rowsOf("layernorm", x);
-  const inputs = [x, gamma, beta, ...(residual ? [residual] : [])];
-  requireFloat("layernorm", ...inputs);
-  if (gamma.size !== length || beta.size !== length)
-    throw new TensorError(
-      `layernorm: gamma [${gamma.shape}] or beta [${beta.shape}] does not fit rows of ${length}.`,
-    );
+  const { rows, length } = rowsOf(name, x);
+  const inputs = [x, gamma, ...(beta ? [beta] : []), ...(residual ? [residual] : [])];
+  requireFloat(name, ...inputs);
+  if (gamma.size !== length || (beta && beta.size !== length)) {
+    const given = beta ? `gamma [${gamma.shape}] or beta [${beta.shape}]` : `gamma [${gamma.shape}]`;
+    throw new TensorError(`${name}: ${given} does not fit rows of ${length}.`);
+  }
   if (residual && `${residual.shape}` !== `${x.shape}`)
-    throw new TensorError(`layernorm: residual [${residual.shape}] does not fit [${x.shape}].`);
+    throw new TensorError(`${name}: residual [${residual.shape}] does not fit [${x.shape}].`);
   const probability = dropout?.probability ?? 0;
   if (!(probability >= 0 && probability < 1) || (dropout && !residual))
     throw new TensorError(
-      `layernorm: dropout needs a probability in [0, 1), not ${probability}, and a residual.`,
+      `${name}: dropout needs a probability in [0, 1), not ${probability}, and a residual.`,
     );
   const { engine, dtype } = x;
   const items = length % 4 === 0 ? length / 4 : length;
@@ -138,18 +157,19 @@ export function layernorm(x: Tensor, gamma: Tensor, beta: Tensor, options: Layer
   const moments = engine.empty([rows, 4]);
   const together = rows >= 512 ? forwardRows : 1;
   engine.run(forwardKernel.of(length), {
-    bind: [x, residual ?? x, gamma, beta, h, y, moments],
+    bind: [x, residual ?? x, gamma, beta ?? gamma, h, y, moments],
     params: { ...shared, eps },
     grid: Math.ceil(rows / together),
     dtype,
     constants: {
       ...{ ROWS: together, HAS_RESIDUAL: residual !== null, DROPOUT: drops },
       GROUPS: rowGroups(engine, items),
+      CENTRED: beta !== null,
     },
   });
   if (!residual || !inputs.some(tracked)) h.dispose();
-  return engine.record("layernorm", y, inputs, (dy, needs, earlierOf) => {
-    const affine = needs[1]! || needs[2]!;
+  return engine.record(name, y, inputs, (dy, needs, earlierOf) => {
+    const affine = needs[1]! || (beta !== null && needs[2]!);
     const earlier = residual ? null : earlierOf(0);
     // Few enough blocks that adding them up costs little, enough to keep a GPU busy.
     const most = mostRows(engine);
@@ -164,7 +184,7 @@ export function layernorm(x: Tensor, gamma: Tensor, beta: Tensor, options: Layer
       params: { ...shared, blockRows, hasEarlier: earlier ? 1 : 0, affine: affine ? 1 : 0 },
       grid: blocks,
       dtype,
-      constants: { BLOCK: most, DROPOUT: drops, GROUPS: 1 },
+      constants: { BLOCK: most, DROPOUT: drops, GROUPS: 1, CENTRED: beta !== null },
     });
     let dGamma: Tensor | null = null;
     let dBeta: Tensor | null = null;
@@ -179,6 +199,6 @@ export function layernorm(x: Tensor, gamma: Tensor, beta: Tensor, options: Layer
         constants: { GROUPS: 1 },
       });
     }
-    return [dx ?? dh, dGamma, dBeta, dh];
+    return [dx ?? dh, dGamma, ...(beta ? [dBeta] : []), dh];
   });
 }

@@ -2,7 +2,8 @@
 // "Layer normalization", 2016). Mean and variance come from one read by Welford's running update in every lane, joined
 // after Chan et al. (1979), which does not cancel as a difference of squares would; and all numbers are taken relative to
 // the row's first ones, so that a mean far from 0 costs no digits. One workgroup of WORKERS invocations takes ROWS rows: their moments one after the other, then all of them column by column, so that gamma and beta are
-// loaded once. Host side: layernorm.ts. Constants: ROWS; HAS_RESIDUAL, without which h is x and not written; DROPOUT.
+// loaded once. Without CENTRED only the mean of the squares counts, and there is no beta (Zhang and Sennrich, "Root mean square layer
+// normalization", 2019). Host side: layernorm.ts. Constants: ROWS; HAS_RESIDUAL, without which h is x and not written; DROPOUT; CENTRED.
 
 fn takeRows(first: u32) {
   // Past the end the last row is taken again, to the same result.
@@ -13,7 +14,10 @@ fn takeRows(first: u32) {
   }
   for (var i = lane; i < params.length; i += WORKERS) {
     let scale = Wide(gamma[i]);
-    let shift = Wide(beta[i]);
+    var shift = Wide(0.0);
+    if (CENTRED) {
+      shift = Wide(beta[i]);
+    }
     for (var r = 0u; r < ROWS; r++) {
       let at = min(first + r, last) * params.length + i;
       var value = Wide();
@@ -42,7 +46,10 @@ fn valueAt(at: u32) -> Wide {
 // Of a row the origin, the mean relative to it and 1 / sqrt(variance + eps), which every lane gets; writes h.
 fn momentsOf(row: u32) -> vec3f {
   let base = row * params.length;
-  let origin = total(valueAt(base)) / f32(WIDTH);
+  var origin = 0.0;
+  if (CENTRED) {
+    origin = total(valueAt(base)) / f32(WIDTH);
+  }
   var means = Wide(0.0);
   var squares = Wide(0.0);
   var count = 0.0;
@@ -50,6 +57,10 @@ fn momentsOf(row: u32) -> vec3f {
     let value = valueAt(base + i);
     if (HAS_RESIDUAL) {
       h[base + i] = Out(value);
+    }
+    if (!CENTRED) {
+      squares += value * value;
+      continue;
     }
     count += 1.0;
     let away = value - origin;
