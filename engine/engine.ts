@@ -138,6 +138,11 @@ export class Engine extends Operations {
     this.recorder.flush();
   }
 
+  /** Sends the recorded work and resolves once it is in the device's queue: what is submitted from then on runs behind it. */
+  sent(): Promise<void> {
+    return this.recorder.settled();
+  }
+
   /**
    * Sends the recorded work and waits until the device has done it. Throws the first error of all work so far that no call
    * has thrown yet: its next call throws the next one, or none.

@@ -49,6 +49,8 @@ export interface Download {
   kind: "download";
   from: Region;
   to: GPUBuffer;
+  /** Byte of `to` from which on it goes there. */
+  at: number;
   /** Why what came can't be trusted. */
   fault: Error | null;
 }
@@ -188,7 +190,7 @@ export function encodeCommands(
       encoder.clearBuffer(storage.buffer, storage.base + offset, size);
     } else {
       const { storage, offset, size } = command.from;
-      encoder.copyBufferToBuffer(storage.buffer, storage.base + offset, command.to, 0, size);
+      encoder.copyBufferToBuffer(storage.buffer, storage.base + offset, command.to, command.at, size);
     }
   }
   endPass();

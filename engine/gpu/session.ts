@@ -144,6 +144,11 @@ export class Session {
     return buffer;
   }
 
+  /** Whether a buffer was made by `makeBuffer`. */
+  owns(buffer: GPUBuffer): boolean {
+    return this.buffers.has(buffer);
+  }
+
   destroyBuffer(buffer: GPUBuffer): void {
     this.buffers.delete(buffer);
     buffer.destroy();

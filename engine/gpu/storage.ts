@@ -27,19 +27,23 @@ export class Storage {
     readonly size: number,
     /** Bytes that were asked for. */
     public bytes: number,
-    readonly owner: Memory,
+    readonly owner: Owner,
     /** In a captured step it comes with the plan. */
     public buffer: GPUBuffer = undefined as unknown as GPUBuffer,
   ) {}
 }
 
-/** Hands storage out and takes it back. */
-export interface Memory {
+/** Takes storage back. */
+export interface Owner {
   /** Whether storage that was given back goes to others. */
   readonly reuses: boolean;
+  give(storage: Storage): void;
+}
+
+/** Hands storage out, too. */
+export interface Memory extends Owner {
   /** Storage of at least `bytes`, without references yet; `what` names it in errors. */
   take(bytes: number, what: string): Storage;
-  give(storage: Storage): void;
 }
 
 /** Counts one more user. */

@@ -142,7 +142,7 @@ export class Diversion {
     if (disposed) return false;
     // A program that has not run yet, ready or not, has made none.
     if (this.direct) return storage.buffer !== undefined && !(storage.fault instanceof TensorError);
-    return storage.owner === this.pool || storage.owner === this.memory;
+    return storage.owner === this.memory || !(storage.owner instanceof Capture);
   }
 
   /** Runs `step` with its work and memory elsewhere. */

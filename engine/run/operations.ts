@@ -14,10 +14,11 @@ import {
   type OpenDevice,
 } from "../gpu/device.ts";
 import { mapModeRead, usage } from "../gpu/flags.ts";
+import { ForeignBuffers, requireUsage } from "../gpu/foreign.ts";
 import { gridX, type Kernel, type Lanes, type ParamTypes } from "../gpu/kernel.ts";
 import { Pace } from "../gpu/pace.ts";
 import { PipelineCache } from "../gpu/pipelines.ts";
-import { BufferPool } from "../gpu/pool.ts";
+import { BufferPool, requireFit } from "../gpu/pool.ts";
 import { Session } from "../gpu/session.ts";
 import { release, retain, type Storage } from "../gpu/storage.ts";
 import { Graph } from "../tensor/graph.ts";
@@ -44,6 +45,7 @@ export class Operations implements Backend {
   protected readonly session: Session;
   protected readonly pace: Pace;
   protected readonly pool: BufferPool;
+  private readonly foreign: ForeignBuffers;
   protected readonly pipelines: PipelineCache;
   protected readonly recorder: Recorder;
   protected readonly diversion: Diversion;
@@ -72,6 +74,9 @@ export class Operations implements Backend {
     this.pool = new BufferPool(this.session);
     this.pipelines = new PipelineCache(this.session, this.lanes);
     this.recorder = new Recorder(this.session, this.pace);
+    this.foreign = new ForeignBuffers(this.session, (storage) =>
+      this.recorder.forgetBindGroups(new Set([storage])),
+    );
     this.diversion = new Diversion(this.session, this.recorder, this.pool, this.pipelines);
   }
 
@@ -110,9 +115,7 @@ export class Operations implements Backend {
     const { session, diversion } = this;
     session.check();
     requireShape("A tensor", shape);
-    if (!(dtype in bytesPerElement)) throw new TensorError(`A tensor can't be of ${dtype}.`);
-    if (dtype === "f16" && !this.hasF16)
-      throw new DeviceError("This adapter has no f16 (feature shader-f16).");
+    this.requireDType(dtype);
     const storage = diversion.memory.take(sizeOf(shape) * bytesPerElement[dtype], `${dtype}[${shape}]`);
     if (this.poison && diversion.direct) {
       const { size, tenure } = storage;
@@ -125,6 +128,32 @@ export class Operations implements Backend {
     const tensor = this.empty(shape, dtype);
     this.clear(tensor);
     return tensor;
+  }
+
+  /**
+   * A tensor of elements that lie in a buffer of the app's own, made on the engine's device with the usage STORAGE; without a
+   * copy, so that each sees what the other writes, in the order of their submits: what was recorded here is sent by
+   * `Engine.sent`. The buffer stays the app's: disposing of the tensor leaves it, and it must not be destroyed or mapped
+   * before. Reading and copying need its usage COPY_SRC, writing and clearing COPY_DST. Kernels see whole vec4s: a buffer
+   * has room for 16 bytes where the last of them is begun.
+   * @param offset byte of the first element, a multiple of 256
+   * @throws TensorError for what is no such buffer and for one without room for the shape; DeviceError as `empty` does
+   */
+  wrap(buffer: GPUBuffer, shape: Shape, dtype: DType = "f32", offset = 0): Tensor {
+    this.session.check();
+    requireShape("wrap", shape);
+    this.requireDType(dtype);
+    if (!Number.isInteger(offset) || offset < 0 || offset % 256 !== 0)
+      throw new TensorError(`wrap: byte offset ${offset} is no multiple of 256.`);
+    const storage = this.foreign.storageOf(buffer);
+    const what = `${dtype}[${shape}]`;
+    const needed = offset + Math.max(1, Math.ceil((sizeOf(shape) * bytesPerElement[dtype]) / 16)) * 16;
+    if (needed > storage.size)
+      throw new TensorError(
+        `wrap: ${what} needs ${needed} bytes${offset > 0 ? " with what is before it" : ""}, the buffer has ${storage.size}.`,
+      );
+    requireFit(needed - offset, what, this.session.largestStorage);
+    return this.register(new Tensor(this, [...shape], dtype, storage, offset));
   }
 
   view(tensor: Tensor, shape: Shape): Tensor {
@@ -213,38 +242,69 @@ export class Operations implements Backend {
   }
 
   read(tensor: Tensor): Promise<HostArray> {
-    this.graph.refuse("read a tensor");
-    this.diversion.requireDirect("read a tensor");
-    return this.download(tensor);
+    return this.readAll([tensor]).then(([values]) => values!);
   }
 
-  private async download(tensor: Tensor): Promise<HostArray> {
+  /**
+   * The elements of several tensors, as `read` gives those of each: by as few copies to the host and waits as one buffer's
+   * size allows, one as a rule. Throws as `read` does.
+   */
+  readAll(tensors: readonly Tensor[]): Promise<HostArray[]> {
+    this.graph.refuse("read a tensor");
+    this.diversion.requireDirect("read a tensor");
+    return this.download(tensors);
+  }
+
+  private async download(tensors: readonly Tensor[]): Promise<HostArray[]> {
+    this.session.check();
+    const groups: { tensor: Tensor; region: Region; at: number }[][] = [];
+    let at = Number.POSITIVE_INFINITY;
+    for (const tensor of tensors) {
+      const region = this.exactRegion(tensor, false);
+      if (at + region.size > this.session.largestStorage) {
+        groups.push([]);
+        at = 0;
+      }
+      groups.at(-1)!.push({ tensor, region, at });
+      at += region.size;
+    }
+    return (await Promise.all(groups.map((group) => this.downloadTogether(group)))).flat();
+  }
+
+  private async downloadTogether(
+    parts: readonly { tensor: Tensor; region: Region; at: number }[],
+  ): Promise<HostArray[]> {
     const { session, recorder } = this;
-    session.check();
-    const region = this.exactRegion(tensor, false);
-    if (region.size === 0) return fromBytes(new ArrayBuffer(0), tensor.dtype, 0);
+    const last = parts.at(-1)!;
+    const size = last.at + last.region.size;
+    if (size === 0) return parts.map(({ tensor }) => fromBytes(new ArrayBuffer(0), tensor.dtype, 0));
+    const name = parts.length === 1 ? `${last.tensor}` : `${parts.length} tensors`;
     const faults: Error[] = [];
     const flags = usage.mapRead | usage.copyTarget;
-    const staging = session.makeBuffer(
-      { size: region.size, usage: flags, label: `reading ${tensor}` },
-      (error) => faults.push(error),
+    const staging = session.makeBuffer({ size, usage: flags, label: `reading ${name}` }, (error) =>
+      faults.push(error),
     );
     try {
-      const command = recorder.download(region, staging);
+      const commands = parts
+        .filter(({ region }) => region.size > 0)
+        .map(({ region, at }) => recorder.download(region, staging, at));
       await recorder.settled();
       session.check(); // the end may have come since, and the buffer with it
       await session.wait(staging.mapAsync(mapModeRead)).catch((cause: Error) => {
         faults.push(
-          session.ended ?? new DeviceLostError(`Reading ${tensor} failed: ${cause.message}`, { cause }),
+          session.ended ?? new DeviceLostError(`Reading ${name} failed: ${cause.message}`, { cause }),
         );
       });
       await session.judged();
-      const fault = command.fault ?? faults[0];
+      const fault = commands.find(({ fault }) => fault)?.fault ?? faults[0];
       if (fault) {
         session.acknowledge(fault);
         throw fault;
       }
-      return fromBytes(staging.getMappedRange().slice(0), tensor.dtype, tensor.size);
+      const bytes = staging.getMappedRange();
+      return parts.map(({ tensor: { dtype, size }, region, at }) =>
+        fromBytes(bytes.slice(at, at + region.size), dtype, size),
+      );
     } finally {
       session.destroyBuffer(staging);
     }
@@ -293,6 +353,13 @@ export class Operations implements Backend {
     return tensor;
   }
 
+  /** Throws TensorError for what is no dtype, DeviceError for one that the adapter lacks. */
+  private requireDType(dtype: DType): void {
+    if (!(dtype in bytesPerElement)) throw new TensorError(`A tensor can't be of ${dtype}.`);
+    if (dtype === "f16" && !this.hasF16)
+      throw new DeviceError("This adapter has no f16 (feature shader-f16).");
+  }
+
   /** Throws TensorError where a tensor, which `subject` names, was disposed or is another engine's. */
   protected requireOwn(tensor: Tensor, subject = `${tensor}`): void {
     this.session.check();
@@ -331,6 +398,8 @@ export class Operations implements Backend {
     this.require(tensor);
     if (written) this.requireVariable(tensor);
     const { storage, offset, bytes } = tensor;
+    if (storage.owner === this.foreign)
+      requireUsage(storage.buffer, written ? "COPY_DST" : "COPY_SRC", `${tensor}`);
     return { storage, tenure: storage.tenure, offset, size: Math.ceil(bytes / 4) * 4 };
   }
 }

@@ -128,10 +128,10 @@ export class Recorder implements Sink {
     this.add({ kind: "write", region, bytes });
   }
 
-  /** Records a copy into a mappable buffer; `settled()` tells when it was sent. */
-  download(from: Region, to: GPUBuffer): Download {
+  /** Records a copy into a mappable buffer, from byte `at` on; `settled()` tells when it was sent. */
+  download(from: Region, to: GPUBuffer, at: number): Download {
     this.touch(from.storage);
-    const command: Download = { kind: "download", from, to, fault: null };
+    const command: Download = { kind: "download", from, to, at, fault: null };
     this.add(command);
     return command;
   }

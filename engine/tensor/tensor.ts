@@ -60,6 +60,24 @@ export class Tensor {
     });
   }
 
+  /**
+   * The buffer that the elements lie in, from byte `byteOffset` on, for work of the app's own on the device: what it submits
+   * after `Engine.sent` finds what was recorded before. It is the tensor's as long as that lives; the engine's buffers have
+   * the usages STORAGE, COPY_SRC and COPY_DST. Throws TensorError where the tensor was disposed, and in a captured step.
+   */
+  get buffer(): GPUBuffer {
+    this.requireLive();
+    const { buffer } = this.storage;
+    if (!buffer)
+      throw new TensorError(`${this} is of a captured step, and has no buffer before that is ready.`);
+    return buffer;
+  }
+
+  /** Where in `buffer` the elements begin. */
+  get byteOffset(): number {
+    return this.storage.base + this.offset;
+  }
+
   /** Bytes of the elements. */
   get bytes(): number {
     return this.size * bytesPerElement[this.dtype];
