@@ -16,52 +16,27 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Engine } from "../engine/index.ts";
-import { Case } from "../model/case.ts";
-import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
-import { parseConfig } from "../train/config.ts";
 import { textOf } from "../train/data/captions.ts";
 import { audit, captionsApart } from "../train/eval/audit.ts";
 import { embedPictures, embedQueries } from "../train/eval/embed.ts";
 import { rowsAt } from "../train/eval/protocols.ts";
 import { embedWays } from "../train/run/audit-model.ts";
-import { streamTensors } from "../train/run/checkpoint.ts";
 import { embed } from "../train/run/embed.ts";
 import { openModel } from "../train/run/open.ts";
 import { RowStore } from "../train/run/rows.ts";
 import { failClearly, runCommand } from "./command.ts";
 import { cirrSample, fashioniqSample } from "./data-samples.ts";
 import { writeMiniature } from "./miniatures.ts";
+import { tokenizer, writeRun } from "./small-run.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "casement-audit-model-"));
 const at = (...names: string[]) => join(dir, ...names);
 await writeMiniature("cirr", at("cirr"), cirrSample("val", 40));
 await writeMiniature("fashioniq", at("fashioniq"), fashioniqSample("val", ["dress"], 20));
 
-const digits = [..."0123456789"];
-const words = ["make", "it", "number", "is", "has", "buttons", ...digits, ...digits.map((one) => `##${one}`)];
-const tokenizer = new Tokenizer([...specialTokens, ...words]);
-
-/** Writes a run that has ended, with a model as it is before training. */
-async function writeRun(name: string, seed: number, fusion = "early"): Promise<void> {
-  const model = {
-    vision: { imageSize: 16, patchSize: 8, width: 16, depth: 1, heads: 2 },
-    text: { width: 16, depth: 1, heads: 2, intermediate: 32, maxPositions: 24, maxLength: 24 },
-    ...{ projection: 16, fusion },
-  };
-  const training = { epochs: 1, triplets: 5, warmup: 1 };
-  const data = { kind: "cirr", root: at("cirr") };
-  const config = parseConfig({ name, seed, model, data, training }, name);
-  const engine = await Engine.create();
-  const made = new Case(engine, config.model, tokenizer.size);
-  made.parameters.initialize(seed);
-  await streamTensors(at(name, "model.safetensors"), made.parameters.entries());
-  engine.dispose();
-  writeFileSync(at(name, "config.json"), JSON.stringify(config));
-  writeFileSync(at(name, "tokenizer.json"), JSON.stringify(tokenizer.toJSON()));
-}
-await writeRun("run", 1);
-await writeRun("texts", 2, "text");
+const root = at("cirr");
+await writeRun(at("run"), { seed: 1, root });
+await writeRun(at("texts"), { seed: 2, root, fusion: "text" });
 
 const quiet = { message: () => {}, step: () => {}, progress: () => {} };
 const waysOf = (folder: string, more: object = {}) =>

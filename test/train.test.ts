@@ -205,7 +205,8 @@ test("search ranks the gallery", async () => {
   assert.is(code, 0, err);
   const { answers } = JSON.parse(out);
   assert.is(answers.length, 7);
-  for (let i = 1; i < 7; i++) assert.ok(answers[i].score <= answers[i - 1].score);
+  // Which these must be is search.test.ts's to say.
+  assert.is(new Set(answers.map(({ name }: { name: string }) => name)).size, 7);
 });
 
 test("a loss that is not finite stops the run and keeps the last good checkpoint", async () => {

@@ -1,7 +1,8 @@
-// Which of a gallery's embeddings fit a query's best.
+// Which of a gallery's embeddings fit a query's best: ranked as the figures are, so that equal ones come in the gallery's
+// order on every device, and the gallery may be of any size.
 import type { Engine } from "../../engine/index.ts";
-import { matmul } from "../../kernels/matmul/matmul.ts";
-import { topk } from "../../kernels/topk/topk.ts";
+import { best } from "./rank.ts";
+import { eachRow } from "./scores.ts";
 
 /** A picture of a gallery, by its place there. */
 export interface Near {
@@ -12,7 +13,7 @@ export interface Near {
 
 /**
  * The `k` rows of a gallery that fit a query best, best first; all where it has no more.
- * @param query f32 [width], of unit length, as `embedQueries` gives it
+ * @param query f32 [width], as `embedQueries` gives it
  * @param gallery f32 [pictures, width], as `embedPictures` gives them
  */
 export async function nearest(
@@ -21,13 +22,11 @@ export async function nearest(
   gallery: Float32Array,
   k: number,
 ): Promise<Near[]> {
-  const count = gallery.length / query.length;
-  const { values, indices } = engine.inference(() => {
-    const rows = engine.tensor(gallery, [count, query.length]);
-    const scores = matmul(engine.tensor(query, [1, query.length]), rows, { transposeB: true });
-    return topk(scores, Math.min(k, count));
+  const matrix = (values: Float32Array) => ({ values, width: query.length });
+  const ranking = { queries: matrix(query), gallery: matrix(gallery), similarity: "cosine" } as const;
+  let found: Near[] = [];
+  await eachRow(engine, ranking, (_, row) => {
+    found = best(row, k);
   });
-  const [best, places] = [await values.read(), await indices.read()];
-  for (const tensor of [values, indices]) tensor.dispose();
-  return Array.from(best, (score, i) => ({ place: places[i]!, score }));
+  return found;
 }
