@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, constants, existsSync, openSync, read, readSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { promisify } from "node:util";
 
 /** Bytes of a stamp, which says what a row was made from. */
@@ -14,6 +15,8 @@ export const stampBytes = 16;
 const digestBytes = 32;
 const recordBytes = stampBytes + digestBytes;
 const recordsName = "records";
+/** Bytes that are hashed without a break; about 8 ms. */
+const mostUnbroken = 8 * 2 ** 20;
 
 const readAt = promisify(read);
 
@@ -142,7 +145,14 @@ export class Shards {
     }
     const spans = this.spansOf(first);
     await Promise.all(spans.map((span) => this.fill(span, out, doubtful)));
+    let unbroken = 0;
     for (const row of doubtful) {
+      // Who waits for the thread, to feed the GPU above all, goes first.
+      if (unbroken > mostUnbroken) {
+        await setImmediate();
+        unbroken = 0;
+      }
+      unbroken += rowBytes;
       const bytes = place(first.get(row)!);
       if (!this.has(row) || !digestOf(bytes).equals(this.digest(row))) {
         bytes.set(await remake(row));
