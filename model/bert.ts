@@ -93,6 +93,8 @@ export interface BertOptions {
   checkpointing?: boolean;
   /** Is shown "embeddings" and "layer 1", "layer 2", ..., each [texts, length, width]. */
   observe?: Observer;
+  /** Is shown what meets in the cross-attention of each layer: [texts, length, width] and [pictures, tokens, 2 * width]. */
+  meet?: (query: Tensor, keyValue: Tensor) => void;
 }
 
 /**
@@ -104,7 +106,7 @@ export function bert(
   config: ModelConfig["text"],
   text: TextInput,
   image: ImageInput | null,
-  { streams = null, firstOnly = false, checkpointing = false, observe }: BertOptions = {},
+  { streams = null, firstOnly = false, checkpointing = false, observe, meet }: BertOptions = {},
 ): Tensor {
   const p = (name: string) => parameters.get(`${root}.${name}`);
   const { engine } = text.ids;
@@ -149,6 +151,7 @@ export function bert(
         if (image) {
           const query = dense(hidden, `${layer}.crossattention.self.query`);
           const keyValue = dense(image.tokens, `${layer}.crossattention.self.key_value`);
+          meet?.(query, keyValue);
           const seen = crossAttention(query, keyValue, {
             heads: config.heads,
             source: image.source,

@@ -2,12 +2,15 @@
 // layers attend to the reference picture's tokens for queries, and two projections into one space. The reverse query
 // carries the learnt token [REV] behind its first token. Rivals for comparison are values of `fusion`.
 import type { Engine, RandomStreams, Tensor } from "../engine/index.ts";
+import { packSource } from "../kernels/attention/attention.ts";
 import { clampInPlace } from "../kernels/elementwise/accumulate.ts";
 import { cast } from "../kernels/elementwise/cast.ts";
 import { embedding } from "../kernels/embedding/embedding.ts";
-import { linear } from "../kernels/matmul/matmul.ts";
+import { linear, matmul } from "../kernels/matmul/matmul.ts";
 import { normalize } from "../kernels/normalize/normalize.ts";
+import { permute, reshape } from "../kernels/shape/reshape.ts";
 import { slice } from "../kernels/shape/slice.ts";
+import { softmax } from "../kernels/softmax/softmax.ts";
 import { bert, bertSpecs, type TextInput } from "./bert.ts";
 import type { ModelConfig } from "./config.ts";
 import { attendsToPicture, composerOf } from "./fusion.ts";
@@ -129,6 +132,27 @@ export class Case {
     return stage(this.engine, () => direction(this.project(slice(hidden, [null, 0]), "text_proj")));
   }
 
+  /**
+   * Where in its picture each token of a text looks: the cross-attention's probabilities, softmax(Q Kᵀ / sqrt(head size)),
+   * which the fused kernel never writes. Made anew from its queries and keys, so for a few texts at a time.
+   * @param text as for `embedQueries`
+   * @param tokens [pictures, tokens, width] of the reference pictures, one for each text
+   * @returns by layer, f32 [texts, heads, length, picture tokens]; none where fusion has no texts attend to pictures
+   */
+  attentionMaps(text: TextInput, tokens: Tensor): Tensor[] {
+    const { engine, config, parameters } = this;
+    if (!attendsToPicture(config.fusion)) return [];
+    const { heads } = config.text;
+    const pictures = tokens.shape[0]!;
+    const packed = packSource([...Array(pictures).keys()], pictures);
+    const source = engine.tensor(packed, [packed.length], "u32");
+    const maps: Tensor[] = [];
+    const meet = (query: Tensor, keyValue: Tensor) =>
+      maps.push(engine.keep(attentionShares(query, keyValue, heads)));
+    bert(parameters, config.text, text, { tokens, source }, { meet });
+    return maps;
+  }
+
   /** Keeps the temperature in its range; call before each training step, as BLIP does. */
   clampTemperature(): void {
     clampInPlace(this.temperature, this.config.temperature.low, this.config.temperature.high);
@@ -146,6 +170,23 @@ export class Case {
     const [weight, bias] = [this.parameters.get(`${name}.weight`), this.parameters.get(`${name}.bias`)];
     return linear(x, weight, { bias });
   }
+}
+
+/**
+ * Probabilities of attention.
+ * @param query [batch, queries, heads * size]
+ * @param keyValue [batch, keys, 2 * heads * size], keys before values
+ * @returns f32 [batch, heads, queries, keys]
+ */
+function attentionShares(query: Tensor, keyValue: Tensor, heads: number): Tensor {
+  const size = query.shape[2]! / heads;
+  const byHead = (x: Tensor) => {
+    const apart = reshape(cast(x, "f32"), [x.shape[0]!, x.shape[1]!, heads, size]);
+    return permute(apart, [0, 2, 1, 3]);
+  };
+  const keys = slice(keyValue, [null, null, [0, heads * size]]);
+  const scale = 1 / Math.sqrt(size);
+  return softmax(matmul(byHead(query), byHead(keys), { transposeB: true, scale }));
 }
 
 /** Rows of unit length in f32: lengths and similarities want more digits than f16 has. */

@@ -107,8 +107,24 @@ export class PlainCase {
     return two("mixture", both).map((value, i) => value + share * text[i]! + (1 - share) * picture[i]!);
   }
 
-  /** The first token behind the last layer. */
-  private text(ids: readonly number[], picture: Rows | null): Vector {
+  /** By layer, head and token of the text: how it attends to the tokens of its picture. */
+  attentionMaps(ids: readonly number[], tokens: Rows): Vector[][][] {
+    const maps: Vector[][][] = [];
+    this.text(ids, tokens, (queries, keys) => {
+      const { heads } = this.config.text;
+      maps.push(
+        Array.from({ length: heads }, (_, head) => queries.map((query) => shares(query, keys, head, heads))),
+      );
+    });
+    return maps;
+  }
+
+  /** The first token behind the last layer; `look` is shown queries and keys of the cross-attention, layer by layer. */
+  private text(
+    ids: readonly number[],
+    picture: Rows | null,
+    look: (queries: Rows, keys: Rows) => void = () => {},
+  ): Vector {
     const { width, depth, heads, layerNormEpsilon: eps } = this.config.text;
     const root = "text_encoder";
     const [words, places] = ["word", "position"].map((name) =>
@@ -128,6 +144,7 @@ export class PlainCase {
         const cross = `${layer}.crossattention`;
         const queries = hidden.map((row) => this.linear(`${cross}.self.query`, row));
         const pairs = picture.map((row) => this.linear(`${cross}.self.key_value`, row));
+        look(queries, parts(pairs, 2)[0]!);
         const seen = attention([queries, ...parts(pairs, 2)], heads);
         hidden = seen.map((row, j) => output("crossattention.output", row, hidden[j]!));
       }
@@ -173,16 +190,27 @@ function parts(rows: Rows, count: number): Rows[] {
   return Array.from({ length: count }, (_, i) => rows.map((row) => row.slice(i * width, (i + 1) * width)));
 }
 
+/** The part of a row that is a head's. */
+function ofHead(row: Vector, head: number, heads: number): Vector {
+  const size = row.length / heads;
+  return row.slice(head * size, (head + 1) * size);
+}
+
+/** How a query's head attends to the keys. */
+function shares(query: Vector, keys: Rows, head: number, heads: number): Vector {
+  const own = ofHead(query, head, heads);
+  return softmax(keys.map((key) => dot(own, ofHead(key, head, heads)) / Math.sqrt(own.length)));
+}
+
 function attention([q, k, v]: Rows[], heads: number): Rows {
-  const size = q![0]!.length / heads;
-  const ofHead = (row: Vector, head: number) => row.slice(head * size, (head + 1) * size);
   return q!.map((query) =>
     Array.from({ length: heads }, (_, head) => {
-      const shares = softmax(k!.map((key) => dot(ofHead(query, head), ofHead(key, head)) / Math.sqrt(size)));
-      return Array.from({ length: size }, (_, i) =>
+      const weights = shares(query, k!, head, heads);
+      const values = v!.map((value) => ofHead(value, head, heads));
+      return values[0]!.map((_, i) =>
         dot(
-          shares,
-          v!.map((value) => ofHead(value, head)[i]!),
+          weights,
+          values.map((value) => value[i]!),
         ),
       );
     }).flat(),

@@ -4,6 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Engine, normal, RandomStreams, randomBits } from "../engine/index.ts";
 import { backward } from "../kernels/backward.ts";
+import { packBytes } from "../kernels/patch/patch.ts";
 import type { Case } from "../model/case.ts";
 import { exportTensors } from "../model/checkpoint/export.ts";
 import { modelSchema } from "../model/config.ts";
@@ -21,7 +22,7 @@ import {
 import type { Batch } from "../train/data/dataset.ts";
 import { inMemory } from "../train/data/memory.ts";
 import { embedPictures, embedQueries } from "../train/eval/embed.ts";
-import { type HostTensor, upload } from "../train/inputs.ts";
+import { type HostTensor, normalizePictures, packTexts, upload, words } from "../train/inputs.ts";
 import { makeModel } from "../train/loop/trainer.ts";
 import { batchLoss } from "../train/objective/batch.ts";
 import { ablate, ablations } from "../train/run/ablations.ts";
@@ -160,6 +161,41 @@ async function compareGradients(
     assert.ok(Math.abs(mine - slope) < 2e-4 * scale, `${name}: slope ${mine}, not ${slope}`);
   }
 }
+
+test("attention to the picture, word by word, is that of the plain model", async () => {
+  const { model, values } = makeSystem(base);
+  const plain = new PlainCase(base.model, values);
+  const picked = [6, 3];
+  const texts = ["make it red", "round"];
+  const { packed, ...text } = upload(engine, {
+    packed: words(packBytes(await pictures.read(picked))),
+    ...packTexts(tokenizer, base.model, texts),
+  });
+  const maps = engine.inference(() => {
+    const pixels = normalizePictures(packed, picked.length, size, base.model.vision);
+    return model.attentionMaps(text, model.encodeImages(pixels));
+  });
+  assert.is(maps.length, base.model.text.depth);
+  for (const [layer, map] of maps.entries()) {
+    const [, heads, length, keys] = map.shape as [number, number, number, number];
+    const found = await map.read();
+    for (const [i, one] of texts.entries()) {
+      const wanted = plain.attentionMaps(idsOf(base, one), plain.tokens(bytesOf(picked[i]!)))[layer]!;
+      for (const [head, rows] of wanted.entries()) {
+        for (const [token, shares] of rows.entries()) {
+          assert.is(shares.length, keys);
+          for (const [key, share] of shares.entries()) {
+            const mine = found[((i * heads + head) * length + token) * keys + key]!;
+            assert.ok(
+              Math.abs(mine - share) < 3e-6,
+              `layer ${layer}, head ${head}, token ${token}: ${mine}, not ${share}`,
+            );
+          }
+        }
+      }
+    }
+  }
+});
 
 for (const config of systems) {
   test(`${config.name}: queries and targets are those of the plain model`, async () => {
