@@ -1,6 +1,7 @@
 // `casement doctor`: what this machine offers casement, what to do where it offers no adapter, and whether its driver
 // computes right.
 import type { Verdict } from "../cases/driver.ts";
+import { featuresOf, limitsOf } from "../cases/offers.ts";
 import {
   type AdapterReport,
   adapterPlan,
@@ -14,77 +15,6 @@ import { exit, type Output } from "./output.ts";
 
 /** The op table is much to load for all other commands. */
 const loadCheck = async () => (await import("./driver.ts")).checkDriver;
-
-const BYTES = ["bytes", "KiB", "MiB", "GiB"];
-
-/** The limits that decide which kernels and batch sizes fit, with their units. */
-const LIMITS: [name: string, unit: string][] = [
-  ["maxBufferSize", "bytes"],
-  ["maxStorageBufferBindingSize", "bytes"],
-  ["maxStorageBuffersPerShaderStage", "buffers"],
-  ["maxComputeWorkgroupStorageSize", "bytes"],
-  ["maxComputeInvocationsPerWorkgroup", "invocations"],
-  ["maxComputeWorkgroupsPerDimension", "workgroups"],
-  ["maxImmediateSize", "bytes"],
-];
-
-interface Feature {
-  name: string;
-  /** What casement gains from the feature. */
-  gain: string;
-  /** What casement does without it. */
-  fallback: string;
-}
-
-const FEATURES: Feature[] = [
-  {
-    name: "shader-f16",
-    gain: "half-precision kernels: half the memory traffic",
-    fallback: "everything is computed and kept in f32, and a precision of f16 is refused",
-  },
-  {
-    name: "subgroups",
-    gain: "reductions and broadcasts between lanes without shared memory",
-    fallback: "kernels go through workgroup memory and barriers",
-  },
-  {
-    name: "subgroup-size-control",
-    gain: "kernels can ask for one subgroup size",
-    fallback: "kernels that count on a size are used only where the smallest size equals the largest",
-  },
-  {
-    name: "timestamp-query",
-    gain: "`profile` reads the time of each dispatch from the GPU",
-    fallback: "`profile` runs each kernel's dispatches by themselves and takes the time by the wall clock",
-  },
-  {
-    name: "chromium-experimental-subgroup-matrix",
-    gain: "matrix products on tensor cores",
-    fallback: "matrix products use ordinary arithmetic",
-  },
-];
-
-function withUnit(value: number, unit: string): string {
-  if (unit !== "bytes") return `${value} ${unit}`;
-  // A limit of 4 GiB is often given as one byte less.
-  const rounded = value % 1024 === 1023 ? value + 1 : value;
-  let scale = 0;
-  while (scale < BYTES.length - 1 && rounded >= 1024 ** (scale + 1)) scale++;
-  return `${Number((rounded / 1024 ** scale).toFixed(1))} ${BYTES[scale]}`;
-}
-
-/** What an adapter adds to a feature's bare presence: subgroup sizes, matrix shapes. */
-function detail(adapter: AdapterReport, feature: string): string {
-  if (feature === "subgroups") {
-    const { subgroupMinSize: min, subgroupMaxSize: max } = adapter;
-    return min === max ? `, size ${min}` : `, sizes ${min} to ${max}`;
-  }
-  if (feature !== "chromium-experimental-subgroup-matrix") return "";
-  const shapes = adapter.subgroupMatrixConfigs.map(
-    (c) => `${c.componentType} to ${c.resultComponentType} ${c.M}x${c.N}x${c.K}`,
-  );
-  return `, shapes (MxNxK): ${[...new Set(shapes)].join(", ")}`;
-}
 
 function row(label: string, value: string): string {
   return `  ${label.padEnd(38)}${value}`;
@@ -100,16 +30,10 @@ export function adapterLines(adapter: AdapterReport): string[] {
     row("device", adapter.device || "not given"),
     "",
     "features",
-    ...FEATURES.map(({ name, gain, fallback }) =>
-      adapter.features.includes(name)
-        ? row(name, `yes${detail(adapter, name)}: ${gain}`)
-        : row(name, `no: ${fallback}`),
-    ),
+    ...featuresOf(adapter).map(({ name, words }) => row(name, words)),
     "",
     "limits",
-    ...LIMITS.filter(([name]) => name in adapter.limits).map(([name, unit]) =>
-      row(name, withUnit(adapter.limits[name], unit)),
-    ),
+    ...limitsOf(adapter).map(({ name, words }) => row(name, words)),
   ];
 }
 

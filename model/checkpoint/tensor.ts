@@ -28,6 +28,15 @@ export interface Checkpoint {
   notes?: readonly string[];
 }
 
+/** The parameters among a checkpoint's tensors, by their names; all of a model's own file. Those of training have a prefix. */
+export function modelTensors(tensors: Checkpoint["tensors"]): Checkpoint["tensors"] {
+  const prefix = "model.";
+  const found = Array.from(tensors).flatMap(([name, entry]): [string, typeof entry][] =>
+    name.startsWith(prefix) ? [[name.slice(prefix.length), entry]] : [],
+  );
+  return found.length > 0 ? new Map(found) : tensors;
+}
+
 /** An entry that throws CheckpointError, naming it, where a number that is read is NaN or infinite. */
 export function finiteEntry(name: string, entry: TensorEntry): TensorEntry {
   const read = async () => {

@@ -1,14 +1,24 @@
-// Picture files become RGB bytes here, in a browser, by its own decoders; pictures.ts does the same in Node. What comes
+// Picture files become RGB bytes here, in a browser, by its own decoders; decode.ts does the same in Node. What comes
 // after decoding is one routine for both, model/picture.ts.
-import { flattenAlpha, resizeBicubic } from "../../model/picture.ts";
+import { flattenAlpha, type Preparation, preparePicture, resizeBicubic } from "../../model/picture.ts";
+
+/** Pixels and bytes of the largest picture that is decoded: what it takes in memory, a page may not have. */
+const mostPixels = 50e6;
+const mostBytes = 100e6;
 
 /**
- * Decodes one picture and squashes it to size x size, as `decodeSquare` of pictures.ts does: EXIF rotation and colour
- * profiles are not applied.
+ * Decodes one picture and makes it a square of `size`, squashed unless told otherwise, as `decodeSquare` of decode.ts does:
+ * EXIF rotation and colour profiles are not applied, of an animation the first frame counts.
  * @returns uint8 [size, size, 3], RGB on white
- * @throws where the browser can't decode it
+ * @throws where the browser can't decode it, and where it has over 50 million pixels or 100 MB
  */
-export async function decodeBlob(blob: Blob, size: number): Promise<Uint8Array> {
+export async function decodeBlob(
+  blob: Blob,
+  size: number,
+  preparation?: Omit<Preparation, "size">,
+): Promise<Uint8Array> {
+  if (blob.size > mostBytes)
+    throw new Error(`the file has ${Math.round(blob.size / 1e6)} MB; the most is ${mostBytes / 1e6}`);
   const bytes = new Uint8Array(await blob.arrayBuffer());
   const bitmap = await createImageBitmap(withoutExif(bytes), {
     colorSpaceConversion: "none",
@@ -16,11 +26,17 @@ export async function decodeBlob(blob: Blob, size: number): Promise<Uint8Array> 
   });
   try {
     const { width, height } = bitmap;
+    if (width * height > mostPixels) {
+      throw new Error(`the picture has ${width} x ${height} pixels; the most is ${mostPixels / 1e6} million`);
+    }
     const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
     if (!context) throw new Error(`no canvas for a picture of ${width} x ${height} pixels`);
     context.drawImage(bitmap, 0, 0);
     const { data } = context.getImageData(0, 0, width, height);
-    return resizeBicubic(flattenAlpha(data, width, height), width, height, size);
+    const rgb = flattenAlpha(data, width, height);
+    return preparation
+      ? preparePicture(rgb, width, height, { ...preparation, size })
+      : resizeBicubic(rgb, width, height, size);
   } finally {
     bitmap.close();
   }

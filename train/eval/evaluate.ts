@@ -3,13 +3,13 @@
 // neighbours of the reference on raw pixels.
 import type { Engine } from "../../engine/index.ts";
 import type { Case } from "../../model/case.ts";
-import { resizeBicubic } from "../../model/picture.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
 import { type CaptionWay, textOf } from "../data/captions.ts";
 import type { OpenSplit } from "../data/dataset.ts";
 import type { Pictures, Split } from "../data/types.ts";
 import { embedQueries } from "./embed.ts";
 import type { KindMetrics, Recall, SheetRow, SplitMetrics } from "./metrics.ts";
+import { shadesOf, shadesWidth } from "./pixels.ts";
 import {
   type Embedded,
   figuresOf,
@@ -151,24 +151,17 @@ function chanceAt(k: number, right: number, count: number): number {
   return 1 - none;
 }
 
-/** Side of the pictures that the yardstick compares, whatever size the model sees: figures of all models have the same. */
-const yardstickSize = 32;
-
 /** Ranks by squared distance of raw pixels to the reference: -|a - b|² = 2 a·b - |b|² - |a|², the last the same for all. */
 async function rankByPixels(engine: Engine, pictures: Pictures, split: Split): Promise<number[]> {
-  const width = 3 * yardstickSize ** 2;
+  const width = shadesWidth;
   const { size, count } = pictures;
   const values = new Float32Array(count * width);
   const bias = new Float32Array(count);
   const gallery = new Set(split.galleries.flatMap((gallery) => [...gallery.pictures]));
   for (const id of new Set([...gallery, ...split.queries.map(({ reference }) => reference)])) {
-    const small = resizeBicubic(await pictures.read([id]), size, size, yardstickSize);
-    // Around the middle grey the sums stay small, which keeps f32 exact enough.
-    for (let j = 0; j < width; j++) {
-      const shade = small[j]! / 255 - 0.5;
-      values[id * width + j] = shade;
-      bias[id]! -= shade ** 2 / 2;
-    }
+    const shades = shadesOf(await pictures.read([id]), size);
+    values.set(shades, id * width);
+    bias[id] = -shades.reduce((sum, shade) => sum + shade ** 2, 0) / 2;
   }
   const shades = { values, width };
   const queries = new Float32Array(split.queries.length * width);

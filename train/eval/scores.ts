@@ -44,31 +44,54 @@ function directions({ values, width }: Matrix, lengths: Float64Array): Float32Ar
   return values.map((value, i) => value / (lengths[Math.floor(i / width)]! || 1));
 }
 
-/**
- * Calls `visit` with every query's scores, in order; a row is the query's no longer when it returns.
- * @param onProgress queries done
- */
+/** Is called with every query's scores, in order; a row is the query's no longer when it returns. */
+export type Visit = (query: number, row: Row) => void;
+
+/** A gallery that is on the GPU, for one query after the other. */
+export interface ReadyGallery {
+  /**
+   * Scores queries.
+   * @param onProgress queries done
+   */
+  eachRow(queries: Matrix, visit: Visit, onProgress?: (done: number) => void): Promise<void>;
+  dispose(): void;
+}
+
+/** Scores queries against a gallery that is needed once. */
 export async function eachRow(
   engine: Engine,
-  { queries, gallery, similarity, bias }: Ranking,
-  visit: (query: number, row: Row) => void,
-  onProgress: (done: number) => void = () => {},
+  { queries, ...ranked }: Ranking,
+  visit: Visit,
+  onProgress?: (done: number) => void,
 ): Promise<void> {
+  const gallery = readyGallery(engine, ranked);
+  try {
+    await gallery.eachRow(queries, visit, onProgress);
+  } finally {
+    gallery.dispose();
+  }
+}
+
+/** Brings a gallery to the GPU. */
+export function readyGallery(
+  engine: Engine,
+  { gallery, similarity, bias }: Omit<Ranking, "queries">,
+): ReadyGallery {
   const { width } = gallery;
-  const [total, count] = [rowsOf(queries), rowsOf(gallery)];
-  const lengths = { queries: lengthsOf(queries), gallery: lengthsOf(gallery) };
+  const count = rowsOf(gallery);
   const cosine = similarity === "cosine";
   const unit = (matrix: Matrix, lengths: Float64Array) =>
     cosine ? directions(matrix, lengths) : matrix.values;
-  const sides = { queries: unit(queries, lengths.queries), gallery: unit(gallery, lengths.gallery) };
-  const longest = cosine ? 1 : lengths.gallery.reduce((a, b) => Math.max(a, b), 0);
+  const galleryLengths = lengthsOf(gallery);
+  const side = unit(gallery, galleryLengths);
+  const longest = cosine ? 1 : galleryLengths.reduce((a, b) => Math.max(a, b), 0);
   const largestBias = bias?.reduce((a, b) => Math.max(a, Math.abs(b)), 0) ?? 0;
 
   const tiles: { from: number; rows: number; tensor: Tensor; bias: Tensor | null }[] = [];
   const perTile = Math.max(1, Math.floor(tileBytes / (4 * width)));
   for (let from = 0; from < count; from += perTile) {
     const rows = Math.min(perTile, count - from);
-    const tensor = engine.tensor(sides.gallery.subarray(from * width, (from + rows) * width), [rows, width]);
+    const tensor = engine.tensor(side.subarray(from * width, (from + rows) * width), [rows, width]);
     tiles.push({
       from,
       rows,
@@ -80,9 +103,9 @@ export async function eachRow(
   const most = Math.min(mostRows, Math.floor(scoreBytes / (4 * count)));
   // A whole number of the products' tiles, where there are that many.
   const block = Math.max(1, most >= 64 ? most - (most % 64) : most);
-  const compute = async (from: number): Promise<Float32Array> => {
-    const rows = Math.min(block, total - from);
-    const x = engine.tensor(sides.queries.subarray(from * width, (from + rows) * width), [rows, width]);
+  const compute = async (queries: Float32Array): Promise<Float32Array> => {
+    const rows = queries.length / width;
+    const x = engine.tensor(queries, [rows, width]);
     const parts = tiles.map(async (tile) => {
       const scores = engine.inference(() => linear(x, tile.tensor, { bias: tile.bias }));
       try {
@@ -106,40 +129,49 @@ export async function eachRow(
     }
   };
 
-  /** q · g / |g| + bias in double precision, term by term. */
-  const exactly = (query: number, place: number) => {
-    let sum = 0;
-    const [a, b] = [query * width, place * width];
-    for (let i = 0; i < width; i++) sum += queries.values[a + i]! * gallery.values[b + i]!;
-    if (cosine) sum /= (lengths.queries[query]! || 1) * (lengths.gallery[place]! || 1);
-    return sum + (bias?.[place] ?? 0);
-  };
-
-  let ahead: Promise<Float32Array> | null = total > 0 && count > 0 ? compute(0) : null;
-  try {
-    for (let from = 0; from < total && ahead; from += block) {
-      const scores = await ahead;
-      // The next rows are on their way while these are looked at.
-      ahead = from + block < total ? compute(from + block) : null;
-      const rows = Math.min(block, total - from);
-      for (let i = 0; i < rows; i++) {
-        const query = from + i;
-        // Each product and each sum rounds once, and so did the numbers that went in where they were divided.
-        const size = (cosine ? 1 : lengths.queries[query]!) * longest + largestBias;
-        const error = 1.01 * (width + 4) * rounding * size;
-        visit(query, {
-          scores: scores.subarray(i * count, (i + 1) * count),
-          error,
-          exact: (place) => exactly(query, place),
-        });
+  return {
+    async eachRow(queries, visit, onProgress = () => {}) {
+      const total = rowsOf(queries);
+      const lengths = lengthsOf(queries);
+      const own = unit(queries, lengths);
+      const computeFrom = (from: number) => compute(own.subarray(from * width, (from + block) * width));
+      /** q · g / |g| + bias in double precision, term by term. */
+      const exactly = (query: number, place: number) => {
+        let sum = 0;
+        const [a, b] = [query * width, place * width];
+        for (let i = 0; i < width; i++) sum += queries.values[a + i]! * gallery.values[b + i]!;
+        if (cosine) sum /= (lengths[query]! || 1) * (galleryLengths[place]! || 1);
+        return sum + (bias?.[place] ?? 0);
+      };
+      let ahead: Promise<Float32Array> | null = total > 0 && count > 0 ? computeFrom(0) : null;
+      try {
+        for (let from = 0; from < total && ahead; from += block) {
+          const scores = await ahead;
+          // The next rows are on their way while these are looked at.
+          ahead = from + block < total ? computeFrom(from + block) : null;
+          const rows = Math.min(block, total - from);
+          for (let i = 0; i < rows; i++) {
+            const query = from + i;
+            // Each product and each sum rounds once, and so did the numbers that went in where they were divided.
+            const size = (cosine ? 1 : lengths[query]!) * longest + largestBias;
+            const error = 1.01 * (width + 4) * rounding * size;
+            visit(query, {
+              scores: scores.subarray(i * count, (i + 1) * count),
+              error,
+              exact: (place) => exactly(query, place),
+            });
+          }
+          onProgress(from + rows);
+        }
+      } finally {
+        await ahead?.catch(() => {});
       }
-      onProgress(from + rows);
-    }
-  } finally {
-    await ahead?.catch(() => {});
-    for (const { tensor, bias } of tiles) {
-      tensor.dispose();
-      bias?.dispose();
-    }
-  }
+    },
+    dispose() {
+      for (const { tensor, bias } of tiles) {
+        tensor.dispose();
+        bias?.dispose();
+      }
+    },
+  };
 }

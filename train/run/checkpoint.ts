@@ -5,7 +5,7 @@ import { basename, dirname, join } from "node:path";
 import { DeviceError, type Shape, sizeOf, type Tensor } from "../../engine/index.ts";
 import type { AdamW } from "../../kernels/optimizer/adamw.ts";
 import { openSafetensors } from "../../model/checkpoint/safetensors.ts";
-import { type Checkpoint, countOf } from "../../model/checkpoint/tensor.ts";
+import { type Checkpoint, countOf, modelTensors } from "../../model/checkpoint/tensor.ts";
 import type { Parameters } from "../../model/parameters.ts";
 import { CheckpointError, layoutSafetensors } from "../../model/safetensors.ts";
 import { openFile } from "./sources.ts";
@@ -225,15 +225,6 @@ function positionOf({ metadata = {} }: Checkpoint): Position {
 /** Where a run stood when a checkpoint was written. Throws CheckpointError, naming the file. */
 export function readPosition(file: string): Promise<Position> {
   return withTensors(file, async (checkpoint) => positionOf(checkpoint));
-}
-
-/** The parameters among a checkpoint's tensors, by their names; all of a model's own file. */
-export function modelTensors(tensors: Checkpoint["tensors"]): Checkpoint["tensors"] {
-  const prefix = "model.";
-  const found = Array.from(tensors).flatMap(([name, entry]): [string, typeof entry][] =>
-    name.startsWith(prefix) ? [[name.slice(prefix.length), entry]] : [],
-  );
-  return found.length > 0 ? new Map(found) : tensors;
 }
 
 /** The moments of each parameter that learns, by their names in a checkpoint, as parts of the optimiser's. */
