@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { chromium, type Page } from "playwright-core";
+import { type BrowserContext, chromium, type Page } from "playwright-core";
 import { build, preview } from "vite";
 import { findChromium } from "../../cli/advice.mjs";
 
@@ -26,6 +26,16 @@ const FLAGS = [
 export interface OpenPage {
   page: Page;
   close(): Promise<void>;
+}
+
+/** Starts headless Chromium with a profile of its own; `gpu` says whether pages find WebGPU. */
+export function launch(
+  executablePath: string,
+  profile: string,
+  { gpu = true, ...options }: { gpu?: boolean } & Parameters<typeof chromium.launchPersistentContext>[1] = {},
+): Promise<BrowserContext> {
+  const args = gpu ? FLAGS : FLAGS.filter((flag) => !flag.includes("webgpu"));
+  return chromium.launchPersistentContext(profile, { executablePath, args, ...options });
 }
 
 /** Builds page.html with `entry` in the place of ops.ts. */
@@ -85,10 +95,7 @@ export async function openPage(entry: string): Promise<OpenPage | { skipped: str
     const address = server.httpServer.address();
     if (address === null || typeof address === "string") throw new Error("the server has no port");
 
-    const context = await chromium.launchPersistentContext(join(scratch, "profile"), {
-      executablePath,
-      args: FLAGS,
-    });
+    const context = await launch(executablePath, join(scratch, "profile"));
     cleanups.push(() => context.close());
     const page = context.pages()[0] ?? (await context.newPage());
     page.on("console", (message) => {

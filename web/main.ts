@@ -1,0 +1,69 @@
+// The page: tabs, the worker behind them, and what is said when something is missing.
+import { Client } from "./page/client.ts";
+import { DevicePanel } from "./page/device.ts";
+import { el } from "./page/dom.ts";
+import { LibraryPanel } from "./page/library.ts";
+import { missingNotice } from "./page/missing.ts";
+import { SearchPanel } from "./page/search.ts";
+import { tabBar } from "./page/tabs.ts";
+
+const status = el("p", { class: "quiet status", text: "Loading", attributes: { role: "status" } });
+const notices = el("div", { class: "notices" });
+const notice = el("p", { class: "message", attributes: { role: "alert" } });
+
+const client = new Client((why) => {
+  notice.textContent = `The page's worker has ended (${why}). Load the page again.`;
+});
+const search = new SearchPanel(client);
+const library = new LibraryPanel(client, (gallery) => search.renew(gallery));
+const device = new DevicePanel(client);
+
+const first = el("div", {}, search.element, library.element);
+const second = el("div", {}, device.element);
+let isOpen = false;
+const bar = tabBar([
+  { id: "search", title: "Search", panel: first },
+  {
+    id: "device",
+    title: "This device",
+    panel: second,
+    onOpen: () => {
+      if (isOpen) void device.refresh();
+    },
+  },
+]);
+document.body.append(
+  el("header", {}, el("h1", { text: "casement" }), bar, status),
+  el("main", {}, notices, notice, first, second),
+);
+
+client.listen((news) => {
+  if (news.kind === "progress" && !isOpen) status.textContent = `${news.what}: ${news.done} of ${news.total}`;
+  if (news.kind === "lost")
+    notice.textContent = `The GPU was lost (${news.why}). It is being opened again; nothing of yours is gone.`;
+  if (news.kind === "back") notice.textContent = "The GPU was lost and is back, with model and pictures.";
+  if (news.kind === "gone")
+    notice.textContent = `The GPU can't be used any more (${news.why}). Load the page again; your pictures are kept.`;
+});
+
+try {
+  const opened = await client.call("open");
+  isOpen = true;
+  const { adapter, reason, model, gallery, sources } = opened;
+  status.textContent = adapter ?? "without WebGPU: raw pixels";
+  if (reason !== null) notices.append(missingNotice(reason));
+  search.open(opened);
+  library.open(model, gallery, sources);
+  if (!second.hidden) void device.refresh();
+} catch (error) {
+  status.textContent = "";
+  notice.textContent = `The page could not be opened: ${(error as Error).message}`;
+}
+
+// Last, so that keeping all files for later does not delay the first answer.
+if ("serviceWorker" in navigator && import.meta.env.PROD) {
+  navigator.serviceWorker.register("./offline.js").catch((error: Error) => {
+    // Private windows refuse it; the page works all the same, with a network.
+    console.info(`not kept for offline use: ${error.message}`);
+  });
+}

@@ -1,0 +1,268 @@
+// One's own pictures and models: added, counted, removed.
+import type { PictureSource } from "../gallery.ts";
+import type { GalleryNews, ModelNews, PictureFile } from "../messages.ts";
+import type { Client } from "./client.ts";
+import { count, el, fill } from "./dom.ts";
+import { chosenFiles, droppedFiles, picturesAmong } from "./files.ts";
+import { forgetSights } from "./sight.ts";
+
+interface PickedFolder {
+  values(): AsyncIterable<
+    PickedFolder & { kind: "file" | "directory"; name: string; getFile(): Promise<File> }
+  >;
+}
+type FolderPicker = () => Promise<PickedFolder>;
+
+export class LibraryPanel {
+  readonly element = el("div", { class: "library" });
+  private readonly counts = el("p");
+  private readonly modelLine = el("p");
+  private readonly progress = el("progress", { attributes: { "aria-label": "Progress" } });
+  private readonly message = el("div", { class: "message", attributes: { role: "status" } });
+  private readonly remove = el("button", { text: "Remove my pictures", attributes: { type: "button" } });
+  private readonly embed = el("button", {
+    text: "Embed the page's gallery too",
+    attributes: { type: "button" },
+  });
+  private readonly usual = el("button", {
+    text: "Back to the page's own model",
+    attributes: { type: "button" },
+  });
+  private readonly controls: HTMLElement;
+
+  /** @param onChange is told when other pictures are searched, or another model searches */
+  constructor(
+    private readonly client: Client,
+    private readonly onChange: (gallery: GalleryNews) => void,
+  ) {
+    const chooser = (
+      id: string,
+      text: string,
+      attributes: Record<string, string | boolean>,
+      use: (files: PictureFile[]) => void,
+    ) => {
+      const input = el("input", {
+        class: "hidden-input",
+        attributes: { type: "file", id, ...attributes },
+        on: { change: () => use(chosenFiles(input)) },
+      });
+      return [input, el("label", { class: "button", text, attributes: { for: id } })];
+    };
+    const { showDirectoryPicker } = globalThis as { showDirectoryPicker?: FolderPicker };
+    const folder = showDirectoryPicker
+      ? [
+          el("button", {
+            text: "Add a folder",
+            attributes: { type: "button" },
+            on: { click: () => void this.addFolder(showDirectoryPicker) },
+          }),
+        ]
+      : chooser("add-folder", "Add a folder", { webkitdirectory: true }, (files) => void this.add(files));
+    this.progress.hidden = true;
+    this.remove.addEventListener("click", () => void this.removeOwn());
+    this.embed.addEventListener("click", () => void this.embedGallery());
+    this.usual.addEventListener("click", () => void this.goBack());
+    const drop = (use: (files: PictureFile[]) => void) => ({
+      dragover: (event: Event) => event.preventDefault(),
+      drop: async (event: Event) => {
+        event.preventDefault();
+        const { dataTransfer } = event as DragEvent;
+        if (dataTransfer) use(await droppedFiles(dataTransfer));
+      },
+    });
+    this.controls = el(
+      "section",
+      { class: "card", on: drop((files) => void this.take(files)) },
+      el("h2", { text: "Your pictures, your model" }),
+      el("p", {
+        class: "quiet",
+        text: "Drop pictures, folders of them, or a run's folder here. They stay on this machine: pictures in this browser until you remove them, a model until the page is closed.",
+      }),
+      this.counts,
+      el(
+        "p",
+        { class: "buttons" },
+        ...chooser(
+          "add-pictures",
+          "Add pictures",
+          { multiple: true, accept: "image/*" },
+          (files) => void this.add(files),
+        ),
+        ...folder,
+        this.remove,
+      ),
+      this.modelLine,
+      el(
+        "p",
+        { class: "buttons" },
+        ...chooser(
+          "open-model",
+          "Open a model's files",
+          { multiple: true },
+          (files) => void this.openModel(files),
+        ),
+        this.embed,
+        this.usual,
+      ),
+      this.progress,
+      this.message,
+    );
+    this.element.append(this.controls);
+    client.listen((news) => {
+      if (news.kind === "progress") this.advance(news.what, news.done, news.total);
+      if (news.kind === "pictures") this.changed(news.gallery);
+    });
+  }
+
+  open(model: ModelNews | null, gallery: GalleryNews, sources: readonly PictureSource[]): void {
+    this.show(gallery);
+    this.showModel(model);
+    this.element.append(
+      el(
+        "section",
+        { class: "card" },
+        el("h2", { text: "Whose pictures these are" }),
+        el(
+          "ul",
+          {},
+          ...sources.map(({ what, package: name, version, license, url }) =>
+            el(
+              "li",
+              {},
+              el("a", { text: what, attributes: { href: url, rel: "noreferrer" } }),
+              `, ${license}, from the package ${name} ${version}; made 32 pixels large`,
+            ),
+          ),
+        ),
+      ),
+    );
+  }
+
+  private show({ pictures, own, waiting }: GalleryNews): void {
+    this.counts.textContent = `${count(pictures)} pictures of the page and ${count(own)} of yours are searched.`;
+    this.remove.disabled = own === 0;
+    this.embed.hidden = waiting === 0;
+  }
+
+  private showModel(model: ModelNews | null): void {
+    this.usual.hidden = !model?.own;
+    this.modelLine.textContent = model
+      ? `Model: ${model.name}, ${(model.parameters / 1e6).toFixed(1)} million parameters in ${model.precision}, pictures of ${model.imageSize} pixels.`
+      : "Without WebGPU there is no model.";
+  }
+
+  private changed(gallery: GalleryNews): void {
+    this.show(gallery);
+    this.onChange(gallery);
+  }
+
+  private advance(what: string, done: number, total: number): void {
+    this.progress.hidden = done >= total;
+    this.progress.max = total;
+    this.progress.value = done;
+    this.message.textContent = done >= total ? "" : `${what}: ${count(done)} of ${count(total)}`;
+  }
+
+  /** Does something that takes a while, and says what went wrong. */
+  private async busy(work: () => Promise<string | HTMLElement>): Promise<void> {
+    const controls = this.controls.querySelectorAll<HTMLButtonElement | HTMLInputElement>("button, input");
+    const before = Array.from(controls, ({ disabled }) => disabled);
+    for (const control of controls) control.disabled = true;
+    let told: string | HTMLElement;
+    try {
+      told = await work();
+    } catch (error) {
+      told = (error as Error).message;
+    }
+    for (const [i, control] of controls.entries()) if (control !== this.remove) control.disabled = before[i]!;
+    this.progress.hidden = true;
+    fill(this.message, told);
+  }
+
+  private async take(files: readonly PictureFile[]): Promise<void> {
+    const isModel = files.some(({ name }) => name.endsWith(".safetensors"));
+    await (isModel ? this.openModel(files) : this.add(files));
+  }
+
+  private add(files: readonly PictureFile[]): Promise<void> {
+    const pictures = picturesAmong(files);
+    return this.busy(async () => {
+      if (pictures.length === 0) return files.length > 0 ? "None of these files is a picture." : "";
+      const { added, faults, gallery } = await this.client.call("addPictures", pictures);
+      this.changed(gallery);
+      const left = files.length - pictures.length;
+      const words = `${count(added)} pictures were added${left > 0 ? `, ${count(left)} other files left out` : ""}.`;
+      if (faults.length === 0) return words;
+      return el(
+        "div",
+        {},
+        el("p", { text: `${words} ${count(faults.length)} could not be:` }),
+        el(
+          "ul",
+          {},
+          ...faults
+            .slice(0, 20)
+            .map(({ name, why }) => el("li", { text: why.includes(name) ? why : `${name}: ${why}` })),
+        ),
+      );
+    });
+  }
+
+  private async addFolder(pick: FolderPicker): Promise<void> {
+    const files: PictureFile[] = [];
+    const walk = async (folder: PickedFolder, path: string) => {
+      for await (const entry of folder.values()) {
+        const name = `${path}${entry.name}`;
+        if (entry.kind === "directory") await walk(entry, `${name}/`);
+        else files.push({ file: await entry.getFile(), name });
+      }
+    };
+    try {
+      await walk(await pick(), "");
+    } catch (error) {
+      // The person closed the dialogue.
+      if ((error as DOMException).name === "AbortError") return;
+      this.message.textContent = (error as Error).message;
+      return;
+    }
+    await this.add(files);
+  }
+
+  private removeOwn(): Promise<void> {
+    return this.busy(async () => {
+      const gallery = await this.client.call("removeOwn");
+      forgetSights();
+      this.changed(gallery);
+      return "Your pictures were removed from this browser.";
+    });
+  }
+
+  private openModel(files: readonly PictureFile[]): Promise<void> {
+    return this.busy(async () => {
+      if (files.length === 0) return "";
+      this.message.textContent = "Loading the model";
+      const { model, gallery } = await this.client.call("openModel", [...files]);
+      this.showModel(model);
+      this.changed(gallery);
+      return gallery.waiting > 0
+        ? `${model.name} is there. It searches your pictures; the page's gallery it has not seen yet.`
+        : `${model.name} is there.`;
+    });
+  }
+
+  private embedGallery(): Promise<void> {
+    return this.busy(async () => {
+      this.changed(await this.client.call("embedGallery"));
+      return "The gallery is embedded.";
+    });
+  }
+
+  private goBack(): Promise<void> {
+    return this.busy(async () => {
+      const { model, gallery } = await this.client.call("usualModel");
+      this.showModel(model);
+      this.changed(gallery);
+      return "";
+    });
+  }
+}
