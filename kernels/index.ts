@@ -20,7 +20,18 @@ export * from "./matmul/einsum.ts";
 export * from "./matmul/matmul.ts";
 export * from "./normalize/normalize.ts";
 export * from "./optimizer/adamw.ts";
+export * from "./optimizer/average.ts";
+export * from "./optimizer/lion.ts";
 export * from "./optimizer/loss-scale.ts";
+export {
+  type Flat,
+  normSquared,
+  Optimizer,
+  optimizerKernels,
+  parameterGroup,
+  squareSum,
+} from "./optimizer/optimizer.ts";
+export * from "./optimizer/sgd.ts";
 export * from "./patch/patch.ts";
 export * from "./reduce/reduce.ts";
 export * from "./scan/scan.ts";

@@ -16,7 +16,7 @@ import {
   TensorError,
 } from "../engine/index.ts";
 import { castInto } from "../kernels/elementwise/cast.ts";
-import type { Flat } from "../kernels/optimizer/adamw.ts";
+import type { Flat } from "../kernels/optimizer/optimizer.ts";
 import { notFinite } from "./finite.ts";
 
 /**

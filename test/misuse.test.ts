@@ -18,7 +18,8 @@ import { groupnorm } from "../kernels/layernorm/groupnorm.ts";
 import { layernorm, rmsnorm } from "../kernels/layernorm/layernorm.ts";
 import { einsum } from "../kernels/matmul/einsum.ts";
 import { linear, matmul } from "../kernels/matmul/matmul.ts";
-import { normSquared } from "../kernels/optimizer/adamw.ts";
+import { normSquared, parameterGroup } from "../kernels/optimizer/optimizer.ts";
+import { SGD } from "../kernels/optimizer/sgd.ts";
 import { packBytes, patchify, pixelsToFloat, prependToken } from "../kernels/patch/patch.ts";
 import { argmax, argmin, max, mean, min, prod, sum, sumLeading } from "../kernels/reduce/reduce.ts";
 import { cumsum } from "../kernels/scan/scan.ts";
@@ -211,6 +212,8 @@ const calls: [call: () => unknown, message: string][] = [
   [() => addAlongAxis(f32(2, 3), u32(2, 4), f32(2, 3)), "addAlongAxis: updates [2,3] are not [2,4]."],
   [() => sumLeading(f32(2, 3), 4), "sumLeading: [2,3] has no rows of 4."],
   [() => normSquared(engine, [f32(2), u32(2)]), "normSquared: needs f32, not u32[2]."],
+  [() => parameterGroup([f32(2), u32(2)]), "parameterGroup: needs f32, not u32[2]."],
+  [() => new SGD(engine, [], { nesterov: true }), "SGD: Nesterov's needs momentum."],
   [() => reshape(f32(2, 3), [4, 2]), "reshape: [2,3] can't become [4,2]."],
   [() => permute(f32(2, 3), [0, 0]), "permute: [0,0] does not name the axes of [2,3]."],
   [() => expand(f32(2, 3), [3, 2]), "expand: [2,3] and [3,2] do not broadcast."],

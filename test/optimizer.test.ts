@@ -1,10 +1,14 @@
-// AdamW and the gradient norm against float64: several steps, decay on a part only, clipping, and what happens to a
+// Optimisers and the gradient norm against float64: several steps, decay on a part only, clipping, and what happens to a
 // gradient that is not finite.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Engine, normal } from "../engine/index.ts";
-import { AdamW, normSquared, squareSum } from "../kernels/optimizer/adamw.ts";
+import { AdamW } from "../kernels/optimizer/adamw.ts";
+import { WeightAverage } from "../kernels/optimizer/average.ts";
+import { Lion } from "../kernels/optimizer/lion.ts";
 import { readState } from "../kernels/optimizer/loss-scale.ts";
+import { normSquared, parameterGroup, squareSum } from "../kernels/optimizer/optimizer.ts";
+import { SGD } from "../kernels/optimizer/sgd.ts";
 
 // Grids fold as those of large parameters do.
 const engine = await Engine.create({ poison: true, gridX: 2 });
@@ -56,6 +60,149 @@ for (const maxNorm of [0, 10]) {
     assert.ok(worst(await optimizer.secondMoments[0]!.read(), v) < 1e-6);
   });
 }
+
+/** What a rule makes of a parameter and its moment, in float64. */
+type Rule = (at: { p: number; g: number; rate: number; decay: number; m: number }) => {
+  p: number;
+  m: number;
+};
+
+/** How far an optimiser's steps over one buffer, of which a part has decay, are from a rule's. */
+async function distance(make: (flat: ReturnType<typeof makeFlat>) => SGD | Lion, rule: Rule) {
+  const flat = makeFlat();
+  const optimizer = make(flat);
+  const p = Float64Array.from(draw(0));
+  const m = new Float64Array(size);
+  for (let step = 1; step <= 4; step++) {
+    const gradient = draw(step);
+    const rate = 0.02 / step;
+    engine.write(flat.gradient, gradient);
+    optimizer.advance(rate);
+    optimizer.update({ gradientScale: 0.5, maxNorm: 10 });
+    const norm = 0.5 * Math.sqrt(gradient.reduce((sum, g) => sum + g * g, 0));
+    const scale = 0.5 * Math.min(1, 10 / (norm + 1e-6));
+    for (let i = 0; i < size; i++) {
+      const decay = i < decayEnd ? 0.1 : 0;
+      const next = rule({ p: p[i]!, g: gradient[i]! * scale, rate, decay, m: m[i]! });
+      p[i] = next.p;
+      m[i] = next.m;
+    }
+  }
+  const error = worst(await flat.values.read(), p);
+  optimizer.dispose();
+  return error;
+}
+
+const descents = [
+  { momentum: 0, nesterov: false },
+  { momentum: 0.9, nesterov: false },
+  { momentum: 0.8, nesterov: true },
+];
+for (const options of descents) {
+  test(`SGD equals float64 over four steps, ${JSON.stringify(options)}`, async () => {
+    const { momentum, nesterov } = options;
+    const error = await distance(
+      (flat) => new SGD(engine, [flat], { ...options, weightDecay: 0.1 }),
+      ({ p, g, rate, decay, m }) => {
+        const slope = g + decay * p;
+        const velocity = momentum * m + slope;
+        return { p: p - rate * (nesterov ? slope + momentum * velocity : velocity), m: velocity };
+      },
+    );
+    assert.ok(error < 1e-6, `${error}`);
+  });
+}
+
+test("Lion equals float64 over four steps", async () => {
+  const error = await distance(
+    (flat) => new Lion(engine, [flat], { beta1: 0.8, beta2: 0.95, weightDecay: 0.1 }),
+    ({ p, g, rate, decay, m }) => ({
+      p: p * (1 - rate * decay) - rate * Math.sign(0.8 * m + 0.2 * g),
+      m: 0.95 * m + 0.05 * g,
+    }),
+  );
+  assert.ok(error < 1e-6, `${error}`);
+});
+
+test("in mixed precision SGD and Lion write masters and copy, and leave out what is not finite", async () => {
+  if (!engine.hasF16) {
+    console.log("\nskipped: SGD and Lion in mixed precision (the adapter has no f16)");
+    return;
+  }
+  for (const Kind of [SGD, Lion]) {
+    const copy = engine.zeros([size], "f16");
+    const flat = { ...makeFlat(), copy };
+    const plain = makeFlat();
+    const optimizer = new Kind(engine, [flat], { lossScale: { initial: 256 } });
+    const other = new Kind(engine, [plain]);
+    const scaled = draw(1).map((value) => value * 256);
+    for (const broken of [false, true]) {
+      engine.write(flat.gradient, broken ? scaled.map((g, i) => (i === 99 ? Number.NaN : g)) : scaled);
+      optimizer.advance(0.01);
+      optimizer.update();
+    }
+    engine.write(plain.gradient, draw(1));
+    other.advance(0.01);
+    other.update();
+    const masters = await flat.values.read();
+    assert.ok(worst(masters, await plain.values.read()) < 1e-6);
+    assert.equal(await copy.read(), await engine.tensor(masters, [size], "f16").read());
+    for (const one of [optimizer, other]) one.dispose();
+  }
+});
+
+test("tensors of any size are a group, with a learning rate and a decay of their own", async () => {
+  const sizes = [[3, 5], [7], []];
+  const tensors = sizes.map((shape, i) => {
+    const count = shape.reduce((a, b) => a * b, 1);
+    return engine.tensor(draw(i).slice(0, count), shape);
+  });
+  const before = await Promise.all(tensors.map((tensor) => tensor.read()));
+  const groups = [
+    ...parameterGroup(tensors.slice(0, 2)),
+    ...parameterGroup(tensors.slice(2), { rate: 10, weightDecay: 0.5 }),
+  ];
+  const optimizer = new SGD(engine, groups);
+  tensors.forEach((tensor, i) => {
+    assert.is(tensor.grad, groups[i]!.gradient);
+    engine.write(tensor.grad!, draw(10 + i).slice(0, tensor.size));
+  });
+  optimizer.advance(0.01);
+  const norm = await optimizer.update().item();
+  let squares = 0;
+  for (const [i, tensor] of tensors.entries()) {
+    const [rate, decay] = i === 2 ? [0.1, 0.5] : [0.01, 0];
+    const expected = before[i]!.map((p, j) => p - rate * (draw(10 + i)[j]! + decay * p));
+    squares += draw(10 + i)
+      .slice(0, tensor.size)
+      .reduce((sum, g) => sum + g * g, 0);
+    assert.ok(worst(await tensor.read(), expected) < 1e-6, `tensor ${i}`);
+  }
+  assert.ok(Math.abs(norm / squares - 1) < 1e-5);
+  optimizer.dispose();
+  for (const { values, gradient } of groups) for (const tensor of [values, gradient]) tensor.dispose();
+});
+
+test("averages of weights follow them, and change places with them", async () => {
+  const tensors = [engine.tensor(draw(0), [size]), engine.tensor(draw(1).slice(0, 7), [7])];
+  const average = new WeightAverage(tensors, 0.75);
+  engine.write(tensors[0]!, draw(2));
+  engine.write(tensors[1]!, draw(3).slice(0, 7));
+  average.update();
+  const expected = [0, 1].map((i) =>
+    draw(i)
+      .slice(0, tensors[i]!.size)
+      .map((value, j) => 0.75 * value + 0.25 * draw(2 + i)[j]!),
+  );
+  for (const i of [0, 1]) assert.ok(worst(await average.averages[i]!.read(), expected[i]!) < 1e-6);
+  average.swap();
+  for (const i of [0, 1]) assert.ok(worst(await tensors[i]!.read(), expected[i]!) < 1e-6);
+  assert.equal(await average.averages[0]!.read(), draw(2));
+  average.swap();
+  assert.equal(await tensors[0]!.read(), draw(2));
+  average.dispose();
+  for (const tensor of tensors) tensor.dispose();
+});
 
 test("buffers have learning rates and decays of their own", async () => {
   const plain = makeFlat();
