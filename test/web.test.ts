@@ -242,6 +242,26 @@ browserTest(
   },
 );
 
+/** What the page says it has on the GPU. */
+async function memoryInUse(): Promise<string> {
+  await page.locator("#tab-device").click();
+  const line = page.locator("dt", { hasText: "memory in use" });
+  // An earlier visit's figure may still be there.
+  await line.waitFor();
+  await page.waitForTimeout(300);
+  const words = await page.locator("dt:has-text('memory in use') + dd").textContent();
+  await page.locator("#tab-search").click();
+  return words!;
+}
+
+browserTest("searches leave nothing on the GPU", async () => {
+  const texts = ["dark skin", "make it a woman", "with curly hair now"];
+  for (const text of texts) await ask(page, text);
+  const before = await memoryInUse();
+  for (let i = 0; i < 4; i++) for (const text of texts) await ask(page, text);
+  assert.is(await memoryInUse(), before);
+});
+
 browserTest("own pictures are kept, found, seen by another tab, and removed", async () => {
   const own = join(scratch, "own.png");
   await sharp(waving).negate({ alpha: false }).toFile(own);

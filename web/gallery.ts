@@ -14,7 +14,7 @@ export interface GalleryFile {
   names: string[];
   labels: string[];
   prints: string[];
-  /** Questions of the held-out splits with their answers, evenly spread. */
+  /** A question for every kind of change, of the held-out splits, with its answers. */
   examples: Example[];
   /** The ways in which the data set words a change, by change. */
   phrasings: string[][];
@@ -27,8 +27,6 @@ export interface Example {
   text: string;
   /** Places of the right answers. */
   right: number[];
-  /** Index into the phrasings. */
-  phrasing: number;
 }
 
 export interface PictureSource {

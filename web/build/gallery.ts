@@ -14,7 +14,6 @@ import { type Example, fingerprint, type GalleryFile, type PictureSource, sheetN
 
 const columns = 16;
 const perSheet = columns * columns;
-const examplesPerSplit = 4;
 /** Code that decides what comes out. */
 const code = ["./gallery.ts", "../gallery.ts"];
 
@@ -94,10 +93,13 @@ async function makeGallery(
     await image.webp({ lossless: true, effort: 2 }).toFile(join(out, sheetName(sheet)));
   }
 
-  const { phrasings, examples } = questionsOf(data);
   const labels = readLabels();
   const file: GalleryFile = {
-    ...{ weights, size, columns, perSheet, sheets, names: [...pictures.names], examples, phrasings },
+    ...{ weights, size, columns, perSheet, sheets, names: [...pictures.names] },
+    examples: examplesOf(data),
+    phrasings: [...new Set(data.edits.texts.map((texts) => JSON.stringify(texts)))].map((key) =>
+      JSON.parse(key),
+    ),
     labels: data.items.map((item) => labelOf(item, labels)),
     prints,
     sources: sourceVersions().map((spelling) => {
@@ -121,25 +123,20 @@ function labelOf(
   return `${name}${tone && tone !== "default" ? `, ${tone} skin` : ""}, by ${vendor}`;
 }
 
-/** Questions with known answers, evenly spread over the held-out splits, and all ways of wording a change. */
-function questionsOf({ splits, edits }: EmojiDataset): { phrasings: string[][]; examples: Example[] } {
-  const places = new Map<string, number>();
-  const ofChange = edits.texts.map((texts) => {
-    const key = JSON.stringify(texts);
-    if (!places.has(key)) places.set(key, places.size);
-    return places.get(key)!;
-  });
+/** A question of every kind of change with its answers, from the held-out splits. */
+function examplesOf({ splits }: EmojiDataset): Example[] {
+  const kinds = new Set<string>();
+  const examples: Example[] = [];
   // What the model is best at comes first.
-  const examples = (["combinations", "concepts", "vendor"] as const).flatMap((name) => {
+  for (const name of ["combinations", "concepts", "vendor"]) {
     const { queries } = splits[name]!;
-    const step = Math.floor(queries.length / examplesPerSplit);
-    return Array.from({ length: examplesPerSplit }, (_, i): Example => {
-      const { reference, right, texts } = queries[Math.floor((i + 0.5) * step)]!;
-      const edit = edits.reference.findIndex(
-        (from, at) => from === reference && edits.target[at] === right[0],
-      );
-      return { reference, text: texts[0]!, right: [...right], phrasing: ofChange[edits.change[edit]!]! };
-    });
-  });
-  return { phrasings: [...places.keys()].map((key) => JSON.parse(key)), examples };
+    for (const kind of [...new Set(queries.map(({ kind }) => kind!))].sort()) {
+      if (kinds.has(kind)) continue;
+      kinds.add(kind);
+      const own = queries.filter((query) => query.kind === kind);
+      const { reference, right, texts } = own[own.length >> 1]!;
+      examples.push({ reference, text: texts[0]!, right: [...right] });
+    }
+  }
+  return examples;
 }

@@ -121,8 +121,6 @@ export class SearchPanel {
         this.looks,
         this.message,
         this.notes,
-        el("h2", { text: "Examples" }),
-        this.examples,
       ),
       el(
         "div",
@@ -139,6 +137,7 @@ export class SearchPanel {
         this.wordings,
         this.status,
       ),
+      el("section", { class: "card trying" }, el("h2", { text: "Examples" }), this.examples),
     );
     this.showVerdict();
   }

@@ -89,6 +89,7 @@ export class Desk {
   private current: Engine | null = null;
   private losses: number[] = [];
   private turn: Promise<unknown> = Promise.resolve();
+  /** By text, what else the data set says wherever it says that. */
   private readonly phrasings = new Map<string, readonly string[]>();
 
   /** @param site the page's folder */
@@ -106,8 +107,12 @@ export class Desk {
     ]);
     this.gallery = gallery;
     this.own = own;
-    for (const texts of gallery.file.phrasings)
-      for (const text of texts) this.phrasings.set(text.toLowerCase(), texts);
+    for (const texts of gallery.file.phrasings) {
+      for (const text of texts) {
+        const known = this.phrasings.get(text);
+        this.phrasings.set(text, known ? known.filter((other) => texts.includes(other)) : texts);
+      }
+    }
     if (adapter instanceof Error) {
       await this.openRaw();
       const raw = { adapter: null, reason: adapter.message, model: null };
@@ -145,7 +150,9 @@ export class Desk {
     this.files = files;
     this.rows = rows;
     this.current = engine;
-    const bench: Bench = { engine, loaded, ready: null as unknown as ReadyGallery, lost: this.watch(engine) };
+    const nothing = { values: new Float32Array(0), width: loaded.config.model.projection };
+    const ready = readyGallery(engine, { gallery: nothing, similarity: "cosine" });
+    const bench: Bench = { engine, loaded, ready, lost: this.watch(engine) };
     this.bench = Promise.resolve(bench);
     await this.embedOwn(bench);
     this.lay(bench);
@@ -161,7 +168,7 @@ export class Desk {
     const values = new Float32Array(given.length + mine.length * width);
     values.set(given);
     for (const [i, picture] of mine.entries()) values.set(picture.prints[key]!.row, given.length + i * width);
-    (bench.ready as ReadyGallery | null)?.dispose();
+    bench.ready.dispose();
     bench.ready = readyGallery(bench.engine, { gallery: { values, width }, similarity: "cosine" });
     this.entries = [...(this.rows ? this.galleryEntries() : []), ...mine.map((one) => ownEntry(one, key))];
   }

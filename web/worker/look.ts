@@ -17,13 +17,16 @@ export async function looksOf(
   text: string,
 ): Promise<Look[]> {
   const { vision, text: reader } = config.model;
-  const { packed, ...ids } = upload(engine, {
-    packed: words(packBytes(pixels)),
-    ...packTexts(tokenizer, config.model, [text]),
+  const maps = engine.inference(() => {
+    const { packed, ...ids } = upload(engine, {
+      packed: words(packBytes(pixels)),
+      ...packTexts(tokenizer, config.model, [text]),
+    });
+    return model.attentionMaps(
+      ids,
+      model.encodeImages(normalizePictures(packed, 1, vision.imageSize, vision)),
+    );
   });
-  const maps = engine.inference(() =>
-    model.attentionMaps(ids, model.encodeImages(normalizePictures(packed, 1, vision.imageSize, vision))),
-  );
   if (maps.length === 0) return [];
   const [, heads, length, keys] = maps[0]!.shape as [number, number, number, number];
   const prefix = prefixTokens(vision);
