@@ -7,7 +7,7 @@ import { tellCut } from "../train/inputs.ts";
 import { overrule } from "../train/overrule.ts";
 import { root, workFolder } from "../train/place.ts";
 import { figures, profile, profileFiles } from "../train/profile/index.ts";
-import { readPosition } from "../train/run/checkpoint.ts";
+import { readPosition, stepIn } from "../train/run/checkpoint.ts";
 import { loadConfig } from "../train/run/config-file.ts";
 import { captionsOf, openData } from "../train/run/data.ts";
 import { embed } from "../train/run/embed.ts";
@@ -67,7 +67,7 @@ const evalCommand = command({
       ...(split.length > 0 && { splits: split }),
       ...(reference !== undefined && { references: [reference] }),
     });
-    metrics.steps = step ?? run.config.training.steps;
+    metrics.steps = step ?? (await stepIn(run.weights)) ?? run.config.training.steps;
     await data.close();
     run.engine.dispose();
     events.end();

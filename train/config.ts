@@ -124,6 +124,21 @@ const trainingSchema = z
         }),
       )
       .default([]),
+    /** Judging a split while training. */
+    validate: z
+      .strictObject({
+        /** Steps between validations; one more is behind the last step. */
+        every: count,
+        /** The first of those that the run ends with unless told. */
+        split: z.string().min(1).optional(),
+        /** So many of its queries, spread evenly; all unless told. */
+        queries: count.optional(),
+        /** Figure that says which state is the best: CIRR's mean, r10 of others unless told. */
+        metric: z.string().min(1).optional(),
+        /** Validations in a row without a better one after which training ends; it goes on to its last step unless told. */
+        patience: count.optional(),
+      })
+      .optional(),
     /** Steps between checkpoints. */
     checkpointEvery: count.default(100),
   })

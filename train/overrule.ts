@@ -126,7 +126,9 @@ export function readSetting(text: string): Setting {
  * Fields that change no number of a step, so that a run which goes on may have them otherwise. Its length is another
  * matter: see `overrule`.
  */
-const changeable = ["checkpointEvery", "capture", "checkpointing"].map((name) => `training.${name}`);
+const changeable = ["checkpointEvery", "capture", "checkpointing", "validate.patience"].map(
+  (name) => `training.${name}`,
+);
 
 /**
  * A configuration with other fields, another number of steps or another seed; warm-up ends before the steps do.

@@ -1,4 +1,4 @@
-// What a step leaves behind: a line of metrics.jsonl.
+// What a step leaves behind: a line of metrics.jsonl, and one more where it was validated.
 
 /** A line of metrics.jsonl. What overflowed in f16 is null there. */
 export interface StepRecord {
@@ -21,4 +21,21 @@ export interface StepRecord {
   skipped?: number;
   /** Since the run started, in seconds, pauses between resumed parts left out. */
   seconds: number;
+}
+
+/** A line of metrics.jsonl about a validation, behind that of its step. */
+export interface ValidationRecord {
+  step: number;
+  seconds: number;
+  validation: {
+    split: string;
+    queries: number;
+    /** The figure that decides, and what it is, from 0 to 1. */
+    metric: string;
+    value: number;
+    /** Whether it was the best so far. */
+    best: boolean;
+    /** All figures, from 0 to 1. */
+    metrics: Record<string, number>;
+  };
 }

@@ -116,6 +116,8 @@ export class Trainer {
     onStep: (record: StepRecord) => void | Promise<void>,
     stop = () => false,
   ): Promise<void> {
+    // What came between two runs is no time of a step.
+    this.before = performance.now();
     while (this.optimizer.step < until && !stop()) {
       this.waiting.push(await this.step());
       if (this.waiting.length > 1) await onStep(await this.oldest());

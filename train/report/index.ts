@@ -3,12 +3,12 @@ import { writeFile } from "node:fs/promises";
 import type { Pictures } from "../data/types.ts";
 import type { Metrics, SheetRow } from "../eval/metrics.ts";
 import type { Result } from "../eval/protocols.ts";
-import type { StepRecord } from "../loop/record.ts";
+import type { StepRecord, ValidationRecord } from "../loop/record.ts";
 import type { Plot } from "./draw.ts";
 import { count, duration, metricName, percent } from "./format.ts";
 import { html, type Markup } from "./html.ts";
 import { factList, figure, page } from "./page.ts";
-import { plotKinds, plotRecall, plotTraining, recallTop } from "./plots.ts";
+import { plotKinds, plotRecall, plotTraining, plotValidation, recallTop } from "./plots.ts";
 import { drawSheet } from "./sheet.ts";
 import { kindTable, resultTable, shortName, splitTable } from "./tables.ts";
 
@@ -21,6 +21,7 @@ export interface ReportOptions {
   /** What to type to repeat the run. */
   command: string;
   steps: StepRecord[];
+  validations?: ValidationRecord[];
   metrics: Metrics;
   sheet: SheetRow[];
   /** Pictures that the sheet's ids point into. */
@@ -99,8 +100,8 @@ Raw pixels: the reference's nearest neighbours by their pixels alone, which need
 ${kinds.length > 0 ? byKind : ""}`;
 }
 
-async function training({ steps }: ReportOptions): Promise<Markup> {
-  const plots = await plotTraining(steps);
+async function training({ steps, validations = [] }: ReportOptions): Promise<Markup> {
+  const plots = [...(await plotTraining(steps)), ...(await plotValidation(validations))];
   if (plots.length === 0) return html``;
   return html`<section><h2>Training</h2>
 <p class="lead">Faint lines are single steps, clear ones their moving average.</p>

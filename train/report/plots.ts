@@ -1,8 +1,8 @@
 // The plots of the run report.
 import type { Recall, SplitMetrics } from "../eval/metrics.ts";
-import type { StepRecord } from "../loop/record.ts";
+import type { StepRecord, ValidationRecord } from "../loop/record.ts";
 import { COLOURS, draw, logTicks, NARROW, type Plot } from "./draw.ts";
-import { percent } from "./format.ts";
+import { count, metricName, percent } from "./format.ts";
 import type { Markup } from "./html.ts";
 
 const MOST_POINTS = 500;
@@ -156,6 +156,18 @@ export async function plotTraining(steps: StepRecord[]): Promise<Plot[]> {
     plots.push({ title: log ? `${title}, log scale` : title, legend: [], svg });
   }
   return plots;
+}
+
+/** Plot of the figure that validations go by, with its best; none where there was no validation. */
+export async function plotValidation(records: readonly ValidationRecord[]): Promise<Plot[]> {
+  const last = records.at(-1)?.validation;
+  if (!last) return [];
+  const points = records.map(({ step, validation }) => ({ step, value: 100 * validation.value }));
+  const best = points.reduce((a, b) => (b.value > a.value ? b : a));
+  const name = `${metricName(last.metric)} on ${last.split}, percent of ${count(last.queries)} queries`;
+  const title = `${name}; best ${percent(best.value)} at step ${count(best.step)}`;
+  const line = { points, colour: COLOURS.forward, smoothed: false };
+  return [{ title, legend: [], svg: await drawLines([line], `${title}: ${describe(line)}`) }];
 }
 
 /** Top of the axis of all bars of recall: a round number above the highest, with room for its label. */

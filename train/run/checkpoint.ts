@@ -227,6 +227,11 @@ export function readPosition(file: string): Promise<Position> {
   return withTensors(file, async (checkpoint) => positionOf(checkpoint));
 }
 
+/** The step that a file of weights is of; null where it doesn't say. Throws CheckpointError, naming the file. */
+export function stepIn(file: string): Promise<number | null> {
+  return withTensors(file, async ({ metadata = {} }) => (metadata.step ? Number(metadata.step) : null));
+}
+
 /** The moments of each parameter that learns, by their names in a checkpoint, as parts of the optimiser's. */
 function momentsOf(
   parameters: Parameters,

@@ -10,9 +10,9 @@ import type { Filtered } from "../data/filter.ts";
 import { joinPictures } from "../data/sequence.ts";
 import type { Pictures } from "../data/types.ts";
 import { embedPictures } from "../eval/embed.ts";
-import { compareKinds, embedSplit, evaluateSplit } from "../eval/evaluate.ts";
+import { compareKinds, embedSplit, evaluateSplit, type SplitResult } from "../eval/evaluate.ts";
 import type { Metrics, SheetRow } from "../eval/metrics.ts";
-import type { Embedded, References } from "../eval/protocols.ts";
+import type { Embedded, JudgeOptions, References } from "../eval/protocols.ts";
 import { tellCut } from "../inputs.ts";
 import type { RunEvents } from "./events.ts";
 import { type Cut, cutSplit, hashOf } from "./given.ts";
@@ -28,6 +28,8 @@ export interface EvaluateOptions {
   references?: readonly References[];
   /** A list of queries that are the only ones, or left out. */
   filter?: Cut["filter"];
+  /** Steps that the model was trained for; the configuration's unless told. */
+  steps?: number;
   /** Seconds that the run took before. */
   earlierSeconds?: number;
   /** Called with the figures as soon as they are there, and once more when the yardsticks are. */
@@ -45,10 +47,11 @@ export interface Evaluation {
 
 /** Evaluates splits by name. Throws ConfigError for a name that the data set lacks, NotFiniteError. */
 export async function evaluate(
-  { engine, model, tokenizer, config, weights }: LoadedModel,
+  run: LoadedModel,
   data: OpenData,
   options: EvaluateOptions,
 ): Promise<Evaluation> {
+  const { engine, model, tokenizer, config, weights } = run;
   const started = performance.now();
   const { events, captions = "as written", references, earlierSeconds = 0, write = async () => {} } = options;
   const names = options.splits ?? data.evaluated;
@@ -59,7 +62,7 @@ export async function evaluate(
   const hash = { weights: await hashOf(weights) };
   const metrics: Metrics = {
     ...{ results: [], notes: [], splits: {}, seconds: 0, adapter: engine.adapterName },
-    steps: config.training.steps,
+    steps: options.steps ?? config.training.steps,
   };
   const sheet: SheetRow[] = [];
   const ranks: Evaluation["ranks"] = {};
@@ -80,13 +83,9 @@ export async function evaluate(
     const cut = tellCut(tokenizer, model.config, texts, `queries of ${name}`);
     if (cut) events.message(cut);
     const { targets, first } = galleries.get(pictures)!;
-    const embedded = await embedSplit(engine, model, tokenizer, open, targets, captions, (done) =>
-      events.progress("embedding the queries", done, split.queries.length),
-    );
-    const result = await evaluateSplit(engine, open, embedded, {
-      ...{ captions, references, filter },
+    const result = await judgeSplit(run, open, targets, {
+      ...{ captions, references, filter, events },
       hash: { ...hash, ...(list !== undefined && { list }) },
-      onProgress: (done, total) => events.progress(`ranking ${name}`, done, total),
     });
     metrics.results.push(...result.results);
     metrics.notes.push(...split.notes);
@@ -114,6 +113,27 @@ export async function evaluate(
   return { metrics, ranks, sheet, pictures: joinPictures([...galleries.keys()]) };
 }
 
+/**
+ * Figures of one split, whose queries are embedded first; while training as at its end.
+ * @param targets embeddings of its pictures, as `embedGalleries` makes them
+ */
+export async function judgeSplit(
+  { engine, model, tokenizer }: Omit<LoadedModel, "weights">,
+  open: OpenSplit,
+  targets: Float32Array,
+  options: Pick<JudgeOptions, "hash" | "references" | "filter"> & { captions: CaptionWay; events: RunEvents },
+): Promise<SplitResult> {
+  const { events, captions } = options;
+  const { name, queries } = open.split;
+  const embedded = await embedSplit(engine, model, tokenizer, open, targets, captions, (done) =>
+    events.progress("embedding the queries", done, queries.length),
+  );
+  return evaluateSplit(engine, open, embedded, {
+    ...options,
+    onProgress: (done, total) => events.progress(`ranking ${name}`, done, total),
+  });
+}
+
 /** Embeddings of one split by a model: of its queries and of its galleries' pictures. Throws NotFiniteError. */
 export async function embedData(
   { engine, model, tokenizer }: LoadedModel,
@@ -129,7 +149,7 @@ export async function embedData(
 }
 
 /** Embeddings of the galleries' pictures as targets, by where the pictures lie. */
-async function embedGalleries(
+export async function embedGalleries(
   engine: Engine,
   model: Case,
   splits: readonly OpenSplit[],

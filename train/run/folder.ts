@@ -17,6 +17,7 @@ export const files = {
   metrics: "metrics.json",
   ranks: "ranks.json",
   model: "model.safetensors",
+  best: "best.safetensors",
   report: "report.html",
 };
 

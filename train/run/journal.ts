@@ -1,10 +1,10 @@
-// What a run writes down as it goes: metrics.jsonl, a line a step, and the same as TensorBoard's events beside it. A run that
+// What a run writes down as it goes: metrics.jsonl, a line a step and a validation, and the same as TensorBoard's events beside it. A run that
 // goes on drops what lies behind its checkpoint, which it does again, and says the rest again in a new file of events, so
 // that the two never differ.
 import { appendFile, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Metrics } from "../eval/metrics.ts";
-import type { StepRecord } from "../loop/record.ts";
+import type { StepRecord, ValidationRecord } from "../loop/record.ts";
 import { writeAtomically } from "./checkpoint.ts";
 import { files } from "./folder.ts";
 import { eventsHeader, scalarEvent, scalarsOf } from "./tensorboard.ts";
@@ -36,6 +36,13 @@ export class Journal {
     for (const name of older) await rm(join(this.dir, name));
   }
 
+  /** After a validation. */
+  async validated(record: ValidationRecord): Promise<void> {
+    await appendFile(this.events, eventOf(record, Date.now() / 1000));
+    // The line is what says that it was made.
+    await appendFile(join(this.dir, files.steps), lineOf(record));
+  }
+
   /** After each step. */
   async step(record: StepRecord): Promise<void> {
     await appendFile(join(this.dir, files.steps), lineOf(record));
@@ -53,23 +60,36 @@ export class Journal {
   }
 
   /** The steps so far. */
-  steps(): Promise<StepRecord[]> {
-    return readRecords(join(this.dir, files.steps));
+  async steps(): Promise<StepRecord[]> {
+    const records = await readRecords(join(this.dir, files.steps));
+    return records.filter((record): record is StepRecord => !("validation" in record));
+  }
+
+  /** The validations so far. */
+  async validations(): Promise<ValidationRecord[]> {
+    const records = await readRecords(join(this.dir, files.steps));
+    return records.filter((record): record is ValidationRecord => "validation" in record);
   }
 }
 
-const lineOf = (record: StepRecord) => `${JSON.stringify(record)}\n`;
+type Line = StepRecord | ValidationRecord;
 
-function eventOf({ step, ...fields }: StepRecord, time: number): Uint8Array {
-  return scalarEvent({ time, step, scalars: scalarsOf("train", fields) });
+const lineOf = (record: Line) => `${JSON.stringify(record)}\n`;
+
+function eventOf({ step, ...fields }: Line, time: number): Uint8Array {
+  const scalars =
+    "validation" in fields
+      ? scalarsOf(`validate/${fields.validation.split}`, fields.validation.metrics)
+      : scalarsOf("train", fields);
+  return scalarEvent({ time, step, scalars });
 }
 
 /** The lines of a file; an interrupted write leaves half of one. */
-async function readRecords(file: string): Promise<StepRecord[]> {
+async function readRecords(file: string): Promise<Line[]> {
   const text = await readFile(file, "utf8").catch(() => "");
   return text.split("\n").flatMap((line) => {
     try {
-      return [JSON.parse(line) as StepRecord];
+      return [JSON.parse(line) as Line];
     } catch {
       return [];
     }

@@ -10,7 +10,7 @@ import { ConfigError, type RunConfig } from "../config.ts";
 import { StoppedError } from "../data/open.ts";
 import type { Metrics } from "../eval/metrics.ts";
 import { tellCut } from "../inputs.ts";
-import type { StepRecord } from "../loop/record.ts";
+import type { StepRecord, ValidationRecord } from "../loop/record.ts";
 import { DivergedError, makeModel, type Trainer } from "../loop/trainer.ts";
 import { loadCheckpoint, newestStep, saveCheckpoint, streamTensors, writeAtomically } from "./checkpoint.ts";
 import { captionsOf, type OpenSequence, openSequence } from "./data.ts";
@@ -23,6 +23,7 @@ import { rehearse } from "./rehearsal.ts";
 import { makeTokenizer, textsOf } from "./tokenizer.ts";
 import { onDisk } from "./tokens.ts";
 import { makeTrainer } from "./trainer.ts";
+import { bestOf, Validation } from "./validate.ts";
 
 export interface TrainOptions {
   out: string;
@@ -113,10 +114,12 @@ async function trainIn(
       await journal.open();
     };
     const { optimizer } = trainer;
-    if (!(await trainSteps(trainer, config, folder, journal, claim, options)))
-      return { finished: false, step: optimizer.step };
+    const validation = await Validation.open({ config, engine, model, tokenizer }, data);
+    const begun = { trainer, config, folder, journal, validation };
+    const done = await unlessStopped(trainSteps(begun, claim, options));
+    if (!done) return { finished: false, step: optimizer.step };
     const weights = join(folder.path, files.model);
-    await streamTensors(weights, model.parameters.entries());
+    await streamTensors(weights, model.parameters.entries(), { step: `${optimizer.step}` });
     trainer.dispose();
     if (data.evaluated.length === 0)
       events.message(`${data.name} has no split here to evaluate on; training has ended without figures.`);
@@ -124,6 +127,7 @@ async function trainIn(
     const evaluation = evaluate({ config, engine, model, tokenizer, weights }, data, {
       events: stoppable(events, stop),
       captions: captionsOf(config),
+      steps: optimizer.step,
       earlierSeconds: trainer.seconds,
       write: (metrics) =>
         writeAtomically(join(folder.path, files.metrics), `${JSON.stringify(metrics, null, 2)}\n`),
@@ -132,7 +136,8 @@ async function trainIn(
     if (!result) return { finished: false, step: optimizer.step };
     await writeAtomically(join(folder.path, files.ranks), `${JSON.stringify(result.ranks)}\n`);
     await journal.evaluated(result.metrics);
-    await report(config.name, folder.path, await journal.steps(), result, options.command);
+    const journaled = { steps: await journal.steps(), validations: await journal.validations() };
+    await report(config.name, folder.path, journaled, result, options.command);
     return { finished: true, metrics: result.metrics };
   } finally {
     await opened.close();
@@ -185,15 +190,22 @@ export async function openTrainer(
   return { data, config, close, tokenizer, model, trainer };
 }
 
+/** A run whose steps are made. */
+interface Begun {
+  trainer: Trainer;
+  config: RunConfig;
+  folder: RunFolder;
+  journal: Journal;
+  validation: Validation | null;
+}
+
 /**
- * Runs the steps that are left, with checkpoints; a new run's first one follows on its first step, before which `claim` is
- * called. Returns whether all were done.
+ * Runs the steps that are left, with checkpoints and validations, each behind the checkpoint of its step; a new run's first
+ * checkpoint follows on its first step, before which `claim` is called. Returns whether training came to its end. Throws
+ * StoppedError where a validation was stopped.
  */
 async function trainSteps(
-  trainer: Trainer,
-  config: RunConfig,
-  folder: RunFolder,
-  journal: Journal,
+  { trainer, config, folder, journal, validation }: Begun,
   claim: () => Promise<void>,
   { events, stop = () => false }: TrainOptions,
 ): Promise<boolean> {
@@ -207,17 +219,30 @@ async function trainSteps(
     told = true;
     events.step(record, steps);
   };
-  while (optimizer.step < steps && !stop()) {
-    const due = (Math.floor(optimizer.step / checkpointEvery) + 1) * checkpointEvery;
-    const next = optimizer.step === 0 ? 1 : Math.min(steps, due);
+  const validations = optimizer.step > 0 ? await journal.validations() : [];
+  for (;;) {
     try {
-      await trainer.run(next, onStep, stop);
+      if (validation?.isDue(optimizer.step, validations)) {
+        const at = { step: optimizer.step, seconds: trainer.seconds };
+        const record = await validation.run(folder.path, validations, at, stoppable(events, stop));
+        await journal.validated(record);
+        validations.push(record);
+      }
+      if (optimizer.step >= steps) return true;
+      if (validation?.isExhausted(validations)) {
+        const { step } = bestOf(validations)!;
+        events.message(`Nothing better since step ${step}: training ends at step ${optimizer.step}.`);
+        return true;
+      }
+      if (stop()) return false;
+      const due = (Math.floor(optimizer.step / checkpointEvery) + 1) * checkpointEvery;
+      const next = Math.min(steps, due, validation?.next(optimizer.step) ?? steps);
+      await trainer.run(optimizer.step === 0 ? 1 : next, onStep, stop);
       await saveCheckpoint(folder.path, trainer.model.parameters, optimizer, trainer.seconds);
     } catch (error) {
       throw await withRemains(error as Error, folder);
     }
   }
-  return optimizer.step >= steps;
 }
 
 /** An error of training or of the disk, with what is left of the run; any other stays as it is. */
@@ -241,12 +266,12 @@ function describeStep({ dispatches, memory }: NonNullable<Trainer["captured"]>):
 async function report(
   title: string,
   out: string,
-  steps: StepRecord[],
+  journaled: { steps: StepRecord[]; validations: ValidationRecord[] },
   { metrics, sheet, pictures }: Evaluation,
   command: string,
 ): Promise<void> {
   const file = join(out, files.report);
   // Its charts' library takes half a second to load, which nobody waits for before training.
   const { writeReport } = await import("../report/index.ts");
-  await writeReport({ file, title, command, steps, metrics, sheet, pictures });
+  await writeReport({ file, title, command, ...journaled, metrics, sheet, pictures });
 }
