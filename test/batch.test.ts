@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import { Engine, randomBits } from "../engine/index.ts";
 import { Case } from "../model/case.ts";
 import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
-import { parseConfig } from "../train/config.ts";
+import { parseConfig, type RunConfig } from "../train/config.ts";
 import { packBatch } from "../train/data/collate.ts";
 import type { Batch } from "../train/data/dataset.ts";
 import { divide } from "../train/data/divide.ts";
@@ -65,15 +65,19 @@ function drawBatch(pictures: number, triplets: number, seed: number): Batch {
   };
 }
 
-function configOf(training: Record<string, unknown>) {
+function configOf(
+  training: Record<string, unknown>,
+  { text = {}, ...model }: { text?: object; fusion?: unknown } = {},
+) {
   return parseConfig(
     {
       name: "parts",
       data: { kind: "emoji" },
       model: {
         vision: { imageSize: size, patchSize: 4, width: 16, depth: 2, heads: 2 },
-        text: { width: 16, depth: 2, heads: 2, intermediate: 32, maxPositions: 12, maxLength: 8 },
+        text: { width: 16, depth: 2, heads: 2, intermediate: 32, maxPositions: 12, maxLength: 8, ...text },
         projection: 16,
+        ...model,
       },
       training: { steps: 9, warmup: 0, ...training },
     },
@@ -177,6 +181,103 @@ test("packed in parts every query keeps its picture, its answer and what it igno
         whole.map((query) => query.split(" not ")[0]),
       );
   }
+});
+
+/** What the queries of a batch are, said by its triplets alone: kind, weight, tokens, picture, answer, what is left out. */
+function queriesOf(batch: Batch, config: RunConfig): string[] {
+  const { reverse } = config.training;
+  const { maxLength, firstToken: first } = config.model.text;
+  const triplets = batch.text.length;
+  const back = reverse.weight > 0 ? Math.ceil(triplets * reverse.share) : 0;
+  const columns = batch.pictures.length;
+  const say = (i: number, isReverse: boolean) => {
+    const text = config.model.fusion === "image" ? "" : batch.text[i]!;
+    const ids = tokenizer.encode(text, { maxLength, first, reverse: isReverse });
+    const [from, to] = isReverse ? [batch.target, batch.reference] : [batch.reference, batch.target];
+    const left = Array.from({ length: columns }, (_, column) => column).filter((column) => {
+      if (!isReverse) return batch.ignore[i * columns + column] === 1;
+      // References from which the same change leads to the same target.
+      return batch.text.some(
+        (_, j) =>
+          batch.reference[j] === column &&
+          column !== batch.reference[i] &&
+          batch.target[j] === batch.target[i] &&
+          batch.kind[j] === batch.kind[i],
+      );
+    });
+    const weight = Math.fround(isReverse ? reverse.weight / back : 1 / triplets);
+    const name = (at: number) => batch.pictures[at];
+    return `${isReverse ? "reverse" : "forward"} ${weight} ${ids} of ${name(from[i]!)} is ${name(to[i]!)} not ${left.map(name).sort()}`;
+  };
+  const all = Array.from({ length: triplets }, (_, i) => say(i, false));
+  return [...all, ...Array.from({ length: back }, (_, i) => say(i, true))].sort();
+}
+
+test("whatever the options, the packed queries are those of the triplets", async () => {
+  const bytes = 3 * size * size;
+  const idOf = new Map<string, number>();
+  for (let id = 0; id < 40; id++) idOf.set((await pictureSet.read([id])).join(), id);
+  assert.is(idOf.size, 40);
+  let tried = 0;
+  for (const accumulation of [1, 2, 5]) {
+    for (const reverse of [
+      { weight: 0 },
+      { weight: 0.3, share: 0 },
+      { weight: 0.3, share: 0.4 },
+      { weight: 2, share: 1 },
+    ]) {
+      for (const [fusion, firstToken, maxLength] of [
+        ["early", "enc", 8],
+        ["late", "cls", 5],
+        ["image", "enc", 4],
+      ] as const) {
+        for (const room of [undefined, 20]) {
+          const options = { accumulation, reverse };
+          const config = configOf(options, { fusion, text: { firstToken, maxLength } });
+          const seed = 100 + tried++;
+          const batch = { ...drawBatch(11 + (seed % 5), 9 + (seed % 17), seed), ...(room && { room }) };
+          const pixels = await pictureSet.read(batch.pictures);
+          const { inputs, rows } = packBatch(config, tokenizer, batch, pixels);
+          const what = JSON.stringify({ ...options, fusion, room });
+          assert.is(inputs.parts.length, accumulation, what);
+          const columns = inputs.ignored.shape[1]!;
+          const [perPart, queries] = [columns / accumulation, rows.length / accumulation];
+          assert.ok(perPart * accumulation >= Math.max(batch.pictures.length, room ?? 0), what);
+          const shown = inputs.parts.flatMap(({ pictures: { values } }) => {
+            const own = new Uint8Array(values.buffer, values.byteOffset, perPart * bytes);
+            return Array.from(
+              { length: perPart },
+              (_, i) => idOf.get(own.subarray(i * bytes, (i + 1) * bytes).join())!,
+            );
+          });
+          const found = rows.flatMap((row, i) => {
+            const { ids, mask, source } = inputs.parts[Math.floor(i / queries)]!;
+            const length = ids.shape[1]!;
+            const at = (i % queries) * length;
+            const tokens = [...ids.values.subarray(at, at + length)].filter(
+              (_, j) => mask.values[at + j] === 1,
+            );
+            assert.ok(length <= maxLength && (length % 4 === 0 || length === maxLength), what);
+            if (row === "filler") {
+              assert.equal([inputs.weights.values[i], tokens.length], [0, 2], what);
+              return [];
+            }
+            const isIgnored = (column: number) => inputs.ignored.values[i * columns + column] === 1;
+            assert.not(isIgnored(inputs.goals.values[i]!), what);
+            const left = shown.flatMap((id, column) => (isIgnored(column) ? [id] : []));
+            // Each picture of the batch is in one column that counts, but for those that are left out; the rest fills up.
+            const counted = shown.filter((_, column) => !isIgnored(column));
+            assert.is(new Set(counted).size, counted.length, what);
+            const not = [...new Set(left)].filter((id) => !counted.includes(id)).sort();
+            const picture = shown[Math.floor(i / queries) * perPart + source!.values[i % queries]!];
+            return `${row} ${inputs.weights.values[i]} ${tokens} of ${picture} is ${shown[inputs.goals.values[i]!]} not ${not}`;
+          });
+          assert.equal(found.sort(), queriesOf(batch, config), what);
+        }
+      }
+    }
+  }
+  assert.is(tried, 72);
 });
 
 test("a batch in parts takes the memory of one part, and captured steps of other shapes make room", async () => {

@@ -5,7 +5,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { ConfigError, parseConfig } from "../train/config.ts";
 import { readTensors } from "../train/run/checkpoint.ts";
+import { requireSameModel } from "../train/run/open.ts";
 import { failClearly, runCommand, sideBySide } from "./command.ts";
 import { beside, safetensors } from "./small-blip.ts";
 
@@ -119,6 +121,58 @@ test("--partial starts from what is there, --image-size resizes, and training go
   assert.ok(moved > 0 && moved < 0.01, `${moved}`);
 });
 
+test("--init refuses a model whose weights would compute something else, and names its fields", async () => {
+  const stored = JSON.parse(readFileSync(join(dir, "part-mine/config.json"), "utf8"));
+  const other = (change: (model: typeof stored.model) => void) => {
+    const model = structuredClone(stored.model);
+    change(model);
+    return parseConfig({ ...stored, model }, "the test");
+  };
+  const { vision, text } = stored.model;
+  for (const [field, change] of [
+    ["model.text.heads", (model) => (model.text.heads = text.heads === 1 ? 2 : 1)],
+    ["model.vision.heads", (model) => (model.vision.heads = vision.heads === 1 ? 2 : 1)],
+    ["model.text.layerNormEpsilon", (model) => (model.text.layerNormEpsilon = 0.125)],
+    ["model.vision.layerNormEpsilon", (model) => (model.vision.layerNormEpsilon = 0.125)],
+    ["model.text.firstToken", (model) => (model.text.firstToken = text.firstToken === "cls" ? "enc" : "cls")],
+    ["model.text.activation", (model) => (model.text.activation = "relu")],
+    ["model.vision.pooling", (model) => (model.vision.pooling = "mean")],
+    ["model.vision.std", (model) => (model.vision.std = [0.1, 0.2, 0.3])],
+  ] as [string, (model: typeof stored.model) => void][]) {
+    await requireSameModel(join(dir, "part-mine"), other(change)).then(
+      () => assert.unreachable(field),
+      (error: Error) => {
+        assert.instance(error, ConfigError);
+        const escaped = field.replaceAll(".", "\\.");
+        assert.match(
+          error.message,
+          new RegExp(`is another one: ${escaped} is [^,]+(,[\\d.]+)*\\]? there and`),
+        );
+      },
+    );
+  }
+  // How it starts, learns and is asked is the run's own.
+  await requireSameModel(
+    join(dir, "part-mine"),
+    other((model) => {
+      model.text.dropout = 0.3;
+      model.text.maxLength = 6;
+      model.temperature.initial = 0.2;
+      model.initializerRange = 0.5;
+      model.vision.filter = "bilinear";
+    }),
+  );
+  const heads = structuredClone(stored);
+  heads.model.text.heads = text.heads === 1 ? 2 : 1;
+  writeFileSync(join(dir, "heads.json"), JSON.stringify(heads));
+  await failClearly(dir, [
+    [
+      ["train", "--config", "heads.json", "--init", "part-mine", "--out", "headed"],
+      /The model in part-mine is another one: model\.text\.heads is \d there and \d here\..* take these fields from part-mine\/config\.json/,
+    ],
+  ]);
+});
+
 test("embeddings in f16 point where those in f32 do", async () => {
   for (const args of [
     ["--image", picture],
@@ -159,8 +213,8 @@ test("mistakes end in one clear line", async () => {
   writeFileSync(join(dir, "broken.pth"), "this is no checkpoint, but long enough to be one");
   const cases: [string[], RegExp, number?][] = [
     [["import", "broken.pth", "--out", "x"], /broken\.pth: neither safetensors/],
-    [["import", "nowhere.pth", "--out", "x"], /nowhere\.pth/],
-    [["import", ".", "--out", "x"], /broken\.pth|several|missing|neither/],
+    [["import", "nowhere.pth", "--out", "x"], /Cannot open nowhere\.pth: ENOENT/],
+    [["import", ".", "--out", "x"], /^casement: broken\.pth: neither safetensors nor/m],
     [["import", "hf"], /--out DIR/, 2],
     [["import", "hf", "--out", "mine"], /already there/],
     [["import", "hf", "--out", "x", "--image-size", "big"], /--image-size/, 2],
@@ -173,8 +227,11 @@ test("mistakes end in one clear line", async () => {
       /--precision must be f32 or f16/,
       2,
     ],
-    [["embed", "--checkpoint", "nowhere", "--text", "a"], /nowhere/],
-    [["embed", "--checkpoint", "mine", "--image", "broken.pth"], /broken\.pth/],
+    [
+      ["embed", "--checkpoint", "nowhere", "--text", "a"],
+      /Cannot read the configuration nowhere\/config\.json: ENOENT/,
+    ],
+    [["embed", "--checkpoint", "mine", "--image", "broken.pth"], /cannot decode picture broken\.pth: /],
   ];
   await failClearly(dir, cases);
 });

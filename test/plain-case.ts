@@ -1,6 +1,6 @@
 // A CASE model and its rivals by loops over float64 numbers, one picture or text at a time: what the model's own
-// embeddings, losses and gradients are held against. For small sizes, without dropout, in CASE's own form: a class token,
-// pre-norm vision blocks, post-norm text layers.
+// embeddings, losses and gradients are held against. For small sizes, in CASE's own form: a class token, pre-norm vision
+// blocks, post-norm text layers with dropout where BERT has it.
 import { gelu } from "../cases/reference.ts";
 import type { ModelConfig } from "../model/config.ts";
 
@@ -25,6 +25,16 @@ export function softmax(logits: Vector): Vector {
   const powers = logits.map((logit) => Math.exp(logit - most));
   const sum = powers.reduce((a, b) => a + b, 0);
   return powers.map((power) => power / sum);
+}
+
+/**
+ * By what dropout multiplies an element: BERT's dropouts are counted in the order in which they come, elements as they lie in
+ * the tensor of all texts of a batch.
+ */
+export interface Dropping {
+  factor(dropout: number, element: number): number;
+  /** Which text of the batch it is; all are of one length. */
+  text: number;
 }
 
 export class PlainCase {
@@ -72,10 +82,10 @@ export class PlainCase {
   }
 
   /** The embedding of a query, of the tokens of its text without padding. */
-  query(ids: readonly number[], tokens: Rows): Vector {
+  query(ids: readonly number[], tokens: Rows, dropping?: Dropping): Vector {
     const { fusion } = this.config;
     const attends = fusion === "early" || fusion === "image";
-    const text = this.linear("text_proj", this.text(ids, attends ? tokens : null));
+    const text = this.linear("text_proj", this.text(ids, attends ? tokens : null, { dropping }));
     if (attends || fusion === "text") return unit(text);
     const picture = this.linear("reference_proj", tokens[0]!);
     return unit(this.compose(text, picture));
@@ -110,12 +120,13 @@ export class PlainCase {
   /** By layer, head and token of the text: how it attends to the tokens of its picture. */
   attentionMaps(ids: readonly number[], tokens: Rows): Vector[][][] {
     const maps: Vector[][][] = [];
-    this.text(ids, tokens, (queries, keys) => {
+    const look = (queries: Rows, keys: Rows) => {
       const { heads } = this.config.text;
       maps.push(
         Array.from({ length: heads }, (_, head) => queries.map((query) => shares(query, keys, head, heads))),
       );
-    });
+    };
+    this.text(ids, tokens, { look });
     return maps;
   }
 
@@ -123,34 +134,53 @@ export class PlainCase {
   private text(
     ids: readonly number[],
     picture: Rows | null,
-    look: (queries: Rows, keys: Rows) => void = () => {},
+    { look, dropping }: { look?: (queries: Rows, keys: Rows) => void; dropping?: Dropping } = {},
   ): Vector {
     const { width, depth, heads, layerNormEpsilon: eps } = this.config.text;
     const root = "text_encoder";
     const [words, places] = ["word", "position"].map((name) =>
       this.table(`${root}.embeddings.${name}_embeddings.weight`, width),
     );
-    let hidden = ids.map((id, i) =>
-      this.norm(`${root}.embeddings.LayerNorm`, plus(words![id]!, places![i]!), eps),
+    const { factor, text } = dropping ?? { factor: () => 1, text: 0 };
+    let dropouts = 0;
+    /** Rows of a text, of as many of each. */
+    const dropped = (rows: Rows): Rows => {
+      const dropout = dropouts++;
+      return rows.map((row, i) =>
+        row.map((value, j) => value * factor(dropout, (text * rows.length + i) * width + j)),
+      );
+    };
+    const seenBy = (q: Rows, k: Rows, v: Rows): Rows => {
+      const dropout = dropouts++;
+      return attention([q, k, v], heads, (head, query, key) =>
+        factor(dropout, ((text * heads + head) * q.length + query) * k.length + key),
+      );
+    };
+    let hidden = dropped(
+      ids.map((id, i) => this.norm(`${root}.embeddings.LayerNorm`, plus(words![id]!, places![i]!), eps)),
     );
     for (let i = 0; i < depth; i++) {
       const layer = `${root}.encoder.layer.${i}`;
-      const output = (name: string, x: Vector, before: Vector) =>
-        this.norm(`${layer}.${name}.LayerNorm`, plus(before, this.linear(`${layer}.${name}.dense`, x)), eps);
+      const output = (name: string, rows: Rows, before: Rows): Rows =>
+        dropped(rows.map((row) => this.linear(`${layer}.${name}.dense`, row))).map((row, j) =>
+          this.norm(`${layer}.${name}.LayerNorm`, plus(before[j]!, row), eps),
+        );
       const qkv = hidden.map((row) => this.linear(`${layer}.attention.self.qkv`, row));
-      const own = attention(parts(qkv, 3), heads);
-      hidden = own.map((row, j) => output("attention.output", row, hidden[j]!));
+      const [q, k, v] = parts(qkv, 3);
+      const own = seenBy(q!, k!, v!);
+      // Behind the last mixing of tokens only the first one is wanted, which its dropout is counted by.
+      const kept = dropping && i === depth - 1 ? own.slice(0, 1) : own;
+      hidden = output("attention.output", kept, hidden);
       if (picture) {
         const cross = `${layer}.crossattention`;
         const queries = hidden.map((row) => this.linear(`${cross}.self.query`, row));
         const pairs = picture.map((row) => this.linear(`${cross}.self.key_value`, row));
-        look(queries, parts(pairs, 2)[0]!);
-        const seen = attention([queries, ...parts(pairs, 2)], heads);
-        hidden = seen.map((row, j) => output("crossattention.output", row, hidden[j]!));
+        const [keys, seen] = parts(pairs, 2);
+        look?.(queries, keys!);
+        hidden = output("crossattention.output", seenBy(queries, keys!, seen!), hidden);
       }
-      hidden = hidden.map((row) =>
-        output("output", this.linear(`${layer}.intermediate.dense`, row).map(gelu), row),
-      );
+      const inner = hidden.map((row) => this.linear(`${layer}.intermediate.dense`, row).map(gelu));
+      hidden = output("output", inner, hidden);
     }
     return hidden[0]!;
   }
@@ -202,10 +232,15 @@ function shares(query: Vector, keys: Rows, head: number, heads: number): Vector 
   return softmax(keys.map((key) => dot(own, ofHead(key, head, heads)) / Math.sqrt(own.length)));
 }
 
-function attention([q, k, v]: Rows[], heads: number): Rows {
-  return q!.map((query) =>
+/** `factor` multiplies the share of a key for a query of a head. */
+function attention(
+  [q, k, v]: Rows[],
+  heads: number,
+  factor: (head: number, query: number, key: number) => number = () => 1,
+): Rows {
+  return q!.map((query, at) =>
     Array.from({ length: heads }, (_, head) => {
-      const weights = shares(query, k!, head, heads);
+      const weights = shares(query, k!, head, heads).map((share, key) => share * factor(head, at, key));
       const values = v!.map((value) => ofHead(value, head, heads));
       return values[0]!.map((_, i) =>
         dot(

@@ -2,10 +2,13 @@
 // of plain-case.ts: embeddings, the loss of a batch with its reverse queries, and the gradient of every parameter.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Engine, normal, RandomStreams, randomBits } from "../engine/index.ts";
+import { Engine, normal, RandomStreams, randomBits, uniform } from "../engine/index.ts";
+import { packSource } from "../kernels/attention/attention.ts";
 import { backward } from "../kernels/backward.ts";
+import { mul } from "../kernels/elementwise/arithmetic.ts";
 import { packBytes } from "../kernels/patch/patch.ts";
-import type { Case } from "../model/case.ts";
+import { sum } from "../kernels/reduce/reduce.ts";
+import { Case } from "../model/case.ts";
 import { exportTensors } from "../model/checkpoint/export.ts";
 import { modelSchema } from "../model/config.ts";
 import { CheckpointError } from "../model/safetensors.ts";
@@ -238,6 +241,80 @@ for (const config of systems) {
     model.dispose();
   });
 }
+
+test("dropout is where BERT has it: with known masks queries and gradients are those of the plain model", async () => {
+  const probability = 0.3;
+  const config = parseConfig(
+    { ...base, model: { ...base.model, text: { ...base.model.text, dropout: probability } } },
+    "the test",
+  );
+  const { model, values } = makeSystem(config);
+  const texts = ["make it red", "it red round", "smaller smaller it"];
+  const ids = texts.map((text) => idsOf(config, text));
+  const references = [2, 0, 2];
+  const seen = [0, 2].map((id) => bytesOf(id));
+  const rowOf = references.map((id) => [0, 2].indexOf(id));
+  const width = config.model.projection;
+  // A number that all elements of the queries change.
+  const weights = Float64Array.from({ length: texts.length * width }, (_, i) =>
+    normal({ key: 8, stream: 0 }, i),
+  );
+  const keys = (() => {
+    const streams = new RandomStreams(11, 3);
+    return Array.from({ length: 1 + 5 * config.model.text.depth }, () => streams.stream());
+  })();
+  const factor = (dropout: number, element: number) =>
+    uniform(keys[dropout]!, element) >= probability ? 1 / (1 - probability) : 0;
+  const plain = (changed: PlainValues) => {
+    const own = new PlainCase(config.model, changed);
+    const tokens = seen.map((bytes) => own.tokens(bytes));
+    return ids.flatMap((one, text) => own.query(one, tokens[rowOf[text]!]!, { factor, text }));
+  };
+  const score = (changed: PlainValues) =>
+    plain(changed).reduce((sum, value, i) => sum + value * weights[i]!, 0);
+  for (const checkpointing of [false, true]) {
+    const streams = new RandomStreams(11, 3);
+    const inputs = upload(engine, {
+      pixels: words(packBytes(Uint8Array.from(seen.flatMap((bytes) => [...bytes])))),
+      ids: words(Uint32Array.from(ids.flat()), [texts.length, ids[0]!.length]),
+      mask: words(new Uint32Array(ids.flat().length).fill(1), [texts.length, ids[0]!.length]),
+      source: words(packSource(rowOf, 2)),
+      weights: { values: Float32Array.from(weights), shape: [texts.length, width], dtype: "f32" as const },
+    });
+    const own = checkpointing ? new Case(engine, config.model, tokenizer.size, { checkpointing }) : model;
+    if (checkpointing) own.parameters.load(await model.parameters.read());
+    const queries = own.parameters.renewGradients(() => {
+      const pixels = normalizePictures(inputs.pixels, 2, size, config.model.vision);
+      const found = own.embedQueries(inputs, own.encodeImages(pixels), inputs.source, streams);
+      backward(sum(mul(found, inputs.weights)));
+      return engine.keep(found);
+    });
+    const found = await queries.read();
+    plain(values).forEach((value, i) => {
+      assert.ok(Math.abs(found[i]! - value) < 3e-6, `${i}: ${found[i]}, not ${value}`);
+    });
+    const step = 1e-5;
+    for (const [i, { name }] of own.parameters.specs.entries()) {
+      const gradient = (await own.parameters.get(name).grad!.read()) as Float32Array;
+      const before = values.get(name)!;
+      const direction = before.map((_, at) => normal({ key: 7, stream: i }, at));
+      const at = (by: number) =>
+        score(
+          new Map(values).set(
+            name,
+            before.map((value, j) => value + by * step * direction[j]!),
+          ),
+        );
+      const slope = (at(1) - at(-1)) / (2 * step);
+      const mine = gradient.reduce((sum, value, j) => sum + value * direction[j]!, 0);
+      const scale = Math.max(1e-4, Math.sqrt(gradient.reduce((sum, value) => sum + value * value, 0)));
+      assert.ok(Math.abs(mine - slope) < 2e-4 * scale, `${name}: slope ${mine}, not ${slope}`);
+    }
+    queries.dispose();
+    if (checkpointing) own.dispose();
+  }
+  model.dispose();
+});
 
 test("names are texts by themselves: their loss and its gradients are those of the plain model", async () => {
   // One name is that of two pictures.

@@ -49,6 +49,38 @@ test("one step, and warm-up to the last but one, are schedules", () => {
   assert.equal(rates(configOf({ steps: 5, warmup: 4 })), [0.125, 0.25, 0.375, 0.5, 0.5]);
 });
 
+test("every form at its edges: the peak behind warm-up, the end at the last step of decay, never up in between", () => {
+  let tried = 0;
+  for (const decay of ["cosine", "exponential", "constant"] as const) {
+    for (const steps of [1, 2, 3, 10]) {
+      for (const warmup of [0, 1, steps - 1]) {
+        for (const decaySteps of [undefined, warmup + 1, warmup + 2, 2 * steps]) {
+          if (warmup >= (decaySteps ?? steps)) continue;
+          const config = configOf({ decay, steps, warmup, ...(decaySteps && { decaySteps }) });
+          const end = decaySteps ?? steps;
+          const all = rates(config, Math.max(steps, end) + 5);
+          const what = JSON.stringify({ decay, steps, warmup, decaySteps });
+          tried++;
+          all.slice(0, warmup).forEach((rate, step) => {
+            assert.ok(Math.abs(rate - (0.5 * (step + 1)) / warmup) < 1e-12, what);
+          });
+          assert.is(all[warmup], 0.5, what);
+          // A decay of one step has no room to come down but behind it.
+          const last = decay === "constant" || end === warmup + 1 ? 0.5 : 0.125;
+          assert.ok(Math.abs(all[end - 1]! - last) < 1e-12, `${what}: ${all[end - 1]}`);
+          for (const rate of all.slice(end)) near(rate, decay === "constant" ? 0.5 : 0.125);
+          for (let i = warmup + 1; i < all.length; i++) assert.ok(all[i]! <= all[i - 1]!, what);
+        }
+      }
+    }
+  }
+  assert.ok(tried > 80, `${tried}`);
+  assert.is(rates(configOf({ finalLearningRate: 0 })).at(-1), 0);
+  assert.throws(() => configOf({ finalLearningRate: 0, decay: "exponential" }), /never comes to/);
+  assert.throws(() => configOf({ warmup: 14 }), /warmup must be shorter/);
+  assert.throws(() => configOf({ decaySteps: 4 }), /warmup must be shorter/);
+});
+
 test("a run that goes on for longer, or shorter, keeps the rates of its steps", () => {
   const config = configOf({ decay: "cosine" });
   const longer = overrule(config, { steps: 30, begun: true });

@@ -144,7 +144,7 @@ def learning_rate(step: int) -> float:
     return final + (peak - final) * (1 + math.cos(math.pi * (step - warmup) / (TRAINING["steps"] - warmup - 1))) / 2
 
 
-def training(all_batches: list[dict]) -> list[dict]:
+def training(all_batches: list[dict]) -> tuple[list[dict], dict]:
     model = TinyCase()
     parameters = list(model.parameters())
     # Matrices decay; BLIP's class token [1, 1, width] is a vector.
@@ -165,7 +165,8 @@ def training(all_batches: list[dict]) -> list[dict]:
             group["lr"] = learning_rate(step)
         optimizer.step()
         steps.append({"loss": loss.item(), "norm": norm, "temperature": model.temperature.item()})
-    return steps
+    after = {name: packed(value.detach().numpy()) for name, value in model.blip.named_parameters()}
+    return steps, after | {"temp": packed(model.temperature.detach().numpy())}
 
 
 def main() -> None:
@@ -173,6 +174,7 @@ def main() -> None:
     shapes = {name: list(tensor.shape) for name, tensor in TinyCase().blip.state_dict().items()}
     encoder = lambda config: {key: config[key] for key in ("num_attention_heads", "layer_norm_eps")}  # noqa: E731
     config = {"model_type": "blip", "vision_config": encoder(VISION), "text_config": encoder(TEXT)}
+    steps, after = training(all_batches)
     fixture = {
         "versions": [torch.__version__, transformers.__version__],
         "scale": SCALE,
@@ -183,7 +185,8 @@ def main() -> None:
         "shapes": shapes,
         "batches": all_batches,
         "gradients": {kind: gradients(all_batches[0], kind) for kind in ("contrastive", "recall")},
-        "steps": training(all_batches),
+        "steps": steps,
+        "after": after,
     }
     path = pathlib.Path(__file__).parent.parent / "fixtures" / "training.json"
     path.write_text(json.dumps(fixture) + "\n")

@@ -7,7 +7,7 @@ import { modelTensors } from "../../model/checkpoint/tensor.ts";
 import type { Precision } from "../../model/parameters.ts";
 import { CheckpointError } from "../../model/safetensors.ts";
 import { Tokenizer } from "../../model/tokenizer.ts";
-import type { RunConfig } from "../config.ts";
+import { ConfigError, type RunConfig } from "../config.ts";
 import { listCheckpoints } from "./checkpoint.ts";
 import { loadConfig } from "./config-file.ts";
 import { files } from "./folder.ts";
@@ -86,6 +86,40 @@ export async function loadModel(dir: string, model: Case, checkpoint?: string): 
   } finally {
     await source.close();
   }
+}
+
+/** What another model can have otherwise and yet compute the same from the same weights: how it starts, learns and is asked. */
+const free =
+  /^(initiali[sz].*|embeddingRange|temperature\..*|fusion|text\.(dropout|maxLength)|vision\.(fit|zoom|filter))$/;
+
+/**
+ * Throws ConfigError, naming the fields, where a folder's model computes something else from its weights than a
+ * configuration's would, such as one with other heads: their shapes need not tell.
+ */
+export async function requireSameModel(dir: string, { model }: RunConfig): Promise<void> {
+  const theirs = fieldsOf((await runConfig(dir)).model);
+  const different = [...fieldsOf(model)].filter(
+    ([path, value]) => !free.test(path) && theirs.get(path) !== value,
+  );
+  if (different.length === 0) return;
+  const told = different.map(
+    ([path, value]) => `model.${path} is ${theirs.get(path)} there and ${value} here`,
+  );
+  throw new ConfigError(
+    `The model in ${dir} is another one: ${told.join(", ")}. Its weights would compute something else; ` +
+      `take these fields from ${join(dir, files.config)}.`,
+  );
+}
+
+/** The fields of a configuration by their paths, lists as they are written. */
+function fieldsOf(value: object, path = ""): Map<string, string> {
+  return new Map(
+    Object.entries(value).flatMap(([key, inner]): [string, string][] => {
+      const name = path === "" ? key : `${path}.${key}`;
+      const isGroup = typeof inner === "object" && inner !== null && !Array.isArray(inner);
+      return isGroup ? [...fieldsOf(inner, name)] : [[name, JSON.stringify(inner)]];
+    }),
+  );
 }
 
 /** The configuration of a run's folder. */

@@ -18,7 +18,7 @@ import { type Evaluation, evaluate } from "./evaluate.ts";
 import type { RunEvents } from "./events.ts";
 import { files, RunFolder } from "./folder.ts";
 import { Journal } from "./journal.ts";
-import { loadModel, loadTokenizer, openEngine, requirePrecision } from "./open.ts";
+import { loadModel, loadTokenizer, openEngine, requirePrecision, requireSameModel } from "./open.ts";
 import { rehearse } from "./rehearsal.ts";
 import { makeTokenizer, textsOf } from "./tokenizer.ts";
 import { onDisk } from "./tokens.ts";
@@ -79,6 +79,7 @@ async function trainIn(
 ): Promise<Outcome> {
   const { events, resume, init, stop = () => false } = options;
   requirePrecision(engine, asked.precision);
+  if (!resume && init !== undefined) await requireSameModel(init, asked);
   const rehearsal = rehearse(engine, asked);
   // It is awaited below; meanwhile its failure must not count as unhandled.
   rehearsal.catch(() => {});
