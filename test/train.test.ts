@@ -259,7 +259,7 @@ test("bad input gets one clear line", async () => {
     [["train", "--resume", "nowhere"], /Cannot read the configuration nowhere\/config\.json: ENOENT/],
     [
       ["train", "--config", await writeConfig("micro"), "--ablate", "colour"],
-      /--ablate must be text-only, .* not "colour"/,
+      /--ablate must be .*text-only.*, not "colour"/,
       2,
     ],
     [
