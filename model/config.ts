@@ -113,11 +113,6 @@ export const modelSchema = z.strictObject({
 /** A checked model configuration with every default filled in. */
 export type ModelConfig = z.infer<typeof modelSchema>;
 
-/** Hidden width of the vision transformer's MLP. */
-export function mlpWidth({ mlpRatio, width }: ModelConfig["vision"]): number {
-  return Math.round(mlpRatio * width);
-}
-
 /** Whether a product of two numbers stands for a whole one. */
 function isWhole(x: number): boolean {
   return Math.abs(x - Math.round(x)) < 1e-6 * x;

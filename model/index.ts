@@ -5,6 +5,7 @@ export { Case, type CaseOptions, caseSpecs } from "./case.ts";
 export { exportConfig, exportTensors } from "./checkpoint/export.ts";
 export { openCheckpoint } from "./checkpoint/open.ts";
 export { type ImportPlan, type PlanOptions, planImport, requireWhole } from "./checkpoint/plan.ts";
+export { openSafetensors } from "./checkpoint/safetensors.ts";
 export { type ByteSource, memorySource } from "./checkpoint/source.ts";
 export type { Checkpoint, TensorEntry } from "./checkpoint/tensor.ts";
 export { type Words, wordsOf } from "./checkpoint/words.ts";

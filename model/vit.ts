@@ -11,7 +11,7 @@ import { patchify, prependToken } from "../kernels/patch/patch.ts";
 import { mean } from "../kernels/reduce/reduce.ts";
 import { reshape } from "../kernels/shape/reshape.ts";
 import { concat, slice } from "../kernels/shape/slice.ts";
-import { type ModelConfig, mlpWidth } from "./config.ts";
+import type { ModelConfig } from "./config.ts";
 import { activatedFeedForward } from "./feed-forward.ts";
 import { initials } from "./initial.ts";
 import { linearSpecs, normSpecs, type ParameterSpec, type Parameters } from "./parameters.ts";
@@ -32,6 +32,11 @@ export function prefixTokens({
 /** Number of tokens that a picture becomes, the class token and registers included. */
 export function imageTokens(config: VisionConfig): number {
   return (config.imageSize / config.patchSize) ** 2 + prefixTokens(config);
+}
+
+/** Hidden width of the vision transformer's MLP. */
+export function mlpWidth({ mlpRatio, width }: ModelConfig["vision"]): number {
+  return Math.round(mlpRatio * width);
 }
 
 /** Parameters of the vision transformer. */

@@ -89,16 +89,16 @@ test("nothing that an app imports needs Node", async () => {
 });
 
 test("the command line says the one command that adds what it needs", () => {
-  const { status, stderr } = app.casement("doctor");
+  const { status, stderr } = app.casement(["doctor"]);
   assert.is(status, 1);
   const command = stderr.trim().split("\n").at(-1)!.trim();
   const versions = commandLinePackages.map((name) => `${name}@${app.manifest.devDependencies[name]}`);
   assert.is(command, `npm install ${versions.join(" ")}`);
 
-  const { error } = JSON.parse(app.casement("eval", "--run", "nowhere", "--json").stdout);
+  const { error } = JSON.parse(app.casement(["eval", "--run", "nowhere", "--json"]).stdout);
   assert.ok(error.endsWith(command));
-  assert.match(app.casement("--help").stdout, /^casement COMMAND OPTIONS/);
-  assert.is(app.casement("train", "--confg").status, 2);
+  assert.match(app.casement(["--help"]).stdout, /^casement COMMAND OPTIONS/);
+  assert.is(app.casement(["train", "--confg"]).status, 2);
 });
 
 test("the README's example runs on the app's own device", async () => {
@@ -148,9 +148,9 @@ test("the installed command line imports a checkpoint and searches a folder, as 
   }
   const search = ["search", "--data", "folder", "--root", at("pictures"), "--run", at("imported"), "--json"];
   const query = ["--image", at("pictures/5.png"), "--text", "a b c", "-k", "5"];
-  const imported = app.casement("import", at("blip"), "--out", at("imported"));
+  const imported = app.casement(["import", at("blip"), "--out", at("imported")]);
   assert.is(imported.status, 0, imported.stderr);
-  const found = app.casement(...search, ...query);
+  const found = app.casement([...search, ...query]);
   assert.is(found.status, 0, found.stderr);
   const { answers } = JSON.parse(found.stdout);
   assert.is(answers.length, 5);
@@ -160,7 +160,7 @@ test("the installed command line imports a checkpoint and searches a folder, as 
 
 test("a data set's packages are asked for where it is used", () => {
   const config = join(app.folder, "node_modules/casement/train/configs/emoji-tiny.json");
-  const { status, stderr } = app.casement("train", "--config", config, "--out", "run");
+  const { status, stderr } = app.casement(["train", "--config", config, "--out", "run"]);
   assert.is(status, 1);
   const versions = emojiPackages.map((name) => `${name}@${app.manifest.devDependencies[name]}`);
   assert.ok(stderr.trim().endsWith(`npm install ${versions.join(" ")}`), stderr);

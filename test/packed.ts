@@ -22,8 +22,11 @@ export interface App {
   add(...names: string[]): Promise<void>;
   /** Runs Node in the app's folder and returns what it wrote; the error of a failing run quotes that too. */
   node(...args: string[]): string;
-  /** Runs the installed command line; `status` is its exit status. */
-  casement(...args: string[]): { status: number | null; stdout: string; stderr: string };
+  /** Runs the installed command line, in the app's folder or one within; `status` is its exit status. */
+  casement(
+    args: readonly string[],
+    within?: string,
+  ): { status: number | null; stdout: string; stderr: string };
   remove(): Promise<void>;
 }
 
@@ -51,9 +54,9 @@ export async function installPacked({ types = false } = {}): Promise<App> {
   );
   await writeFile(join(folder, "package.json"), '{ "type": "module" }');
 
-  const start = (args: readonly string[]) =>
+  const start = (args: readonly string[], within = "") =>
     spawnSync(process.execPath, args, {
-      cwd: folder,
+      cwd: join(folder, within),
       encoding: "utf8",
       env: { ...process.env, XDG_CACHE_HOME: cache },
     });
@@ -70,7 +73,7 @@ export async function installPacked({ types = false } = {}): Promise<App> {
       if (status !== 0) throw new Error(`${args.join(" ")} failed:\n${stdout}${stderr}`);
       return stdout;
     },
-    casement: (...args) => start([join(modules, "casement/cli/casement.mjs"), ...args]),
+    casement: (args, within) => start([join(modules, "casement/cli/casement.mjs"), ...args], within),
     remove: () => rm(folder, { recursive: true, force: true, maxRetries: 5 }),
   };
   await app.add(...Object.keys(manifest.dependencies));

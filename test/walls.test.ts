@@ -5,6 +5,7 @@ import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { specifiersOf } from "./specifiers.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 /** Each may import what stands before it; those in one line don't know each other, but for tests, which may see all. */
@@ -16,12 +17,6 @@ const excepted = new Set(["bench/gpu.mjs cli/register.mjs", "cli/casement.mjs di
 interface Import {
   from: string;
   to: string;
-}
-
-/** What a text imports, by any of the ways there are. */
-export function specifiersOf(text: string): string[] {
-  const ways = /(?:\bfrom|\bimport|\bimport\s*\(|\brequire\s*\()\s*["']([^"'\n]+)["']/g;
-  return [...text.matchAll(ways)].map((match) => match[1]!);
 }
 
 /** The imports of a file, given by its path from the root: of files, or of the package by its own name. */

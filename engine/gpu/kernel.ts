@@ -78,6 +78,7 @@ export interface KernelSpec<P extends ParamTypes> {
 }
 
 /** Declares a kernel. */
+/* @__NO_SIDE_EFFECTS__ */
 export function defineKernel<const P extends ParamTypes>(spec: KernelSpec<P>): Kernel<P> {
   return {
     name: spec.name,

@@ -34,6 +34,7 @@ type Sizes = Readonly<Record<"count" | "size", "u32">>;
 type MapKernel<P extends ParamTypes> = Kernel<P & Sizes>;
 
 /** A kernel that computes `result` element by element; run it with `runMap`. */
+/* @__NO_SIDE_EFFECTS__ */
 export function defineMap<const P extends ParamTypes>(spec: MapSpec<P>): MapKernel<P> {
   const { name, operands, value, includes = [], flops, from = "Vec", to = "Vec", partial = false } = spec;
   const updates = /\bresult\b/.test(value);

@@ -100,6 +100,7 @@ interface StridedSpec {
 }
 
 /** A kernel that computes `value` for every element; run it with `runStrided`. */
+/* @__NO_SIDE_EFFECTS__ */
 export function defineStrided(spec: StridedSpec): Kernel {
   const { name, kind, operands, value, mask = false, includes = [], flops, starts = false } = spec;
   const condition = (operand: string) => operand === "condition";

@@ -90,6 +90,7 @@ export function rowsOf(name: string, tensor: Tensor): { rows: number; length: nu
  * The same kernel for vec4s, where row lengths are multiples of 4, and for scalars: chosen by the row length. Its includes
  * stand behind `items`.
  */
+/* @__NO_SIDE_EFFECTS__ */
 export function defineByWidth<const P extends ParamTypes>(
   spec: Omit<KernelSpec<P>, "includes"> & {
     includes: readonly Include[] | ((width: 1 | 4) => readonly Include[]);

@@ -15,6 +15,7 @@ const libraries = {
 };
 
 /** The files whose functions `wgsl` calls, directly or through each other, for numbers of one kind. */
+/* @__NO_SIDE_EFFECTS__ */
 export function librariesOf(wgsl: string, kind: keyof typeof libraries = "float"): string[] {
   const needed = new Set<string>();
   const visit = (text: string) => {

@@ -15,6 +15,7 @@ export function elements(launch: Tensors, name: string): number {
 }
 
 /** So many operations for each element of a binding; of a constant that is switched on, more. */
+/* @__NO_SIDE_EFFECTS__ */
 export function perElement(name: string, operations: number, more: Record<string, number> = {}) {
   return (launch: Tensors): number => {
     let each = operations;
@@ -24,6 +25,7 @@ export function perElement(name: string, operations: number, more: Record<string
 }
 
 /** Bytes where these bindings are read before they are written. */
+/* @__NO_SIDE_EFFECTS__ */
 export function alsoReads(...names: string[]) {
   return (launch: Tensors): number =>
     names.reduce((sum, name) => sum + binding(launch, name).bytes, boundBytes(launch));

@@ -100,6 +100,7 @@ function keeping(kept: Kept | null, odd: boolean): string {
  * The same kernel for even and odd sizes, with results of the tensors' own type or, for parts of sums, f32, and by what is
  * kept. Parts have no GELU.
  */
+/* @__NO_SIDE_EFFECTS__ */
 function kernels(name: string, source: string, more: Kernel["includes"] = [], enables: string[] = []) {
   const make = (odd: boolean, parts: boolean, kept: Kept | null): ProductKernel => {
     const [operand, result] = odd ? ["Scalar", "Out"] : ["Vec", "vec4<Out>"];
@@ -149,6 +150,7 @@ function kernels(name: string, source: string, more: Kernel["includes"] = [], en
 }
 
 /** WGSL that adds a step of four terms to every row: a broadcast's lane has to be a constant. */
+/* @__NO_SIDE_EFFECTS__ */
 function rowSteps(rows: number): string {
   const lines = Array.from({ length: rows }, (_, row) => {
     const quad = Math.floor(row / 4);
@@ -183,6 +185,7 @@ interface Variant {
   runs(engine: Backend, dtype: DType): boolean;
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 function subgroupVariant(rows: number): Variant {
   return {
     kernels: subgroupKernels(rows),
@@ -192,6 +195,7 @@ function subgroupVariant(rows: number): Variant {
   };
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 function blockVariant(side: number, big: boolean): Variant {
   const tile = side * (big ? 8 : 4);
   // Two tiles of quads, as block.wgsl has them.

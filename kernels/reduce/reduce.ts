@@ -25,6 +25,7 @@ import winnerSource from "./winner.wgsl?raw";
 import winnerBackwardSource from "./winner-backward.wgsl?raw";
 
 /** One kernel per item width and pair of storage types. */
+/* @__NO_SIDE_EFFECTS__ */
 function variants<K>(make: (name: string, include: string) => K): {
   of(width: 1 | 4, from: DType, to: DType): K;
   all: K[];

@@ -1,9 +1,10 @@
 // The configuration of a model from its checkpoint: sizes from the shapes of its tensors, its parts from which are there,
 // and the rest from what the files beside it say, or as its kind of model has it.
 import { sizeOf } from "../../engine/base/shape.ts";
-import { type Activation, type ModelConfig, mlpWidth, modelSchema } from "../config.ts";
+import { type Activation, type ModelConfig, modelSchema } from "../config.ts";
 import { PICTURE_MEAN, PICTURE_STD } from "../picture.ts";
 import { CheckpointError } from "../safetensors.ts";
+import { mlpWidth } from "../vit.ts";
 import { addedTokens } from "../vocabulary.ts";
 import { headsOf } from "./heads.ts";
 import type { Lookup } from "./lookup.ts";

@@ -2,9 +2,10 @@
 // names.ts, query, key and value apart, and a config.json. What BLIP has no place for stands in its "casement" part.
 import { sizeOf } from "../../engine/base/shape.ts";
 import { caseSpecs } from "../case.ts";
-import { type Activation, type ModelConfig, mlpWidth } from "../config.ts";
+import type { Activation, ModelConfig } from "../config.ts";
 import { PICTURE_MEAN, PICTURE_STD } from "../picture.ts";
 import { CheckpointError } from "../safetensors.ts";
+import { mlpWidth } from "../vit.ts";
 import { blipNaming, nameOf, patternOf } from "./names.ts";
 import type { TensorEntry } from "./tensor.ts";
 

@@ -12,7 +12,7 @@ import { type CaseResult, testedCases } from "../../cases/check.ts";
 import type { Home } from "../home.ts";
 
 /** Deno's own program: that of the package `deno` is put in its place by an install script, which may not have run. */
-function findDeno(): string | undefined {
+export function findDeno(): string | undefined {
   const { platform, arch } = process;
   const [name, program] = [
     `@deno/${platform}-${arch}${platform === "linux" ? "-glibc" : ""}`,
