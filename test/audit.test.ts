@@ -69,7 +69,12 @@ const auditOf = (split: Split, pictures: Matrix, queries: Record<Way, Matrix>, k
   return audit(
     engine,
     split,
-    { text: by("text"), image: by("image"), both: by("both") },
+    // Queries of one reference share its row.
+    {
+      text: by("text"),
+      image: { queries: pictures, rows: split.queries.map(({ reference }) => reference), pictures },
+      both: by("both"),
+    },
     { similarity: "cosine", captions: "as written", hash: { weights: "0123456789ab" }, k, most },
   );
 };
@@ -247,6 +252,35 @@ test("embeddings that are all the same answer nothing, by any way", async () => 
   for (const { ranks } of found.queries) assert.equal(ranks, { text: 29, image: 29, both: 29 });
   assert.is(found.groups[0]!.labels.at(-1)!.unresolved, 0);
   assert.is(found.groups[0]!.labels[2]!.unresolved, 30);
+});
+
+test("queries that share a row are ranked as each by itself", async () => {
+  const {
+    split: whole,
+    pictures,
+    queries,
+  } = await mixed(memoryFiles(lascoSample("val", 90)), "lasco", "val", 6);
+  const asked = whole.queries.map((query, i) => ({ ...query, reference: (i * i) % 7 }));
+  const split = { ...whole, queries: asked };
+  const rows = asked.map(({ reference }) => reference);
+  const ranksBy = async (image: { queries: Matrix; rows?: number[] }) => {
+    const both = { queries: queries.both, pictures };
+    const done: number[] = [];
+    const found = await audit(
+      engine,
+      split,
+      { text: both, image: { ...image, pictures }, both },
+      {
+        ...{ similarity: "cosine", captions: "", hash: {}, k: 5 },
+        onProgress: (count) => done.push(count),
+      },
+    );
+    assert.is(done.at(-1), 3 * 90);
+    return found.queries.map(({ ranks }) => ranks.image);
+  };
+  const ranks = await ranksBy({ queries: pictures, rows });
+  assert.equal(ranks, await ranksBy({ queries: rowsAt(pictures, rows) }));
+  assert.ok(new Set(ranks).size > 20);
 });
 
 test("the spread over several texts is that of their ranks", async () => {
@@ -470,7 +504,7 @@ test("the picture alone is the reference's row of the gallery, unless its embedd
     textQueries: at("cirr-t.safetensors"),
   } as const;
   const { embedded, hash } = await readGivenWays(given);
-  assert.equal(embedded.image.queries, queries.image);
+  assert.equal(rowsAt(embedded.image.queries, embedded.image.rows!), queries.image);
   assert.equal(embedded.text.queries, queries.text);
   assert.equal(embedded.both, { queries: queries.both, pictures });
   assert.not.ok("image" in hash);
@@ -582,11 +616,11 @@ test("mistakes end in one clear line", async () => {
   const few = writeEmbeddings("few.safetensors", split.queries.slice(1), rowsAt(queries.text, range(1, 89)));
   const wide = writeEmbeddings("wide.safetensors", split.queries, randomRows(9, 90, 7));
   writeFileSync(at("list.jsonl"), '{"id": "107"}\n{"id": "7"}\n');
-  const whole = ["audit", ...embeddings, "--text-queries", text, "--out", "bad"];
-  await failClearly(dir, [
+  const whole = ["audit", ...embeddings, "--text-queries", text];
+  const cases: [args: string[], message: RegExp, status?: number][] = [
     [
-      ["audit", ...embeddings, "--out", "bad"],
-      /--text-queries FILE is missing; see npx casement audit --help/,
+      ["audit", ...embeddings],
+      /--run DIR, or .*--text-queries FILE and --gallery FILE are missing; see npx casement audit --help/,
       2,
     ],
     [[...whole, "-k", "0"], /-k must be a whole number from 1/, 2],
@@ -596,11 +630,11 @@ test("mistakes end in one clear line", async () => {
     [[...whole, "--without", "./list.jsonl"], /\.\/list\.jsonl, line 2: cirr val has no query 7/],
     [["score", ...embeddings, "--without", "list.jsonl"], /list\.jsonl, line 2: cirr val has no query 7/],
     [
-      ["audit", ...embeddings, "--text-queries", few, "--out", "bad"],
+      ["audit", ...embeddings, "--text-queries", few],
       /few\.safetensors lacks 1 of the 90 queries of cirr val: 100/,
     ],
     [
-      ["audit", ...embeddings, "--text-queries", wide, "--out", "bad"],
+      ["audit", ...embeddings, "--text-queries", wide],
       /wide\.safetensors has embeddings of 7 numbers, cirr-g\.safetensors of 6/,
     ],
     [[...whole, "--image-queries", wide], /wide\.safetensors has embeddings of 7 numbers/],
@@ -616,12 +650,15 @@ test("mistakes end in one clear line", async () => {
         fashioniq.text,
         "--caption-queries",
         fashioniq.text,
-        "--out",
-        "bad",
       ],
       /has 120 ids that are no queries of fashioniq val: shirt:59/,
     ],
-  ]);
+  ];
+  // Each in a folder of its own: they run side by side.
+  await failClearly(
+    dir,
+    cases.map(([args, ...rest], i) => [args[0] === "audit" ? [...args, "--out", `bad/${i}`] : args, ...rest]),
+  );
 });
 
 test.after(() => {

@@ -80,6 +80,8 @@ export interface Result extends Provenance {
 /** Embeddings of a split: of its queries and its pictures, in their order. */
 export interface Embedded {
   queries: Matrix;
+  /** By query its row of `queries`, where several share one, which is then ranked once for all; the query's index unless there. */
+  rows?: readonly number[];
   pictures: Matrix;
   /** [pictures], what is added to a picture's scores. */
   bias?: Float32Array;
@@ -208,9 +210,18 @@ export async function rankGallery(
   }: Omit<RankOptions, "onProgress"> & { onProgress?: (done: number) => void },
 ): Promise<Ranked[]> {
   const places = new Map(Array.from(gallery.pictures, (picture, place) => [picture, place]));
-  const ranked: Ranked[] = [];
+  const sharing = new Map<number, number[]>();
+  for (const [i, query] of indices.entries()) {
+    const row = embedded.rows?.[query] ?? query;
+    const others = sharing.get(row);
+    if (others) others.push(i);
+    else sharing.set(row, [i]);
+  }
+  const groups = [...sharing.values()];
+  const ranked = new Array<Ranked>(indices.length);
+  let done = 0;
   const ranking = {
-    queries: rowsAt(embedded.queries, indices),
+    queries: rowsAt(embedded.queries, [...sharing.keys()]),
     gallery: rowsAt(embedded.pictures, gallery.pictures),
     similarity,
     bias: embedded.bias && Float32Array.from(gallery.pictures, (picture) => embedded.bias![picture]!),
@@ -218,18 +229,21 @@ export async function rankGallery(
   await eachRow(
     engine,
     ranking,
-    (i, row) => {
-      const { reference, right, members } = queries[indices[i]!]! as Query;
-      const own = places.get(reference) ?? -1;
-      const task = { right: right.flatMap((id) => places.get(id) ?? []), reference: own };
-      const among = members?.map((id) => places.get(id)!);
-      ranked.push({
-        all: standings(row, task),
-        subset: among ? standings(row, { ...task, among }) : null,
-        best: best(row, top(indices[i]!), { without: own }),
-      });
+    (group, row) => {
+      for (const i of groups[group]!) {
+        const { reference, right, members } = queries[indices[i]!]! as Query;
+        const own = places.get(reference) ?? -1;
+        const task = { right: right.flatMap((id) => places.get(id) ?? []), reference: own };
+        const among = members?.map((id) => places.get(id)!);
+        ranked[i] = {
+          all: standings(row, task),
+          subset: among ? standings(row, { ...task, among }) : null,
+          best: best(row, top(indices[i]!), { without: own }),
+        };
+        done++;
+      }
     },
-    onProgress,
+    () => onProgress?.(done),
   );
   return ranked;
 }

@@ -13,7 +13,7 @@ import type { Filtered } from "../data/filter.ts";
 import type { DataName, Pictures, Query, Split } from "../data/types.ts";
 import { captionsApart, type Way } from "../eval/audit.ts";
 import { embedPictures, embedQueries, embedTexts } from "../eval/embed.ts";
-import { type Embedded, protocolOf, rowsAt } from "../eval/protocols.ts";
+import { type Embedded, protocolOf } from "../eval/protocols.ts";
 import type { Matrix } from "../eval/scores.ts";
 import { tellCut } from "../inputs.ts";
 import { captionsOf, type DataSource, openData } from "./data.ts";
@@ -122,8 +122,8 @@ export async function embedWays(options: ModelWaysOptions): Promise<ModelWays> {
       ...(cut.filter && { filter: cut.filter }),
       hash: {
         weights: main.weights,
-        ...(text && { "text's weights": text.hash }),
-        ...(image && { "picture's weights": image.hash }),
+        ...(text && { "text weights": text.hash }),
+        ...(image && { "image weights": image.hash }),
         ...cut.hash,
       },
     };
@@ -196,13 +196,11 @@ async function embedder(
       );
       return asked(rows);
     },
-    references: () =>
-      asked(
-        rowsAt(
-          targets,
-          split.queries.map(({ reference }) => reference),
-        ).values,
-      ),
+    references: (): Embedded => ({
+      queries: targets,
+      rows: split.queries.map(({ reference }) => reference),
+      pictures: targets,
+    }),
   };
 }
 

@@ -200,17 +200,14 @@ export async function readGivenWays(options: GivenWaysOptions): Promise<GivenWay
     throw new DataError(`${split.data} ${split.name} has one caption a query: ${captionQueries} is for none`);
   }
   const apart = captionQueries === undefined ? null : await readQueries(captionQueries, separate, gallery);
-  const own =
-    image?.matrix ??
-    rowsAt(
-      pictures,
-      split.queries.map(({ reference }) => reference),
-    );
+  const own = image
+    ? { queries: image.matrix }
+    : { queries: pictures, rows: split.queries.map(({ reference }) => reference) };
   return {
     split,
     embedded: {
       text: { queries: text.matrix, pictures },
-      image: { queries: own, pictures },
+      image: { ...own, pictures },
       both: { queries: both.matrix, pictures },
     },
     ...(apart && { apart: { queries: apart.matrix, pictures } }),
