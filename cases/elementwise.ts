@@ -351,6 +351,12 @@ const binaryOps: Record<string, Binary> = {
     slopes: (a, b) => [1 / b, -a / (b * b)],
     draws: ["normal", "positive"],
   },
+  mod: {
+    run: arithmetic.mod,
+    value: (a, b) => a - b * Math.floor(a / b),
+    slopes: (a, b) => [1, -Math.floor(a / b)],
+    draws: ["normal", "positive"],
+  },
   pow: {
     run: pow,
     value: (a, b) => a ** b,
@@ -767,6 +773,20 @@ export const elementwiseCases: OpCase[] = [
     binaryCase(op, [], []),
     binaryCase(op, [2, 3, 4, 5], [3, 1, 5], "f16"),
   ]),
+  {
+    // Whole multiples among them, of both signs.
+    ...binaryCase("mod", [9, 12], [12]),
+    name: "mod of whole numbers 9x12,12 f32",
+    inputs: [
+      { name: "a", shape: [9, 12], draw: { from: -6, below: 7 } },
+      {
+        name: "b",
+        shape: [12],
+        draw: { at: (i: number) => [1, -1, 2, -2, 3, -3, 0.5, -0.5, 4, 5, -4, -6][i % 12]! },
+      },
+    ],
+    differences: false,
+  },
   {
     ...binaryCase("pow", [7, 11], [7, 11]),
     name: "pow 7x11 f32 of whole numbers",

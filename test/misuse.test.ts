@@ -7,7 +7,7 @@ import { backward } from "../kernels/backward.ts";
 import { conv2d, convTranspose2d } from "../kernels/conv/conv.ts";
 import { averagePool2d, maxPool2d } from "../kernels/conv/pool.ts";
 import { accumulateInto, clampInPlace } from "../kernels/elementwise/accumulate.ts";
-import { add, bitAnd, less, minimum, mod, pow, sub, where } from "../kernels/elementwise/arithmetic.ts";
+import { add, bitAnd, bitOr, less, minimum, pow, sub, where } from "../kernels/elementwise/arithmetic.ts";
 import { castInto } from "../kernels/elementwise/cast.ts";
 import { dropout } from "../kernels/elementwise/dropout.ts";
 import { packHalves, unpackHalves } from "../kernels/elementwise/halves.ts";
@@ -52,7 +52,7 @@ const calls: [call: () => unknown, message: string][] = [
   [() => minimum(i32(2), 2 ** 31), "minimum: 2147483648 is no i32."],
   [() => pow(u32(2), u32(2)), "pow: needs f32 or f16, not u32[2]."],
   [() => pow(u32(2), 3), "powScalar: needs f32 or f16, not u32[2]."],
-  [() => mod(f32(2), f32(2)), "mod: needs u32 or i32, not f32[2]."],
+  [() => bitOr(f32(2), f32(2)), "bitOr: needs u32 or i32, not f32[2]."],
   [() => bitAnd(u32(2), i32(2)), "bitAnd: u32[2] and i32[2] differ in dtype."],
   [() => where(f32(2), f32(2), f32(2)), "where: the condition must be u32, not f32[2]."],
   [() => where(u32(2), f32(2), u32(2)), "where: f32[2] and u32[2] differ in dtype."],

@@ -436,7 +436,9 @@ const lines: Record<string, Line> = {
   Mish: unary(ops.mish),
   Mod: (call) => {
     const [a, b] = [call.at(0), call.at(1)];
-    if (isFloat(a)) return null;
+    // The sign of a remainder of C is that of a.
+    if (isFloat(a) && !call.number("fmod", 0)) return ops.mod(a, b);
+    if (isFloat(a)) return ops.mul(ops.sign(a), ops.mod(ops.abs(a), ops.abs(b)));
     return call.number("fmod", 0) ? ops.sub(a, ops.mul(ops.div(a, b), b)) : ops.mod(a, b);
   },
   Mul: binary(ops.mul),

@@ -34,7 +34,12 @@ const ops = {
   sub: { value: "a - b", of: "all", gradients: ["dy", "-dy"], work: [1] },
   mul: { value: "a * b", of: "all", gradients: ["dy * b", "dy * a"], work: [1, 1, 1] },
   div: { value: "a / b", of: "all", gradients: ["dy / b", "-da * y"], work: [1, 1, 2] },
-  mod: { value: "modulo(a, b)", of: "integers", work: [0] },
+  mod: {
+    value: "modulo(a, b)",
+    of: "all",
+    gradients: ["dy", "-dy * floor(a / b)"],
+    work: [6, 0, 3],
+  },
   pow: {
     value: "power(a, b)",
     of: "floats",
@@ -229,6 +234,8 @@ export const sub = (a: Operand, b: Operand): Tensor => apply("sub", a, b);
 export const mul = (a: Operand, b: Operand): Tensor => apply("mul", a, b);
 /** a / b; of integers the part before the point, and a itself where b is 0, as in WGSL. */
 export const div = (a: Operand, b: Operand): Tensor => apply("div", a, b);
+/** What is left of a / b rounded down: its sign is that of b, as in Python; where b is 0, NaN, or 0 of integers. */
+export const mod = (a: Operand, b: Operand): Tensor => apply("mod", a, b);
 /**
  * The smaller of a and b; NaN where one is, and -0 below 0. Where they tie each gets half of the gradient, as in PyTorch.
  */
@@ -278,8 +285,6 @@ export const notEqual = (a: Operand, b: Operand): Tensor => apply("notEqual", a,
 
 // u32 or i32.
 
-/** What is left of a / b rounded down: its sign is that of b, as in Python; 0 where b is 0. */
-export const mod = (a: Operand, b: Operand): Tensor => apply("mod", a, b);
 /** The bits that both have; of masks, whether both are true. */
 export const bitAnd = (a: Operand, b: Operand): Tensor => apply("bitAnd", a, b);
 /** The bits that one has; of masks, whether one is true. */

@@ -7,10 +7,11 @@ import logarithms from "./logarithms.wgsl?raw";
 import nan from "./nan.wgsl?raw";
 import order from "./order.wgsl?raw";
 import power from "./power.wgsl?raw";
+import remainder from "./remainder.wgsl?raw";
 import trigonometry from "./trigonometry.wgsl?raw";
 
 const libraries = {
-  float: [conversions, functions, hyperbolic, logarithms, nan, order, power, trigonometry],
+  float: [conversions, functions, hyperbolic, logarithms, nan, order, power, remainder, trigonometry],
   integer: [integers],
 };
 
