@@ -153,7 +153,7 @@ test("only seeds that both have are compared, and what was not measured is said"
     [{ says: "it leads", against: ["second", "empty"] }],
     "Budget",
   );
-  assert.match(text, /\| it leads \| second \| not shown \(−8\.5\) \|/);
+  assert.match(text, /\| it leads \| second \| not shown \(−8\.5, 1 seed\) \|/);
   assert.not.match(text, /it leads \| empty/);
   assert.throws(() => compare([empty, first], [], "Budget"), /empty has no finished run/);
 });

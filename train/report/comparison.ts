@@ -130,7 +130,9 @@ function claimPart(
       .map((rival) => {
         const cells = splits.map((split) => {
           const lead = leadOf(first, rival, split);
-          return lead ? `${verdicts[verdictOf(lead)]} (${signed(lead.mean)})` : "not measured";
+          if (!lead) return "not measured";
+          const seeds = lead.each.length === 1 ? "1 seed" : `${lead.each.length} seeds`;
+          return `${verdicts[verdictOf(lead)]} (${signed(lead.mean)}, ${seeds})`;
         });
         return row([says, rival.name, ...cells]);
       }),
@@ -138,7 +140,7 @@ function claimPart(
   return [
     "### Which of the paper's claims hold here",
     "",
-    `A claim holds where ${first.name} leads at R@1 with an interval above 0 and with every seed; in brackets the lead in points.`,
+    `A claim holds where ${first.name} leads at R@1 with an interval above 0 and with every seed that both have; in brackets the lead in points. One seed says little.`,
     "",
     ...head(["claim", "against", ...splits], 2 + splits.length),
     ...rows,
