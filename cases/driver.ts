@@ -67,6 +67,8 @@ const cut: readonly (string | RegExp)[] = [
   /^cast (7x300 to [ui]32 f32|7x13 to [ui]32 f16)$/,
   "cast 3x1000 to f16 f32",
   "cast 3x1000 to f32 f16",
+  "packHalves 3x1002 f32",
+  "unpackHalves 3x14",
   "clampInPlace 7 of 91 f32",
   "accumulateInto 2998 of 3003 f32, f32 value",
   "accumulateInto 13 of 17 f16, f16 value",

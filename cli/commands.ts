@@ -1,7 +1,9 @@
 // The commands, one per line of the README's table.
+
 import { join } from "node:path";
 import type { ImportPlan } from "../model/checkpoint/plan.ts";
 import type { Precision } from "../model/parameters.ts";
+import { galleryOf } from "../train/data/dataset.ts";
 import type { References } from "../train/eval/protocols.ts";
 import { tellCut } from "../train/inputs.ts";
 import { overrule } from "../train/overrule.ts";
@@ -95,8 +97,8 @@ const searchCommand = command({
     const events = consoleEvents(output);
     const run = await openModel(dir, { precision, checkpoint });
     const data = await openData(sourceOf(run.config, typed), run.config.model.vision, events);
-    const { pictures } = await data.open(split ?? data.evaluated[0] ?? data.splits[0]!);
-    const answers = await search(run, pictures, image, text, k, events);
+    const open = await data.open(split ?? data.evaluated[0] ?? data.splits[0]!);
+    const answers = await search(run, galleryOf(open), image, text, k, events);
     await data.close();
     run.engine.dispose();
     events.end();

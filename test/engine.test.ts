@@ -107,15 +107,18 @@ test("memory comes back when the last tensor on it is disposed", () => {
 
 test("a scope gives back what was made in it, except what it returns", async () => {
   const before = engine.stats().usedBytes;
-  const { kept, list, inner, lost } = engine.scope(() => {
+  const { kept, list, inner, lost, gone } = engine.scope(() => {
     const lost = engine.tensor([1], [1]);
     const inner = engine.scope(() => multiply(lost, 2));
-    return { kept: multiply(inner, 2), list: null, inner, lost: [lost] };
+    const gone = multiply(inner, 3);
+    return { kept: multiply(inner, 2), list: null, inner, lost: [lost], gone: () => gone };
   });
   assert.is(list, null);
+  assert.ok(gone().disposed);
   assert.equal(await numbers(kept), [4]);
   assert.equal(await numbers(inner), [2]);
-  assert.ok(lost[0]!.disposed, "a tensor two levels deep is not returned");
+  assert.equal(await numbers(lost[0]!), [1]);
+  lost[0]!.dispose();
   kept.dispose();
   inner.dispose();
   assert.is(engine.stats().usedBytes, before);

@@ -173,7 +173,7 @@ async function refusedEverywhere(dir: string, precision: "f32" | "f16", why: Reg
     () => embedQueries(engine, net, tokenizer, pictures, [{ reference: 1, text: "a b" }]),
     'picture 1 with "a b"',
   );
-  await expect(() => search(model, pictures, file, "a b", 2, quiet), "picture 0");
+  await expect(() => search(model, { pictures, ids: [0, 1, 2, 3] }, file, "a b", 2, quiet), "picture 0");
   await expect(
     () => embedSplit(engine, net, tokenizer, { split, pictures }, new Float32Array(4 * 16), "as written"),
     'picture 1 with "a b"',

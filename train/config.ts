@@ -5,6 +5,8 @@ import { captionWays } from "./data/captions.ts";
 import { presetNames, withPreset } from "./presets.ts";
 
 const count = z.int().positive();
+/** Of a batch: all of it is compared with all, on the host a byte and on the GPU four a pair. CASE has up to 3,840. */
+const mostTriplets = 8192;
 /** More than anybody takes. */
 const mostSteps = 2 ** 31 - 1;
 const interval = z
@@ -142,6 +144,10 @@ const trainingSchema = z
     /** Steps between checkpoints. */
     checkpointEvery: count.default(100),
   })
+  .refine(
+    (t) => Math.max(t.triplets, t.pictures / 2) * t.accumulation <= mostTriplets,
+    `triplets, and half of pictures, times accumulation are ${mostTriplets} at most`,
+  )
   .refine(({ steps, epochs }) => steps !== undefined || epochs !== undefined, "steps or epochs must be there")
   .transform(({ steps = mostSteps, ...training }) => ({ ...training, steps }))
   .refine((t) => t.warmup < (t.decaySteps ?? t.steps), "warmup must be shorter than steps")

@@ -70,6 +70,13 @@ export interface OpenSplit {
   looks?: Pictures;
 }
 
+/** The pictures of a split that can be answers: those of its galleries; all of Emoji-CoIR. */
+export function galleryOf({ split, pictures }: OpenSplit): { pictures: Pictures; ids: readonly number[] } {
+  if (split.data === "emoji") return { pictures, ids: Array.from({ length: pictures.count }, (_, i) => i) };
+  const ids = new Set(split.galleries.flatMap((gallery) => [...gallery.pictures]));
+  return { pictures, ids: [...ids].sort((a, b) => a - b) };
+}
+
 /** A data set whose parts are loaded when they are asked for, each once. */
 export interface OpenData {
   name: DataName;

@@ -1,7 +1,7 @@
 // Data sets of people's own: triplets.jsonl, or any other *.jsonl files, with {reference, text, target, id?, split?} a line
 // and the pictures' paths relative to the folder. The gallery is every picture that is in the folder, or should be.
 import { z } from "zod";
-import { isPicture, pictureFiles } from "./folder.ts";
+import { endings, isPicture, notesOn, pictureFiles } from "./folder.ts";
 import { checked, parseJson, readText } from "./json.ts";
 import { Ids, joined, PictureIndex } from "./pictures.ts";
 import { DataError, type Files, type Query, type Split } from "./types.ts";
@@ -11,7 +11,7 @@ const line = z.object({
   text: z.string(),
   target: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]),
   id: z.union([z.string(), z.int()]).optional(),
-  split: z.string().optional(),
+  split: z.string().min(1).optional(),
 });
 type Line = z.infer<typeof line> & { where: string };
 
@@ -47,12 +47,17 @@ export async function readJsonl(files: Files, split: string): Promise<Split> {
   const own = lines.filter((one) => one.split === split);
   if (own.length === 0) throw new DataError(`${files.name}: no line is of split ${JSON.stringify(split)}`);
   const index = new PictureIndex();
-  for (const path of await pictureFiles(files)) index.add(path, path);
+  const others: string[] = [];
+  for (const path of await pictureFiles(files, others)) index.add(path, path);
   const [ids, triplets] = [new Ids(), new Ids()];
   const queries = own.map(({ where, reference, text, target, id }, i): Query => {
     // One that is not in the folder is missing, as it is from a list of pictures that another data set has.
     const find = (path: string) => {
-      if (!isPicture(path)) throw new DataError(`${where}: ${JSON.stringify(path)} is no picture's name`);
+      const shown = `${where}: ${JSON.stringify(path)}`;
+      if (!isPicture(path)) throw new DataError(`${shown} is no picture's name; read are ${endings}`);
+      if (/^([\\/]|[a-z]:)/i.test(path))
+        throw new DataError(`${shown} is not relative to the folder, as paths must be`);
+      if (/(^|[\\/])\.\.([\\/]|$)/.test(path)) throw new DataError(`${shown} leads out of the folder`);
       return index.add(joined(path), joined(path));
     };
     const right = [target].flat().map(find);
@@ -60,8 +65,17 @@ export async function readJsonl(files: Files, split: string): Promise<Split> {
     triplets.add(JSON.stringify([from, text, ...right]), where, "the triplet");
     if (right.includes(from)) throw new DataError(`${where}: the target is the reference`);
     if (new Set(right).size !== right.length) throw new DataError(`${where}: a target is there twice`);
-    return { id: ids.add(`${id ?? i}`, where, "id"), reference: from, texts: [text], right };
+    const word = id === undefined ? "no id, so that its number in its split is its id, but" : "id";
+    return { id: ids.add(`${id ?? i}`, where, word), reference: from, texts: [text], right };
   });
   const galleries = [{ name: "folder", pictures: Int32Array.from(index.pictures.keys()) }];
-  return { data: "jsonl", name: split, pictures: index.pictures, queries, galleries, sources, notes: [] };
+  return {
+    data: "jsonl",
+    name: split,
+    pictures: index.pictures,
+    queries,
+    galleries,
+    sources,
+    notes: notesOn(others),
+  };
 }

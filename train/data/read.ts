@@ -22,7 +22,13 @@ const readers: Record<
 /** Names of the splits that a folder has. Throws DataError where it is none of the data set's. */
 export async function splitsOf(data: FolderData, files: Files): Promise<string[]> {
   const found = await readers[data].has(files);
-  if (found.length === 0) throw new DataError(`${files.name} holds no annotations of ${data}`);
+  if (found.length === 0) {
+    const there = (await files.list("")).length > 0;
+    const why = there
+      ? `holds no annotations of ${data}, or none with entries`
+      : "is no folder, or an empty one";
+    throw new DataError(`${files.name} ${why}`);
+  }
   return found;
 }
 

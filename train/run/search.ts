@@ -16,12 +16,12 @@ export interface Answer {
 }
 
 /**
- * The `k` pictures that fit best, best first. Pictures equal to the query picture in every pixel are left out.
- * Throws where the file is no picture.
+ * The `k` pictures that fit best among those of `ids`, best first; none where no other picture is there. Pictures equal to the
+ * query picture in every pixel are left out. Throws where the file is no picture.
  */
 export async function search(
   { engine, model, tokenizer }: LoadedModel,
-  pictures: Pictures,
+  { pictures, ids }: { pictures: Pictures; ids: readonly number[] },
   image: string,
   text: string,
   k: number,
@@ -30,7 +30,8 @@ export async function search(
   const { fit, zoom, filter } = model.config.vision;
   const query = await decodeSquare(image, pictures.size, { fit, zoom, filter });
   const own = inMemory({ size: pictures.size, names: [image], pixels: query });
-  const candidates = await others(pictures, query);
+  const candidates = await others(pictures, ids, query);
+  if (candidates.length === 0) return [];
   const gallery = await embedPictures(engine, model, pictures, candidates, (done) =>
     events.progress("embedding the gallery", done, candidates.length),
   );
@@ -49,10 +50,10 @@ export async function search(
 const block = 256;
 
 /** Ids of the pictures that differ from one in a pixel. */
-async function others(pictures: Pictures, query: Uint8Array): Promise<number[]> {
+async function others(pictures: Pictures, all: readonly number[], query: Uint8Array): Promise<number[]> {
   const found: number[] = [];
-  for (let from = 0; from < pictures.count; from += block) {
-    const ids = Array.from({ length: Math.min(block, pictures.count - from) }, (_, i) => from + i);
+  for (let from = 0; from < all.length; from += block) {
+    const ids = all.slice(from, from + block);
     const bytes = await pictures.read(ids);
     for (const [i, id] of ids.entries()) {
       const own = bytes.subarray(i * query.length, (i + 1) * query.length);
