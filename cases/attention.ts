@@ -205,6 +205,7 @@ export function attentionCase(label: string, spec: AttentionSpec): OpCase {
   return {
     name: `${self ? "selfAttention" : "crossAttention"} ${label} ${batch}x${heads}x${queries}x${keys}x${headSize} ${dtype}`,
     inputs,
+    ...(spec.added?.dtype === "f16" && { half: true }),
     run: (tensors, engine) => {
       const bits = Array.from({ length: batch * keys }, (_, n) =>
         spec.attends?.(Math.floor(n / keys), n % keys) ? 1 : 0,

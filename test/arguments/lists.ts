@@ -172,6 +172,7 @@ export function generate(seed: number): ArgumentList {
       "results",
       "doctor",
       "score",
+      "audit",
       "data check",
       "submit check",
       "roam",
@@ -211,7 +212,7 @@ export function generate(seed: number): ArgumentList {
         return start("export", [option("--run", "tiny"), ...options], { echo: { run: "tiny", files } });
       }
       case "eval":
-        return failing(lost, "eval", [option("--run", lost), option("--split", text())]);
+        return failing(lost, "eval", [option("--run", lost), { ...option("--split", text()), many: true }]);
       case "search": {
         const rest = [option("--image", pick(pictures)), option("--text", text())];
         return failing(lost, "search", [option("--run", lost), ...rest, option("-k", `${1 + below(128)}`)]);
@@ -235,6 +236,17 @@ export function generate(seed: number): ArgumentList {
         const rest = ["queries", "gallery"].map((name) => option(`--${name}`, pick(oddities)));
         const of = [option("--data", pick(["cirr", "circo", "fashioniq"])), option("--root", lost)];
         return failing(lost, "score", [...of, option("--split", "val"), ...rest]);
+      }
+      case "audit": {
+        const rest = ["queries", "text-queries", "gallery"].map((name) =>
+          option(`--${name}`, pick(oddities)),
+        );
+        const of = [
+          option("--data", pick(["cirr", "lasco"])),
+          option("--root", lost),
+          option("--out", out()),
+        ];
+        return failing(lost, "audit", [...of, option("--split", "val"), ...rest]);
       }
       case "data check":
         return failing(lost, kind, [option("--data", "cirr"), option("--root", lost)]);
