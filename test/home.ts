@@ -20,9 +20,13 @@ export interface Home {
 const apart = { f32: 1e-5, f16: 5e-3 };
 
 /** Declares the tests of a home, or of why it can't be had here. */
-export async function testHome(label: string, home: Home | { skipped: string }): Promise<void> {
+export async function testHome(
+  label: string,
+  home: Home | { skipped: string },
+  cases = testedCases,
+): Promise<void> {
   const engine = await Engine.create({ poison: true });
-  for (const opCase of testedCases) {
+  for (const opCase of cases) {
     const title = `${opCase.name} (${label})`;
     test(title, async () => {
       const skip = (why: string) => console.log(`\nskipped: ${title} (${why})`);

@@ -1,6 +1,6 @@
 // The logarithm of a sum of exponentials, relative to the largest, so that none is beyond what f32 has.
-import type { Shape, Tensor } from "../../engine/index.ts";
-import { add, less, mul, sub, where } from "../elementwise/arithmetic.ts";
+import type { Tensor } from "../../engine/index.ts";
+import { add, div, less, mul, sub, where } from "../elementwise/arithmetic.ts";
 import { abs, exp, log } from "../elementwise/unary.ts";
 import { axisOf } from "../lib/axes.ts";
 import { requireFloat } from "../lib/items.ts";
@@ -13,17 +13,18 @@ export function logSumExp(x: Tensor, axes?: Axes, options: ReduceOptions = {}): 
   requireFloat("logSumExp", x);
   for (const axis of [axes ?? []].flat()) axisOf("logSumExp", x, axis);
   const { engine } = x;
-  let kept: Shape = [];
   // Without a graph, as the gradient is simpler than those of the parts.
-  const y = engine.scope(() => {
+  const { y, top, sums } = engine.scope(() => {
     const plain = engine.view(x, x.shape);
-    const top = max(plain, axes, { keepDims: true });
-    kept = top.shape;
-    const finite = where(less(abs(top), Number.POSITIVE_INFINITY), top, 0);
-    const sums = sum(exp(sub(plain, finite)), axes, options);
-    return add(log(sums), engine.view(finite, sums.shape));
+    const largest = max(plain, axes, { keepDims: true });
+    const top = where(less(abs(largest), Number.POSITIVE_INFINITY), largest, 0);
+    const sums = sum(exp(sub(plain, top)), axes, options);
+    // The largest adds 1, so that a sum below is of nothing, whose logarithm WGSL leaves open.
+    const logs = where(less(sums, 0.5), Number.NEGATIVE_INFINITY, log(sums));
+    return { y: add(logs, engine.view(top, sums.shape)), top, sums };
   });
+  // Without the logarithm, whose last digits some drivers lack.
   return engine.record("logSumExp", y, [x], (dy) => [
-    mul(engine.view(dy, kept), exp(sub(x, engine.view(y, kept)))),
+    mul(engine.view(dy, top.shape), div(exp(sub(x, top)), engine.view(sums, top.shape))),
   ]);
 }

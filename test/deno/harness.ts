@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { build } from "vite";
-import { type CaseResult, testedCases } from "../../cases/check.ts";
+import type { CaseResult } from "../../cases/check.ts";
 import type { Home } from "../home.ts";
 
 /** Deno's own program: that of the package `deno` is put in its place by an install script, which may not have run. */
@@ -74,15 +74,14 @@ async function start(deno: string, script: string, names: readonly string[]): Pr
 }
 
 /**
- * Opens the op table in Deno, all pipelines compiled. wgpu compiles them one after the other on one thread, so there are
+ * Opens cases of the op table in Deno, all their pipelines compiled. wgpu compiles them one after the other on one thread, so there are
  * two, each with a half of the cases. Returns why it can't where it can't.
  */
-export async function openDeno(): Promise<Home | { skipped: string }> {
+export async function openDeno(names: readonly string[]): Promise<Home | { skipped: string }> {
   const deno = findDeno();
   if (!deno) return { skipped: `no Deno for ${process.platform} ${process.arch}` };
   const scratch = await mkdtemp(join(tmpdir(), "casement-deno-"));
   const script = await bundle(scratch);
-  const names = testedCases.map(({ name }) => name);
   const middle = Math.ceil(names.length / 2);
   const halves = [names.slice(0, middle), names.slice(middle)];
   const homes = await Promise.all(halves.map((half) => start(deno, script, half)));
