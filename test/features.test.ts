@@ -1,6 +1,6 @@
 // The op table in Node with each feature switched off that the engine asks for, and on plain WebGPU: no feature and the
 // default limits. A case runs in such a home where any of its launches (the WGSL to the byte, parameters, grid, shapes)
-// differs from those of all homes before it, of which test/ops.test.ts runs the first two, everything and no subgroups;
+// differs from those of all homes before it, of which test/ops.test.ts and test/ops-without-subgroups.test.ts run the first two, everything and no subgroups;
 // the same launches on the same adapter give the same numbers. Immediates need no home, as no kernel has any.
 import { createHash } from "node:crypto";
 import { test } from "uvu";

@@ -77,3 +77,23 @@ async function foldingCut(options: EngineOptions, cases: readonly OpCase[]) {
   engine.dispose();
   return { cases: cut, folded };
 }
+
+/**
+ * Tests the op table on the engines of some kinds. A process has few of them: llvmpipe maps memory for every pipeline that it
+ * compiles, and Linux ends a process with a fault in the driver beyond 65,530 mappings.
+ */
+export async function testEngines(wanted: (label: string) => boolean): Promise<void> {
+  const { engines: kinds } = await opEngines();
+  for (const { label, options, cases } of kinds.filter(({ label }) => wanted(label))) {
+    const engine = await Engine.create(options);
+    test(`all pipelines compile (${label})`, async () => {
+      for (const opCase of cases) {
+        if (!opCase.bench) recordCase(engine, opCase);
+      }
+      await engine.idle();
+      assert.is(engine.stats().usedBytes, 0, "a scope did not give its memory back");
+    });
+    testCases(label, engine, cases);
+    test.after(() => engine.dispose());
+  }
+}
