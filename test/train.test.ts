@@ -249,7 +249,7 @@ test("bad input gets one clear line", async () => {
     [["train", "--config", wrong, "--out", "w"], /multiple of patchSize/],
     [
       ["train", "--config", huge, "--out", "h"],
-      /a batch needs 2 to \d+ pictures|needs [\d.]+ MiB in one buffer, .*: use a smaller batch/,
+      /training: triplets, and half of pictures, times accumulation are 8192 at most/,
     ],
     [
       ["train", "--config", await writeConfig("micro"), "--out", "whole"],
