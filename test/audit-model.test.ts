@@ -197,7 +197,7 @@ test("mistakes end in one clear line", async () => {
     [["audit", "--split", "val"], /--run DIR, or --queries FILE, .* are missing; see/, 2],
     [[...command, "--queries", "x"], /--run has its own embeddings/, 2],
     [[...command, "--similarity", "dot"], /--run has its own embeddings/, 2],
-    [[...command, "--root", "nowhere"], /nowhere holds no annotations of cirr/],
+    [[...command, "--root", "nowhere"], /nowhere is no folder, or an empty one/],
     [["audit", "--run", "run", "--split", "dev"], /no split "dev" of cirr, but val/],
     [[...command, "--category", "dress"], /for fashioniq, not cirr/, 2],
     [[...command, "--text-run", "none"], /none/],
