@@ -1,17 +1,7 @@
 // Picture files as pictures that can be read: decoded once, by several threads, into shards of pixels on the disk, from
 // which they are read by their ids ever after. In memory there are never more than those at hand.
 import { createHash } from "node:crypto";
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  stat,
-  statfsSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, openSync, readFileSync, stat, statfsSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -19,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import type { Preparation } from "../../model/picture.ts";
+import { makeFolder } from "../make-folder.ts";
 import { cacheFolder, moduleBeside } from "../place.ts";
 import { decodePicture, squash } from "./decode.ts";
 import { checkId } from "./memory.ts";
@@ -118,7 +109,7 @@ export async function openPlaces(places: readonly Place[], options: PackOptions)
   const folder = join(cacheDir, `pictures-${size}-${keyOf(places, preparation, shardBytes)}`);
   const layout = layOut(folder, places.length, 3 * size * size, shardBytes);
   const { stamps, missing } = await stampAll(places, options);
-  makeCache(folder);
+  await makeCache(folder);
   const shards = new Shards(layout, stamps);
   try {
     const faults = new Map<string, { why: string; missing: boolean }>();
@@ -133,27 +124,15 @@ export async function openPlaces(places: readonly Place[], options: PackOptions)
 }
 
 /** Makes the folder of a cache. Throws an Error that names it and how another one is named. */
-function makeCache(folder: string): void {
+async function makeCache(folder: string): Promise<void> {
   try {
-    makeFolder(folder);
+    await makeFolder(folder);
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     throw new Error(
       `The pictures' cache ${folder} can't be made (${code ?? message}). CASEMENT_CACHE names another folder for it.`,
       { cause },
     );
-  }
-}
-
-/** Step by step: Node's own recursive mkdir tries for ever where a folder like /proc refuses with ENOENT. */
-function makeFolder(folder: string): void {
-  if (existsSync(folder) && statSync(folder).isDirectory()) return;
-  if (dirname(folder) !== folder) makeFolder(dirname(folder));
-  try {
-    mkdirSync(folder);
-  } catch (error) {
-    // Another process may have been quicker.
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST" || !statSync(folder).isDirectory()) throw error;
   }
 }
 

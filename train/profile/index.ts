@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Engine } from "../../engine/index.ts";
 import type { RunConfig } from "../config.ts";
-import { makeFolder } from "../run/checkpoint.ts";
+import { makeFolder } from "../make-folder.ts";
 import type { RunEvents } from "../run/events.ts";
 import { requirePrecision } from "../run/open.ts";
 import { openTrainer } from "../run/train.ts";

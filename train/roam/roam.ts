@@ -3,7 +3,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { randomBits, seedKey } from "../../engine/index.ts";
-import { makeFolder, writeAtomically } from "../run/checkpoint.ts";
+import { makeFolder } from "../make-folder.ts";
+import { writeAtomically } from "../run/checkpoint.ts";
 import { lockFolder } from "../run/lock.ts";
 import { readCaptions } from "./captions.ts";
 import { areEqual, changeNothing, isUnseen } from "./filters.ts";

@@ -1,6 +1,7 @@
 // Checkpoints: one safetensors file with parameters, the optimiser's moments and the position in the run. It is written
 // under another name and renamed, so that a file with a checkpoint's name is whole; the one before is kept as well.
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+
+import { type FileHandle, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { DeviceError, type Shape, sizeOf, type Tensor } from "../../engine/index.ts";
 import type { AdamW } from "../../kernels/optimizer/adamw.ts";
@@ -8,6 +9,7 @@ import { openSafetensors } from "../../model/checkpoint/safetensors.ts";
 import { type Checkpoint, countOf, modelTensors } from "../../model/checkpoint/tensor.ts";
 import type { Parameters } from "../../model/parameters.ts";
 import { CheckpointError, layoutSafetensors } from "../../model/safetensors.ts";
+import { makeFolder } from "../make-folder.ts";
 import { openFile } from "./sources.ts";
 
 /** Where a run stands. */
@@ -22,32 +24,6 @@ type Values = Map<string, { shape: Shape; data: Float32Array }>;
 
 const kept = 2;
 const pattern = /^checkpoint-(\d+)\.safetensors$/;
-
-/**
- * Makes a folder and those that it lies in; one that is there is fine. Returns those that were made, the innermost first.
- * Node's own way, `recursive`, names the wrong error on a read-only disk and never returns under /proc.
- */
-export async function makeFolder(path: string): Promise<string[]> {
-  try {
-    await mkdir(path);
-    return [path];
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" && dirname(path) !== path && !(await isFolder(dirname(path)))) {
-      const made = await makeFolder(dirname(path));
-      await mkdir(path);
-      return [path, ...made];
-    }
-    if (code !== "ENOENT" && (await isFolder(path))) return [];
-    throw error;
-  }
-}
-
-const isFolder = (path: string) =>
-  stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
 
 /** Writes bytes, or what `content` writes, so that `file` either has all of it or what it had before. */
 export async function writeAtomically(

@@ -3,7 +3,8 @@
 import { mkdir, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
 import { basename, join, normalize, resolve } from "node:path";
 import { ConfigError, parseConfig } from "../config.ts";
-import { listCheckpoints, makeFolder } from "./checkpoint.ts";
+import { makeFolder } from "../make-folder.ts";
+import { listCheckpoints } from "./checkpoint.ts";
 import { lockFolder, type Unlock } from "./lock.ts";
 
 /** Names under which `writeAtomically` writes. */

@@ -1,8 +1,9 @@
 // What a frozen ViT makes of pictures, kept on the disk: tokens in binary16, made when a batch first asks for them and read
 // ever after, so that a training step is the text side alone. They lie in shards as pictures do, in a folder of their own
 // for each list of pictures and each value of the ViT's weights.
+
 import { createHash } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Engine } from "../../engine/index.ts";
 import { cast } from "../../kernels/elementwise/cast.ts";
@@ -15,6 +16,7 @@ import { layOut, Shards, stampBytes, stampOf } from "../data/shards.ts";
 import type { Pictures } from "../data/types.ts";
 import { batchOf, NotFiniteError } from "../eval/embed.ts";
 import { normalizePictures, upload, words } from "../inputs.ts";
+import { makeFolder } from "../make-folder.ts";
 import { cacheFolder } from "../place.ts";
 import { type KeptTokens, tokenBytes, visionRoot } from "./still.ts";
 
@@ -96,7 +98,7 @@ export class TokenCache implements KeptTokens {
           .digest();
       stamps.set(stampOf(digest), id * stampBytes);
     }
-    mkdirSync(folder, { recursive: true });
+    await makeFolder(folder);
     writeFileSync(
       join(folder, "about.txt"),
       JSON.stringify({ ...about, size, count, first: names[0] }, null, 2),

@@ -1,12 +1,13 @@
 // Writes the gallery: every picture of Emoji-CoIR at the size that the model sees, lossless, many to a sheet, and the
 // embeddings of a run. What is made is kept under .cache by all that it is made of.
 import { createHash } from "node:crypto";
-import { cp, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { cp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import { type EmojiDataset, openEmoji } from "../../train/data/emoji/index.ts";
 import { readLabels, sourceVersions } from "../../train/data/emoji/sources.ts";
 import { embedPictures } from "../../train/eval/embed.ts";
+import { makeFolder } from "../../train/make-folder.ts";
 import { cacheFolder } from "../../train/place.ts";
 import { hashOf } from "../../train/run/given.ts";
 import { openModel } from "../../train/run/open.ts";
@@ -45,7 +46,7 @@ export async function writeGallery(run: string, out: string, tell: (line: string
   const kept = join(cacheFolder, `gallery-${hash.digest("hex").slice(0, 12)}`);
   if (!(await stat(kept).catch(() => null))) {
     const draft = `${kept}.${process.pid}.draft`;
-    await mkdir(draft, { recursive: true });
+    await makeFolder(draft);
     try {
       await makeGallery(run, weights, draft, tell);
       // Another process may have been faster.
