@@ -38,6 +38,12 @@ function rgbOfCmyk(cmyk: Uint8Array): Uint8Array {
   return rgb;
 }
 
+/** The first line of what libvips says: what follows depends on what its threads met before. */
+function undecodable(path: string, cause: unknown): Error {
+  const [why] = (cause instanceof Error ? cause.message : String(cause)).split("\n");
+  return new Error(`cannot decode picture ${path}: ${why}`, { cause });
+}
+
 /**
  * Decodes one picture file (PNG, JPEG, WebP, ...) to RGB on white, at its own size.
  * @throws when sharp is missing, and when the file is missing, unreadable or empty; the message names the file
@@ -54,9 +60,7 @@ export async function decodePicture(path: string): Promise<Picture> {
       : file.toColourspace("srgb");
     decoded = await pixels.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
   } catch (cause) {
-    throw new Error(`cannot decode picture ${path}: ${cause instanceof Error ? cause.message : cause}`, {
-      cause,
-    });
+    throw undecodable(path, cause);
   }
   const { width, height, channels } = decoded.info;
   try {
@@ -79,9 +83,7 @@ export async function tryPicture(path: string): Promise<void> {
   try {
     await sharp(path, { ignoreIcc: true }).raw({ depth: "uchar" }).toBuffer();
   } catch (cause) {
-    throw new Error(`cannot decode picture ${path}: ${cause instanceof Error ? cause.message : cause}`, {
-      cause,
-    });
+    throw undecodable(path, cause);
   }
 }
 
