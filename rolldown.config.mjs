@@ -22,7 +22,8 @@ export default defineConfig({
     ...["engine", "kernels", "model", "train"].map((folder) => `${folder}/index.ts`),
     "cases/driver.ts",
     // the command line, and what it starts as processes and threads of their own.
-    ...["cli/process.ts", "cli/driver-process.ts", "cli/probe.mjs", "train/data/packer.ts"],
+    ...["cli/process.ts", "cli/driver-process.ts", "cli/probe.mjs"],
+    ...["train/data/augment-threads.ts", "train/data/packer.ts"],
   ],
   external: (id) =>
     !/^(\.|[A-Za-z]:[\\/]|\/)/.test(id) && !/^(engine|kernels|model|train|cases|cli)\//.test(id),

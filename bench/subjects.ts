@@ -1,7 +1,8 @@
 // What the bench measures: the op table's bench sizes, forward and where they say so backward too, the optimiser, and
 // whole training steps.
-import { type BenchedCase, benchedCases, errorOf, objection, resultSize } from "../cases/benched.ts";
-import { drawInputs } from "../cases/case.ts";
+import { drawInputs, type OpCase, toleranceOf } from "../cases/case.ts";
+import { relativeError, sampleIndices } from "../cases/compare.ts";
+import { allCases } from "../cases/table.ts";
 import type { Job, Outputs } from "./protocol.ts";
 import { benchVit, numbers, vitConfig, vitFlops } from "./steps.ts";
 
@@ -38,11 +39,22 @@ const quickNames = [
 const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 const bytesOf = { f32: 4, u32: 4, i32: 4, f16: 2 };
 
-/** A case of the table, as it is measured. */
-export function ofCase({ name: title, opCase, weighted, flops }: BenchedCase): Measured {
-  const { name, inputs } = opCase;
-  const { peer: asked } = opCase.bench || {};
-  const peer = (inputs.every(({ dtype = "f32" }) => dtype === "f32") && asked) || null;
+function checkForward(opCase: OpCase, values: Float64Array[], result: Float32Array): number {
+  // A sample could miss a single one.
+  if (!result.every(Number.isFinite)) return Number.POSITIVE_INFINITY;
+  if (!opCase.referenceAt) return relativeError(result, opCase.reference(values));
+  const indices = sampleIndices(result.length);
+  return relativeError(
+    Float64Array.from(indices, (index) => result[index]!),
+    Float64Array.from(indices, (index) => opCase.referenceAt!(values, index)),
+  );
+}
+
+/** A case of the table; `weighted` with its backward pass. */
+export function ofCase(opCase: OpCase, weighted = false): Measured {
+  const { name, inputs, flops } = opCase;
+  const { backward = 1, ...bench } = opCase.bench || {};
+  const peer = (inputs.every(({ dtype = "f32" }) => dtype === "f32") && bench.peer) || null;
   let values: Float64Array[] = [];
   // Read every input and write a result as large as the first.
   const bytes = [...inputs, inputs[0]!].reduce(
@@ -50,7 +62,7 @@ export function ofCase({ name: title, opCase, weighted, flops }: BenchedCase): M
     0,
   );
   return {
-    name: title,
+    name: weighted ? `${name}, forward and backward` : name,
     job() {
       values = drawInputs(opCase);
       return {
@@ -67,12 +79,23 @@ export function ofCase({ name: title, opCase, weighted, flops }: BenchedCase): M
       };
     },
     peers: peer !== null,
-    flops,
+    flops: flops === undefined ? null : flops * (weighted ? backward : 1),
     bytes: /^(softmax|gelu|layernorm) /.test(name) ? bytes : null,
     tolerance: 1e-4,
-    check: (outputs) => objection(opCase, errorOf(opCase, values, outputs.result!)),
+    check(outputs) {
+      const error = checkForward(opCase, values, outputs.result!);
+      const tolerance = toleranceOf(opCase);
+      return error <= tolerance
+        ? null
+        : `ours differs from float64 by ${error.toPrecision(3)}, allowed ${tolerance}`;
+    },
     quick: quickNames.some((quick) => name.startsWith(quick)),
   };
+}
+
+/** Elements of an attention's result: as many as the queries have, without k and v beside them. */
+function resultSize({ inputs }: OpCase): number {
+  return sizeOf(inputs[0]!.shape) / (inputs.length === 1 ? 3 : 1);
 }
 
 function step(name: string, kind: "vit" | "emoji", eager: boolean): Measured {
@@ -88,7 +111,10 @@ function step(name: string, kind: "vit" | "emoji", eager: boolean): Measured {
 }
 
 export const subjects: Measured[] = [
-  ...benchedCases.map(ofCase),
+  ...allCases.flatMap((opCase) => {
+    if (!opCase.bench) return [];
+    return [ofCase(opCase), ...(opCase.bench.backward ? [ofCase(opCase, true)] : [])];
+  }),
   {
     name: "AdamW on 10 M parameters",
     job: () => ({ kind: "adamw", size: millions }),

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { uniform } from "../engine/index.ts";
+import { RandomStreams, randomBits, uniform } from "../engine/index.ts";
 import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
 import { parseConfig } from "../train/config.ts";
 import {
@@ -20,6 +20,7 @@ import {
   sidedPictures,
   speaksOfSides,
 } from "../train/data/augment.ts";
+import { AugmentThreads } from "../train/data/augment-threads.ts";
 import { inMemory } from "../train/data/memory.ts";
 import { packerOf } from "../train/run/trainer.ts";
 
@@ -163,18 +164,15 @@ test("what is drawn depends on seed, step and the picture's place alone", () => 
     ...{ flip: 0.5, jitter: { brightness: 0.2, contrast: 0.2, saturation: 0.2, hue: 0.1 } },
   };
   const keys = (key: number) => ({ moves: { key, stream: 1 }, others: { key, stream: 2 } });
-  const none = new Array(20).fill(false);
-  const whole = augmentPictures(many, vision, options, keys(3), none);
-  assert.equal(augmentPictures(many, vision, options, keys(3), none), whole);
-  assert.not.equal(augmentPictures(many, vision, options, keys(4), none), whole);
-  const first = augmentPictures(
-    many.subarray(0, 7 * pixels.length),
-    vision,
-    options,
-    keys(3),
-    none.slice(13),
-  );
-  assert.equal(first, whole.slice(0, first.length));
+  const sided = new Array(20).fill(false);
+  const how = { vision, options, keys: keys(3), sided };
+  const whole = augmentPictures(many, how);
+  assert.equal(augmentPictures(many, how), whole);
+  assert.not.equal(augmentPictures(many, { ...how, keys: keys(4) }), whole);
+  const head = augmentPictures(many.subarray(0, 7 * pixels.length), { ...how, sided: sided.slice(13) });
+  assert.equal(head, whole.slice(0, head.length));
+  const tail = augmentPictures(many.subarray(7 * pixels.length), { ...how, first: 7, sided: sided.slice(7) });
+  assert.equal(tail, whole.slice(head.length));
   const different = new Set(
     Array.from({ length: 20 }, (_, i) => whole.slice(i * pixels.length, (i + 1) * pixels.length).join()),
   );
@@ -192,7 +190,8 @@ test("pictures are mirrored as often as asked, and never where a text speaks of 
   const many = Uint8Array.from({ length: 500 * pixels.length }, (_, i) => pixels[i % pixels.length]!);
   const sided = Array.from({ length: 500 }, (_, i) => i % 2 === 0);
   const keys = { moves: { key: 1, stream: 1 }, others: { key: 1, stream: 2 } };
-  const seen = augmentPictures(many, { imageSize: fixture.size, filter: "bicubic" }, options, keys, sided);
+  const vision = { imageSize: fixture.size, filter: "bicubic" as const };
+  const seen = augmentPictures(many, { vision, options, keys, sided });
   const mirrored = sided.map((_, i) => {
     const picture = seen.slice(i * pixels.length, (i + 1) * pixels.length).join();
     assert.ok([pixels.join(), fixture.mirrored.join()].includes(picture));
@@ -201,6 +200,39 @@ test("pictures are mirrored as often as asked, and never where a text speaks of 
   assert.not(mirrored.some((is, i) => is && sided[i]));
   const share = mirrored.filter(Boolean).length / 250;
   assert.ok(Math.abs(share - 0.3) < 0.08, `${share}`);
+});
+
+test("threads see the pictures of a large batch as this thread would, batch for batch", async () => {
+  const batch = (count: number, key: number, size = 224) => ({
+    pixels: Uint8Array.from({ length: count * 3 * size * size }, (_, i) =>
+      randomBits({ key, stream: 0 }, i >> 4),
+    ),
+    how: {
+      ...{ vision: { imageSize: size, filter: "bicubic" as const }, keys: keysOf(key) },
+      options: {
+        ...{ shift: 3, share: 0.5, crop: { scale: [0.5, 1], ratio: [0.75, 1.25] } },
+        ...{ flip: 0.5, jitter: { brightness: 0, contrast: 0, saturation: 0.2, hue: 0 } },
+      } as Parameters<typeof augmentPictures>[1]["options"],
+      sided: Array.from({ length: count }, (_, i) => i % 3 === 0),
+    },
+  });
+  const keysOf = (key: number) => {
+    const streams = new RandomStreams(key, 7);
+    return { moves: streams.stream(), others: streams.stream() };
+  };
+  const batches = [batch(15, 1), batch(17, 2), batch(2, 3), batch(2, 4, 640)];
+  const expected = batches.map(({ pixels, how }) => augmentPictures(pixels, how));
+  const threads = new AugmentThreads(3);
+  // All at a time: batches are made ahead.
+  const seen = await Promise.all(batches.map(({ pixels, how }) => threads.augment(pixels, how)));
+  for (const [i, pixels] of seen.entries()) assert.ok(Buffer.from(pixels).equals(expected[i]!), `batch ${i}`);
+  const { pixels, how } = batches[0]!;
+  const vision = { imageSize: 224, filter: "none" as never };
+  const failed = await threads.augment(pixels, { ...how, vision }).catch((thrown: Error) => thrown);
+  assert.match((failed as Error).message, /filter/);
+  const cut = threads.augment(pixels, how).catch((thrown: Error) => thrown);
+  threads.close();
+  assert.match(((await cut) as Error).message, /thread that augments pictures has ended/);
 });
 
 test("texts that speak of sides", () => {

@@ -1,15 +1,20 @@
 // Batches in parts: nothing is lost or doubled when a batch is divided, and parts cost the memory of one.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Engine, randomBits } from "../engine/index.ts";
+import { Engine, randomBits, type Tensor } from "../engine/index.ts";
+import { add, mul } from "../kernels/elementwise/arithmetic.ts";
+import { concat } from "../kernels/shape/slice.ts";
 import { Case } from "../model/case.ts";
 import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
 import { parseConfig, type RunConfig } from "../train/config.ts";
-import { packBatch } from "../train/data/collate.ts";
+import { packBatch, unflatten } from "../train/data/collate.ts";
 import type { Batch } from "../train/data/dataset.ts";
 import { divide } from "../train/data/divide.ts";
 import { inMemory } from "../train/data/memory.ts";
-import { makeTrainer } from "../train/run/trainer.ts";
+import type { Sync } from "../train/loop/sync.ts";
+import { type Task, Trainer } from "../train/loop/trainer.ts";
+import { type BatchLoss, batchLoss } from "../train/objective/batch.ts";
+import { makeTrainer, packerOf } from "../train/run/trainer.ts";
 
 const below = (seed: number, index: number, limit: number) =>
   randomBits({ key: seed, stream: 0 }, index) % limit;
@@ -311,6 +316,77 @@ test("a batch in parts takes the memory of one part, and captured steps of other
     model.dispose();
   }
   assert.is(engine.stats().usedBytes, 0);
+  engine.dispose();
+});
+
+test("two processes that take the mean of their gradients learn what one learns of both batches", async () => {
+  const engine = await Engine.create();
+  const config = configOf({ pictures: 12, triplets: 9, clip: 0.01 }, { text: { dropout: 0 } });
+  const set = {
+    ...{ name: "drawn", pictures: pictureSet, triplets: 1, texts: () => [] },
+    sampleBatch: ({ pictures, triplets, step }: { pictures: number; triplets: number; step: number }) =>
+      drawBatch(pictures, triplets, 11 + step),
+  };
+  const modelOf = () => {
+    const model = new Case(engine, config.model, tokenizer.size);
+    model.parameters.initialize(5);
+    return model;
+  };
+  let held: Tensor[] = [];
+  const mean: Sync = {
+    ...{ rank: 0, ranks: 2 },
+    gradients: (gradients) => {
+      for (const [i, mine] of gradients.entries()) engine.copy(mul(add(mine, held[i]!), 0.5), mine);
+    },
+  };
+  const holding: Sync = {
+    ...{ rank: 1, ranks: 2 },
+    gradients: (gradients) => {
+      for (const [i, mine] of gradients.entries()) engine.copy(mine, held[i]!);
+    },
+  };
+  const [first, second] = [mean, holding].map((sync) => {
+    const model = modelOf();
+    if (sync === mean) held = model.parameters.flats.map(({ gradient }) => engine.empty(gradient.shape));
+    return makeTrainer(engine, model, tokenizer, set, config, { sync });
+  }) as [Trainer, Trainer];
+
+  const model = modelOf();
+  const pack = packerOf(tokenizer, set, config);
+  const both: Task = {
+    async pack(step) {
+      const packed = await Promise.all([0, 1].map((rank) => pack(2 * step + rank)));
+      const named = packed.flatMap(({ inputs }, rank) =>
+        Object.entries(inputs).map(([name, input]) => [`${rank} ${name}`, input] as const),
+      );
+      return { inputs: Object.fromEntries(named), rows: packed.flatMap(({ rows }) => rows) };
+    },
+    loss(inputs, streams) {
+      const [one, other] = [0, 1].map((rank) => {
+        const mine = Object.entries(inputs).filter(([name]) => name.startsWith(`${rank} `));
+        const plain = Object.fromEntries(mine.map(([name, input]) => [name.slice(2), input]));
+        return batchLoss(model, config.training, unflatten(plain, 1), streams);
+      }) as [BatchLoss, BatchLoss];
+      return { loss: mul(add(one.loss, other.loss), 0.5), losses: concat([one.losses, other.losses]) };
+    },
+  };
+  const whole = new Trainer(engine, model, both, config);
+  const norms = { apart: [] as number[], whole: [] as number[] };
+  for (let step = 1; step <= 3; step++) {
+    await second.run(step, () => {});
+    await first.run(step, ({ gradient_norm }) => void norms.apart.push(gradient_norm));
+    await whole.run(step, ({ gradient_norm }) => void norms.whole.push(gradient_norm));
+    // The second's update took its own gradients: it goes on with what the first has learnt.
+    const learnt = first.model.parameters.entries().map((entry) => [entry.name, entry] as const);
+    await second.model.parameters.stream(new Map(learnt));
+  }
+  for (const [i, norm] of norms.apart.entries())
+    assert.ok(Math.abs(norm / norms.whole[i]! - 1) < 1e-4, JSON.stringify(norms));
+  for (const trainer of [first, second, whole]) {
+    trainer.dispose();
+    trainer.model.dispose();
+  }
+  for (const tensor of held) tensor.dispose();
   engine.dispose();
 });
 

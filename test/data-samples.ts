@@ -32,6 +32,7 @@ export function memoryFiles(sample: Sample): Files {
       const names = [...bytes.keys()].filter((path) => path.startsWith(within));
       return [...new Set(names.map((path) => path.slice(within.length).split("/")[0]!))];
     },
+    isFolder: (folder) => [...bytes.keys()].some((path) => path.startsWith(`${folder}/`)),
     size: async (path) => bytes.get(path)?.length ?? null,
   };
 }

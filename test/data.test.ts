@@ -1,5 +1,6 @@
 // Annotation files of the data sets: what is read is what they hold, and what is wrong with one is told by file and entry.
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
@@ -17,6 +18,7 @@ import {
   memoryFiles,
   realFolder,
   type Sample,
+  writeSample,
 } from "./data-samples.ts";
 
 /** A query with its pictures' ids in place of their indices. */
@@ -252,6 +254,24 @@ test("lines of one's own, and a folder of pictures", async () => {
   const folder = await readSplit("folder", files, "all");
   assert.equal(folder.pictures, val.pictures);
   assert.is(folder.queries.length, 0);
+});
+
+test("a folder is walked whatever its name ends with, and a link to nothing is a picture that is missing", async () => {
+  const root = mkdtempSync(join(tmpdir(), "casement-data-"));
+  try {
+    const paths = ["a.png", "holiday.jpg/1.jpg", "holiday.jpg/sub.gif/2.png", "x.svg/3.webp"];
+    await writeSample(root, Object.fromEntries(paths.map((path) => [path, "picture"])));
+    symlinkSync(join(root, "holiday.jpg"), join(root, "link.png"));
+    symlinkSync(join(root, "nowhere"), join(root, "gone.png"));
+    symlinkSync(root, join(root, "loop.png"));
+    const { pictures } = await readSplit("folder", folderFiles(root), "all");
+    assert.equal(
+      pictures.map(({ path }) => path),
+      ["a.png", "gone.png", ...paths.slice(1, 3), "link.png/1.jpg", "link.png/sub.gif/2.png", paths[3]],
+    );
+  } finally {
+    rmSync(root, { recursive: true });
+  }
 });
 
 /** A sample with one thing changed: `edit` gets the parsed file. */
@@ -636,7 +656,7 @@ test("texts are read as people's editors leave them", async () => {
 
 test("what a page needs imports nothing of Node", () => {
   const root = fileURLToPath(new URL("..", import.meta.url));
-  const nodes = ["check", "decode", "node", "open", "packer", "shards"].map(
+  const nodes = ["augment-threads", "check", "decode", "node", "open", "packer", "shards"].map(
     (name) => `train/data/${name}.ts`,
   );
   const rooms = ["data", "objective", "loop", "eval"].map((room) => `train/${room}`);

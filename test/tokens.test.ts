@@ -77,7 +77,7 @@ async function trained(training: Record<string, unknown>, cacheDir = newFolder()
   const config = configOf(training);
   const model = makeModel(engine, config, tokenizer.size);
   model.parameters.initialize(3);
-  const trainer = makeTrainer(engine, model, tokenizer, set, config, onDisk({ cacheDir }));
+  const trainer = makeTrainer(engine, model, tokenizer, set, config, { keep: onDisk({ cacheDir }) });
   const losses: number[] = [];
   await trainer.run(steps, ({ loss }: StepRecord) => {
     losses.push(loss);

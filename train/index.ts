@@ -62,9 +62,10 @@ export {
 } from "./inputs.ts";
 export type { StepRecord } from "./loop/record.ts";
 export { learningRate } from "./loop/schedule.ts";
+export type { Sync } from "./loop/sync.ts";
 export { DivergedError, makeModel, type PackedStep, type Task, Trainer } from "./loop/trainer.ts";
 export { type BatchLoss, batchLoss } from "./objective/batch.ts";
 export { contrastiveLoss, lossKernels, type RecallOptions, recallLoss } from "./objective/losses.ts";
 export { type Ablation, ablate, ablations, describeAblation } from "./run/ablations.ts";
 export { makeTokenizer } from "./run/tokenizer.ts";
-export { makeTrainer, packerOf } from "./run/trainer.ts";
+export { type Means, makeTrainer, packerOf } from "./run/trainer.ts";

@@ -181,31 +181,38 @@ export function augments({ shift, crop, flip, jitter }: Options): boolean {
   return shift > 0 || crop !== undefined || flip > 0 || Object.values(jitter).some((reach) => reach > 0);
 }
 
+/** What the pictures of one step are augmented by. */
+export interface Augmentation {
+  vision: Pick<ModelConfig["vision"], "imageSize" | "filter">;
+  options: Options;
+  /** What moves, and what else, is drawn with. */
+  keys: { moves: RandomKey; others: RandomKey };
+  /** [pictures], whether a text that concerns it speaks of what a mirror changes: it then is not mirrored. */
+  sided: readonly boolean[];
+  /** The first picture's place in the batch: 0 unless they are a part of it. */
+  first?: number;
+}
+
 /**
  * Pictures of a batch as they are seen in one step.
  * @param pixels uint8 [pictures, size, size, 3]
- * @param keys what moves, and what else, is drawn with
- * @param sided whether a text that concerns the picture speaks of what a mirror changes: it then is not mirrored
  * @returns as `pixels`, which stays as it is
  */
 export function augmentPictures(
   pixels: Uint8Array,
-  { imageSize: size, filter }: Pick<ModelConfig["vision"], "imageSize" | "filter">,
-  options: Options,
-  keys: { moves: RandomKey; others: RandomKey },
-  sided: readonly boolean[],
+  { vision: { imageSize: size, filter }, options, keys, sided, first = 0 }: Augmentation,
 ): Uint8Array {
   const { shift, crop, flip, jitter } = options;
   const bytes = 3 * size * size;
   const out = new Uint8Array(pixels.length);
   for (let i = 0; i < pixels.length / bytes; i++) {
-    const draw: Draw = (index) => uniform(keys.others, 64 * i + index);
+    const draw: Draw = (index) => uniform(keys.others, 64 * (first + i) + index);
     let picture = pixels.subarray(i * bytes, (i + 1) * bytes);
     if (crop) picture = cropPicture(picture, size, drawCrop(size, crop, draw), filter);
     if (draw(40) < flip && !sided[i]) picture = mirrorPicture(picture, size);
     if (Object.values(jitter).some((reach) => reach > 0)) picture = jitterPicture(picture, jitter, draw);
     const place = out.subarray(i * bytes, (i + 1) * bytes);
-    if (shift > 0) movePicture(picture, size, drawMove(options, keys.moves, i), place);
+    if (shift > 0) movePicture(picture, size, drawMove(options, keys.moves, first + i), place);
     else place.set(picture);
   }
   return out;

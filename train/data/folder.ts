@@ -16,9 +16,9 @@ export async function pictureFiles(files: Files, others: string[] = [], folder =
   for (const name of (await files.list(folder)).toSorted()) {
     if (name.startsWith(".")) continue;
     const path = folder === "" ? name : `${folder}/${name}`;
-    if (isPicture(name)) found.push(path);
+    if (files.isFolder(path)) found.push(...(await pictureFiles(files, others, path)));
+    else if (isPicture(name)) found.push(path);
     else if (isOther(name)) others.push(path);
-    else found.push(...(await pictureFiles(files, others, path)));
   }
   return found;
 }

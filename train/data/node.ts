@@ -4,13 +4,23 @@ import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
 import type { Files } from "./types.ts";
 
-/** Names in a folder, without links to it or to what it lies in, in which a walk would not end. */
-async function withoutLoops(folder: string, entries: readonly Dirent[]): Promise<string[]> {
+/**
+ * Names in a folder, without links to it or to what it lies in, in which a walk would not end.
+ * @param folders gets the paths of those that are folders
+ */
+async function withoutLoops(
+  folder: string,
+  entries: readonly Dirent[],
+  folders: Set<string>,
+): Promise<string[]> {
   const names: string[] = [];
   for (const entry of entries) {
-    const target = entry.isSymbolicLink() ? await realpath(join(folder, entry.name)).catch(() => null) : null;
+    const path = join(folder, entry.name);
+    const target = entry.isSymbolicLink() ? await realpath(path).catch(() => null) : null;
     const loops = target !== null && `${await realpath(folder)}${sep}`.startsWith(`${target}${sep}`);
-    if (!loops) names.push(entry.name);
+    if (loops) continue;
+    names.push(entry.name);
+    if (entry.isDirectory() || (target !== null && (await stat(target)).isDirectory())) folders.add(path);
   }
   return names;
 }
@@ -18,11 +28,12 @@ async function withoutLoops(folder: string, entries: readonly Dirent[]): Promise
 /** The files of a folder. Listings are kept: a data set asks for the same ones again. */
 export function folderFiles(root: string): Files {
   const listings = new Map<string, Promise<string[]>>();
+  const folders = new Set<string>();
   const list = (folder: string) => {
     const known = listings.get(folder);
     if (known) return known;
     const names = readdir(join(root, folder), { withFileTypes: true }).then(
-      (entries) => withoutLoops(join(root, folder), entries),
+      (entries) => withoutLoops(join(root, folder), entries, folders),
       (error) => {
         if (error.code === "ENOENT" || error.code === "ENOTDIR") return [];
         throw error;
@@ -35,6 +46,7 @@ export function folderFiles(root: string): Files {
     name: root,
     read: (path) => readFile(join(root, path)),
     list,
+    isFolder: (path) => folders.has(join(root, path)),
     size: async (path) => {
       const info = await stat(join(root, path)).catch(() => null);
       return info?.isFile() ? info.size : null;

@@ -67,6 +67,8 @@ export interface Files {
   read(path: string): Promise<Uint8Array>;
   /** Names of the files and folders in a folder, "" being the whole; empty where there is none. */
   list(folder: string): Promise<readonly string[]>;
+  /** Whether what `list` named is a folder, whatever its name ends with. */
+  isFolder(path: string): boolean;
   /** Bytes of a file; null where there is none. */
   size(path: string): Promise<number | null>;
 }

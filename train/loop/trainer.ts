@@ -1,4 +1,4 @@
-// The training loop: batch, loss, backward, clip, AdamW. A step is a pure function of the parameters, the optimiser's
+// The training loop: batch, loss, backward, what other processes found, clip, AdamW. A step is a pure function of the parameters, the optimiser's
 // moments, the seed and the step's number, so a resumed run goes on to the same numbers.
 
 import {
@@ -21,6 +21,7 @@ import { type Ahead, ahead } from "../prefetch.ts";
 import { learningOf } from "./groups.ts";
 import type { StepRecord } from "./record.ts";
 import { learningRate } from "./schedule.ts";
+import { alone, partOf, type Sync } from "./sync.ts";
 
 /**
  * Training came to numbers that are not finite, in f16 whatever the scale of the loss; the parameters are those of the
@@ -94,6 +95,7 @@ export class Trainer {
     readonly model: Case,
     private readonly task: Task,
     private readonly config: RunConfig,
+    private readonly sync: Sync = alone,
   ) {
     const { weightDecay, beta2 } = config.training;
     this.streams = new RandomStreams(config.seed);
@@ -157,7 +159,7 @@ export class Trainer {
     const packed = await this.batches.queue.next();
     await this.tune(packed.inputs);
     this.optimizer.advance(learningRate(this.config.training, step));
-    this.streams.seek(step);
+    this.streams.seek(partOf(step, this.sync));
     return packed;
   }
 
@@ -176,15 +178,26 @@ export class Trainer {
   }
 
   private recordUploaded(inputs: Record<string, Tensor>): Tensor {
-    const { model, config, optimizer, streams } = this;
-    const { clip } = config.training;
-    model.clampTemperature();
-    const { losses } = model.parameters.renewGradients(() => {
-      const result = this.task.loss(inputs, streams);
-      backward(result.loss, { grad: optimizer.scaler?.scale });
-      return result;
+    this.model.clampTemperature();
+    const losses = this.differentiate(inputs);
+    this.sync.gradients(this.model.parameters.flats.map(({ gradient }) => gradient));
+    return this.update(losses);
+  }
+
+  /** Records the loss of a batch and the gradients of all that learns. Returns f32 [Q], the loss of each query. */
+  private differentiate(inputs: Record<string, Tensor>): Tensor {
+    const { model, task, optimizer, streams } = this;
+    return model.parameters.renewGradients(() => {
+      const { loss, losses } = task.loss(inputs, streams);
+      backward(loss, { grad: optimizer.scaler?.scale });
+      return losses;
     });
-    const norm = optimizer.update({ maxNorm: clip });
+  }
+
+  /** Records the optimiser's step. Returns what `measure` made. */
+  private update(losses: Tensor): Tensor {
+    const { model, config, optimizer } = this;
+    const norm = optimizer.update({ maxNorm: config.training.clip });
     return this.measure([losses, model.temperature, optimizer.scaler?.state ?? norm]);
   }
 

@@ -26,7 +26,7 @@ export async function rehearse(engine: Engine, config: RunConfig): Promise<void>
   await engine.prepare(
     () => {
       const model = makeModel(engine, config, tokenizer.size);
-      const trainer = makeTrainer(engine, model, tokenizer, set, config, () => zeros);
+      const trainer = makeTrainer(engine, model, tokenizer, set, config, { keep: () => zeros });
       for (const { inputs } of packed) trainer.record(inputs);
     },
     { threads: availableParallelism() },

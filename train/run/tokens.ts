@@ -159,7 +159,7 @@ async function digestVision({ parameters }: Case): Promise<string> {
   return hash.digest("hex");
 }
 
-/** What `makeTrainer` is given where tokens are to be kept on the disk. */
+/** The `keep` of `makeTrainer` where tokens are to be kept on the disk. */
 export const onDisk =
   (options: TokenOptions = {}) =>
   (model: Case, pictures: Pictures): KeptTokens =>

@@ -7,6 +7,7 @@ import type { Case } from "../../model/case.ts";
 import { CheckpointError } from "../../model/safetensors.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
 import { ConfigError, type RunConfig } from "../config.ts";
+import { AugmentThreads } from "../data/augment-threads.ts";
 import { StoppedError } from "../data/open.ts";
 import type { Metrics } from "../eval/metrics.ts";
 import { tellCut } from "../inputs.ts";
@@ -187,7 +188,10 @@ export async function openTrainer(
   const model = makeModel(engine, config, tokenizer.size);
   const cut = tellCut(tokenizer, config.model, textsOf(config, training), "texts of the training data");
   if (cut) events.message(cut);
-  const trainer = makeTrainer(engine, model, tokenizer, training, config, onDisk());
+  const trainer = makeTrainer(engine, model, tokenizer, training, config, {
+    keep: onDisk(),
+    threads: new AugmentThreads(),
+  });
   return { data, config, close, tokenizer, model, trainer };
 }
 
