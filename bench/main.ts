@@ -3,6 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { usualPlan } from "../cases/timing.ts";
 import { coldStart } from "./cold-start.ts";
 import { measureGrowth } from "./growth.ts";
 import type { OurSide } from "./ours.ts";
@@ -68,8 +69,7 @@ async function bench(flags: Flags): Promise<boolean> {
     say(`${adapter}: ${peak.gflops.toFixed(1)} GFLOP/s, ${peak.gbps.toFixed(1)} GB/s at most`);
     const plan: Plan = {
       ...{ ours, peers, peak, message: say },
-      rounds: flags.quick ? 3 : 5,
-      batch: flags.quick ? 20 : 50,
+      ...(flags.quick ? { rounds: 3, batch: 20 } : usualPlan),
     };
     const cases: CaseResult[] = [];
     const resultsOf = (measured: CaseResult[]): Results =>

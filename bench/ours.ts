@@ -1,7 +1,9 @@
 // casement's side of the bench: a process that runs cases of the op table, AdamW, and whole steps, eager or replayed.
 import { fileURLToPath } from "node:url";
 import type { OpCase } from "../cases/case.ts";
+import { caseRun } from "../cases/case-run.ts";
 import { allCases } from "../cases/table.ts";
+import { median, type Subject } from "../cases/timing.ts";
 import { Engine, type Tensor } from "../engine/index.ts";
 import { AdamW } from "../kernels/optimizer/adamw.ts";
 import type { Flat } from "../kernels/optimizer/optimizer.ts";
@@ -11,10 +13,8 @@ import { loadConfig } from "../train/run/config-file.ts";
 import { openSequence } from "../train/run/data.ts";
 import { makeTokenizer } from "../train/run/tokenizer.ts";
 import { makeTrainer } from "../train/run/trainer.ts";
-import { caseRun } from "./case-run.ts";
-import type { Job, Outputs, Side, Subject, Values } from "./protocol.ts";
+import type { Job, Outputs, Side, Values } from "./protocol.ts";
 import { serve, sideOf } from "./protocol.ts";
-import { median } from "./results.ts";
 import { adamw, benchVit, comparedSteps, numbers, type VisionSizes, vitConfig } from "./steps.ts";
 import { VitStep } from "./vit-step.ts";
 

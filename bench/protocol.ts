@@ -4,6 +4,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { PeerOp } from "../cases/case.ts";
+import { type Runner, type Subject, timeRuns } from "../cases/timing.ts";
 import type { DType } from "../engine/index.ts";
 
 /** A tensor as it travels. */
@@ -29,24 +30,13 @@ export type Job =
 export type Outputs = Record<string, Float32Array>;
 
 /** What an engine can be asked. */
-export interface Side {
+export interface Side extends Runner {
   /** Starts the engine. Returns the adapter's name, or null where the engine does not tell. */
   open(): Promise<string | null>;
   /** Gets a job ready and runs it once, or as often as its outputs say. Returns null for a job it has no means for. */
   prepare(job: Job): Promise<Outputs | null>;
-  /** Runs the job that is ready, waits until the device is done, and returns the milliseconds of all. */
-  run(times: number): Promise<number>;
   /** Gives the job's memory back. */
   release(): Promise<void>;
-}
-
-/** Something that runs on a device. */
-export interface Subject {
-  /** Starts one run, waiting for nothing that the device still does; may wait where the engine knows no other way. */
-  run(): void | Promise<void>;
-  /** Until the device has done all runs. */
-  wait(): Promise<void>;
-  dispose(): void | Promise<void>;
 }
 
 /** The part of a side that is the same for all engines. */
@@ -62,12 +52,7 @@ export function sideOf(
       subject = built?.subject ?? null;
       return built?.outputs ?? null;
     },
-    async run(times) {
-      const start = performance.now();
-      for (let i = 0; i < times; i++) await subject!.run();
-      await subject!.wait();
-      return performance.now() - start;
-    },
+    run: (times) => timeRuns(subject!, times),
     async release() {
       await subject?.dispose();
       subject = null;

@@ -39,11 +39,6 @@ export function geomean(ratios: readonly (number | null)[]): number | null {
   return Math.exp(known.reduce((sum, ratio) => sum + Math.log(ratio), 0) / known.length);
 }
 
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
-}
-
 /** The adapter's short name, for file names: its first word. */
 export function slug(adapter: string): string {
   return /^llvmpipe/.test(adapter)

@@ -4,9 +4,10 @@
 // median over the rounds counts.
 import benny from "benny";
 import { relativeError } from "../cases/compare.ts";
+import { type Entrant, enter, median, turnsOf } from "../cases/timing.ts";
 import type { Peak } from "../train/profile/peak/peak.ts";
 import type { Outputs, Side } from "./protocol.ts";
-import { type CaseResult, median, ratioOf } from "./results.ts";
+import { type CaseResult, ratioOf } from "./results.ts";
 import type { Measured } from "./subjects.ts";
 
 /** An engine of others, by the name that the results give it. */
@@ -32,33 +33,22 @@ export class MismatchError extends Error {
   override name = "MismatchError";
 }
 
-/** A run longer than this is measured in fewer rounds. */
-const longRun = 1000;
-const longRounds = 3;
-
-interface Entrant {
-  name: string;
-  side: Side;
-  /** Milliseconds of a run, about. */
-  once: number;
-  /** Runs in a batch. */
-  times: number;
-  samples: number[];
-}
+/** An engine that takes its turns. */
+type Racer = Entrant<Side>;
 
 /** Measures one case. Throws MismatchError where results differ, and whatever our engine throws. */
 export async function measure(subject: Measured, plan: Plan): Promise<CaseResult> {
   const { ours, peers, peak, message } = plan;
   const job = subject.job();
-  const entrants: Entrant[] = [];
+  const entrants: Racer[] = [];
   const wrong: string[] = [];
   try {
-    const outputs = await enter({ name: "ours", side: ours }, entrants);
+    const outputs = await prepare({ name: "ours", side: ours }, entrants);
     const error = subject.check?.(outputs!);
     if (error) wrong.push(error);
     for (const peer of subject.peers ? peers : []) {
       try {
-        const others = await enter(peer, entrants);
+        const others = await prepare(peer, entrants);
         if (others) wrong.push(...compare(peer.name, others, outputs!, subject.tolerance));
       } catch (cause) {
         message(`  ${peer.name} failed and does not count: ${(cause as Error).message.split("\n")[0]}`);
@@ -89,13 +79,10 @@ export async function measure(subject: Measured, plan: Plan): Promise<CaseResult
   };
 
   /** Prepares the job on an engine and finds how many runs make a batch. Null where the engine can't. */
-  async function enter({ name, side }: Peer, into: Entrant[]): Promise<Outputs | null> {
+  async function prepare({ name, side }: Peer, into: Racer[]): Promise<Outputs | null> {
     const outputs = await side.prepare(job);
     if (!outputs) return null;
-    let once = await side.run(1);
-    // After a short run, a cold cache says more than the kernel.
-    if (once < plan.batch) once = await side.run(1);
-    into.push({ name, side, once, times: Math.max(1, Math.ceil(plan.batch / once)), samples: [] });
+    into.push(await enter(name, side, plan.batch));
     return outputs;
   }
 }
@@ -111,12 +98,8 @@ function compare(name: string, theirs: Outputs, ours: Outputs, tolerance: number
 }
 
 /** Lets the engines take turns, and fills their samples with milliseconds a run. */
-async function race(title: string, entrants: Entrant[], plan: Plan): Promise<void> {
-  const long = entrants.some(({ once }) => once > longRun);
-  const turns = Array.from(
-    { length: long ? Math.min(longRounds, plan.rounds) : plan.rounds },
-    () => entrants,
-  ).flat();
+async function race(title: string, entrants: Racer[], plan: Plan): Promise<void> {
+  const turns = turnsOf(entrants, plan.rounds);
   const failures: Error[] = [];
   const cases = turns.map(({ name, side, times }, turn) => {
     // benny calls a case once to see whether it is asynchronous, and does not wait for it.

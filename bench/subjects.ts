@@ -1,8 +1,7 @@
 // What the bench measures: the op table's bench sizes, forward and where they say so backward too, the optimiser, and
 // whole training steps.
-import { drawInputs, type OpCase, toleranceOf } from "../cases/case.ts";
-import { relativeError, sampleIndices } from "../cases/compare.ts";
-import { allCases } from "../cases/table.ts";
+import { type BenchedCase, benchedCases, errorOf, objection, resultSize } from "../cases/benched.ts";
+import { drawInputs } from "../cases/case.ts";
 import type { Job, Outputs } from "./protocol.ts";
 import { benchVit, numbers, vitConfig, vitFlops } from "./steps.ts";
 
@@ -39,22 +38,11 @@ const quickNames = [
 const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 const bytesOf = { f32: 4, u32: 4, i32: 4, f16: 2 };
 
-function checkForward(opCase: OpCase, values: Float64Array[], result: Float32Array): number {
-  // A sample could miss a single one.
-  if (!result.every(Number.isFinite)) return Number.POSITIVE_INFINITY;
-  if (!opCase.referenceAt) return relativeError(result, opCase.reference(values));
-  const indices = sampleIndices(result.length);
-  return relativeError(
-    Float64Array.from(indices, (index) => result[index]!),
-    Float64Array.from(indices, (index) => opCase.referenceAt!(values, index)),
-  );
-}
-
-/** A case of the table; `weighted` with its backward pass. */
-export function ofCase(opCase: OpCase, weighted = false): Measured {
-  const { name, inputs, flops } = opCase;
-  const { backward = 1, ...bench } = opCase.bench || {};
-  const peer = (inputs.every(({ dtype = "f32" }) => dtype === "f32") && bench.peer) || null;
+/** A case of the table, as it is measured. */
+export function ofCase({ name: title, opCase, weighted, flops }: BenchedCase): Measured {
+  const { name, inputs } = opCase;
+  const { peer: asked } = opCase.bench || {};
+  const peer = (inputs.every(({ dtype = "f32" }) => dtype === "f32") && asked) || null;
   let values: Float64Array[] = [];
   // Read every input and write a result as large as the first.
   const bytes = [...inputs, inputs[0]!].reduce(
@@ -62,7 +50,7 @@ export function ofCase(opCase: OpCase, weighted = false): Measured {
     0,
   );
   return {
-    name: weighted ? `${name}, forward and backward` : name,
+    name: title,
     job() {
       values = drawInputs(opCase);
       return {
@@ -79,23 +67,12 @@ export function ofCase(opCase: OpCase, weighted = false): Measured {
       };
     },
     peers: peer !== null,
-    flops: flops === undefined ? null : flops * (weighted ? backward : 1),
+    flops,
     bytes: /^(softmax|gelu|layernorm) /.test(name) ? bytes : null,
     tolerance: 1e-4,
-    check(outputs) {
-      const error = checkForward(opCase, values, outputs.result!);
-      const tolerance = toleranceOf(opCase);
-      return error <= tolerance
-        ? null
-        : `ours differs from float64 by ${error.toPrecision(3)}, allowed ${tolerance}`;
-    },
+    check: (outputs) => objection(opCase, errorOf(opCase, values, outputs.result!)),
     quick: quickNames.some((quick) => name.startsWith(quick)),
   };
-}
-
-/** Elements of an attention's result: as many as the queries have, without k and v beside them. */
-function resultSize({ inputs }: OpCase): number {
-  return sizeOf(inputs[0]!.shape) / (inputs.length === 1 ? 3 : 1);
 }
 
 function step(name: string, kind: "vit" | "emoji", eager: boolean): Measured {
@@ -111,10 +88,7 @@ function step(name: string, kind: "vit" | "emoji", eager: boolean): Measured {
 }
 
 export const subjects: Measured[] = [
-  ...allCases.flatMap((opCase) => {
-    if (!opCase.bench) return [];
-    return [ofCase(opCase), ...(opCase.bench.backward ? [ofCase(opCase, true)] : [])];
-  }),
+  ...benchedCases.map(ofCase),
   {
     name: "AdamW on 10 M parameters",
     job: () => ({ kind: "adamw", size: millions }),

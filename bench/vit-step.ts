@@ -1,4 +1,5 @@
 // A training step of a ViT on our engine: forward, mean squared error, backward, clipping, AdamW; see steps.ts.
+import type { Subject } from "../cases/timing.ts";
 import type { Engine, Program, Tensor, Tuned } from "../engine/index.ts";
 import { backward } from "../kernels/backward.ts";
 import { mul, sub } from "../kernels/elementwise/arithmetic.ts";
@@ -8,7 +9,6 @@ import { mean } from "../kernels/reduce/reduce.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { Parameters, type Precision } from "../model/parameters.ts";
 import { vit, vitSpecs } from "../model/vit.ts";
-import type { Subject } from "./protocol.ts";
 import { adamw, vitData } from "./steps.ts";
 
 export interface VitStepOptions {

@@ -7,7 +7,7 @@
 
 import { defineKernel, type Engine, normal, propagate, type Scalar, Tensor } from "../engine/index.ts";
 import { drawInputs, type Input, type OpCase, roundToHalf, toleranceOf } from "./case.ts";
-import { relativeError, sampleIndices, sampleSize } from "./compare.ts";
+import { sampleIndices, sampleSize, worstOf } from "./compare.ts";
 import { allCases } from "./table.ts";
 
 /**
@@ -28,6 +28,19 @@ export interface CaseResult {
   errors: Record<string, number>;
   /** The result and the gradients as the device gave them, under the same names as in `errors`. */
   outputs: Record<string, ArrayLike<number>>;
+  /** The worst element of each output that is wrong. */
+  wrong: WrongElement[];
+}
+
+/** An element that is further off than allowed. */
+export interface WrongElement {
+  /** As in `errors`. */
+  output: string;
+  /** Row-major. */
+  index: number;
+  got: number;
+  /** What float64 says. */
+  wanted: number;
 }
 
 /** z = values * factors, or values * factor where HAS_FACTORS is false. */
@@ -131,18 +144,25 @@ function lackOf(engine: Engine, opCase: OpCase): string | null {
 /** Runs a case forward and backward on an engine, which should be one with `poison`. */
 export async function runCase(engine: Engine, opCase: OpCase): Promise<CaseResult> {
   const { name, inputs } = opCase;
-  const result: CaseResult = { name, failures: [], skipped: null, errors: {}, outputs: {} };
+  const result: CaseResult = { name, failures: [], skipped: null, errors: {}, outputs: {}, wrong: [] };
   const skipped = lackOf(engine, opCase);
   if (skipped) return { ...result, skipped };
   const usedBefore = engine.stats().usedBytes;
   const expected = expect(opCase);
   result.failures.push(...expected.failures);
   const tolerance = toleranceOf(opCase);
-  const compare = (label: string, got: ArrayLike<number>, wanted: Float64Array) => {
-    const error = relativeError(got, wanted, opCase.each);
+  const compare = (
+    label: string,
+    got: ArrayLike<number>,
+    wanted: Float64Array,
+    place = (index: number) => index,
+  ) => {
+    const { error, index } = worstOf(got, wanted, opCase.each);
     result.errors[label] = Math.max(result.errors[label] ?? 0, error);
     if (!(error <= tolerance)) {
       result.failures.push(`${label}: relative error ${error.toExponential(2)}, allowed ${tolerance}`);
+      if (index >= 0)
+        result.wrong.push({ output: label, index: place(index), got: got[index]!, wanted: wanted[index]! });
     }
   };
 
@@ -158,6 +178,7 @@ export async function runCase(engine: Engine, opCase: OpCase): Promise<CaseResul
       "result",
       Float64Array.from(indices, (index) => values[index]!),
       Float64Array.from(indices, (index) => opCase.referenceAt!(expected.values, index)),
+      (at) => indices[at]!,
     );
   }
   if (inputs.some((_, i) => output === tensors[i])) result.failures.push("the result is an input itself");

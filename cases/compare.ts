@@ -8,18 +8,28 @@ export const sampleSize = 2000;
  * the rest. Infinite where lengths differ, or where one is not finite and the other not the same infinity or NaN.
  */
 export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>, each = false): number {
-  if (a.length !== b.length) return Number.POSITIVE_INFINITY;
+  return worstOf(a, b, each).error;
+}
+
+/** `relativeError` with the first element that is so far off; -1 where lengths differ, or none is off at all. */
+export function worstOf(
+  a: ArrayLike<number>,
+  b: ArrayLike<number>,
+  each = false,
+): { error: number; index: number } {
+  const worst = { error: 0, index: -1 };
+  if (a.length !== b.length) return { error: Number.POSITIVE_INFINITY, index: -1 };
   let squares = 0;
   for (let i = 0; i < b.length; i++) if (Number.isFinite(b[i]!)) squares += b[i]! * b[i]!;
   const rms = each ? 0 : Math.sqrt(squares / b.length);
-  let worst = 0;
   for (let i = 0; i < b.length; i++) {
     if (!Number.isFinite(a[i]!) || !Number.isFinite(b[i]!)) {
       if (Object.is(a[i], b[i])) continue;
-      return Number.POSITIVE_INFINITY;
+      return { error: Number.POSITIVE_INFINITY, index: i };
     }
     const difference = Math.abs(a[i]! - b[i]!);
-    if (difference > 0) worst = Math.max(worst, difference / (Math.abs(b[i]!) + rms));
+    const error = difference > 0 ? difference / (Math.abs(b[i]!) + rms) : 0;
+    if (error > worst.error) Object.assign(worst, { error, index: i });
   }
   return worst;
 }

@@ -1,6 +1,6 @@
 // What the engine offers to kernels and to those who embed it.
 export { bytesPerElement, type DType, type HostArray } from "./base/dtype.ts";
-export { DeviceError, DeviceLostError, KernelError, TensorError } from "./base/errors.ts";
+export { DeviceError, DeviceLostError, KernelError, TensorError, type WgslFault } from "./base/errors.ts";
 export { normal, type RandomKey, RandomStreams, randomBits, seedKey, uniform } from "./base/random.ts";
 export { Scalar } from "./base/scalar.ts";
 export { type Shape, sizeOf } from "./base/shape.ts";

@@ -341,10 +341,10 @@ test("a WGSL error says in which of a kernel's texts it is, with the lines aroun
   const wrong = "\n\n\n\nfn wrong() -> f32 {\n  return nothing;\n}\n// one\n// two\n// three";
   const kernel = (includes: string[], source: string) =>
     defineKernel({ name: "crooked", bindings: ["+y: f32"], includes, source });
-  for (const [includes, source, place] of [
-    [[fine, wrong], main, "line 6 of include 2"],
-    [[wrong, fine], main, "line 6 of include 1"],
-    [[fine], `${main}${wrong}`, "line 7"],
+  for (const [includes, source, place, text, line] of [
+    [[fine, wrong], main, "line 6 of include 2", 2, 6],
+    [[wrong, fine], main, "line 6 of include 1", 1, 6],
+    [[fine], `${main}${wrong}`, "line 7", 2, 7],
   ] as const) {
     const y = broken.zeros([1]);
     broken.run(kernel([...includes], source), { bind: [y], params: {}, grid: 1 });
@@ -353,10 +353,42 @@ test("a WGSL error says in which of a kernel's texts it is, with the lines aroun
       const excerpt = error.message.split("\n").filter((line) => / \| /.test(line));
       assert.is(excerpt.length, 5, error.message);
       assert.match(excerpt[2]!, /^> +\d+ \| {3}return nothing;/);
+      const [fault] = (error as KernelError).faults;
+      assert.equal([fault!.text, fault!.line, fault!.column], [text, line, 10]);
       return true;
     });
   }
   broken.dispose();
+});
+
+test("a kernel stands in for the one of its name, with tensors of its own, until that ends", async () => {
+  const host = await Engine.create();
+  const kernel = (source: string, besides: readonly `${string}: ${string}`[] = []) =>
+    defineKernel({
+      name: "shift",
+      bindings: ["x: f32", "+y: f32", ...besides],
+      params: { by: "f32" },
+      source: `@compute @workgroup_size(1) fn main() { ${source} }`,
+    });
+  const shift = kernel("y[0] = x[0] + params.by;");
+  const x = host.tensor([5], [1]);
+  const run = () => {
+    const y = host.empty([1]);
+    host.run(shift, { bind: [x, y], params: { by: 2 }, grid: 1 });
+    return y;
+  };
+  const seen = host.zeros([1]);
+  const before = run();
+  host.standIn(kernel("y[0] = x[0] - params.by; seen[0] = 9.0;", ["+seen: f32"]), [seen]);
+  const changed = run();
+  const { program, y } = await host.capture(run).then((program) => ({ program, y: program.outputs }));
+  host.endStandIns();
+  const after = run();
+  program.run();
+  assert.equal(await Promise.all([before, changed, after, y, seen].map(numbers)), [[7], [3], [7], [3], [9]]);
+  host.standIn(kernel("y[0] = x[0];", ["+seen: f32"]));
+  assert.throws(run, says(TensorError, /^shift: 2 tensors for 3 bindings/));
+  host.dispose();
 });
 
 // Order

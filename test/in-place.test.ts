@@ -5,7 +5,7 @@ import { allKernels } from "../cases/kernels.ts";
 import { composeWgsl, Engine, normal, type Tensor } from "../engine/index.ts";
 import { throughOutput } from "../engine/run/in-place.ts";
 import { dropout } from "../kernels/elementwise/dropout.ts";
-import { exp, gelu, multiplyBySlope, scale, tanh } from "../kernels/elementwise/unary.ts";
+import { exp, gelu, multiplyByGeluSlope, scale, tanh } from "../kernels/elementwise/unary.ts";
 
 const engine = await Engine.create({ poison: true });
 
@@ -43,12 +43,12 @@ test("a chain of elementwise operations takes the memory of one tensor", async (
 test("either input of a slope gives its place, the gradient first", async () => {
   const planned = await both(() => {
     const [dy, pre] = [scale(x, 2), scale(w, 3)];
-    return { dx: multiplyBySlope("gelu", dy, pre) };
+    return { dx: multiplyByGeluSlope(dy, pre) };
   });
   assert.is(planned, 2 * bytes);
   const kept = await both(() => {
     const [dy, pre] = [scale(x, 2), scale(w, 3)];
-    return { dy, dx: multiplyBySlope("gelu", dy, pre) };
+    return { dy, dx: multiplyByGeluSlope(dy, pre) };
   });
   assert.is(kept, 2 * bytes, "the saved values give theirs where the gradient is still needed");
 });
@@ -56,7 +56,7 @@ test("either input of a slope gives its place, the gradient first", async () => 
 test("an input that appears twice is replaced in both places", async () => {
   const planned = await both(() => {
     const y = scale(x, 2);
-    return { z: multiplyBySlope("gelu", y, y) };
+    return { z: multiplyByGeluSlope(y, y) };
   });
   assert.is(planned, bytes);
 });
@@ -65,12 +65,12 @@ test("what is used later, returned, constant or from outside keeps its place", a
   const planned = await both(() => {
     const y = scale(x, 2);
     const z = exp(y);
-    return { y, z, later: multiplyBySlope("gelu", y, z) };
+    return { y, z, later: multiplyByGeluSlope(y, z) };
   });
   assert.is(planned, 3 * bytes);
   const inner = await both(() => {
     const y = scale(x, 2);
-    return { later: multiplyBySlope("gelu", exp(y), y) };
+    return { later: multiplyByGeluSlope(exp(y), y) };
   });
   assert.is(inner, 2 * bytes);
   await both(() => ({ y: exp(x) }));

@@ -9,6 +9,9 @@ import { allKernels } from "../cases/kernels.ts";
 import { allCases } from "../cases/table.ts";
 import { wgslParts } from "../engine/gpu/kernel.ts";
 import { Engine, type Kernel } from "../engine/index.ts";
+import * as arithmeticTable from "../kernels/elementwise/arithmetic-table.ts";
+import * as unaryTable from "../kernels/elementwise/unary-table.ts";
+import { librariesOf } from "../kernels/lib/library.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -61,6 +64,18 @@ test("every WGSL file is in some kernel", () => {
       return !texts.some((used) => used.includes(text));
     });
   assert.equal(unused, []);
+});
+
+test("an operation names the libraries that its expressions call, and no others: they are what an app loads for it", () => {
+  const ops = [...Object.values(arithmeticTable), ...Object.values(unaryTable)];
+  assert.ok(ops.length > 60);
+  for (const { name, value, uses = [], ...more } of ops) {
+    const slopes = "slope" in more ? [more.slope] : (more.gradients ?? []);
+    const called = [false, true].flatMap((integers) =>
+      librariesOf([value, ...slopes].join(), uses, integers),
+    );
+    for (const { wgsl } of uses) assert.ok(called.includes(wgsl), `${name}: ${wgsl.split("\n")[0]}`);
+  }
 });
 
 test.run();

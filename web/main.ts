@@ -11,7 +11,8 @@ const status = el("p", { class: "quiet status", text: "Loading", attributes: { r
 const notices = el("div", { class: "notices" });
 const notice = el("p", { class: "message", attributes: { role: "alert" } });
 
-const client = new Client((why) => {
+const worker = new Worker(new URL("./worker/index.ts", import.meta.url), { type: "module" });
+const client = new Client(worker, (why) => {
   notice.textContent = `The page's worker has ended (${why}). Load the page again.`;
 });
 const search = new SearchPanel(client);

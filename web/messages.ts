@@ -146,8 +146,11 @@ export type News =
   | { kind: "gone"; why: string }
   | { kind: "pictures"; gallery: GalleryNews };
 
-export type Asked = { id: number; call: keyof Calls; argument: unknown };
-export type Told =
+/** What a worker may be asked: functions of one argument or none. */
+export type CallTable<C> = Record<keyof C, (argument: never) => Promise<unknown>>;
+
+export type Asked = { id: number; call: string; argument: unknown };
+export type Told<N> =
   | { id: number; value: unknown }
   | { id: number; error: { name: string; message: string } }
-  | News;
+  | N;

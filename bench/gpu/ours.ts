@@ -1,17 +1,17 @@
 // Our side of the bench for GPUs: a process that checks cases of the op table against float64, and times single ops and
 // whole training steps. Asked through worker.ts, one question at a time.
 import { drawValues, type Input, type OpCase, toleranceOf } from "../../cases/case.ts";
+import { caseRun } from "../../cases/case-run.ts";
 import { recordCase, runCase } from "../../cases/check.ts";
 import { relativeError, sampleIndices } from "../../cases/compare.ts";
 import { largeCases } from "../../cases/large.ts";
 import { allCases } from "../../cases/table.ts";
+import { median } from "../../cases/timing.ts";
 import { type DispatchTime, Engine, type Tensor, type Tuned } from "../../engine/index.ts";
 import { AdamW } from "../../kernels/optimizer/adamw.ts";
 import type { Parameters } from "../../model/parameters.ts";
 import { kernelRows, measureStep, millisecondsOf, shapeRows } from "../../train/profile/measure.ts";
 import { measurePeak, runCopy } from "../../train/profile/peak/peak.ts";
-import { caseRun } from "../case-run.ts";
-import { median } from "../results.ts";
 import { adamw, numbers, period, repeated } from "../steps.ts";
 import { VitStep } from "../vit-step.ts";
 import { CaseStep } from "./case-step.ts";

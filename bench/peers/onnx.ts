@@ -4,7 +4,8 @@
 import ort from "onnxruntime-node";
 import protobuf from "protobufjs";
 import type { PeerOp } from "../../cases/case.ts";
-import { type Job, type Outputs, type Subject, serve, sideOf, type Values } from "../protocol.ts";
+import type { Subject } from "../../cases/timing.ts";
+import { type Job, type Outputs, serve, sideOf, type Values } from "../protocol.ts";
 
 process.env.XDG_RUNTIME_DIR ??= "/tmp";
 const provider = process.argv[2] as "webgpu" | "cpu";

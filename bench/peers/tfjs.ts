@@ -3,8 +3,9 @@ import { createRequire } from "node:module";
 import * as tf from "@tensorflow/tfjs-core";
 import { require as requireCompiled } from "tsx/cjs/api";
 import type { PeerOp } from "../../cases/case.ts";
+import type { Subject } from "../../cases/timing.ts";
 import { waitFor } from "../../engine/gpu/wait.ts";
-import { type Job, type Outputs, type Subject, serve, sideOf } from "../protocol.ts";
+import { type Job, type Outputs, serve, sideOf } from "../protocol.ts";
 import { adamw, benchVit, comparedSteps, numbers, vitConfig, vitData, vitParameters } from "../steps.ts";
 import { installWebGpu } from "./dawn.ts";
 

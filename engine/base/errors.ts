@@ -13,9 +13,28 @@ export class DeviceError extends Error {
   override name = "DeviceError";
 }
 
+/** What a compiler says of a place in a kernel's WGSL. */
+export interface WgslFault {
+  /** Which of the texts that the WGSL is put together from: 0 is what is derived, then the includes, the kernel's own last. */
+  text: number;
+  /** Both from 1 on; 0 where the compiler does not tell. */
+  line: number;
+  column: number;
+  message: string;
+}
+
 /** A kernel that does not compile or that the device refused to run; the message names the kernel. */
 export class KernelError extends Error {
   override name = "KernelError";
+
+  constructor(
+    message: string,
+    options?: ErrorOptions,
+    /** Where it does not compile; empty where that is not why, or the compiler does not tell. */
+    readonly faults: readonly WgslFault[] = [],
+  ) {
+    super(message, options);
+  }
 }
 
 /** The device is gone (driver reset, removed adapter, `destroy()`): fatal, only a new engine helps. */

@@ -3,7 +3,7 @@
 // numbered source lines around it.
 
 import type { DType } from "../base/dtype.ts";
-import { KernelError } from "../base/errors.ts";
+import { KernelError, type WgslFault } from "../base/errors.ts";
 import { computeStage } from "./flags.ts";
 import { type Constants, type Kernel, type Lanes, wgslParts } from "./kernel.ts";
 import type { Session } from "./session.ts";
@@ -77,8 +77,7 @@ export class PipelineCache {
       },
       async (cause: Error) => {
         if (this.session.ended) throw this.session.ended;
-        const message = await explain(kernel.name, parts, module, (await moduleError) ?? cause);
-        entry.failure = new KernelError(message, { cause });
+        entry.failure = await explain(kernel.name, parts, module, (await moduleError) ?? cause);
         throw entry.failure;
       },
     );
@@ -114,21 +113,24 @@ async function explain(
   texts: readonly string[],
   module: GPUShaderModule,
   cause: { message: string },
-): Promise<string> {
+): Promise<KernelError> {
+  const files = texts.map((text) => text.split("\n"));
   const { messages } = await module.getCompilationInfo();
-  const parts = messages
+  const faults = messages
     .filter((message) => message.type === "error")
-    .map((message) => {
-      let { lineNum } = message;
-      const files = texts.map((text) => text.split("\n"));
-      let at = 0;
-      while (at < texts.length - 1 && lineNum > files[at]!.length) lineNum -= files[at++]!.length;
-      const place = at === 0 ? " of what is derived" : at < texts.length - 1 ? ` of include ${at}` : "";
-      const from = Math.max(0, lineNum - 3);
-      const excerpt = files[at]!.slice(from, lineNum + 2).map(
-        (line, i) => `${from + i + 1 === lineNum ? ">" : " "} ${String(from + i + 1).padStart(4)} | ${line}`,
-      );
-      return `line ${lineNum}${place}: ${message.message}\n${excerpt.join("\n")}`;
+    .map(({ lineNum, linePos, message }): WgslFault => {
+      let [text, line] = [0, lineNum];
+      while (text < texts.length - 1 && line > files[text]!.length) line -= files[text++]!.length;
+      return { text, line, column: linePos, message };
     });
-  return `Kernel "${name}" does not compile. ${parts.length > 0 ? parts.join("\n") : cause.message}`;
+  const parts = faults.map(({ text, line, message }) => {
+    const place = text === 0 ? " of what is derived" : text < texts.length - 1 ? ` of include ${text}` : "";
+    const from = Math.max(0, line - 3);
+    const excerpt = files[text]!.slice(from, line + 2).map(
+      (code, i) => `${from + i + 1 === line ? ">" : " "} ${String(from + i + 1).padStart(4)} | ${code}`,
+    );
+    return `line ${line}${place}: ${message}\n${excerpt.join("\n")}`;
+  });
+  const why = parts.length > 0 ? parts.join("\n") : cause.message;
+  return new KernelError(`Kernel "${name}" does not compile. ${why}`, { cause }, faults);
 }

@@ -65,7 +65,7 @@ export class Session {
 
   /** What a promise gives for which the device has to work, or the error of the end, whichever comes first. */
   wait<T>(promise: Promise<T>): Promise<T> {
-    return waitFor(this.settle(promise));
+    return waitFor(this.settle(promise), this.device.queue);
   }
 
   /** `wait` for what happens beside the device, such as compiling: the thread does not nap meanwhile. */

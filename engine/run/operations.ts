@@ -53,6 +53,8 @@ export class Operations implements Backend {
   protected readonly choices: Choices;
   private readonly scopes = new Scopes();
   private readonly poison: boolean;
+  /** By the name of the kernel in whose place they run; null as long as there are none. */
+  private standIns: Map<string, { kernel: Kernel; besides: readonly Tensor[] }> | null = null;
 
   protected constructor(
     /** Its instance is held so that it outlives the device (gpu/adapter.ts). */
@@ -176,14 +178,31 @@ export class Operations implements Backend {
     return this.register(new Tensor(this, [...shape], tensor.dtype, tensor.storage, offset));
   }
 
-  run<P extends ParamTypes>(kernel: Kernel<P>, run: Run<P>): void {
+  /**
+   * From now on this engine runs a kernel in place of the one of the same name: another text for the same parameters and
+   * bindings, or for these and, after them, the tensors `besides`. For editors of kernels and for experiments.
+   */
+  standIn(kernel: Kernel, besides: readonly Tensor[] = []): void {
+    this.standIns ??= new Map();
+    this.standIns.set(kernel.name, { kernel, besides });
+  }
+
+  /** Takes back all of `standIn`. */
+  endStandIns(): void {
+    this.standIns = null;
+  }
+
+  run<P extends ParamTypes>(asked: Kernel<P>, run: Run<P>): void {
     this.session.check();
+    const standIn = this.standIns?.get(asked.name);
+    const kernel = standIn?.kernel ?? asked;
+    const bind = standIn ? [...run.bind, ...standIn.besides] : run.bind;
     const { name, bindings } = kernel;
-    if (run.bind.length !== bindings.length)
-      throw new TensorError(`${name}: ${run.bind.length} tensors for ${bindings.length} bindings.`);
+    if (bind.length !== bindings.length)
+      throw new TensorError(`${name}: ${bind.length} tensors for ${bindings.length} bindings.`);
     const regions: BoundRegion[] = [];
     for (let i = 0; i < bindings.length; i++) {
-      const tensor = run.bind[i]!;
+      const tensor = bind[i]!;
       const { name: binding, access } = bindings[i]!;
       if (!this.isUsable(tensor)) this.require(tensor, `${name}: "${binding}", ${tensor},`);
       if (access === "read_write" && tensor.storage.constant)

@@ -7,6 +7,7 @@ import randomSource from "../../engine/base/random.wgsl?raw";
 import {
   type Backend,
   defineKernel,
+  type Kernel,
   type Launch,
   type RandomKey,
   type Tensor,
@@ -14,6 +15,7 @@ import {
   tracked,
 } from "../../engine/index.ts";
 import { cast } from "../elementwise/cast.ts";
+import { kernelsIn } from "../lib/kernels-in.ts";
 import nanSource from "../lib/nan.wgsl?raw";
 import { elements, writesPart } from "../lib/work.ts";
 import keyGradientSource from "./attention-dkv.wgsl?raw";
@@ -81,6 +83,7 @@ const products =
     Number(constants.HEAD);
 
 /** The three kernels in one variant. */
+/* @__NO_SIDE_EFFECTS__ */
 const kernelsOf = (variant: Variant) => ({
   /** softmax(Q Kᵀ) V and, where gradients are needed, the log-sum-exp of each query's scores. */
   forward: defineKernel({
@@ -157,7 +160,9 @@ const kernelsOf = (variant: Variant) => ({
 const families = { subgroup: kernelsOf("subgroup"), shared: kernelsOf("shared") };
 
 /** Every kernel of this file. */
-export const attentionKernels = Object.values(families).flatMap((family) => Object.values(family));
+export const attentionKernels = kernelsIn<Kernel>(() =>
+  Object.values(families).flatMap((family) => Object.values(family)),
+);
 
 export interface AttentionOptions {
   heads: number;

@@ -1,16 +1,18 @@
 // Between dtypes: where a network computes in f16, its weights' masters, its embeddings and its loss do not; masks and
 // counts become numbers, and numbers whole ones.
 import { type DType, type Tensor, TensorError } from "../../engine/index.ts";
-import { librariesOf } from "../lib/library.ts";
+import { kernelsIn } from "../lib/kernels-in.ts";
+import { conversions, librariesOf } from "../lib/library.ts";
 import { defineMap, runMap } from "./map.ts";
 import { kindOf } from "./strided.ts";
 
+/* @__NO_SIDE_EFFECTS__ */
 const define = (name: string, value: string, stored: { from?: "vec4u" | "vec4i"; to?: "vec4u" | "vec4i" }) =>
   defineMap({
     name,
     operands: ["x"],
     value,
-    includes: librariesOf(value),
+    includes: librariesOf(value, [conversions]),
     flops: 0,
     partial: true,
     ...stored,
@@ -29,19 +31,17 @@ const kernels = {
   "i32 u32": define("cast-i32-u32", "vec4u(x)", { from: "vec4i", to: "vec4u" }),
 };
 
-export const castKernels = [narrow, widen, ...Object.values(kernels)];
+export const castKernels = kernelsIn(() => [narrow, widen, ...Object.values(kernels)]);
 
 /**
- * Overwrites `to` with `from` in its dtype, as `cast` has it; not recorded. They are of the same size and of different
- * dtypes. Throws TensorError where they don't fit.
+ * Overwrites `to` with `from` in its dtype, as `cast` has it; not recorded. They are of the same size, one f32 and the other
+ * f16. Throws TensorError where they don't fit.
  */
 export function castInto(from: Tensor, to: Tensor): void {
-  if (from.dtype === to.dtype || from.size !== to.size)
+  const dtypes = `${from.dtype} ${to.dtype}`;
+  if ((dtypes !== "f32 f16" && dtypes !== "f16 f32") || from.size !== to.size)
     throw new TensorError(`cast: ${from} does not fit ${to}.`);
-  const kernel = kernels[`${kindOf(from.dtype)} ${kindOf(to.dtype)}` as keyof typeof kernels];
-  // What `Vec` holds in the kernel.
-  const half = from.dtype === "f16" || to.dtype === "f16";
-  runMap(kernel ?? (to.dtype === "f16" ? narrow : widen), [from], to, {}, half ? "f16" : "f32");
+  runMap(to.dtype === "f16" ? narrow : widen, [from], to, {}, "f16");
 }
 
 /**
@@ -51,12 +51,15 @@ export function castInto(from: Tensor, to: Tensor): void {
  */
 export function cast(x: Tensor, dtype: DType): Tensor {
   if (x.dtype === dtype) return x;
-  const convert = (from: Tensor, to: DType) => {
-    const y = from.engine.empty(from.shape, to);
-    castInto(from, y);
-    return y;
-  };
-  const y = convert(x, dtype);
-  const floats = kindOf(x.dtype) === "float" && kindOf(dtype) === "float";
-  return floats ? x.engine.record("cast", y, [x], (dy) => [convert(dy, x.dtype)]) : y;
+  const { engine, shape } = x;
+  const kernel = kernels[`${kindOf(x.dtype)} ${kindOf(dtype)}` as keyof typeof kernels];
+  const y = engine.empty(shape, dtype);
+  // What `Vec` holds in the kernel.
+  if (kernel) return runMap(kernel, [x], y, {}, x.dtype === "f16" || dtype === "f16" ? "f16" : "f32");
+  castInto(x, y);
+  return engine.record("cast", y, [x], (dy) => {
+    const dx = engine.empty(shape, x.dtype);
+    castInto(dy, dx);
+    return [dx];
+  });
 }

@@ -1,5 +1,5 @@
 // One kernel for each function of an element, made of one WGSL template and an expression: an operation is a line in a
-// table (unary.ts), and what only reads and writes elements is said in one place.
+// table (unary-table.ts), and what only reads and writes elements is said in one place.
 import { defineKernel, type Kernel, type ParamTypes, type Scalar, type Tensor } from "../../engine/index.ts";
 import eachSource from "../lib/each.wgsl?raw";
 import { blocks, vectors } from "../lib/items.ts";
@@ -31,7 +31,7 @@ interface MapSpec<P extends ParamTypes> {
 
 /** Quads and elements of the result. */
 type Sizes = Readonly<Record<"count" | "size", "u32">>;
-type MapKernel<P extends ParamTypes> = Kernel<P & Sizes>;
+export type MapKernel<P extends ParamTypes> = Kernel<P & Sizes>;
 
 /** A kernel that computes `result` element by element; run it with `runMap`. */
 /* @__NO_SIDE_EFFECTS__ */

@@ -219,20 +219,23 @@ const copyKernel = defineStrided({
   starts: true,
 });
 
-const placed = addressing(["x", "y"], true);
-const [placeQuads, placeSingles] = ([4, 1] as const).map((width) =>
-  defineKernel<ParamTypes>({
+/* @__NO_SIDE_EFFECTS__ */
+function definePlace(width: 1 | 4): Kernel {
+  const { wgsl, params } = addressing(["x", "y"], true);
+  return defineKernel<ParamTypes>({
     name: width === 4 ? "place" : "place-odd",
     source: placeSource,
-    includes: [eachSource, items(width), placed.wgsl],
+    includes: [eachSource, items(width), wgsl],
     bindings: ["x: In", "+y: Out"],
     // Items (of WIDTH elements) are counted.
-    params: { count: "u32", ...placed.params },
+    params: { count: "u32", ...params },
     flops: ({ params, constants }) => (constants.ADD ? width * params.count! : 0),
     bytes: ({ params, constants, bindings }) =>
       (constants.ADD ? 3 : 2) * width * params.count! * bytesPerElement[bindings[1]!.dtype],
-  }),
-) as [Kernel, Kernel];
+  });
+}
+const placeQuads = definePlace(4);
+const placeSingles = definePlace(1);
 
 export const copyKernels = [copyKernel, placeQuads, placeSingles];
 

@@ -6,6 +6,7 @@ import { kindOf } from "../elementwise/strided.ts";
 import { axisOf, type Block, blockOf, withExtent } from "../lib/axes.ts";
 import eachSource from "../lib/each.wgsl?raw";
 import { blocks, defineByWidth, requireFloat } from "../lib/items.ts";
+import { kernelsIn } from "../lib/kernels-in.ts";
 import nanSource from "../lib/nan.wgsl?raw";
 import { rowLanes } from "../lib/rows.ts";
 import { partOf, perElement } from "../lib/work.ts";
@@ -56,7 +57,7 @@ const addAlongKernel = defineKernel({
   bytes: partOf("x"),
 });
 
-export const gatherKernels = [...gatherKernel.all, ...scatterAddKernel.all, addAlongKernel];
+export const gatherKernels = kernelsIn(() => [...gatherKernel.all, ...scatterAddKernel.all, addAlongKernel]);
 
 const signed = (ids: Tensor) => ({ SIGNED: ids.dtype === "i32" });
 

@@ -3,6 +3,7 @@
 // mean and without beta.
 import { type Backend, type RandomKey, type Tensor, TensorError, tracked } from "../../engine/index.ts";
 import { defineByWidth, laneSums, randomItems, requireFloat, rowsOf } from "../lib/items.ts";
+import { kernelsIn } from "../lib/kernels-in.ts";
 import { eachRows, rowGroups, rowLanes } from "../lib/rows.ts";
 import { elements, perElement } from "../lib/work.ts";
 import forwardSource from "./layernorm.wgsl?raw";
@@ -85,7 +86,11 @@ const affineKernel = defineByWidth({
   flops: (launch) => elements(launch, "parts"),
 });
 
-export const layernormKernels = [...forwardKernel.all, ...backwardKernel.all, ...affineKernel.all];
+export const layernormKernels = kernelsIn(() => [
+  ...forwardKernel.all,
+  ...backwardKernel.all,
+  ...affineKernel.all,
+]);
 
 export interface LayernormOptions {
   /** Added to the variance; 1e-5 unless told. */

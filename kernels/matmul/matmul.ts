@@ -2,7 +2,7 @@
 // Gradients are matrix products again, so the four transpose variants serve forward and backward alike.
 import { type Shape, sizeOf, type Tensor, TensorError, tracked } from "../../engine/index.ts";
 import { broadcastStrides, copyStrided } from "../elementwise/strided.ts";
-import { multiplyBySlope } from "../elementwise/unary.ts";
+import { multiplyByGeluSlope } from "../elementwise/unary.ts";
 import { requireFloat, rowsOf } from "../lib/items.ts";
 import { sumLeading, sumTo } from "../reduce/reduce.ts";
 import { type Cycle, multiply, type ProductResult } from "./product.ts";
@@ -136,7 +136,7 @@ export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): 
   const keep = gelu && inputs.some(tracked) ? "pre" : null;
   const { y, kept: pre } = layer(x, { weight, bias }, { gelu, residual, keep });
   return x.engine.record("linear", y, inputs, (dy, needs, earlier) => {
-    const dPre = pre ? multiplyBySlope("gelu", dy, pre) : dy;
+    const dPre = pre ? multiplyByGeluSlope(dy, pre) : dy;
     const wanted = { x: needs[0]!, weight: needs[1]!, bias: bias !== null && needs[2]! };
     const grads = layerGradients(dPre, x, weight, wanted, { earlier: earlier(0) });
     return [grads.x, grads.weight, ...(bias ? [grads.bias] : []), ...(residual ? [dy] : [])];

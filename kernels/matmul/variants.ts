@@ -1,7 +1,7 @@
 // The variants of the matrix product, which of them can run a product, and the rule that chooses where nothing was
 // measured. Each exists for even sizes (contiguous extents are multiples of 4: whole vec4s) and for odd ones.
 import { type Backend, type DType, defineKernel, type Kernel } from "../../engine/index.ts";
-import functionsSource from "../lib/functions.wgsl?raw";
+import geluSource from "../lib/gelu.wgsl?raw";
 import blockSource from "./block.wgsl?raw";
 import matrixSource from "./matrix.wgsl?raw";
 import productSource from "./product.wgsl?raw";
@@ -109,7 +109,7 @@ function kernels(name: string, source: string, more: Kernel["includes"] = [], en
       source,
       includes: [
         `alias Out = ${parts ? "f32" : "Scalar"};`,
-        functionsSource,
+        geluSource,
         quadsSource,
         loading("loadA", "a", odd),
         loading("loadB", "b", odd),

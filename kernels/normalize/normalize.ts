@@ -1,6 +1,7 @@
 // Scaling rows to length 1, as torch.nn.functional.normalize does.
 import type { Tensor } from "../../engine/index.ts";
 import { defineByWidth, requireFloat, rowsOf } from "../lib/items.ts";
+import { kernelsIn } from "../lib/kernels-in.ts";
 import nanSource from "../lib/nan.wgsl?raw";
 import { eachRow, rowGroups } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
@@ -37,7 +38,7 @@ const backwardKernel = defineByWidth({
   flops: perElement("x", 7),
 });
 
-export const normalizeKernels = [...forwardKernel.all, ...backwardKernel.all];
+export const normalizeKernels = kernelsIn(() => [...forwardKernel.all, ...backwardKernel.all]);
 
 /**
  * x / max(|x|, eps) with the Euclidean norm along the last axis; 1e-12 as in PyTorch unless told. f32 or f16, computed

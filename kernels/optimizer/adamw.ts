@@ -1,5 +1,6 @@
 // AdamW, the optimiser of the trainer.
 import { type Backend, Scalar, type Tensor } from "../../engine/index.ts";
+import { kernelsIn } from "../lib/kernels-in.ts";
 import adamwSource from "./adamw.wgsl?raw";
 import type { LossScaleOptions } from "./loss-scale.ts";
 import { defineRule, type Flat, Optimizer } from "./optimizer.ts";
@@ -19,7 +20,7 @@ const kernels = defineRule({
   flops: 15,
 });
 
-export const adamwKernels = Object.values(kernels);
+export const adamwKernels = kernelsIn(() => Object.values(kernels));
 
 export interface AdamWOptions {
   beta1?: number;

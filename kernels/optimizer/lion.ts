@@ -1,5 +1,6 @@
 // Lion: one moment, and steps of a tenth to a third of AdamW's learning rate with as much more decay.
 import type { Backend } from "../../engine/index.ts";
+import { kernelsIn } from "../lib/kernels-in.ts";
 import lionSource from "./lion.wgsl?raw";
 import type { LossScaleOptions } from "./loss-scale.ts";
 import { defineRule, type Flat, Optimizer } from "./optimizer.ts";
@@ -12,7 +13,7 @@ const kernels = defineRule({
   flops: 10,
 });
 
-export const lionKernels = Object.values(kernels);
+export const lionKernels = kernelsIn(() => Object.values(kernels));
 
 export interface LionOptions {
   beta1?: number;

@@ -1,5 +1,6 @@
 // Stochastic gradient descent, plain or with momentum.
 import { type Backend, TensorError } from "../../engine/index.ts";
+import { kernelsIn } from "../lib/kernels-in.ts";
 import type { LossScaleOptions } from "./loss-scale.ts";
 import { defineRule, type Flat, Optimizer } from "./optimizer.ts";
 import sgdSource from "./sgd.wgsl?raw";
@@ -12,7 +13,7 @@ const kernels = defineRule({
   flops: 8,
 });
 
-export const sgdKernels = Object.values(kernels);
+export const sgdKernels = kernelsIn(() => Object.values(kernels));
 
 export interface SGDOptions {
   momentum?: number;

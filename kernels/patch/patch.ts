@@ -3,6 +3,7 @@
 import { defineKernel, type Shape, sizeOf, type Tensor, TensorError } from "../../engine/index.ts";
 import eachSource from "../lib/each.wgsl?raw";
 import { blocks, defineByWidth, requireFloat, vectors } from "../lib/items.ts";
+import { kernelsIn } from "../lib/kernels-in.ts";
 import { perElement } from "../lib/work.ts";
 import { sumLeading } from "../reduce/reduce.ts";
 import { partAlong, taken } from "../shape/slice.ts";
@@ -66,7 +67,7 @@ const prependKernel = defineByWidth({
   flops: perElement("y", 1),
 });
 
-export const patchKernels = [...patchifyKernel.all, pixelsKernel, ...prependKernel.all];
+export const patchKernels = kernelsIn(() => [...patchifyKernel.all, pixelsKernel, ...prependKernel.all]);
 
 /**
  * Cuts pictures [B, C, H, W] (f32 or f16) into squares of `size`: [B, (H / size) (W / size), C size²], row by row, each

@@ -4,6 +4,7 @@
 import {
   type DType,
   defineKernel,
+  type Kernel,
   type Shape,
   sizeOf,
   type Tensor,
@@ -14,6 +15,7 @@ import { scaled } from "../elementwise/unary.ts";
 import { axisOf, type Block, blockOf } from "../lib/axes.ts";
 import eachSource from "../lib/each.wgsl?raw";
 import { blocks, items, requireFloat, type Stored } from "../lib/items.ts";
+import { kernelsIn } from "../lib/kernels-in.ts";
 import nanSource from "../lib/nan.wgsl?raw";
 import { eachRow, rowGroups } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
@@ -395,8 +397,8 @@ export function prod(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tenso
   });
 }
 
-export const reduceKernels = [
+export const reduceKernels = kernelsIn<Kernel>(() => [
   ...columnsKernel.all,
   ...rowsKernel.all,
   ...[winnerKernel, winnerBackward, productBackward],
-];
+]);

@@ -4,6 +4,7 @@ import type { Tensor } from "../../engine/index.ts";
 import { axisOf, type Block, blockOf } from "../lib/axes.ts";
 import eachSource from "../lib/each.wgsl?raw";
 import { blocks, defineByWidth, requireFloat } from "../lib/items.ts";
+import { kernelsIn } from "../lib/kernels-in.ts";
 import { perElement } from "../lib/work.ts";
 import partSumsSource from "./part-sums.wgsl?raw";
 import partsSource from "./parts.wgsl?raw";
@@ -37,7 +38,7 @@ const partSumsKernel = defineByWidth({
   flops: perElement("x", 1),
 });
 
-export const scanKernels = [...scanKernel.all, ...partSumsKernel.all];
+export const scanKernels = kernelsIn(() => [...scanKernel.all, ...partSumsKernel.all]);
 
 export interface CumsumOptions {
   /** Each sum leaves its own entry out, so that the first is 0. */

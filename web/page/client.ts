@@ -1,34 +1,36 @@
-// The page's end of the worker: calls as promises, and news to whoever listens.
-import type { Asked, Calls, News, Told } from "../messages.ts";
+// The page's end of a worker: calls as promises, and news to whoever listens.
+import type { Asked, Calls, CallTable, News, Told } from "../messages.ts";
 
-export class Client {
-  private readonly worker: Worker;
+/** `C` are the calls that the worker answers, `N` what it tells by itself. */
+export class Client<C extends CallTable<C> = Calls, N extends { kind: string } = News> {
   private readonly open = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
-  private readonly listeners = new Set<(news: News) => void>();
+  private readonly listeners = new Set<(news: N) => void>();
   private next = 1;
 
   /** @param onBroken is told where the worker itself fails, after which nothing is answered any more */
-  constructor(onBroken: (why: string) => void) {
-    this.worker = new Worker(new URL("../worker/index.ts", import.meta.url), { type: "module" });
-    this.worker.onmessage = ({ data }: MessageEvent<Told>) => this.hear(data);
+  constructor(
+    private readonly worker: Worker,
+    onBroken: (why: string) => void,
+  ) {
+    this.worker.onmessage = ({ data }: MessageEvent<Told<N>>) => this.hear(data);
     this.worker.onerror = ({ message }) => onBroken(message || "the worker could not be started");
   }
 
-  call<K extends keyof Calls>(call: K, ...[argument]: Parameters<Calls[K]>): ReturnType<Calls[K]> {
+  call<K extends keyof C & string>(call: K, ...[argument]: Parameters<C[K]>): ReturnType<C[K]> {
     const id = this.next++;
     const asked: Asked = { id, call, argument };
     const answer = new Promise((resolve, reject) => this.open.set(id, { resolve, reject }));
     this.worker.postMessage(asked);
-    return answer as ReturnType<Calls[K]>;
+    return answer as ReturnType<C[K]>;
   }
 
   /** @returns what ends it */
-  listen(listener: (news: News) => void): () => void {
+  listen(listener: (news: N) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   }
 
-  private hear(told: Told): void {
+  private hear(told: Told<N>): void {
     if ("kind" in told) {
       for (const listener of this.listeners) listener(told);
       return;

@@ -1,17 +1,13 @@
 // The worker's end: calls in, answers and news out.
 import { config } from "zod";
 import { Engine } from "../../engine/index.ts";
-import type { Asked, Calls, News, Told } from "../messages.ts";
+import type { Calls, News } from "../messages.ts";
+import { type Answers, answer, port } from "./answer.ts";
 import { Desk } from "./desk.ts";
 
 // zod would try whether it may compile code, which the page's policy forbids and the console would tell.
 config({ jitless: true });
 
-interface Port {
-  postMessage(message: Told): void;
-  onmessage: ((event: MessageEvent<Asked>) => void) | null;
-}
-const port = globalThis as unknown as Port;
 const tell = (news: News) => port.postMessage(news);
 
 // Vite puts the worker into assets/, beside which the rest of the page lies.
@@ -28,7 +24,7 @@ const changed = async <T>(work: Promise<T>): Promise<T> => {
 
 let checking = false;
 
-const calls: { [K in keyof Calls]: (argument: never) => ReturnType<Calls[K]> } = {
+const calls: Answers<Calls> = {
   open: () => desk.open(),
   refer: (given: Parameters<Calls["refer"]>[0]) => desk.refer(given),
   search: (question: Parameters<Calls["search"]>[0]) => desk.search(question),
@@ -54,12 +50,4 @@ const calls: { [K in keyof Calls]: (argument: never) => ReturnType<Calls[K]> } =
   },
 };
 
-port.onmessage = async ({ data: { id, call, argument } }) => {
-  try {
-    const answer = calls[call] as (argument: unknown) => Promise<unknown>;
-    port.postMessage({ id, value: await answer(argument) });
-  } catch (error) {
-    const { name, message } = error instanceof Error ? error : new Error(`${error}`);
-    port.postMessage({ id, error: { name, message } });
-  }
-};
+answer<Calls>(calls);
