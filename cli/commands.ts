@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import type { ImportPlan } from "../model/checkpoint/plan.ts";
 import type { Precision } from "../model/parameters.ts";
+import { captionsOf } from "../train/config.ts";
 import { galleryOf } from "../train/data/dataset.ts";
 import type { References } from "../train/eval/protocols.ts";
 import { tellCut } from "../train/inputs.ts";
@@ -11,7 +12,8 @@ import { root, workFolder } from "../train/place.ts";
 import { figures, profile, profileFiles } from "../train/profile/index.ts";
 import { readPosition, stepIn } from "../train/run/checkpoint.ts";
 import { loadConfig } from "../train/run/config-file.ts";
-import { captionsOf, openData } from "../train/run/data.ts";
+import { openData } from "../train/run/data.ts";
+import { fileAt } from "../train/run/disk.ts";
 import { embed } from "../train/run/embed.ts";
 import { evaluate } from "../train/run/evaluate.ts";
 import { exportCheckpoint, importCheckpoint } from "../train/run/import.ts";
@@ -61,7 +63,7 @@ const evalCommand = command({
     if (filter && split.length !== 1)
       throw new UsageError("--only and --without are for one split: --split NAME");
     const events = consoleEvents(output);
-    const { step } = checkpoint === undefined ? { step: null } : await readPosition(checkpoint);
+    const { step } = checkpoint === undefined ? { step: null } : await readPosition(...fileAt(checkpoint));
     const run = await openModel(dir, { precision, checkpoint });
     const data = await openData(sourceOf(run.config, typed), run.config.model.vision, events);
     const { metrics } = await evaluate(run, data, {
@@ -69,7 +71,7 @@ const evalCommand = command({
       ...(split.length > 0 && { splits: split }),
       ...(reference !== undefined && { references: [reference] }),
     });
-    metrics.steps = step ?? (await stepIn(run.weights)) ?? run.config.training.steps;
+    metrics.steps = step ?? (await stepIn(...fileAt(run.weights))) ?? run.config.training.steps;
     await data.close();
     run.engine.dispose();
     events.end();

@@ -2,6 +2,7 @@
 // a submission file, `data check` a data set's folder.
 import { basename, dirname, join } from "node:path";
 import { Engine } from "../engine/index.ts";
+import { captionsOf } from "../train/config.ts";
 import { type CaptionWay, captionWays } from "../train/data/captions.ts";
 import { checkData } from "../train/data/check.ts";
 import { type FilterKind, filterWords } from "../train/data/filter.ts";
@@ -11,8 +12,8 @@ import { readSplit } from "../train/data/read.ts";
 import { type DataName, type FolderData, folderData, type Split } from "../train/data/types.ts";
 import { type Embedded, judge, protocols, type References, type Result } from "../train/eval/protocols.ts";
 import { checkSubmission, submissions } from "../train/eval/submit.ts";
-import { writeAtomically } from "../train/run/checkpoint.ts";
-import { captionsOf, openData } from "../train/run/data.ts";
+import { openData } from "../train/run/data.ts";
+import { writeAtomically } from "../train/run/disk.ts";
 import { embedData } from "../train/run/evaluate.ts";
 import type { RunEvents } from "../train/run/events.ts";
 import { hashOf, readGiven } from "../train/run/given.ts";

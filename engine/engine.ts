@@ -9,6 +9,7 @@ import { type DispatchTime, Profiler } from "./gpu/profiler.ts";
 import { Warmer, warmUp } from "./gpu/warm.ts";
 import { compile, type Jit, type JitOptions } from "./run/jit.ts";
 import { type OperationOptions, Operations } from "./run/operations.ts";
+import { type ProgramMemory, planCapture } from "./run/placement.ts";
 import { Program } from "./run/program.ts";
 import { refusePromise } from "./tensor/scopes.ts";
 import type { Tensor } from "./tensor/tensor.ts";
@@ -130,6 +131,25 @@ export class Engine extends Operations {
       for (const warmer of warmers) warmer.destroy();
       for (const helper of helpers) helper.dispose();
     }
+  }
+
+  /**
+   * What a step would take, without running it or taking memory: what `capture` would plan for it, and what the step makes
+   * and leaves, such as a model's parameters. Its kernels start to compile. Throws as `capture` does, DeviceError for a tensor
+   * that is larger than the device lets one be.
+   */
+  plan(step: () => unknown): ProgramMemory {
+    const { session, options } = this;
+    const limit = Math.min(session.largestStorage, options.maxArenaBytes ?? Number.POSITIVE_INFINITY);
+    let memory!: ProgramMemory;
+    this.diversion.rehearse(
+      () => this.scope(() => refusing("plan", step())),
+      true,
+      (capture) => {
+        memory = planCapture(capture, limit).memory;
+      },
+    );
+    return memory;
   }
 
   /** Sends the recorded work without waiting for it. */

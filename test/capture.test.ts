@@ -77,7 +77,9 @@ test("arenas are split where a binding may not be larger, with the same bits", a
     const engine = await Engine.create({ poison: true, ...options });
     const step = makeStep(engine);
     const x = engine.tensor(inputOf(0), [rows, width]);
+    const planned = engine.plan(() => step.record(x));
     const program = await engine.capture(() => step.record(x), { x });
+    assert.equal(planned, program.memory, "what was planned without running it");
     for (let i = 0; i < 3; i++) {
       step.before(i);
       program.run({ x: inputOf(i) });

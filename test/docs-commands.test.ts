@@ -11,6 +11,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { readTensors } from "../train/run/checkpoint.ts";
 import { digested } from "../train/run/digest.ts";
+import { fileAt } from "../train/run/disk.ts";
 import { exportCheckpoint, importCheckpoint } from "../train/run/import.ts";
 import { findCheckpoint } from "../train/run/sources.ts";
 import { Stored, torchFile } from "./checkpoint-files.ts";
@@ -94,14 +95,14 @@ test("the digest is that of the values themselves", async () => {
     `${own.length}`,
     digestOf(own),
   ]);
-  const { values } = await readTensors(join(at("hf"), "model.safetensors"));
+  const { values } = await readTensors(...fileAt(join(at("hf"), "model.safetensors")));
   const exported = Array.from(values, ([name, { data }]): [string, Float32Array] => [name, data]);
   assert.equal(digestIn("npx casement import hf --out blip-hf"), [`${exported.length}`, digestOf(exported)]);
   for (const file of ["picture.json", "text.json"]) {
     const { embedding } = JSON.parse(readFileSync(at(file), "utf8")) as { embedding: number[] };
     assert.ok(embedding.length === 16 && Math.abs(Math.hypot(...embedding) - 1) < 1e-5);
   }
-  assert.is((await readTensors(at("exported/model.safetensors"))).values.size, exported.length);
+  assert.is((await readTensors(...fileAt(at("exported/model.safetensors")))).values.size, exported.length);
 });
 
 test("the digest is the one that PyTorch has", async () => {

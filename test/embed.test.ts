@@ -7,6 +7,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ConfigError, parseConfig } from "../train/config.ts";
 import { readTensors } from "../train/run/checkpoint.ts";
+import { fileAt } from "../train/run/disk.ts";
 import { requireSameModel } from "../train/run/open.ts";
 import { failClearly, runCommand, sideBySide } from "./command.ts";
 import { beside, safetensors } from "./small-blip.ts";
@@ -110,8 +111,8 @@ test("--partial starts from what is there, --image-size resizes, and training go
   });
   assert.is(stopped.code, 130, stopped.err);
   const checkpoint = readdirSync(join(dir, "trained")).find((name) => name.startsWith("checkpoint-"))!;
-  const { values: before } = await readTensors(join(dir, "part-mine/model.safetensors"));
-  const { values: after } = await readTensors(join(dir, "trained", checkpoint));
+  const { values: before } = await readTensors(...fileAt(join(dir, "part-mine/model.safetensors")));
+  const { values: after } = await readTensors(...fileAt(join(dir, "trained", checkpoint)));
   // The picture encoder is frozen, the text encoder has taken a step from where it was.
   const frozen = "vision_model.encoder.layers.0.mlp.fc1.weight";
   assert.equal(after.get(`model.${frozen}`)!.data, before.get(frozen)!.data);

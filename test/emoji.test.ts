@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { VISIBLE_DIFFERENCE } from "../train/data/emoji/edits.ts";
+import { VISIBLE_DIFFERENCE } from "../train/data/emoji/classes.ts";
 import { loadEmoji, openEmoji } from "../train/data/emoji/index.ts";
 import { KINDS, type Kind } from "../train/data/emoji/phrases.ts";
 import { openSources } from "../train/data/emoji/pictures.ts";

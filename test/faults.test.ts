@@ -213,7 +213,7 @@ function learner(e: Engine) {
 }
 
 test("what a rehearsal brings to leaves is taken back", async () => {
-  for (const rehearse of ["tune", "prepare"] as const) {
+  for (const rehearse of ["tune", "prepare", "plan"] as const) {
     const { w, step } = learner(engine);
     const streams = new RandomStreams(5);
     const stepWithNoise = () => {
@@ -240,7 +240,7 @@ test("what a rehearsal brings to leaves is taken back", async () => {
 test("a rehearsed tensor that got out holds nothing and says so", async () => {
   let lost: Tensor | null = null;
   const x = engine.tensor([1, 2], [2]);
-  for (const rehearse of ["tune", "prepare"] as const) {
+  for (const rehearse of ["tune", "prepare", "plan"] as const) {
     await engine[rehearse](() => {
       lost = engine.keep(scale(x, 2));
     });
@@ -260,7 +260,7 @@ test("a rehearsed tensor that got out holds nothing and says so", async () => {
 
 test("a rehearsal leaves no memory behind, whatever its step returns or keeps", async () => {
   const w = engine.tensor([1, 2, 3, 4], [2, 2]);
-  for (const rehearse of ["tune", "prepare"] as const) {
+  for (const rehearse of ["tune", "prepare", "plan"] as const) {
     await engine[rehearse](() => [engine.keep(reshape(w, [4])), reshape(w, [4, 1])]);
   }
   const program = await engine.capture(() => [reshape(w, [4]), scale(w, 2)]);

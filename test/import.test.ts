@@ -19,6 +19,7 @@ import { modelSchema } from "../model/config.ts";
 import { CheckpointError, writeSafetensors } from "../model/safetensors.ts";
 import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
 import { readTensors, streamTensors } from "../train/run/checkpoint.ts";
+import { fileAt } from "../train/run/disk.ts";
 import { exportCheckpoint, importCheckpoint } from "../train/run/import.ts";
 import { findCheckpoint } from "../train/run/sources.ts";
 import {
@@ -627,14 +628,14 @@ test("export and import give every bit back, with options, vocabulary and temper
     ]),
   );
   const tensors = Array.from(values, ([name, { shape, data }]) => ({ name, shape, read: async () => data }));
-  await streamTensors(join(run, "model.safetensors"), tensors);
+  await streamTensors(...fileAt(join(run, "model.safetensors")), tensors);
   writeFileSync(join(run, "tokenizer.json"), JSON.stringify(tokenizer.toJSON()));
   const config = { name: "run", data: { kind: "emoji" }, model, training: { steps: 100 } };
   writeFileSync(join(run, "config.json"), JSON.stringify(config));
 
   const exported = join(work, "hf", "model.safetensors");
   await exportCheckpoint(run, exported);
-  const { values: theirs, metadata } = await readTensors(exported);
+  const { values: theirs, metadata } = await readTensors(...fileAt(exported));
   assert.is(metadata.format, "pt");
   assert.equal(theirs.get("vision_model.embeddings.patch_embedding.weight")!.shape, [24, 3, 8, 8]);
   assert.equal(theirs.get("text_encoder.encoder.layer.1.attention.self.value.bias")!.shape, [16]);

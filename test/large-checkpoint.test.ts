@@ -18,9 +18,11 @@ import { AdamW } from "../kernels/optimizer/adamw.ts";
 import { type ParameterSpec, Parameters } from "../model/parameters.ts";
 import { CheckpointError, layoutSafetensors, readSafetensors } from "../model/safetensors.ts";
 import { loadCheckpoint, saveCheckpoint } from "../train/run/checkpoint.ts";
+import { folderStore } from "../train/run/disk.ts";
 
 const engine = await Engine.create({ poison: true });
 const dir = mkdtempSync(join(tmpdir(), "casement-large-"));
+const store = folderStore(dir);
 
 const specs: ParameterSpec[] = [
   { name: "a.weight", shape: [37, 20], initial: { normal: 1 } },
@@ -55,14 +57,14 @@ const stateOf = async ({ parameters, optimizer }: Awaited<ReturnType<typeof made
 test("a checkpoint brings parameters and moments back, and holds on to no memory", async () => {
   const [saved, other] = [await made(3), await made(2)];
   const before = engine.stats().usedBytes;
-  const file = await saveCheckpoint(dir, saved.parameters, saved.optimizer, 12.5);
-  const names = [...readSafetensors(readFileSync(file)).tensors.keys()].sort();
+  const file = await saveCheckpoint(store, saved.parameters, saved.optimizer, 12.5);
+  const names = [...readSafetensors(readFileSync(join(dir, file))).tensors.keys()].sort();
   assert.equal(names, [
     ...["first.a.bias", "first.a.weight"],
     ...["model.a.bias", "model.a.weight", "model.frozen"],
     ...["second.a.bias", "second.a.weight"],
   ]);
-  const position = await loadCheckpoint(dir, other.parameters, other.optimizer, assert.unreachable);
+  const position = await loadCheckpoint(store, other.parameters, other.optimizer, assert.unreachable);
   assert.equal(position, { step: 3, seconds: 12.5 });
   assert.equal(await stateOf(other), await stateOf(saved));
   assert.is(engine.stats().usedBytes, before);
@@ -93,7 +95,7 @@ test("one of more than 4 GiB is read", async () => {
   closeSync(large);
   truncateSync(file, header.length + Math.max(...ranges.map(({ end }) => end)));
   assert.ok(statSync(file).size > 2 ** 32);
-  const position = await loadCheckpoint(dir, other.parameters, other.optimizer, assert.unreachable);
+  const position = await loadCheckpoint(store, other.parameters, other.optimizer, assert.unreachable);
   assert.is(position.step, 3);
   const values = await other.parameters.read();
   for (const { name, data } of tensors) {
@@ -115,7 +117,7 @@ test("a moment that is missing or of another size is named, with the file", asyn
   wider.initialize(1);
   const optimizer = new AdamW(engine, wider.flats);
   const told: string[] = [];
-  await loadCheckpoint(dir, wider, optimizer, (message) => told.push(message)).then(
+  await loadCheckpoint(store, wider, optimizer, (message) => told.push(message)).then(
     () => assert.unreachable(),
     (error) => assert.instance(error, CheckpointError),
   );

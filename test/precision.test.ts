@@ -19,7 +19,8 @@ import { inMemory } from "../train/data/memory.ts";
 import type { StepRecord } from "../train/loop/record.ts";
 import { DivergedError, type Trainer } from "../train/loop/trainer.ts";
 import { loadCheckpoint, saveCheckpoint } from "../train/run/checkpoint.ts";
-import { requirePrecision } from "../train/run/open.ts";
+import { folderStore } from "../train/run/disk.ts";
+import { requirePrecision } from "../train/run/fitting.ts";
 import { makeTrainer as trainerOf } from "../train/run/trainer.ts";
 
 const engine = await Engine.create({ poison: true });
@@ -353,25 +354,26 @@ halfTest(
     dispose(eager);
 
     const dir = await mkdtemp(join(tmpdir(), "casement-precision-"));
+    const store = folderStore(dir);
     const first = makeTrainer("f16");
     await train(first, 2);
     await disturb(first);
     await nearGrowth(first);
     await train(first, 5);
-    await saveCheckpoint(dir, first.model.parameters, first.optimizer, first.seconds);
+    await saveCheckpoint(store, first.model.parameters, first.optimizer, first.seconds);
     dispose(first);
     const second = makeTrainer("f16");
-    await loadCheckpoint(dir, second.model.parameters, second.optimizer, assert.unreachable);
+    await loadCheckpoint(store, second.model.parameters, second.optimizer, assert.unreachable);
     assert.equal(numbers(await train(second, 10)), numbers(records.slice(5)), "resumed");
     assert.equal(await everything(second), await everything(whole));
 
     // A run that was in f32 so far goes on in f16, and the other way round.
     const plain = makeTrainer("f32");
-    await loadCheckpoint(dir, plain.model.parameters, plain.optimizer, assert.unreachable);
+    await loadCheckpoint(store, plain.model.parameters, plain.optimizer, assert.unreachable);
     assert.is((await train(plain, 6)).length, 1);
-    await saveCheckpoint(dir, plain.model.parameters, plain.optimizer, 0);
+    await saveCheckpoint(store, plain.model.parameters, plain.optimizer, 0);
     dispose(plain);
-    await loadCheckpoint(dir, second.model.parameters, second.optimizer, assert.unreachable);
+    await loadCheckpoint(store, second.model.parameters, second.optimizer, assert.unreachable);
     const { scale, correction1 } = await scalerOf(second);
     assert.is(scale, 65536);
     assert.ok(Math.abs(correction1 - (1 - 0.9 ** 6)) < 1e-7);

@@ -21,7 +21,8 @@ import { initialValues } from "../model/parameters.ts";
 import { parseConfig } from "../train/config.ts";
 import { loadEmoji } from "../train/data/emoji/index.ts";
 import { makeFolder } from "../train/make-folder.ts";
-import { readTensors, writeAtomically } from "../train/run/checkpoint.ts";
+import { readTensors } from "../train/run/checkpoint.ts";
+import { fileAt, writeAtomically } from "../train/run/disk.ts";
 import { RunFolder } from "../train/run/folder.ts";
 import { lockFolder } from "../train/run/lock.ts";
 import { type Result, runCommand } from "./command.ts";
@@ -224,7 +225,7 @@ test("a full disk ends a run with its last checkpoint whole", async () => {
   assert.ok(step, err);
   const before = checkpoints("full");
   assert.is(before.at(-1), `checkpoint-${step.padStart(7, "0")}.safetensors`);
-  for (const name of before) await readTensors(at("full", name));
+  for (const name of before) await readTensors(...fileAt(at("full", name)));
   const { out } = await training(["--resume", "full"], terminate, (said) => said.includes("Resumed"));
   assert.match(out, new RegExp(`Resumed full at step ${step} `));
 });
@@ -232,8 +233,8 @@ test("a full disk ends a run with its last checkpoint whole", async () => {
 test("a file is replaced whole or not at all", async () => {
   const file = at("kept");
   await writeAtomically(file, "before");
-  const writing = writeAtomically(file, async (handle) => {
-    await handle.writeFile("half");
+  const writing = writeAtomically(file, async (write) => {
+    await write(new TextEncoder().encode("half"));
     throw new Error("no space");
   });
   await writing.then(

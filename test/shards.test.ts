@@ -25,8 +25,9 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { decodeSquare } from "../train/data/decode.ts";
 import { inMemory } from "../train/data/memory.ts";
-import { openPictures, type PackOptions, StoppedError } from "../train/data/open.ts";
+import { openPictures, type PackOptions } from "../train/data/open.ts";
 import { type Layout, layOut, Shards, stampBytes, stampOf } from "../train/data/shards.ts";
+import { StoppedError } from "../train/data/types.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "casement-shards-"));
 test.after(() => rmSync(scratch, { recursive: true }));

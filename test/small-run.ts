@@ -6,6 +6,7 @@ import { Case } from "../model/case.ts";
 import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
 import { parseConfig } from "../train/config.ts";
 import { streamTensors } from "../train/run/checkpoint.ts";
+import { folderStore } from "../train/run/disk.ts";
 
 const digits = [..."0123456789"];
 const words = ["make", "it", "number", "is", "has", "buttons", ...digits, ...digits.map((one) => `##${one}`)];
@@ -30,7 +31,7 @@ export async function writeRun(
   const made = new Case(engine, config.model, tokenizer.size);
   made.parameters.initialize(seed);
   mkdirSync(dir, { recursive: true });
-  await streamTensors(join(dir, "model.safetensors"), made.parameters.entries());
+  await streamTensors(folderStore(dir), "model.safetensors", made.parameters.entries());
   engine.dispose();
   writeFileSync(join(dir, "config.json"), JSON.stringify(config));
   writeFileSync(join(dir, "tokenizer.json"), JSON.stringify(tokenizer.toJSON()));

@@ -9,6 +9,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { Metrics } from "../train/eval/metrics.ts";
 import type { StepRecord } from "../train/loop/record.ts";
+import { folderStore } from "../train/run/disk.ts";
 import { Journal } from "../train/run/journal.ts";
 import { eventsHeader, scalarEvent, scalarsOf } from "../train/run/tensorboard.ts";
 import { crc32c, readEvents } from "./events.ts";
@@ -79,7 +80,7 @@ const metrics: Metrics = {
 const eventFiles = () => readdirSync(folder).filter((name) => name.includes("tfevents"));
 
 test("a run that goes on says each step once, whatever a kill left", async () => {
-  const journal = new Journal(folder);
+  const journal = new Journal(folderStore(folder));
   await journal.open();
   for (let step = 1; step <= 5; step++) await journal.step(record(step, 0));
   await journal.evaluated({ ...metrics, steps: 5 });
@@ -87,7 +88,7 @@ test("a run that goes on says each step once, whatever a kill left", async () =>
   // Half a line, and half an event.
   appendFileSync(join(folder, "metrics.jsonl"), '{"step":6,"lo');
   truncateSync(join(folder, first!), readFileSync(join(folder, first!)).length - 7);
-  const resumed = new Journal(folder);
+  const resumed = new Journal(folderStore(folder));
   await resumed.open(3);
   for (let step = 4; step <= 6; step++) await resumed.step(record(step, 10));
   await resumed.evaluated(metrics);

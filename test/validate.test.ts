@@ -7,6 +7,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { StepRecord, ValidationRecord } from "../train/loop/record.ts";
 import { readTensors } from "../train/run/checkpoint.ts";
+import { fileAt } from "../train/run/disk.ts";
 import { bestOf, isExhausted } from "../train/run/validate.ts";
 import { failClearly, runCommand } from "./command.ts";
 import { jsonlSample } from "./data-samples.ts";
@@ -50,7 +51,7 @@ const validations = (run: string) => lines(run).flatMap((line) => ("validation" 
 const timeless = (run: string) =>
   lines(run).map(({ seconds: _, ...line }) => ({ ...line, samples_per_second: 0 }));
 const weights = async (...names: string[]) => {
-  const { values, metadata } = await readTensors(at(...names));
+  const { values, metadata } = await readTensors(...fileAt(at(...names)));
   return { step: metadata.step, values: Array.from(values, ([name, { data }]) => [name, [...data]]) };
 };
 

@@ -1,7 +1,7 @@
 // A run's configuration: data, model, training. Unknown keys are errors; what is left out gets the defaults below.
 import { z } from "zod";
 import { modelSchema } from "../model/config.ts";
-import { captionWays } from "./data/captions.ts";
+import { type CaptionWay, captionWays } from "./data/captions.ts";
 import { presetNames, withPreset } from "./presets.ts";
 
 const count = z.int().positive();
@@ -274,4 +274,9 @@ export function withSteps(config: RunConfig, triplets: readonly number[]): RunCo
     );
   const resolved = { ...rest, steps, warmup: Math.min(training.warmup, steps - 1) };
   return parseConfig({ ...config, before: stages, training: resolved }, "The configuration with these steps");
+}
+
+/** How a configuration's data set joins captions. */
+export function captionsOf({ data }: RunConfig): CaptionWay {
+  return data.kind === "emoji" ? "as written" : data.captions;
 }

@@ -101,14 +101,19 @@ export class Diversion {
 
   /**
    * Records a step on memory that is never there and takes back what it changed. With `compile`, the kernels that it needs
-   * start to compile and are returned.
+   * start to compile and are returned; `look` sees what was taken down before it is taken back.
    */
-  rehearse(step: () => unknown, compile: boolean): readonly CompiledKernel[] {
+  rehearse(
+    step: () => unknown,
+    compile: boolean,
+    look: (capture: Capture) => void = () => {},
+  ): readonly CompiledKernel[] {
     const capture = new Capture(this.session.largestStorage);
     const changes = new Changes();
     try {
       withBlankStreams(() => this.divert(compile ? capture : nowhere, capture, changes, step));
       if (compile) capture.close(this.pipelines);
+      look(capture);
       return capture.kernels;
     } finally {
       changes.undo();

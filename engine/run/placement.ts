@@ -4,8 +4,9 @@ import { TensorError } from "../base/errors.ts";
 import type { Region } from "../gpu/commands.ts";
 import { usage } from "../gpu/flags.ts";
 import type { Session } from "../gpu/session.ts";
+import type { Storage } from "../gpu/storage.ts";
 import { type Capture, touches } from "./capture.ts";
-import { leastBytes, planMemory } from "./planner.ts";
+import { leastBytes, type Plan, planMemory } from "./planner.ts";
 
 /** Memory of a program in bytes. */
 export interface ProgramMemory {
@@ -26,17 +27,11 @@ export interface ArenaOptions {
   maxArenaBytes: number;
 }
 
-/**
- * Gives the storages of a captured step their places; returns the arenas behind them. `refused` hears where the device
- * has no memory for one.
- */
-export function place(
-  session: Session,
-  { poison, maxArenaBytes }: ArenaOptions,
+/** Plans the memory of a captured step, in arenas of at most `limit` bytes: a place for each of `storages`. */
+export function planCapture(
   capture: Capture,
-  refused: (error: Error) => void,
-): { arenas: GPUBuffer[]; memory: ProgramMemory } {
-  const { device } = session;
+  limit: number,
+): { storages: Storage[]; plan: Plan; memory: ProgramMemory } {
   const { steps, claims } = capture;
   const storages = [...claims.keys()].filter((storage) => !claims.get(storage)!.host);
   const index = new Map(storages.map((storage, i) => [storage, i]));
@@ -76,7 +71,29 @@ export function place(
       }
     }
   });
-  const plan = planMemory(lifetimes, Math.min(session.largestStorage, maxArenaBytes));
+  const plan = planMemory(lifetimes, limit);
+  const sum = (sizes: number[]) => sizes.reduce((a, b) => a + b, 0);
+  const naive = sum([...claims.keys()].map(({ size }) => size));
+  const memory = {
+    ...{ planned: sum(plan.arenas), arenas: plan.arenas.length },
+    ...{ least: leastBytes(lifetimes), naive },
+  };
+  return { storages, plan, memory };
+}
+
+/**
+ * Gives the storages of a captured step their places; returns the arenas behind them. `refused` hears where the device
+ * has no memory for one.
+ */
+export function place(
+  session: Session,
+  { poison, maxArenaBytes }: ArenaOptions,
+  capture: Capture,
+  refused: (error: Error) => void,
+): { arenas: GPUBuffer[]; memory: ProgramMemory } {
+  const { device } = session;
+  const { claims } = capture;
+  const { storages, plan, memory } = planCapture(capture, Math.min(session.largestStorage, maxArenaBytes));
   const arenas = plan.arenas.map((size, i) => {
     const flags = usage.storage | usage.copySource | usage.copyTarget;
     return session.makeBuffer({ size, usage: flags, label: `arena ${i} of a captured step` }, refused);
@@ -97,8 +114,5 @@ export function place(
     storage.buffer = root.buffer;
     storage.base = root.base + offset;
   }
-  const sum = (sizes: number[]) => sizes.reduce((a, b) => a + b, 0);
-  const naive = sum([...claims.keys()].map(({ size }) => size));
-  const memory = { planned: sum(plan.arenas), arenas: arenas.length, least: leastBytes(lifetimes), naive };
   return { arenas, memory };
 }

@@ -24,7 +24,7 @@ import {
   type Told,
 } from "./packer.ts";
 import { type Layout, layOut, Shards, stampBytes, stampOf } from "./shards.ts";
-import type { Pictures } from "./types.ts";
+import { type Pictures, StoppedError } from "./types.ts";
 
 export interface PackOptions {
   /** Side of the pictures in pixels. */
@@ -68,11 +68,6 @@ export interface OpenPictures {
   /** By place. */
   faults: Fault[];
   close(): Promise<void>;
-}
-
-/** Work ended because it was asked to. */
-export class StoppedError extends Error {
-  override name = "StoppedError";
 }
 
 /** Below so many pictures to decode, starting threads takes longer than it saves. */

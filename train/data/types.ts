@@ -89,3 +89,8 @@ export interface Pictures {
 export class DataError extends Error {
   override name = "DataError";
 }
+
+/** Work ended because it was asked to. */
+export class StoppedError extends Error {
+  override name = "StoppedError";
+}

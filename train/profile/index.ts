@@ -6,7 +6,7 @@ import type { Engine } from "../../engine/index.ts";
 import type { RunConfig } from "../config.ts";
 import { makeFolder } from "../make-folder.ts";
 import type { RunEvents } from "../run/events.ts";
-import { requirePrecision } from "../run/open.ts";
+import { requirePrecision } from "../run/fitting.ts";
 import { openTrainer } from "../run/train.ts";
 import { kernelRows, measureStep, type StepProfile, shapeRows } from "./measure.ts";
 import { chromeTrace } from "./trace.ts";

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ConfigError } from "../config.ts";
-import { writeAtomically } from "../run/checkpoint.ts";
+import { writeAtomically } from "../run/disk.ts";
 import { pathOf } from "./pairs.ts";
 
 /** A text and whom it leads from and to. */
@@ -51,12 +51,12 @@ export const madeBy = "casement roam";
 /** Writes pieces of text one after the other, a megabyte at a time. Returns the SHA-256 of all. */
 async function writePieces(file: string, pieces: Iterable<string>): Promise<string> {
   const hash = createHash("sha256");
-  await writeAtomically(file, async (handle) => {
+  await writeAtomically(file, async (write) => {
     let text = "";
     const flush = async () => {
       const bytes = Buffer.from(text);
       hash.update(bytes);
-      await handle.writeFile(bytes);
+      await write(bytes);
       text = "";
     };
     for (const piece of pieces) {

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { randomBits, seedKey } from "../../engine/index.ts";
 import { makeFolder } from "../make-folder.ts";
-import { writeAtomically } from "../run/checkpoint.ts";
+import { writeAtomically } from "../run/disk.ts";
 import { lockFolder } from "../run/lock.ts";
 import { readCaptions } from "./captions.ts";
 import { areEqual, changeNothing, isUnseen } from "./filters.ts";

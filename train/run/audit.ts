@@ -10,7 +10,7 @@ import type { Pictures, Split } from "../data/types.ts";
 import { type Audit, type Example, examples, labelsOf, type Way, ways } from "../eval/audit.ts";
 import type { Embedded } from "../eval/protocols.ts";
 import { makeFolder } from "../make-folder.ts";
-import { writeAtomically } from "./checkpoint.ts";
+import { writeAtomically } from "./disk.ts";
 import { lockFolder } from "./lock.ts";
 
 /** What an audit's folder holds, by role. */

@@ -1,16 +1,12 @@
-// Checkpoints: one safetensors file with parameters, the optimiser's moments and the position in the run. It is written
-// under another name and renamed, so that a file with a checkpoint's name is whole; the one before is kept as well.
-
-import { type FileHandle, open, readdir, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+// Checkpoints: one safetensors file with parameters, the optimiser's moments and the position in the run, wherever a run's
+// files lie. One that has a checkpoint's name is whole; the one before is kept as well.
 import { DeviceError, type Shape, sizeOf, type Tensor } from "../../engine/index.ts";
 import type { AdamW } from "../../kernels/optimizer/adamw.ts";
 import { openSafetensors } from "../../model/checkpoint/safetensors.ts";
 import { type Checkpoint, countOf, modelTensors } from "../../model/checkpoint/tensor.ts";
 import type { Parameters } from "../../model/parameters.ts";
 import { CheckpointError, layoutSafetensors } from "../../model/safetensors.ts";
-import { makeFolder } from "../make-folder.ts";
-import { openFile } from "./sources.ts";
+import type { Store } from "./store.ts";
 
 /** Where a run stands. */
 export interface Position {
@@ -25,34 +21,12 @@ type Values = Map<string, { shape: Shape; data: Float32Array }>;
 const kept = 2;
 const pattern = /^checkpoint-(\d+)\.safetensors$/;
 
-/** Writes bytes, or what `content` writes, so that `file` either has all of it or what it had before. */
-export async function writeAtomically(
-  file: string,
-  content: Uint8Array | string | ((handle: FileHandle) => Promise<void>),
-): Promise<void> {
-  await makeFolder(dirname(file));
-  const draft = `${file}.${process.pid}.draft`;
-  try {
-    const handle = await open(draft, "w");
-    try {
-      if (typeof content === "function") await content(handle);
-      else await handle.writeFile(content);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(draft, file);
-  } catch (error) {
-    await rm(draft, { force: true }).catch(() => {});
-    throw error;
-  }
-}
-
 /** Reads a safetensors file of floats as a whole. Throws CheckpointError, naming the file. */
 export async function readTensors(
+  store: Store,
   file: string,
 ): Promise<{ values: Values; metadata: Record<string, string> }> {
-  return withTensors(file, async ({ tensors, metadata }) => {
+  return withTensors(store, file, async ({ tensors, metadata }) => {
     const values: Values = new Map();
     for (const [name, { shape, read }] of tensors) values.set(name, { shape, data: await read() });
     return { values, metadata: { ...metadata } };
@@ -60,9 +34,13 @@ export async function readTensors(
 }
 
 /** Does something with a safetensors file, whose tensors are read where they lie. Throws CheckpointError, naming the file. */
-async function withTensors<T>(file: string, work: (checkpoint: Checkpoint) => Promise<T>): Promise<T> {
+async function withTensors<T>(
+  store: Store,
+  file: string,
+  work: (checkpoint: Checkpoint) => Promise<T>,
+): Promise<T> {
   try {
-    const source = await openFile(file);
+    const source = await store.open(file);
     try {
       return await work(await openSafetensors(source));
     } finally {
@@ -70,12 +48,13 @@ async function withTensors<T>(file: string, work: (checkpoint: Checkpoint) => Pr
     }
   } catch (cause) {
     if (cause instanceof DeviceError) throw cause;
-    throw new CheckpointError(`${file}: ${(cause as Error).message}`, { cause });
+    throw new CheckpointError(`${store.pathOf(file)}: ${(cause as Error).message}`, { cause });
   }
 }
 
 /** Writes f32 tensors to a safetensors file, each read when its turn has come. */
 export async function streamTensors(
+  store: Store,
   file: string,
   tensors: readonly { name: string; shape: Shape; read(): Promise<Float32Array> }[],
   metadata: Record<string, string> = {},
@@ -83,22 +62,20 @@ export async function streamTensors(
   const headers = tensors.map(({ name, shape }) => ({ name, shape, dtype: "F32" as const }));
   const { header, ranges } = layoutSafetensors(headers, metadata);
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-  await writeAtomically(file, async (handle) => {
-    await handle.writeFile(header);
+  await store.write(file, async (write) => {
+    await write(header);
     for (const { name, shape, begin, end } of ranges) {
       const { buffer, byteOffset, byteLength } = await byName.get(name)!.read();
       if (byteLength !== end - begin)
         throw new CheckpointError(`"${name}" has ${byteLength} bytes for [${shape}]`);
-      await handle.writeFile(new Uint8Array(buffer, byteOffset, byteLength));
+      await write(new Uint8Array(buffer, byteOffset, byteLength));
     }
   });
 }
 
-/**
- * Writes a checkpoint into the folder of a run, tensor by tensor, and removes all but the last two. Returns the file.
- */
+/** Writes a checkpoint beside the files of a run, tensor by tensor, and removes all but the last two. Returns its name. */
 export async function saveCheckpoint(
-  dir: string,
+  store: Store,
   parameters: Parameters,
   optimizer: AdamW,
   seconds: number,
@@ -118,27 +95,24 @@ export async function saveCheckpoint(
     const { state } = scaler;
     all.push({ name: "loss_scale", shape: state.shape, read: () => state.read() as Promise<Float32Array> });
   }
-  const file = join(dir, `checkpoint-${String(step).padStart(7, "0")}.safetensors`);
-  await streamTensors(file, all, { step: `${step}`, seconds: `${seconds}` });
-  for (const older of (await listCheckpoints(dir)).slice(kept)) await rm(older, { force: true });
+  const file = `checkpoint-${String(step).padStart(7, "0")}.safetensors`;
+  await streamTensors(store, file, all, { step: `${step}`, seconds: `${seconds}` });
+  for (const older of (await listCheckpoints(store)).slice(kept)) await store.remove(older);
   return file;
 }
 
-/** The checkpoints in a run's folder, newest first. */
-export async function listCheckpoints(dir: string): Promise<string[]> {
-  const names = await readdir(dir).catch(() => []);
-  return names
-    .filter((name) => pattern.test(name))
-    .sort((a, b) => stepOf(b) - stepOf(a))
-    .map((name) => join(dir, name));
+/** The names of a run's checkpoints, newest first. */
+export async function listCheckpoints(store: Store): Promise<string[]> {
+  const names = await store.list();
+  return names.filter((name) => pattern.test(name)).sort((a, b) => stepOf(b) - stepOf(a));
 }
 
 const stepOf = (name: string) => Number(pattern.exec(name)![1]);
 
-/** The step of the newest checkpoint in a run's folder, null where there is none. */
-export async function newestStep(dir: string): Promise<number | null> {
-  const [newest] = await listCheckpoints(dir);
-  return newest === undefined ? null : stepOf(basename(newest));
+/** The step of a run's newest checkpoint, null where there is none. */
+export async function newestStep(store: Store): Promise<number | null> {
+  const [newest] = await listCheckpoints(store);
+  return newest === undefined ? null : stepOf(newest);
 }
 
 /**
@@ -146,20 +120,20 @@ export async function newestStep(dir: string): Promise<number | null> {
  * Throws CheckpointError where there is none.
  */
 export async function loadCheckpoint(
-  dir: string,
+  store: Store,
   parameters: Parameters,
   optimizer: AdamW,
   warn: (message: string) => void,
 ): Promise<Position> {
-  for (const file of await listCheckpoints(dir)) {
+  for (const file of await listCheckpoints(store)) {
     try {
-      return await withTensors(file, (checkpoint) => restore(checkpoint, parameters, optimizer));
+      return await withTensors(store, file, (checkpoint) => restore(checkpoint, parameters, optimizer));
     } catch (error) {
       if (!(error instanceof CheckpointError)) throw error;
       warn(`${error.message}; trying the one before.`);
     }
   }
-  throw new CheckpointError(`${dir} has no checkpoint that can be read.`);
+  throw new CheckpointError(`${store.name} has no checkpoint that can be read.`);
 }
 
 /** Brings parameters and optimiser to where a checkpoint left them, one tensor after the other. Throws CheckpointError. */
@@ -199,13 +173,15 @@ function positionOf({ metadata = {} }: Checkpoint): Position {
 }
 
 /** Where a run stood when a checkpoint was written. Throws CheckpointError, naming the file. */
-export function readPosition(file: string): Promise<Position> {
-  return withTensors(file, async (checkpoint) => positionOf(checkpoint));
+export function readPosition(store: Store, file: string): Promise<Position> {
+  return withTensors(store, file, async (checkpoint) => positionOf(checkpoint));
 }
 
 /** The step that a file of weights is of; null where it doesn't say. Throws CheckpointError, naming the file. */
-export function stepIn(file: string): Promise<number | null> {
-  return withTensors(file, async ({ metadata = {} }) => (metadata.step ? Number(metadata.step) : null));
+export function stepIn(store: Store, file: string): Promise<number | null> {
+  return withTensors(store, file, async ({ metadata = {} }) =>
+    metadata.step ? Number(metadata.step) : null,
+  );
 }
 
 /** The moments of each parameter that learns, by their names in a checkpoint, as parts of the optimiser's. */

@@ -153,8 +153,3 @@ export async function openSequence(
     throw error;
   }
 }
-
-/** How a configuration's data set joins captions. */
-export function captionsOf({ data }: RunConfig): CaptionWay {
-  return data.kind === "emoji" ? "as written" : data.captions;
-}

@@ -1,7 +1,5 @@
 // Evaluates a model on the splits of a data set.
 
-import type { Engine } from "../../engine/index.ts";
-import type { Case } from "../../model/case.ts";
 import { ConfigError } from "../config.ts";
 import type { CaptionWay } from "../data/captions.ts";
 import { textOf } from "../data/captions.ts";
@@ -9,13 +7,13 @@ import type { OpenData, OpenSplit } from "../data/dataset.ts";
 import type { Filtered } from "../data/filter.ts";
 import { joinPictures } from "../data/sequence.ts";
 import type { Pictures } from "../data/types.ts";
-import { embedPictures } from "../eval/embed.ts";
-import { compareKinds, embedSplit, evaluateSplit, type SplitResult } from "../eval/evaluate.ts";
+import { compareKinds, embedSplit } from "../eval/evaluate.ts";
 import type { Metrics, SheetRow } from "../eval/metrics.ts";
-import type { Embedded, JudgeOptions, References } from "../eval/protocols.ts";
+import type { Embedded, References } from "../eval/protocols.ts";
 import { tellCut } from "../inputs.ts";
 import type { RunEvents } from "./events.ts";
 import { type Cut, cutSplit, hashOf } from "./given.ts";
+import { embedGalleries, judgeSplit } from "./judge.ts";
 import type { LoadedModel } from "./open.ts";
 
 export interface EvaluateOptions {
@@ -113,27 +111,6 @@ export async function evaluate(
   return { metrics, ranks, sheet, pictures: joinPictures([...galleries.keys()]) };
 }
 
-/**
- * Figures of one split, whose queries are embedded first; while training as at its end.
- * @param targets embeddings of its pictures, as `embedGalleries` makes them
- */
-export async function judgeSplit(
-  { engine, model, tokenizer }: Omit<LoadedModel, "weights">,
-  open: OpenSplit,
-  targets: Float32Array,
-  options: Pick<JudgeOptions, "hash" | "references" | "filter"> & { captions: CaptionWay; events: RunEvents },
-): Promise<SplitResult> {
-  const { events, captions } = options;
-  const { name, queries } = open.split;
-  const embedded = await embedSplit(engine, model, tokenizer, open, targets, captions, (done) =>
-    events.progress("embedding the queries", done, queries.length),
-  );
-  return evaluateSplit(engine, open, embedded, {
-    ...options,
-    onProgress: (done, total) => events.progress(`ranking ${name}`, done, total),
-  });
-}
-
 /** Embeddings of one split by a model: of its queries and of its galleries' pictures. Throws NotFiniteError. */
 export async function embedData(
   { engine, model, tokenizer }: LoadedModel,
@@ -146,35 +123,4 @@ export async function embedData(
   return embedSplit(engine, model, tokenizer, open, targets, captions, (done) =>
     events.progress("embedding the queries", done, open.split.queries.length),
   );
-}
-
-/** Embeddings of the galleries' pictures as targets, by where the pictures lie. */
-export async function embedGalleries(
-  engine: Engine,
-  model: Case,
-  splits: readonly OpenSplit[],
-  events: RunEvents,
-): Promise<Map<Pictures, { targets: Float32Array; first: number }>> {
-  const wanted = new Map<Pictures, Set<number>>();
-  for (const { split, pictures } of splits) {
-    const ids = wanted.get(pictures) ?? new Set();
-    for (const gallery of split.galleries) for (const id of gallery.pictures) ids.add(id);
-    wanted.set(pictures, ids);
-  }
-  const width = model.config.projection;
-  const total = [...wanted.values()].reduce((sum, { size }) => sum + size, 0);
-  const all = new Map<Pictures, { targets: Float32Array; first: number }>();
-  let [done, first] = [0, 0];
-  for (const [pictures, set] of wanted) {
-    const ids = [...set].sort((a, b) => a - b);
-    const rows = await embedPictures(engine, model, pictures, ids, (count) =>
-      events.progress("embedding the gallery", done + count, total),
-    );
-    const targets = new Float32Array(pictures.count * width);
-    for (const [i, id] of ids.entries()) targets.set(rows.subarray(i * width, (i + 1) * width), id * width);
-    all.set(pictures, { targets, first });
-    done += ids.length;
-    first += pictures.count;
-  }
-  return all;
 }

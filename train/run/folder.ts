@@ -5,22 +5,12 @@ import { basename, join, normalize, resolve } from "node:path";
 import { ConfigError, parseConfig } from "../config.ts";
 import { makeFolder } from "../make-folder.ts";
 import { listCheckpoints } from "./checkpoint.ts";
+import { folderStore } from "./disk.ts";
 import { lockFolder, type Unlock } from "./lock.ts";
+import { files } from "./store.ts";
 
 /** Names under which `writeAtomically` writes. */
 const drafts = /\.\d+\.draft$/;
-
-/** What a run's folder holds, by role. */
-export const files = {
-  config: "config.json",
-  tokenizer: "tokenizer.json",
-  steps: "metrics.jsonl",
-  metrics: "metrics.json",
-  ranks: "ranks.json",
-  model: "model.safetensors",
-  best: "best.safetensors",
-  report: "report.html",
-};
 
 export class RunFolder {
   private unlock: Unlock | null = null;
@@ -131,7 +121,7 @@ export class RunFolder {
 async function holdsRun(path: string, name: string): Promise<boolean> {
   const config = await readFile(join(path, files.config), "utf8").catch(() => null);
   const names = await readdir(path).catch((): string[] => []);
-  const ours = [...Object.values(files), ...(await listCheckpoints(path)).map((file) => basename(file))];
+  const ours = [...Object.values(files), ...(await listCheckpoints(folderStore(path)))];
   const found = ours.filter((file) => names.includes(file));
   if (!isRunConfig(config)) {
     if (found.length === 0) return false;

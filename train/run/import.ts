@@ -9,11 +9,13 @@ import { type Checkpoint, finiteEntry } from "../../model/checkpoint/tensor.ts";
 import { CheckpointError } from "../../model/safetensors.ts";
 import { Tokenizer } from "../../model/tokenizer.ts";
 import { ConfigError, parseConfig } from "../config.ts";
-import { streamTensors, writeAtomically } from "./checkpoint.ts";
+import { streamTensors } from "./checkpoint.ts";
 import { digested } from "./digest.ts";
-import { files, RunFolder } from "./folder.ts";
+import { fileAt, folderStore, writeAtomically } from "./disk.ts";
+import { RunFolder } from "./folder.ts";
 import { loadTokenizer, runConfig } from "./open.ts";
 import { findCheckpoint, openFile } from "./sources.ts";
+import { files } from "./store.ts";
 
 type Beside = "config" | "preprocessor" | "processor" | "tokenizer" | "tokens";
 
@@ -79,10 +81,11 @@ export async function importCheckpoint({
     try {
       // What starts afresh is not read from the checkpoint, and may take long.
       const parameters = plan.parameters.map((one) => ({ ...one, read: unlessStopped(stop, one.read) }));
-      await streamTensors(join(folder.path, files.model), parameters);
+      const store = folderStore(folder.path);
+      await streamTensors(store, files.model, parameters);
       const weights = await digest();
-      await writeAtomically(join(folder.path, files.tokenizer), JSON.stringify(tokenizer.toJSON()));
-      await writeAtomically(join(folder.path, files.config), `${JSON.stringify(run, null, 2)}\n`);
+      await store.write(files.tokenizer, JSON.stringify(tokenizer.toJSON()));
+      await store.write(files.config, `${JSON.stringify(run, null, 2)}\n`);
       folder.keep();
       return { weights };
     } catch (error) {
@@ -125,7 +128,7 @@ export async function exportCheckpoint(
     );
     const exported = exportTensors(model, vocabulary.length, tensors);
     const [temperature] = await tensors.get("temp")!.read();
-    await streamTensors(file, exported, { format: "pt" });
+    await streamTensors(...fileAt(file), exported, { format: "pt" });
     const config = exportConfig(model, vocabulary, temperature);
     await writeAtomically(configFile!, `${JSON.stringify(config, null, 2)}\n`);
     await writeAtomically(vocabularyFile!, `${vocabulary.join("\n")}\n`);

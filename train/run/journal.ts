@@ -1,13 +1,10 @@
 // What a run writes down as it goes: metrics.jsonl, a line a step and a validation, and the same as TensorBoard's events beside it. A run that
 // goes on drops what lies behind its checkpoint, which it does again, and says the rest again in a new file of events, so
 // that the two never differ.
-import { appendFile, readdir, readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
 import type { Metrics } from "../eval/metrics.ts";
 import type { StepRecord, ValidationRecord } from "../loop/record.ts";
-import { writeAtomically } from "./checkpoint.ts";
-import { files } from "./folder.ts";
-import { eventsHeader, scalarEvent, scalarsOf } from "./tensorboard.ts";
+import { files, type Store, textIn } from "./store.ts";
+import { eventsHeader, joined, scalarEvent, scalarsOf } from "./tensorboard.ts";
 
 /** TensorBoard reads what has "tfevents" in its name, in the order of names. */
 const eventFiles = /^events\.out\.tfevents\.(\d+)\.casement$/;
@@ -15,38 +12,37 @@ const eventFiles = /^events\.out\.tfevents\.(\d+)\.casement$/;
 export class Journal {
   private events = "";
 
-  /** @param dir the run's folder */
-  constructor(private readonly dir: string) {}
+  constructor(private readonly store: Store) {}
 
   /**
    * Starts anew, or goes on behind `step`. Whatever else is written comes after.
    * @param step of the checkpoint that the run goes on from
    */
   async open(step = 0): Promise<void> {
-    const lines = join(this.dir, files.steps);
-    const records = (await readRecords(lines)).filter((record) => record.step <= step);
-    await writeAtomically(lines, records.map(lineOf).join(""));
-    const older = (await readdir(this.dir)).filter((name) => eventFiles.test(name));
+    const { store } = this;
+    const records = (await this.records()).filter((record) => record.step <= step);
+    await store.write(files.steps, records.map(lineOf).join(""));
+    const older = (await store.list()).filter((name) => eventFiles.test(name));
     const now = Date.now() / 1000;
     const number = Math.max(now, ...older.map((name) => Number(eventFiles.exec(name)![1]) + 1));
-    this.events = join(this.dir, `events.out.tfevents.${Math.floor(number)}.casement`);
+    this.events = `events.out.tfevents.${Math.floor(number)}.casement`;
     const last = records.at(-1)?.seconds ?? 0;
     const said = records.map((record) => eventOf(record, now - (last - record.seconds)));
-    await writeAtomically(this.events, Buffer.concat([eventsHeader(now), ...said]));
-    for (const name of older) await rm(join(this.dir, name));
+    await store.write(this.events, joined([eventsHeader(now), ...said]));
+    for (const name of older) await store.remove(name);
   }
 
   /** After a validation. */
   async validated(record: ValidationRecord): Promise<void> {
-    await appendFile(this.events, eventOf(record, Date.now() / 1000));
+    await this.store.append(this.events, eventOf(record, Date.now() / 1000));
     // The line is what says that it was made.
-    await appendFile(join(this.dir, files.steps), lineOf(record));
+    await this.store.append(files.steps, lineOf(record));
   }
 
   /** After each step. */
   async step(record: StepRecord): Promise<void> {
-    await appendFile(join(this.dir, files.steps), lineOf(record));
-    await appendFile(this.events, eventOf(record, Date.now() / 1000));
+    await this.store.append(files.steps, lineOf(record));
+    await this.store.append(this.events, eventOf(record, Date.now() / 1000));
   }
 
   /** After the evaluation. */
@@ -56,19 +52,31 @@ export class Journal {
       return [name, metrics];
     });
     const scalars = scalarsOf("eval", { ...Object.fromEntries(named), ...splits });
-    await appendFile(this.events, scalarEvent({ time: Date.now() / 1000, step: steps, scalars }));
+    await this.store.append(this.events, scalarEvent({ time: Date.now() / 1000, step: steps, scalars }));
   }
 
   /** The steps so far. */
   async steps(): Promise<StepRecord[]> {
-    const records = await readRecords(join(this.dir, files.steps));
+    const records = await this.records();
     return records.filter((record): record is StepRecord => !("validation" in record));
   }
 
   /** The validations so far. */
   async validations(): Promise<ValidationRecord[]> {
-    const records = await readRecords(join(this.dir, files.steps));
+    const records = await this.records();
     return records.filter((record): record is ValidationRecord => "validation" in record);
+  }
+
+  /** All lines; an interrupted write leaves half of one. */
+  private async records(): Promise<Line[]> {
+    const text = await textIn(this.store, files.steps);
+    return text.split("\n").flatMap((line) => {
+      try {
+        return [JSON.parse(line) as Line];
+      } catch {
+        return [];
+      }
+    });
   }
 }
 
@@ -82,16 +90,4 @@ function eventOf({ step, ...fields }: Line, time: number): Uint8Array {
       ? scalarsOf(`validate/${fields.validation.split}`, fields.validation.metrics)
       : scalarsOf("train", fields);
   return scalarEvent({ time, step, scalars });
-}
-
-/** The lines of a file; an interrupted write leaves half of one. */
-async function readRecords(file: string): Promise<Line[]> {
-  const text = await readFile(file, "utf8").catch(() => "");
-  return text.split("\n").flatMap((line) => {
-    try {
-      return [JSON.parse(line) as Line];
-    } catch {
-      return [];
-    }
-  });
 }

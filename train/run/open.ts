@@ -1,17 +1,19 @@
 // Opens what a run or an import left in its folder: configuration, tokenizer, weights.
 import { join } from "node:path";
-import { DeviceError, Engine, type EngineOptions } from "../../engine/index.ts";
+import { Engine, type EngineOptions } from "../../engine/index.ts";
 import { Case } from "../../model/case.ts";
 import { openCheckpoint } from "../../model/checkpoint/open.ts";
 import { modelTensors } from "../../model/checkpoint/tensor.ts";
 import type { Precision } from "../../model/parameters.ts";
 import { CheckpointError } from "../../model/safetensors.ts";
 import { Tokenizer } from "../../model/tokenizer.ts";
-import { ConfigError, type RunConfig } from "../config.ts";
+import type { RunConfig } from "../config.ts";
 import { listCheckpoints } from "./checkpoint.ts";
 import { loadConfig } from "./config-file.ts";
-import { files } from "./folder.ts";
+import { folderStore } from "./disk.ts";
+import { requirePrecision, requireSame } from "./fitting.ts";
 import { openFile } from "./sources.ts";
+import { files } from "./store.ts";
 import { readJson } from "./text.ts";
 import { choiceFile } from "./tuning.ts";
 
@@ -28,15 +30,6 @@ export interface LoadedModel {
 /** The engine of a run; measured choices of kernels count where the configuration asks for them. */
 export function openEngine({ training }: RunConfig, options: EngineOptions = {}): Promise<Engine> {
   return Engine.create({ ...options, ...(training.tuning && { choices: choiceFile() }) });
-}
-
-/** Throws DeviceError where the adapter can't compute in this precision. */
-export function requirePrecision(engine: Engine, precision: Precision): void {
-  if (precision === "f16" && !engine.hasF16) {
-    throw new DeviceError(
-      `Precision f16 needs the feature shader-f16, which ${engine.adapterName} lacks; choose f32.`,
-    );
-  }
 }
 
 export interface OpenOptions {
@@ -72,11 +65,11 @@ export async function openModel(
  * TensorError.
  */
 export async function loadModel(dir: string, model: Case, checkpoint?: string): Promise<void> {
-  const [newest] = checkpoint === undefined ? await listCheckpoints(dir) : [];
+  const [newest] = checkpoint === undefined ? await listCheckpoints(folderStore(dir)) : [];
   const source = await openFile(checkpoint ?? join(dir, files.model)).catch((error: Error) => {
     if (newest === undefined) throw error;
     throw new CheckpointError(
-      `${dir} has no ${files.model} yet, as its run has not ended; its newest state is --checkpoint ${newest}.`,
+      `${dir} has no ${files.model} yet, as its run has not ended; its newest state is --checkpoint ${join(dir, newest)}.`,
       { cause: error },
     );
   });
@@ -88,38 +81,9 @@ export async function loadModel(dir: string, model: Case, checkpoint?: string): 
   }
 }
 
-/** What another model can have otherwise and yet compute the same from the same weights: how it starts, learns and is asked. */
-const free =
-  /^(initiali[sz].*|embeddingRange|temperature\..*|fusion|text\.(dropout|maxLength)|vision\.(fit|zoom|filter))$/;
-
-/**
- * Throws ConfigError, naming the fields, where a folder's model computes something else from its weights than a
- * configuration's would, such as one with other heads: their shapes need not tell.
- */
+/** Throws ConfigError, naming the fields, where a folder's model computes something else than a configuration's would. */
 export async function requireSameModel(dir: string, { model }: RunConfig): Promise<void> {
-  const theirs = fieldsOf((await runConfig(dir)).model);
-  const different = [...fieldsOf(model)].filter(
-    ([path, value]) => !free.test(path) && theirs.get(path) !== value,
-  );
-  if (different.length === 0) return;
-  const told = different.map(
-    ([path, value]) => `model.${path} is ${theirs.get(path)} there and ${value} here`,
-  );
-  throw new ConfigError(
-    `The model in ${dir} is another one: ${told.join(", ")}. Its weights would compute something else; ` +
-      `take these fields from ${join(dir, files.config)}.`,
-  );
-}
-
-/** The fields of a configuration by their paths, lists as they are written. */
-function fieldsOf(value: object, path = ""): Map<string, string> {
-  return new Map(
-    Object.entries(value).flatMap(([key, inner]): [string, string][] => {
-      const name = path === "" ? key : `${path}.${key}`;
-      const isGroup = typeof inner === "object" && inner !== null && !Array.isArray(inner);
-      return isGroup ? [...fieldsOf(inner, name)] : [[name, JSON.stringify(inner)]];
-    }),
-  );
+  requireSame((await runConfig(dir)).model, model, dir, join(dir, files.config));
 }
 
 /** The configuration of a run's folder. */

@@ -6,10 +6,11 @@ import { ConfigError, type RunConfig } from "../config.ts";
 import { overrule } from "../overrule.ts";
 import { type Claim, type ComparedRun, compare, type System } from "../report/comparison.ts";
 import { type Ablation, ablate, ablations, describeAblation } from "./ablations.ts";
-import { newestStep, writeAtomically } from "./checkpoint.ts";
+import { newestStep } from "./checkpoint.ts";
 import { loadConfig } from "./config-file.ts";
+import { folderStore, writeAtomically } from "./disk.ts";
 import type { RunEvents } from "./events.ts";
-import { files } from "./folder.ts";
+import { files } from "./store.ts";
 import { train } from "./train.ts";
 
 /** The part of the page that is rewritten lies between these two lines. */
@@ -132,5 +133,5 @@ async function finished(out: string, config: RunConfig): Promise<ComparedRun | n
 
 /** Whether a run of exactly this configuration can go on. */
 async function interrupted(out: string, config: RunConfig): Promise<boolean> {
-  return (await isOf(out, config)) && (await newestStep(out)) !== null;
+  return (await isOf(out, config)) && (await newestStep(folderStore(out))) !== null;
 }

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { firstNotFinite } from "../../model/finite.ts";
-import { writeAtomically } from "./checkpoint.ts";
+import { writeAtomically } from "./disk.ts";
 
 /** Rows of a part: few enough that little is lost with one. */
 const partRows = 256;

@@ -5,15 +5,12 @@ import { open, readdir, readlink, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { openCheckpoint } from "../../model/checkpoint/open.ts";
 import { openSharded } from "../../model/checkpoint/safetensors.ts";
-import type { ByteSource } from "../../model/checkpoint/source.ts";
 import type { Checkpoint } from "../../model/checkpoint/tensor.ts";
 import { tokensOf } from "../../model/checkpoint/words.ts";
 import { CheckpointError } from "../../model/safetensors.ts";
 import { isMark, Tokenizer } from "../../model/tokenizer.ts";
+import type { FileSource } from "./store.ts";
 import { readJson, readText } from "./text.ts";
-
-/** An open file. */
-export type FileSource = ByteSource & { close(): Promise<void> };
 
 /** Opens a file. Throws CheckpointError where it can't be opened or read, or is none. */
 export async function openFile(path: string): Promise<FileSource> {

@@ -12,18 +12,18 @@ export interface ScalarEvent {
 
 /** What a file of events starts with; whoever has it open forgets what an earlier file of the run said. */
 export function eventsHeader(time: number): Uint8Array {
-  const version = join([double(1, time), bytes(3, utf8("brain.Event:2"))]);
+  const version = joined([double(1, time), bytes(3, utf8("brain.Event:2"))]);
   // SessionLog { status: START } of step 0: what lies from that step on is said again.
-  const start = join([double(1, time), bytes(7, integer(1, 1))]);
-  return join([frame(version), frame(start)]);
+  const start = joined([double(1, time), bytes(7, integer(1, 1))]);
+  return joined([frame(version), frame(start)]);
 }
 
 /** A record of scalars. */
 export function scalarEvent({ time, step, scalars }: ScalarEvent): Uint8Array {
   const values = Object.entries(scalars).map(([tag, value]) =>
-    bytes(1, join([bytes(1, utf8(tag)), float(2, value)])),
+    bytes(1, joined([bytes(1, utf8(tag)), float(2, value)])),
   );
-  return frame(join([double(1, time), integer(2, step), bytes(5, join(values))]));
+  return frame(joined([double(1, time), integer(2, step), bytes(5, joined(values))]));
 }
 
 /** The numbers in an object, by their paths behind a prefix. */
@@ -63,17 +63,17 @@ function maskedCrc(data: Uint8Array): number {
 }
 
 // Fields of a message: its number and wire type, then the value.
-const integer = (field: number, value: number) => join([varint(field << 3), varint(value)]);
+const integer = (field: number, value: number) => joined([varint(field << 3), varint(value)]);
 const double = (field: number, value: number) =>
   fixed(field, 1, 8, (view) => view.setFloat64(0, value, true));
 const float = (field: number, value: number) => fixed(field, 5, 4, (view) => view.setFloat32(0, value, true));
 const bytes = (field: number, value: Uint8Array) =>
-  join([varint((field << 3) | 2), varint(value.length), value]);
+  joined([varint((field << 3) | 2), varint(value.length), value]);
 
 function fixed(field: number, wire: number, size: number, write: (view: DataView) => void): Uint8Array {
   const value = new Uint8Array(size);
   write(new DataView(value.buffer));
-  return join([varint((field << 3) | wire), value]);
+  return joined([varint((field << 3) | wire), value]);
 }
 
 /** A whole number below 2^53 in groups of seven bits, the lowest first. */
@@ -86,7 +86,8 @@ function varint(value: number): Uint8Array {
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 
-function join(parts: readonly Uint8Array[]): Uint8Array {
+/** Bytes one after the other. */
+export function joined(parts: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const part of parts) {

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ChoiceStore } from "../../engine/index.ts";
 import { cacheFolder } from "../place.ts";
-import { writeAtomically } from "./checkpoint.ts";
+import { writeAtomically } from "./disk.ts";
 
 const standard = join(cacheFolder, "tuning.json");
 

@@ -2,18 +2,16 @@
 // stays in best.safetensors, and training ends early where nothing better comes. All that is remembered are the lines of
 // metrics.jsonl: a validation follows on the checkpoint of its step and its line comes last, so that a run that goes on from
 // there knows what one that was never interrupted knows, and makes up for a line that is missing.
-import { join } from "node:path";
-import { ConfigError, type RunConfig } from "../config.ts";
+import { ConfigError, captionsOf, type RunConfig } from "../config.ts";
 import type { OpenData, OpenSplit } from "../data/dataset.ts";
 import { markNames, protocolOf } from "../eval/protocols.ts";
 import type { ValidationRecord } from "../loop/record.ts";
 import { metricName } from "../report/format.ts";
 import { streamTensors } from "./checkpoint.ts";
-import { captionsOf } from "./data.ts";
-import { embedGalleries, judgeSplit } from "./evaluate.ts";
 import type { RunEvents } from "./events.ts";
-import { files } from "./folder.ts";
+import { embedGalleries, judgeSplit } from "./judge.ts";
 import type { LoadedModel } from "./open.ts";
+import { files, type Store } from "./store.ts";
 
 type Options = NonNullable<RunConfig["training"]["validate"]>;
 
@@ -94,10 +92,10 @@ export class Validation {
 
   /**
    * Judges the model as it is at a step, and keeps it where it is the best so far.
-   * @param dir the run's folder
+   * @param store the run's files
    */
   async run(
-    dir: string,
+    store: Store,
     records: readonly ValidationRecord[],
     { step, seconds }: { step: number; seconds: number },
     events: RunEvents,
@@ -114,7 +112,7 @@ export class Validation {
     const best = value > (bestOf(records)?.validation.value ?? -Infinity);
     if (best) {
       const position = { step: `${step}`, seconds: `${seconds}`, [metric]: `${value}` };
-      await streamTensors(join(dir, files.best), subject.model.parameters.entries(), position);
+      await streamTensors(store, files.best, subject.model.parameters.entries(), position);
     }
     const told = `${metricName(metric)} ${(100 * value).toFixed(1)} % of ${split.queries.length} queries of ${split.name}`;
     events.message(`Validation at step ${step}: ${told}${best ? ", the best so far" : ""}.`);

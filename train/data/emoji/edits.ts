@@ -1,9 +1,8 @@
 // All edits: ordered pairs of pictures that differ in one attribute (or in tone and gender), each with its
-// phrasings. Pictures that look the same are gathered in one answer class, and no edit stays inside a class.
-import { createHash } from "node:crypto";
+// phrasings. Pictures that look the same are gathered in one answer class (classes.ts), and no edit stays inside a class.
 import { type Description, describe, directedPose } from "./attributes.ts";
 import { KINDS, type Kind, phrasings } from "./phrases.ts";
-import { readLabels, readSubcategories, type Source, type Vendor } from "./sources.ts";
+import type { Source, Vendor } from "./sources.ts";
 
 /** A picture with what it shows. Its picture id is its index. */
 export interface Item extends Description {
@@ -26,9 +25,6 @@ export interface Edits {
   texts: string[][];
 }
 
-/** Below this mean difference per channel (0 to 255) two pictures count as looking the same. */
-export const VISIBLE_DIFFERENCE = 0.5;
-
 const KIND_BY_ATTRIBUTE: Record<string, Kind> = {
   tone: "tone",
   gender: "gender",
@@ -47,9 +43,19 @@ const KIND_BY_ATTRIBUTE: Record<string, Kind> = {
 // Between these two vendors style edits are made; the third is kept for the split of an unseen vendor.
 const STYLE_VENDORS: Vendor[] = ["google", "twitter"];
 
+/** Words of the packages about emoji, by canonical code without skin tones. */
+export interface Words {
+  /** English names. */
+  labels: Map<string, string>;
+  /** "face-smiling", "hand-fingers-open", and so on. */
+  subcategories: Map<string, string>;
+}
+
 /** What every source shows, in the order of the sources. */
-export function describeSources(sources: Source[]): Item[] {
-  const subcategories = readSubcategories();
+export function describeSources(
+  sources: readonly Pick<Source, "vendor" | "code">[],
+  { subcategories }: Words,
+): Item[] {
   return sources.map(({ vendor, code }) => ({ vendor, code, ...describe(code, subcategories) }));
 }
 
@@ -68,7 +74,7 @@ function groupsVarying(items: Item[], varying: string[]): number[][] {
 }
 
 /** Calls `found` for each ordered pair that one text can turn into each other, with the change as [from, to]. */
-function forEachPair(
+export function forEachPair(
   items: Item[],
   found: (kind: Kind, reference: number, target: number, from: string, to: string) => void,
 ): void {
@@ -107,66 +113,6 @@ function forEachPair(
       found("style", a, b, items[a].vendor, items[b].vendor);
     });
   }
-}
-
-/** The least picture id of each picture's class: a union-find forest. */
-class Classes {
-  readonly parent: Int32Array;
-
-  constructor(count: number) {
-    this.parent = Int32Array.from({ length: count }, (_, i) => i);
-  }
-
-  find(id: number): number {
-    while (this.parent[id] !== id) {
-      this.parent[id] = this.parent[this.parent[id]];
-      id = this.parent[id];
-    }
-    return id;
-  }
-
-  join(a: number, b: number): void {
-    const [rootA, rootB] = [this.find(a), this.find(b)];
-    this.parent[Math.max(rootA, rootB)] = Math.min(rootA, rootB);
-  }
-}
-
-/** Whether two pictures differ by less than the visible difference; stops as soon as they don't. */
-function looksEqual(pixels: Uint8Array, bytes: number, a: number, b: number): boolean {
-  const limit = VISIBLE_DIFFERENCE * bytes;
-  let sum = 0;
-  for (let i = 0, atA = a * bytes, atB = b * bytes; i < bytes; i++) {
-    sum += Math.abs(pixels[atA + i] - pixels[atB + i]);
-    if (sum >= limit) return false;
-  }
-  return true;
-}
-
-/**
- * Gathers pictures that answer a text equally well: equal in pixels, equal in vendor and all attributes, or
- * made from each other by an edit too small to see.
- * @param pixels uint8 [pictures, size, size, 3]
- * @returns int32 [pictures], the class of each picture: the least picture id in it
- */
-export function answerClasses(items: Item[], pixels: Uint8Array): Int32Array {
-  const classes = new Classes(items.length);
-  const first = new Map<string, number>();
-  const joinWithFirst = (key: string, id: number) => {
-    const known = first.get(key);
-    if (known === undefined) first.set(key, id);
-    else classes.join(known, id);
-  };
-  const bytes = pixels.length / items.length;
-  items.forEach(({ vendor, family, attributes }, id) => {
-    const own = pixels.subarray(id * bytes, (id + 1) * bytes);
-    joinWithFirst(createHash("sha1").update(own).digest("hex"), id);
-    // Things have no attributes but their code, so only pixels can make two of them equal.
-    joinWithFirst(JSON.stringify([vendor, family, attributes]), id);
-  });
-  forEachPair(items, (_kind, a, b) => {
-    if (a < b && classes.find(a) !== classes.find(b) && looksEqual(pixels, bytes, a, b)) classes.join(a, b);
-  });
-  return classes.parent.map((_, id) => classes.find(id));
 }
 
 /**
@@ -209,8 +155,7 @@ function dropAmbiguous(edits: Edits, classes: Int32Array): Edits {
  * only.
  * @param classes answer class of each picture; edits within a class are dropped, for nobody could see them
  */
-export function listEdits(items: Item[], classes: Int32Array): Edits {
-  const labels = readLabels();
+export function listEdits(items: Item[], classes: Int32Array, { labels }: Words): Edits {
   const reference: number[] = [];
   const target: number[] = [];
   const kinds: number[] = [];

@@ -1,33 +1,19 @@
 // Emoji-CoIR: composed image retrieval on real pictures that npm carries. Three vendors drew the same emoji,
 // and their codepoints say what differs between two of them, so that triplets need no human labels.
 import { isDeepStrictEqual } from "node:util";
-import type { OpenData, TrainingSet } from "../dataset.ts";
+import type { OpenData } from "../dataset.ts";
 import { squash } from "../decode.ts";
 import type { OpenPictures } from "../open.ts";
 import { joinPictures } from "../sequence.ts";
-import { DataError, type Pictures, type Split } from "../types.ts";
-import { BatchSampler } from "./batches.ts";
-import { answerClasses, describeSources, type Edits, type Item, listEdits } from "./edits.ts";
-import { namedPictures } from "./names.ts";
+import { DataError, type Pictures } from "../types.ts";
+import { answerClasses } from "./classes.ts";
+import { describeSources, type Words } from "./edits.ts";
 import { type EmojiOptions, openSources } from "./pictures.ts";
-import { listSources, type Source } from "./sources.ts";
-import { type HeldOut, holdOut, makeSplits, splitNames, TEST_VENDOR } from "./splits.ts";
+import { type EmojiDataset, emojiSet } from "./set.ts";
+import { listSources, readLabels, readSubcategories, type Source } from "./sources.ts";
+import { splitNames, TEST_VENDOR } from "./splits.ts";
 
-/** Emoji-CoIR, with what its pictures show for inspection. */
-export interface EmojiDataset extends TrainingSet {
-  /** The pictures by which look-alikes are found. */
-  looks: Pictures;
-  splits: Record<string, Split>;
-  /** [pictures], what each picture shows. */
-  items: Item[];
-  /** All visible edits, held-out ones included. */
-  edits: Edits;
-  /** int32 [pictures], equal for pictures that answer equally well. */
-  classes: Int32Array;
-  heldOut: HeldOut;
-  /** Indices of the edits that training draws from. */
-  trainingEdits: Int32Array;
-}
+export type { EmojiDataset } from "./set.ts";
 
 /** Emoji-CoIR as far as it is needed. */
 interface OpenEmoji {
@@ -68,6 +54,13 @@ export async function openEmoji(options: EmojiOptions): Promise<OpenEmoji> {
   };
   const close = async () => {
     for (const packed of opened.splice(0)) await packed.close();
+  };
+  const words: Words = { labels: readLabels(), subcategories: readSubcategories() };
+  /** Training batches and texts are the same with and without the test vendor's. */
+  const describe = async (part: readonly Source[], pictures: Pictures, looks: Pictures) => {
+    const items = describeSources(part, words);
+    const classes = answerClasses(items, await looks.read(items.map((_, id) => id)));
+    return emojiSet({ items, classes, words, pictures, looks });
   };
   try {
     const known = await openPart(seen);
@@ -119,35 +112,4 @@ export function emojiData(options: EmojiOptions): OpenData {
 /** Loads all of Emoji-CoIR. Throws as `openEmoji` does. */
 export async function loadEmoji(options: EmojiOptions): Promise<EmojiDataset> {
   return (await openEmoji(options)).whole();
-}
-
-/**
- * The data set of these pictures. Training batches and texts are the same with and without the test vendor's.
- * @param looks the pictures in the size that tells look-alikes
- */
-async function describe(sources: Source[], pictures: Pictures, looks: Pictures): Promise<EmojiDataset> {
-  const items = describeSources(sources);
-  const classes = answerClasses(items, await looks.read(items.map((_, id) => id)));
-  const edits = listEdits(items, classes);
-  const heldOut = holdOut(items, classes);
-  const trainable = classes.map((_, id) =>
-    Number(!heldOut.concept[id] && !heldOut.combination[id] && !heldOut.vendor[id]),
-  );
-  const seen = Uint8Array.from(trainable);
-  const sampler = new BatchSampler(edits, classes, seen);
-  return {
-    name: "emoji",
-    pictures,
-    looks,
-    items,
-    edits,
-    classes,
-    heldOut,
-    trainingEdits: sampler.trainingEdits,
-    splits: makeSplits(edits, classes, heldOut, pictures.names),
-    triplets: sampler.trainingEdits.length,
-    texts: () => [...new Set(edits.texts.flat())],
-    sampleBatch: (options) => sampler.sample(options),
-    names: namedPictures(items, classes, seen),
-  };
 }

@@ -4,8 +4,7 @@ import { seedKey } from "../../../engine/index.ts";
 import type { Batch, BatchOptions, NamedPictures } from "../dataset.ts";
 import { random } from "../random.ts";
 import { TONES } from "./attributes.ts";
-import type { Item } from "./edits.ts";
-import { readLabels } from "./sources.ts";
+import type { Item, Words } from "./edits.ts";
 
 const TONE_POINT = /-1f3f[b-f]/g;
 
@@ -22,8 +21,12 @@ function nameOf({ code, vendor, attributes: { tone } }: Item, labels: Map<string
  * @param classes int32 [pictures], answer class of each picture
  * @param trainable uint8 [pictures], 1 where training may see the picture
  */
-export function namedPictures(items: Item[], classes: Int32Array, trainable: Uint8Array): NamedPictures {
-  const labels = readLabels();
+export function namedPictures(
+  items: Item[],
+  classes: Int32Array,
+  trainable: Uint8Array,
+  { labels }: Words,
+): NamedPictures {
   const names = items.map((item, id) => (trainable[id] ? nameOf(item, labels) : null));
   const named = Int32Array.from(items.keys()).filter((id) => names[id] !== null);
   return {

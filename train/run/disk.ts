@@ -1,0 +1,47 @@
+// A run's files in a folder on the disk, and how any file is written whole or not at all.
+import { appendFile, open, readdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { makeFolder } from "../make-folder.ts";
+import { openFile } from "./sources.ts";
+import type { Content, Store } from "./store.ts";
+
+/** Writes bytes, or what `content` writes, so that `file` either has all of it or what it had before. */
+export async function writeAtomically(file: string, content: Content): Promise<void> {
+  await makeFolder(dirname(file));
+  const draft = `${file}.${process.pid}.draft`;
+  try {
+    const handle = await open(draft, "w");
+    try {
+      if (typeof content === "function") await content((bytes) => handle.writeFile(bytes));
+      else await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(draft, file);
+  } catch (error) {
+    await rm(draft, { force: true }).catch(() => {});
+    throw error;
+  }
+}
+
+/**
+ * A folder, which need not be there yet.
+ * @param name as the user named it
+ */
+export function folderStore(dir: string, name = dir): Store {
+  const at = (file: string) => join(dir, file);
+  return {
+    ...{ name, pathOf: (file) => join(name, file) },
+    list: () => readdir(dir).catch(() => []),
+    open: (file) => openFile(at(file)),
+    write: (file, content) => writeAtomically(at(file), content),
+    append: (file, content) => appendFile(at(file), content),
+    remove: (file) => rm(at(file), { force: true }),
+  };
+}
+
+/** The folder of a file, and its name there. */
+export function fileAt(path: string): [store: Store, file: string] {
+  return [folderStore(dirname(path)), basename(path)];
+}
