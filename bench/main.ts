@@ -10,7 +10,15 @@ import type { OurSide } from "./ours.ts";
 import { installPeers, startPeers } from "./peers.ts";
 import { ask } from "./protocol.ts";
 import { writeReport } from "./report.ts";
-import { type CaseResult, geomean, type Results, resultsSchema, slug } from "./results.ts";
+import {
+  type CaseResult,
+  geomean,
+  type Results,
+  ratioCounted,
+  resultsSchema,
+  slug,
+  together,
+} from "./results.ts";
 import { MismatchError, measure, type Plan } from "./run.ts";
 import { subjects } from "./subjects.ts";
 import { end, UsageError } from "./usage.ts";
@@ -36,16 +44,27 @@ async function save(path: string, value: unknown): Promise<void> {
   await writeFile(path, `${JSON.stringify(value, null, 2)}\n`);
 }
 
-function line({ name, ours_ms, peers, ratio_best_peer, gflops, fraction_of_peak }: CaseResult): string {
+function line({ name, ...figures }: CaseResult): string {
+  const { ours_ms, eager_ms, peers, ratio_best_peer, ratio_range, gflops, fraction_of_peak } = figures;
   const parts = [
     `${ours_ms.toPrecision(3)} ms`,
     ...(gflops === null ? [] : [`${gflops.toPrecision(3)} GFLOP/s`]),
     ...(fraction_of_peak === null ? [] : [`${Math.round(fraction_of_peak * 100)} % of peak`]),
+    ...(eager_ms === null ? [] : [`eager ${eager_ms.toPrecision(3)} ms`]),
     ...Object.entries(peers).map(([peer, time]) => `${peer} ${time.toPrecision(3)} ms`),
     ...(ratio_best_peer === null ? [] : [`ratio ${ratio_best_peer.toFixed(2)}`]),
+    ...(ratio_range === null
+      ? []
+      : [`by round ${ratio_range.map((ratio) => ratio.toFixed(2)).join(" to ")}`]),
   ];
   return `  ${name}: ${parts.join(", ")}`;
 }
+
+/** A time that nothing is compared with. */
+const single = (name: string, ours_ms: number): CaseResult => ({
+  ...{ name, ours_ms, eager_ms: null, peers: {}, ratio_best_peer: null, ratio_range: null },
+  ...{ gflops: null, fraction_of_peak: null },
+});
 
 /** Measures what the flags ask for. Returns whether all went well. */
 async function bench(flags: Flags): Promise<boolean> {
@@ -60,7 +79,9 @@ async function bench(flags: Flags): Promise<boolean> {
   const seconds = () => (performance.now() - started) / 1000;
   if (flags.peers) installPeers(say);
   const { side: ours, end } = ask<OurSide>("ours.ts");
-  const ends = [end];
+  // It starts when it is first asked.
+  const { side: eager, end: endEager } = ask("ours.ts");
+  const ends = [end, endEager];
   try {
     const adapter = (await ours.open())!;
     const peers = flags.peers ? await startPeers(adapter, say) : [];
@@ -68,51 +89,48 @@ async function bench(flags: Flags): Promise<boolean> {
     const peak = await ours.peak();
     say(`${adapter}: ${peak.gflops.toFixed(1)} GFLOP/s, ${peak.gbps.toFixed(1)} GB/s at most`);
     const plan: Plan = {
-      ...{ ours, peers, peak, message: say },
+      ...{ ours, eager, peers, peak, message: say },
       ...(flags.quick ? { rounds: 3, batch: 20 } : usualPlan),
     };
-    const cases: CaseResult[] = [];
-    const resultsOf = (measured: CaseResult[]): Results =>
+    const resultsOf = (measured: readonly CaseResult[]): Results =>
       resultsSchema.parse({
         adapter,
         cases: measured,
-        geomean_ratio: geomean(measured.map(({ ratio_best_peer }) => ratio_best_peer)),
+        geomean_ratio: geomean(measured.map(ratioCounted)),
       });
+    const cases = new Map<string, CaseResult>();
     let failed = false;
-    for (const subject of chosen) {
-      if (flags.quick && seconds() > quickSeconds) {
-        say(`Left out for time: ${subject.name}`);
-        continue;
-      }
-      try {
-        const result = await measure(subject, plan);
-        cases.push(result);
-        say(line(result));
-        // Whoever stops a long run keeps what it has measured.
-        if (flags.json) await save(flags.json, resultsOf(cases));
-      } catch (error) {
-        failed = true;
-        console.error(error instanceof MismatchError ? `WRONG: ${error.message}` : error);
-      }
-    }
-    const single = (name: string, ours_ms: number) => {
-      const result = {
-        name,
-        ours_ms,
-        peers: {},
-        ratio_best_peer: null,
-        gflops: null,
-        fraction_of_peak: null,
-      };
-      cases.push(result);
+    const keep = async (result: CaseResult) => {
+      const first = cases.get(result.name);
+      cases.set(result.name, first ? together(first, result) : result);
       say(line(result));
+      // Whoever stops a long run keeps what it has measured.
+      if (flags.json) await save(flags.json, resultsOf([...cases.values()]));
     };
-    if (!flags.quick && !flags.filter) {
+    const pass = async () => {
+      for (const subject of chosen) {
+        if (flags.quick && seconds() > quickSeconds) {
+          say(`Left out for time: ${subject.name}`);
+          continue;
+        }
+        try {
+          await keep(await measure(subject, plan));
+        } catch (error) {
+          failed = true;
+          console.error(error instanceof MismatchError ? `WRONG: ${error.message}` : error);
+        }
+      }
+      if (flags.quick || flags.filter) return;
       const { milliseconds, dispatches } = await ours.replayTime();
-      single(`host time of a replay, a dispatch of ${dispatches} of the ViT step`, milliseconds);
-      single("cold start, from process start to emoji-tiny's first step", await coldStart());
+      await keep(single(`host time of a replay, a dispatch of ${dispatches} of the ViT step`, milliseconds));
+      await keep(single("cold start, from process start to emoji-tiny's first step", await coldStart()));
+    };
+    await pass();
+    if (flags.record) {
+      say("Once more, to see which figures hold:");
+      await pass();
     }
-    const results = resultsOf(cases);
+    const results = resultsOf([...cases.values()]);
     if (results.geomean_ratio !== null)
       say(`Geometric mean of (best WebGPU peer / ours): ${results.geomean_ratio.toFixed(2)}`);
     if (flags.json) {
@@ -140,7 +158,7 @@ const help = `npm run bench -- OPTIONS: measures the op table and whole training
   --quick        A few cases, within a minute
   --filter TEXT  Only cases whose names contain this, or one of these between commas; may be repeated
   --growth       Also measure how a step's time and memory grow; written to bench/results
-  --record       Write the results to bench/results under the adapter's name, and redraw docs/performance.md
+  --record       Measure twice, write the results to bench/results under the adapter's name, and redraw docs/performance.md
   --report       Only redraw docs/performance.md from bench/results`;
 
 try {

@@ -6,7 +6,7 @@ import { type GpuResults, gpuResultsSchema, isGpuResults } from "./gpu/results.t
 import { type Growth, growthSchema } from "./growth.ts";
 import { number, table, targetTable } from "./markdown.ts";
 import { plotMemory, plotRatios, plotTime } from "./plots.ts";
-import { type CaseResult, type Results, resultsSchema } from "./results.ts";
+import { type CaseResult, type Figures, type Results, resultsSchema } from "./results.ts";
 import { targets } from "./targets.ts";
 
 const folder = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -15,16 +15,31 @@ const marks = ["<!-- bench: begin -->", "<!-- bench: end -->"] as const;
 
 function caseTable(cases: readonly CaseResult[]): string[] {
   const peers = [...new Set(cases.flatMap((result) => Object.keys(result.peers)))];
-  const cells = (result: CaseResult) => [
-    result.name,
-    number(result.ours_ms),
-    number(result.gflops),
-    result.fraction_of_peak === null ? "" : `${Math.round(result.fraction_of_peak * 100)} %`,
-    ...peers.map((peer) => number(result.peers[peer])),
-    result.ratio_best_peer === null ? "" : `**${result.ratio_best_peer.toFixed(2)}**`,
+  const isRaced = cases.some(({ eager_ms }) => eager_ms !== null);
+  const ratio = ({ ratio_best_peer, ratio_range }: Figures) => {
+    if (ratio_best_peer === null) return "";
+    const range = ratio_range ? ` (${ratio_range.map((ratio) => ratio.toFixed(2)).join(" to ")})` : "";
+    return `**${ratio_best_peer.toFixed(2)}**${range}`;
+  };
+  const cells = (name: string, figures: Figures) => [
+    name,
+    number(figures.ours_ms),
+    ...(isRaced ? [figures.eager_ms === null ? "" : number(figures.eager_ms)] : []),
+    number(figures.gflops),
+    figures.fraction_of_peak === null ? "" : `${Math.round(figures.fraction_of_peak * 100)} %`,
+    ...peers.map((peer) => number(figures.peers[peer])),
+    ratio(figures),
   ];
-  const heads = ["case", "ours, ms", "GFLOP/s", "of peak", ...peers.map((peer) => `${peer}, ms`), "ratio"];
-  return table(heads, cases.map(cells));
+  const heads = [
+    ...["case", "ours, ms", ...(isRaced ? ["without capture, ms"] : []), "GFLOP/s", "of peak"],
+    ...peers.map((peer) => `${peer}, ms`),
+    "ratio",
+  ];
+  const rows = cases.flatMap((result) => [
+    cells(result.name, result),
+    ...(result.again ? [cells("the same in the second run", result.again)] : []),
+  ]);
+  return table(heads, rows);
 }
 
 /** Writes a picture beside the page. Returns the lines that show it. */

@@ -6,7 +6,7 @@ import benny from "benny";
 import { relativeError } from "../cases/compare.ts";
 import { type Entrant, enter, median, turnsOf } from "../cases/timing.ts";
 import type { Peak } from "../train/profile/peak/peak.ts";
-import type { Outputs, Side } from "./protocol.ts";
+import type { Job, Outputs, Side } from "./protocol.ts";
 import { type CaseResult, ratioOf } from "./results.ts";
 import type { Measured } from "./subjects.ts";
 
@@ -18,6 +18,8 @@ export interface Peer {
 
 export interface Plan {
   ours: Side;
+  /** Another process of ours, for what is not captured. */
+  eager: Side;
   peers: readonly Peer[];
   peak: Peak;
   /** Batches of each engine. */
@@ -38,17 +40,21 @@ type Racer = Entrant<Side>;
 
 /** Measures one case. Throws MismatchError where results differ, and whatever our engine throws. */
 export async function measure(subject: Measured, plan: Plan): Promise<CaseResult> {
-  const { ours, peers, peak, message } = plan;
+  const { ours, eager, peers, peak, message } = plan;
   const job = subject.job();
   const entrants: Racer[] = [];
   const wrong: string[] = [];
   try {
-    const outputs = await prepare({ name: "ours", side: ours }, entrants);
+    const outputs = await prepare({ name: "ours", side: ours }, job, entrants);
     const error = subject.check?.(outputs!);
     if (error) wrong.push(error);
+    if (subject.eager) {
+      const others = await prepare({ name: "eager", side: eager }, subject.eager(), entrants);
+      wrong.push(...compare("eager", others!, outputs!, subject.tolerance));
+    }
     for (const peer of subject.peers ? peers : []) {
       try {
-        const others = await prepare(peer, entrants);
+        const others = await prepare(peer, job, entrants);
         if (others) wrong.push(...compare(peer.name, others, outputs!, subject.tolerance));
       } catch (cause) {
         message(`  ${peer.name} failed and does not count: ${(cause as Error).message.split("\n")[0]}`);
@@ -57,18 +63,33 @@ export async function measure(subject: Measured, plan: Plan): Promise<CaseResult
     if (wrong.length > 0) throw new MismatchError(`${subject.name}: ${wrong.join("; ")}.`);
     await race(subject.name, entrants, plan);
   } finally {
-    for (const { side } of [{ side: ours }, ...peers]) await side.release().catch(() => {});
+    const sides = [ours, ...(subject.eager ? [eager] : []), ...peers.map(({ side }) => side)];
+    for (const side of sides) await side.release().catch(() => {});
   }
 
   const times = Object.fromEntries(entrants.map(({ name, samples }) => [name, median(samples)]));
-  const { ours: ours_ms, ...others } = times as { ours: number };
+  const { ours: ours_ms, eager: eager_ms = null, ...others } = times as { ours: number; eager?: number };
+  const rounds = entrants[0]!.samples.map((_, round) => {
+    const {
+      ours,
+      eager: __,
+      ...theirs
+    } = Object.fromEntries(entrants.map(({ name, samples }) => [name, samples[round]!])) as {
+      ours: number;
+      eager?: number;
+    };
+    return ratioOf(ours, theirs);
+  });
+  const ratios = rounds.filter((ratio) => ratio !== null);
   const perSecond = (count: number) => count / ours_ms / 1e6;
   const gflops = subject.flops === null ? null : perSecond(subject.flops);
   return {
     name: subject.name,
     ours_ms,
+    eager_ms,
     peers: others,
     ratio_best_peer: ratioOf(ours_ms, others),
+    ratio_range: ratios.length > 0 ? [Math.min(...ratios), Math.max(...ratios)] : null,
     gflops,
     fraction_of_peak:
       gflops !== null
@@ -79,7 +100,7 @@ export async function measure(subject: Measured, plan: Plan): Promise<CaseResult
   };
 
   /** Prepares the job on an engine and finds how many runs make a batch. Null where the engine can't. */
-  async function prepare({ name, side }: Peer, into: Racer[]): Promise<Outputs | null> {
+  async function prepare({ name, side }: Peer, job: Job, into: Racer[]): Promise<Outputs | null> {
     const outputs = await side.prepare(job);
     if (!outputs) return null;
     into.push(await enter(name, side, plan.batch));
@@ -120,6 +141,6 @@ async function race(title: string, entrants: Racer[], plan: Plan): Promise<void>
   if (failures.length > 0) throw failures[0];
   results.forEach(({ details }, turn) => {
     const { samples, times } = turns[turn]!;
-    for (const seconds of details.sampleResults) samples.push((seconds * 1000) / times);
+    samples.push((median(details.sampleResults) * 1000) / times);
   });
 }

@@ -11,7 +11,14 @@ import * as assert from "uvu/assert";
 import { gpuResultsSchema, isGpuResults } from "../bench/gpu/results.ts";
 import { growthSchema } from "../bench/growth.ts";
 import { type Outputs, type Side, sideOf } from "../bench/protocol.ts";
-import { geomean, ratioOf, resultsSchema } from "../bench/results.ts";
+import {
+  type CaseResult,
+  geomean,
+  ratioCounted,
+  ratioOf,
+  resultsSchema,
+  together,
+} from "../bench/results.ts";
 import { MismatchError, measure } from "../bench/run.ts";
 import { type Measured, ofCase, subjects } from "../bench/subjects.ts";
 import { benched } from "../cases/benched.ts";
@@ -69,8 +76,8 @@ function outputsOf(subject: Measured, change: (result: Float32Array) => void = (
   return { result };
 }
 
-const plan = (ours: Side, peers: Record<string, Side>) => ({
-  ours,
+const plan = (ours: Side, peers: Record<string, Side>, eager: Side = fake(null, 1)) => ({
+  ...{ ours, eager },
   peers: Object.entries(peers).map(([name, side]) => ({ name, side })),
   peak: { gflops: 10, gbps: 1 },
   ...{ rounds: 3, batch: 5, message: () => {} },
@@ -86,6 +93,43 @@ test("engines that agree are timed, and one that can't is left out", async () =>
   const bytes = 2 * 4 * 7 * 13;
   assert.is(result.fraction_of_peak, bytes / result.ours_ms / 1e6);
   assert.is(result.gflops, null);
+  assert.is(result.eager_ms, null);
+  const [least, most] = result.ratio_range!;
+  assert.ok(
+    1 < least && least <= result.ratio_best_peer! && result.ratio_best_peer! <= most,
+    `${least} ${most}`,
+  );
+});
+
+test("what is captured races itself without capture, which counts as no peer and must agree", async () => {
+  const right = outputsOf(gelu);
+  const subject = { ...gelu, eager: gelu.job };
+  const peers = { slow: fake(right, 40) };
+  const result = await measure(subject, plan(fake(right, 5), peers, fake(right, 20)));
+  assert.ok(result.eager_ms! > result.ours_ms * 1.5, `${result.eager_ms} ms`);
+  assert.equal(Object.keys(result.peers), ["slow"]);
+  assert.ok(result.ratio_best_peer! > 4, "without capture is no peer");
+  const wrong = outputsOf(gelu, (result) => (result[3]! += 0.01));
+  const error = await measure(subject, plan(fake(right, 1), {}, fake(wrong, 1))).catch((thrown) => thrown);
+  assert.instance(error, MismatchError);
+  assert.match((error as Error).message, /eager differs/);
+});
+
+test("of two runs that differ by over 15 % both are kept, and the worse counts", () => {
+  const run = (ours_ms: number, tfjs: number, eager_ms: number | null = null): CaseResult => ({
+    ...{ name: "one", ours_ms, eager_ms, peers: { tfjs }, ratio_best_peer: ratioOf(ours_ms, { tfjs }) },
+    ...{ ratio_range: null, gflops: 1, fraction_of_peak: null },
+  });
+  const first = run(10, 40, 12);
+  assert.equal(together(first, run(11.4, 45.6, 11)), first);
+  const { name: _, ...slow } = run(12, 46, 12);
+  assert.equal(together(first, run(12, 46, 12)), { ...first, again: slow });
+  assert.equal(together(first, run(10, 33, 12)).again!.peers, { tfjs: 33 });
+  assert.equal(together(first, run(10, 40, 15)).again!.eager_ms, 15);
+  assert.is(ratioCounted(together(first, run(10, 33, 12))), 3.3);
+  assert.is(ratioCounted(together(first, run(10, 60, 12))), 4);
+  assert.is(ratioCounted(first), 4);
+  assert.is(ratioCounted({ ...first, ratio_best_peer: null }), null);
 });
 
 for (const [what, change] of [
