@@ -3,12 +3,12 @@
 // dy n and dy over all rows, come as partial sums of a workgroup's BLOCK rows and are added up by layernorm-affine.wgsl.
 // A workgroup first finds the means of its rows; then each lane walks down its columns, with the partial sums in
 // registers. Without CENTRED no mean was taken off, and mean(g) is 0.
-// Host side: layernorm.ts. Constants: BLOCK, DROPOUT, CENTRED.
+// Host side: layernorm.ts. Constants: GROUPS, BLOCK, DROPOUT, CENTRED.
 
 // Of each row mean(g) and mean(g n); every lane has a copy of its own, which spares a barrier.
-var<workgroup> terms: array<vec2f, BLOCK * LANES>;
+var<workgroup> terms: array<vec2f, BLOCK * WORKERS>;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKERS)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
   lane = id;
   let block = wg.y * GRID_X + wg.x;
@@ -23,22 +23,22 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     let moment = moments[first + r];
     var sums = Wide(0.0);
     var products = Wide(0.0);
-    for (var i = id; i < params.length; i += LANES) {
+    for (var i = id; i < params.length; i += WORKERS) {
       let g = Wide(dy[base + i]) * Wide(gamma[i]);
       sums += g;
       products += g * ((Wide(h[base + i]) - moment.x - moment.y) * moment.z);
     }
     let centre = laneSum(total(sums));
-    terms[r * LANES + id] = vec2f(select(0.0, centre, CENTRED), laneSum(total(products))) / n;
+    terms[r * WORKERS + id] = vec2f(select(0.0, centre, CENTRED), laneSum(total(products))) / n;
   }
-  for (var i = id; i < params.length; i += LANES) {
+  for (var i = id; i < params.length; i += WORKERS) {
     let factor = Wide(gamma[i]);
     var forGamma = Wide(0.0);
     var forBeta = Wide(0.0);
     for (var r = 0u; r < count; r++) {
       let at = (first + r) * params.length + i;
       let moment = moments[first + r];
-      let term = terms[r * LANES + id];
+      let term = terms[r * WORKERS + id];
       let incoming = Wide(dy[at]);
       let normal = (Wide(h[at]) - moment.x - moment.y) * moment.z;
       var gradient = (incoming * factor - term.x - normal * term.y) * moment.z;

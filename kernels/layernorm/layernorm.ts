@@ -103,13 +103,17 @@ export interface LayernormOptions {
 
 /** Rows that one workgroup of the forward kernel takes, where there are rows enough to keep a GPU busy all the same. */
 const forwardRows = 2;
-/**
- * Rows that one workgroup of the backward kernel takes, at most: 16, or as many as have room in workgroup memory, a vec2 for
- * each row and lane beside what sums over lanes take. A device of the least limits has no room for 16 rows of 64 lanes.
- */
-function mostRows({ lanes, device }: Backend): number {
-  const room = Math.floor(device.limits.maxComputeWorkgroupStorageSize / (8 * lanes.count));
-  return Math.min(16, room - 1);
+/** How the backward kernel covers rows of so many items: groups of lanes, the rows of a workgroup and the most that has room. */
+function backwardCover(engine: Backend, rows: number, items: number) {
+  const groups = rowGroups(engine, items);
+  // Workgroup memory holds a vec2 for each row and lane, beside what sums over lanes take.
+  const room = Math.floor(
+    engine.device.limits.maxComputeWorkgroupStorageSize / (8 * groups * engine.lanes.count),
+  );
+  const most = Math.min(16, room - 1);
+  // So few blocks that adding them up costs little, so many that they fill the device: a GPU or some cores.
+  const [blocks, least] = engine.rowGroups > 1 ? [1024, 2] : [256, 4];
+  return { groups, most, blockRows: Math.min(most, Math.max(least, Math.ceil(rows / blocks))) };
 }
 
 /**
@@ -176,9 +180,7 @@ function normalized(
   return engine.record(name, y, inputs, (dy, needs, earlierOf) => {
     const affine = needs[1]! || (beta !== null && needs[2]!);
     const earlier = residual ? null : earlierOf(0);
-    // Few enough blocks that adding them up costs little, enough to keep a GPU busy.
-    const most = mostRows(engine);
-    const blockRows = Math.min(most, Math.max(4, Math.ceil(rows / 256)));
+    const { groups, most, blockRows } = backwardCover(engine, rows, items);
     const blocks = Math.ceil(rows / blockRows);
     const dh = engine.empty(x.shape, dtype);
     const dx = drops ? engine.empty(x.shape, dtype) : null;
@@ -189,7 +191,7 @@ function normalized(
       params: { ...shared, blockRows, hasEarlier: earlier ? 1 : 0, affine: affine ? 1 : 0 },
       grid: blocks,
       dtype,
-      constants: { BLOCK: most, DROPOUT: drops, GROUPS: 1, CENTRED: beta !== null },
+      constants: { BLOCK: most, DROPOUT: drops, GROUPS: groups, CENTRED: beta !== null },
     });
     let dGamma: Tensor | null = null;
     let dBeta: Tensor | null = null;

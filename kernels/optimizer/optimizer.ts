@@ -105,8 +105,6 @@ export function parameterGroup(
   });
 }
 
-const parts = 256;
-
 /**
  * Adds the sum of squares of f32 tensors into one number.
  * @returns f32 [1], the square of the global norm
@@ -116,6 +114,8 @@ export function normSquared(engine: Backend, gradients: readonly Tensor[]): Tens
   const other = gradients.find(({ dtype }) => dtype !== "f32");
   if (other) throw new TensorError(`normSquared: needs f32, not ${other}.`);
   const total = engine.empty([1]);
+  // Workgroups, and partial sums: a GPU takes eight times as many as some cores do.
+  const parts = engine.rowGroups > 1 ? 2048 : 256;
   gradients.forEach((gradient, i) => {
     const partial = engine.empty([parts]);
     engine.run(squareSum, {
