@@ -47,7 +47,7 @@ export async function opEngines(): Promise<{ engines: OpEngine[]; folded: Readon
     engines.push({ label: "without subgroups", options, cases: rest });
   }
   if (rowGroups === 1) {
-    const rows = /softmax|layernorm|normalize|sum|max|contrastive|recall/i;
+    const rows = /softmax|layernorm|normalize|sum|max|contrastive|recall|embedding|scatter/i;
     const cases = rest.filter(({ name, bench }) => rows.test(name) && !bench);
     engines.push({ label: "wide rows", options: { poison: true, wideRows: true }, cases });
   }

@@ -39,8 +39,9 @@ const scatterAddKernel = defineByWidth({
   bindings: ["x: In", "ids: u32", "+y: Wide"],
   params: {
     ...sizes,
-    // Residue classes, and workgroups, one for each class of each outer slice.
+    // Residue classes, strips of an entry's items, and workgroups: one for each strip of each class of each outer slice.
     classes: "u32",
+    strips: "u32",
     groups: "u32",
   },
   flops: perElement("x", 1),
@@ -109,14 +110,18 @@ function addChosen(y: Tensor, { outer, extent, inner }: Block, ids: Tensor, alon
     return;
   }
   const classes = classesFor(entries, outer, extent);
+  const items = inner % 4 === 0 ? inner / 4 : inner;
+  // An id that many entries have, such as padding's, keeps a workgroup busy for long: on a GPU no lane has two items then.
+  const strips = engine.rowGroups > 1 ? Math.ceil(items / engine.lanes.count) : 1;
+  const groups = classes * outer * strips;
   engine.run(scatterAddKernel.of(inner), {
     bind: [x, ids, y],
     params: {
-      ...{ entries, rows: extent, inner: inner % 4 === 0 ? inner / 4 : inner },
-      ...{ classes, groups: classes * outer },
+      ...{ entries, rows: extent, inner: items },
+      ...{ classes, strips, groups },
     },
     // Not all classes need have an id.
-    grid: [...engine.fold(classes * outer), 1],
+    grid: [...engine.fold(groups), 1],
     dtype,
     constants: { GROUPS: 1, ...signed(ids) },
   });

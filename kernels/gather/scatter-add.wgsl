@@ -1,6 +1,6 @@
 // Adds every entry of x to the row of y that its id names, y[o, ids[j], i] += x[o, j, i], without atomics and with the same
-// bits in every run: a workgroup owns the rows of one residue class of one o and walks over all ids in order. A tile of ids is
-// scanned at once, one id a lane; the matches come back as a bit mask (a sum of distinct powers of two, exact in f32), and all
+// bits in every run: a workgroup owns a strip of the rows of one residue class of one o and walks over all ids in order. A
+// tile of ids is scanned at once, one id a lane; the matches come back as a bit mask (a sum of distinct powers of two, exact in f32), and all
 // lanes then add the matching entries. Equal neighbours, such as padding, are summed in a register first. y, f32, has its numbers
 // before. Host side: gather.ts. Constants: SIGNED.
 
@@ -13,8 +13,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   if (group >= params.groups) {
     return;
   }
-  let own = group % params.classes;
-  let o = group / params.classes;
+  let strip = group % params.strips;
+  let own = group / params.strips % params.classes;
+  let o = group / params.strips / params.classes;
   let first = o * params.entries;
   let rows = o * params.rows;
   for (var tile = 0u; tile < params.entries; tile += TILE) {
@@ -28,7 +29,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
       mask |= u32(laneSum(select(0.0, f32(1u << (id & 15u)), mine && id >= 16u))) << 16u;
     }
     if (mask != 0u) {
-      for (var i = id; i < params.inner; i += LANES) {
+      for (var i = strip * LANES + id; i < params.inner; i += params.strips * LANES) {
         var rest = mask;
         var row = rowOf(ids[tile + countTrailingZeros(rest)]);
         var sum = Wide(0.0);
