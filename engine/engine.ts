@@ -1,50 +1,41 @@
-// The engine: one device with its buffers, pipelines and recorded work. It keeps no globals, so several engines live
-// in one process, and it takes the caller's GPUDevice as well as one of its own. Its operations are those of
-// run/operations.ts; here stands what its owner does with it.
+// The engine: all of eager.ts, and steps that are taken down before they run: captured, compiled, tuned, prepared; and
+// profiles.
 
 import { DeviceError, TensorError } from "./base/errors.ts";
-import { type DeviceOptions, type OpenDevice, openDevice } from "./gpu/device.ts";
-import type { PoolStatistics } from "./gpu/pool.ts";
+import { EagerEngine, type EagerOptions } from "./eager.ts";
+import { type OpenDevice, openDevice } from "./gpu/device.ts";
+import type { CompiledKernel } from "./gpu/pipelines.ts";
 import { type DispatchTime, Profiler } from "./gpu/profiler.ts";
 import { Warmer, warmUp } from "./gpu/warm.ts";
+import type { Capture } from "./run/capture.ts";
 import { compile, type Jit, type JitOptions } from "./run/jit.ts";
-import { type OperationOptions, Operations } from "./run/operations.ts";
 import { type ProgramMemory, planCapture } from "./run/placement.ts";
 import { Program } from "./run/program.ts";
+import { rehearse, takeDown } from "./run/take-down.ts";
 import { refusePromise } from "./tensor/scopes.ts";
 import type { Tensor } from "./tensor/tensor.ts";
 import type { Tuned } from "./tune/choices.ts";
 import { runTrials } from "./tune/trials.ts";
 
-export interface EngineOptions extends DeviceOptions, OperationOptions {
+export interface EngineOptions extends EagerOptions {
   /** Bytes of the largest buffer behind a captured step; the device's limit, unless told. */
   maxArenaBytes?: number;
 }
 
-export class Engine extends Operations {
+export class Engine extends EagerEngine {
   private constructor(
     opened: OpenDevice,
     private readonly options: EngineOptions,
   ) {
-    super(opened, !options.device, options);
+    super(opened, options);
   }
 
   /**
    * Opens an engine on the caller's device, or on a device of the best adapter with all its limits.
    * Throws DeviceError where there is no adapter.
    */
-  static async create(options: EngineOptions = {}): Promise<Engine> {
-    const opened = await openDevice(options);
-    let engine: Engine | null = null;
-    try {
-      engine = new Engine(opened, options);
-      await engine.choices.load();
-      return engine;
-    } catch (error) {
-      engine?.dispose();
-      if (!options.device) opened.device.destroy();
-      throw error;
-    }
+  static override create(options: EngineOptions = {}): Promise<Engine> {
+    return Engine.open(options, (opened) => new Engine(opened, options));
   }
 
   /** Whether `profile` can be had. */
@@ -64,7 +55,7 @@ export class Engine extends Operations {
     const { session, recorder, pace, diversion, options } = this;
     for (const [name, tensor] of Object.entries(inputs))
       this.requireOwn(tensor, `capture: the input "${name}"`);
-    const taken = diversion.takeDown(() => this.scope(() => refusing("capture", step())));
+    const taken = takeDown(this.surroundings, () => this.scope(() => refusing("capture", step())));
     const { poison = false, maxArenaBytes = Number.POSITIVE_INFINITY } = options;
     const mayRun = () => {
       this.graph.refuse("run a program");
@@ -104,7 +95,7 @@ export class Engine extends Operations {
   async tune(step: () => unknown): Promise<Tuned[]> {
     await this.idle();
     const measured = await runTrials(this, this.choices, () => {
-      this.diversion.rehearse(() => this.scope(() => void refusing("tune", step())), false);
+      this.rehearse("tune", step, false);
     });
     if (measured.length > 0) await this.trim();
     return measured;
@@ -117,7 +108,7 @@ export class Engine extends Operations {
    * the last ones for longer. Throws as `capture` does.
    */
   async prepare(step: () => unknown, { threads = 1 } = {}): Promise<void> {
-    const kernels = this.diversion.rehearse(() => this.scope(() => void refusing("prepare", step())), true);
+    const kernels = this.rehearse("prepare", step, true);
     const helpers: Engine[] = [];
     const warmers: Warmer[] = [];
     const wanted = this.isSoftware && !this.options.device ? threads - 1 : 0;
@@ -139,39 +130,12 @@ export class Engine extends Operations {
    * that is larger than the device lets one be.
    */
   plan(step: () => unknown): ProgramMemory {
-    const { session, options } = this;
-    const limit = Math.min(session.largestStorage, options.maxArenaBytes ?? Number.POSITIVE_INFINITY);
+    const limit = Math.min(this.largestStorage, this.options.maxArenaBytes ?? Number.POSITIVE_INFINITY);
     let memory!: ProgramMemory;
-    this.diversion.rehearse(
-      () => this.scope(() => refusing("plan", step())),
-      true,
-      (capture) => {
-        memory = planCapture(capture, limit).memory;
-      },
-    );
+    this.rehearse("plan", step, true, (capture) => {
+      memory = planCapture(capture, limit).memory;
+    });
     return memory;
-  }
-
-  /** Sends the recorded work without waiting for it. */
-  flush(): void {
-    this.session.check();
-    this.recorder.flush();
-  }
-
-  /** Sends the recorded work and resolves once it is in the device's queue: what is submitted from then on runs behind it. */
-  sent(): Promise<void> {
-    return this.recorder.settled();
-  }
-
-  /**
-   * Sends the recorded work and waits until the device has done it. Throws the first error of all work so far that no call
-   * has thrown yet: its next call throws the next one, or none.
-   */
-  async idle(): Promise<void> {
-    await this.recorder.settled();
-    await this.session.wait(this.device.queue.onSubmittedWorkDone());
-    await this.session.judged();
-    this.session.throwUnreported();
   }
 
   /**
@@ -195,28 +159,19 @@ export class Engine extends Operations {
     return profiler.finish();
   }
 
-  /** Counters: memory in bytes, pipelines, dispatches, submits and bind groups so far. */
-  stats(): PoolStatistics & { pipelines: number; dispatches: number; submits: number; bindGroups: number } {
-    const { pool, pipelines, recorder } = this;
-    return { ...pool.stats(), pipelines: pipelines.created, ...recorder.counters };
+  /** What steps are taken down in. */
+  private get surroundings() {
+    const { diversion, pipelines, largestStorage } = this;
+    return { diversion, pipelines, largestStorage };
   }
 
-  /** Destroys buffers that wait in the pool. */
-  async trim(): Promise<void> {
-    await this.idle();
-    const buffers = this.pool.trim();
-    this.recorder.afterSent(() => {
-      for (const buffer of buffers) this.session.destroyBuffer(buffer);
-    });
-    this.recorder.forgetBindGroups();
-  }
-
-  /**
-   * Gives all memory back, that of programs too, and destroys the device if the engine opened it. What waits for the device
-   * is rejected with DeviceError, and so is every later call.
-   */
-  dispose(): void {
-    this.session.end(new DeviceError("This engine was disposed."));
+  private rehearse(
+    name: string,
+    step: () => unknown,
+    compile: boolean,
+    look?: (capture: Capture) => void,
+  ): readonly CompiledKernel[] {
+    return rehearse(this.surroundings, () => this.scope(() => refusing(name, step())), compile, look);
   }
 }
 

@@ -4,6 +4,7 @@ export { DeviceError, DeviceLostError, KernelError, TensorError, type WgslFault 
 export { normal, type RandomKey, RandomStreams, randomBits, seedKey, uniform } from "./base/random.ts";
 export { Scalar } from "./base/scalar.ts";
 export { type Shape, sizeOf } from "./base/shape.ts";
+export { EagerEngine, type EagerOptions } from "./eager.ts";
 export { Engine, type EngineOptions } from "./engine.ts";
 export { findAdapter } from "./gpu/adapter.ts";
 export {

@@ -7,6 +7,7 @@ import { type Owner, Storage } from "./storage.ts";
 
 export class ForeignBuffers implements Owner {
   readonly reuses = false;
+  readonly planned = false;
   private readonly storages = new Map<GPUBuffer, Storage>();
 
   /** `forget` hears of storages that nobody uses any more. */

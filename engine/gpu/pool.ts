@@ -24,6 +24,7 @@ export function sizeClass(bytes: number): number {
 
 export class BufferPool implements Memory {
   readonly reuses = true;
+  readonly planned = false;
   private readonly free = new Map<number, Storage[]>();
   /** Storages whose buffer the device had no memory for; nobody gets them again. */
   private readonly broken = new WeakSet<Storage>();

@@ -37,6 +37,8 @@ export class Storage {
 export interface Owner {
   /** Whether storage that was given back goes to others. */
   readonly reuses: boolean;
+  /** Whether its storage is of a captured step, and gets its place with the plan. */
+  readonly planned: boolean;
   give(storage: Storage): void;
 }
 

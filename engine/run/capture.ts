@@ -38,6 +38,7 @@ interface Claim {
 /** Takes commands down instead of sending them, and hands out memory that has no place yet. */
 export class Capture implements Sink, Memory {
   readonly reuses = false;
+  readonly planned = true;
   readonly steps: Step[] = [];
   readonly claims = new Map<Storage, Claim>();
   /** Storage from outside of the step; kept from the pool, so that nobody else gets it while the program lives. */

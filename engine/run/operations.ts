@@ -79,7 +79,7 @@ export class Operations implements Backend {
     this.foreign = new ForeignBuffers(this.session, (storage) =>
       this.recorder.forgetBindGroups(new Set([storage])),
     );
-    this.diversion = new Diversion(this.session, this.recorder, this.pool, this.pipelines);
+    this.diversion = new Diversion(this.session, this.recorder, this.pool);
   }
 
   get gradients(): boolean {

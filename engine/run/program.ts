@@ -21,10 +21,10 @@ import type { Storage } from "../gpu/storage.ts";
 import { type LaunchWork, workOf } from "../gpu/work.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { Capture, Step } from "./capture.ts";
-import type { Taken } from "./diversion.ts";
 import type { Tenant } from "./faults.ts";
 import { type ArenaOptions, type ProgramMemory, place } from "./placement.ts";
 import type { Recorder } from "./recorder.ts";
+import type { Taken } from "./take-down.ts";
 
 /** New contents of an input: its values, and their shape and dtype to be checked. */
 export type InputValues =
