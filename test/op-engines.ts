@@ -47,7 +47,8 @@ export async function opEngines(): Promise<{ engines: OpEngine[]; folded: Readon
     engines.push({ label: "without subgroups", options, cases: rest });
   }
   if (rowGroups === 1) {
-    const rows = /softmax|layernorm|normalize|sum|max|contrastive|recall|embedding|scatter/i;
+    const rows =
+      /softmax|layernorm|normalize|sum|max|contrastive|recall|embedding|scatter|attention (head|len|no keys|shared|causal|added|drop|half)/i;
     const cases = rest.filter(({ name, bench }) => rows.test(name) && !bench);
     engines.push({ label: "wide rows", options: { poison: true, wideRows: true }, cases });
   }

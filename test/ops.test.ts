@@ -8,6 +8,6 @@ test("names are unique", () => {
   assert.equal(new Set(allCases.map((opCase) => opCase.name)).size, allCases.length);
 });
 
-await testEngines((label) => label !== "without subgroups" && label !== "in parts");
+await testEngines((label) => !["without subgroups", "in parts", "wide rows"].includes(label));
 
 test.run();

@@ -3,6 +3,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type Backend, Engine, type Tensor } from "../engine/index.ts";
+import { variantsFor } from "../kernels/attention/attention.ts";
 import { backward } from "../kernels/backward.ts";
 import { embedding } from "../kernels/embedding/embedding.ts";
 import { layernorm } from "../kernels/layernorm/layernorm.ts";
@@ -125,6 +126,20 @@ test("a row has as many groups of lanes as have two rounds to do, a power of two
   );
   assert.is(groups(1e6, 1), 1);
   assert.is(groups(64, 8, 8), 4);
+});
+
+test("lanes share a row of attention where a GPU's registers would not hold it whole", () => {
+  const first = (headSize: number, count: number, subgroups = true, rowGroups = count > 8 ? 8 : 1) =>
+    variantsFor({ lanes: { subgroups, count }, rowGroups } as Backend, headSize)[0];
+  const sizes = [4, 16, 20, 32, 36, 64, 80, 128];
+  assert.equal(
+    sizes.map((headSize) => first(headSize, 32)),
+    ["shared", "shared", "shared", "split", "shared", "split", "split", "split"],
+  );
+  for (const headSize of sizes) {
+    assert.is(first(headSize, 8), "subgroup");
+    assert.is(first(headSize, 32, false), "shared");
+  }
 });
 
 test.run();

@@ -1,7 +1,7 @@
 // softmax(scale Q Kᵀ + mask) V with an online softmax, so that the scores never reach memory: Milakov and Gimelshein,
 // "Online normalizer calculation for softmax" (2018), and Dao et al., "FlashAttention" (2022). A workgroup has WORKERS *
 // OWN queries of one head; keys pass in blocks, whose scores stay in registers until the block's maximum is known.
-// Host side: attention.ts. Constants: HEAD, WORKERS, OWN, BLOCK, DROPOUT.
+// Host side: attention.ts. Constants: HEAD, WORKERS, SPLIT, OWN, BLOCK, DROPOUT.
 
 fn load(which: u32, at: u32) -> vec4f {
   if (which == QUERIES) {
@@ -11,7 +11,7 @@ fn load(which: u32, at: u32) -> vec4f {
 }
 
 fn work(group: u32, first: u32, lane: u32) {
-  let row0 = first + lane;
+  let row0 = first + lane / SPLIT;
   let head = group % params.heads;
   let b = group / params.heads;
   let kvRow = kvRowOf(b);
@@ -24,10 +24,10 @@ fn work(group: u32, first: u32, lane: u32) {
   var top = array<f32, OWN>();
   var total = array<f32, OWN>();
   for (var i = 0u; i < OWN; i++) {
-    query[i] = ownRow(QUERIES, tokenAt(queries, row0 + i * WORKERS), params.scale);
+    query[i] = ownRow(QUERIES, tokenAt(queries, row0 + i * STEP), params.scale);
     top[i] = LOWEST;
   }
-  let end = keysFor(first + WORKERS * OWN);
+  let end = keysFor(first + STEP * OWN);
   for (var key0 = 0u; key0 < end; key0 += BLOCK) {
     let count = min(BLOCK, end - key0);
     stage(KEYS, keys, key0, lane);
@@ -37,7 +37,7 @@ fn work(group: u32, first: u32, lane: u32) {
       var key = passingRow(KEYS, keys, key0, j, lane);
       let visible = attended(b, key0 + j);
       for (var i = 0u; i < OWN; i++) {
-        let row = row0 + i * WORKERS;
+        let row = row0 + i * STEP;
         let score = masked(product(&query, i, &key), b, head, row, key0 + j, visible);
         for (var e = 0u; e < BLOCK; e++) {
           scores[i][e] = select(scores[i][e], score, j == e);
@@ -52,7 +52,7 @@ fn work(group: u32, first: u32, lane: u32) {
       let decay = exp2(top[i] - newTop);
       top[i] = newTop;
       total[i] *= decay;
-      for (var d = 0u; d < QUADS; d++) {
+      for (var d = 0u; d < PART; d++) {
         sums[i][d] *= decay;
       }
     }
@@ -66,14 +66,14 @@ fn work(group: u32, first: u32, lane: u32) {
         // A key that nobody may see has the lowest score also where all have it.
         let p = select(exp2(score - top[i]), 0.0, isHidden(score));
         total[i] += p;
-        let at = (group * params.queries + row0 + i * WORKERS) * params.keys + key0 + j;
+        let at = (group * params.queries + row0 + i * STEP) * params.keys + key0 + j;
         addScaled(&sums, i, p * dropoutFactor(at), &value);
       }
     }
   }
 
   for (var i = 0u; i < OWN; i++) {
-    let row = row0 + i * WORKERS;
+    let row = row0 + i * STEP;
     if (row < params.queries) {
       // A row of kv that isn't there.
       if (kvRow >= params.kvRows) {
@@ -84,9 +84,9 @@ fn work(group: u32, first: u32, lane: u32) {
       let inverse = select(1.0 / total[i], 0.0, empty);
       let at = ((b * params.queries + row) * params.heads + head) * QUADS;
       for (var d = 0u; d < params.quads; d++) {
-        y[at + d] = Vec(inverse * quadOf(&sums, i, d));
+        y[at + quadAt(d)] = Vec(inverse * quadOf(&sums, i, d));
       }
-      if (params.save != 0u) {
+      if (params.save != 0u && share == 0u) {
         // Without a visible key it is so high that every probability comes out as zero again.
         let lse = select(top[i] + log2(total[i]), -LOWEST, empty);
         statistics[group * params.queries + row] = vec2f(lse, 0.0);

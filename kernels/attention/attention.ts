@@ -22,18 +22,28 @@ import keyGradientSource from "./attention-dkv.wgsl?raw";
 import queryGradientSource from "./attention-dq.wgsl?raw";
 import forwardSource from "./attention-forward.wgsl?raw";
 import loadSource from "./gradient-load.wgsl?raw";
+import lanesSubgroup from "./lanes-subgroup.wgsl?raw";
+import lanesWorkgroup from "./lanes-workgroup.wgsl?raw";
 import passShared from "./pass-shared.wgsl?raw";
 import passSubgroup from "./pass-subgroup.wgsl?raw";
 import rowsSource from "./rows.wgsl?raw";
 
-/** How a row reaches all invocations of a workgroup: by shuffles within one subgroup, or through workgroup memory. */
-type Variant = "subgroup" | "shared";
+/**
+ * How a row reaches all invocations of a workgroup: by shuffles within one subgroup, or through workgroup memory; in the last
+ * variant lanes of one subgroup share each row of their own.
+ */
+type Variant = "subgroup" | "shared" | "split";
 
-const passes = { subgroup: { subgroups: passSubgroup, shared: "" }, shared: passShared };
+const bySubgroup = (text: string) => ({ subgroups: text, shared: "" });
+const passes = {
+  subgroup: [bySubgroup(lanesSubgroup), bySubgroup(passSubgroup)],
+  shared: [lanesWorkgroup, passShared],
+  split: [bySubgroup(lanesSubgroup), passShared],
+};
 
-const includesOf = (variant: Variant) => [randomSource, nanSource, rowsSource, passes[variant]];
+const includesOf = (variant: Variant) => [randomSource, nanSource, rowsSource, ...passes[variant]];
 const gradientIncludesOf = (variant: Variant) => [loadSource, ...includesOf(variant)];
-const suffixes = { subgroup: "", shared: "-shared" };
+const suffixes = { subgroup: "", shared: "-shared", split: "-split" };
 
 /** Parameters that all kernels begin with. */
 const commonTypes = {
@@ -43,7 +53,7 @@ const commonTypes = {
   // Tiles (workgroups) of one head, and of all.
   tiles: "u32",
   allTiles: "u32",
-  /** QUADS of the WGSL. */
+  /** PART of the WGSL. */
   quads: "u32",
   // In quads: from one token to the next, and where K and V start in a token of `kv`.
   qStride: "u32",
@@ -157,7 +167,11 @@ const kernelsOf = (variant: Variant) => ({
   }),
 });
 
-const families = { subgroup: kernelsOf("subgroup"), shared: kernelsOf("shared") };
+const families = {
+  subgroup: kernelsOf("subgroup"),
+  shared: kernelsOf("shared"),
+  split: kernelsOf("split"),
+};
 
 /** Every kernel of this file. */
 export const attentionKernels = kernelsIn<Kernel>(() =>
@@ -359,18 +373,27 @@ function masking(op: string, mask: Tensor | null, shape: readonly number[]) {
   return { mask, ...none, maskKind: 1 };
 }
 
+/** The variants that an adapter can run, the one that is taken without measuring first. */
+export function variantsFor({ lanes, rowGroups }: Backend, headSize: number): readonly Variant[] {
+  if (!lanes.subgroups) return ["shared"];
+  // Narrow subgroups are a CPU's vectors, where a row goes from lane to lane for nothing; on a GPU, shuffles are dear
+  // beside reading one address of workgroup memory.
+  if (rowGroups === 1) return ["subgroup", "shared"];
+  if (splitOf(headSize) === 1) return ["shared", "subgroup"];
+  // Four rows of 64, or two times four of 32, as the gradients of keys and values need them, are more than its registers.
+  return headSize >= 32 ? ["split", "shared", "subgroup"] : ["shared", "split", "subgroup"];
+}
+
+/** How many lanes share a row in the split variant: as many as leave each 16 numbers and divide its quads; 1 where none can. */
+function splitOf(headSize: number): number {
+  return headSize % 16 === 0 && headSize > 32 ? 4 : headSize % 8 === 0 ? 2 : 1;
+}
+
 /** Which variant runs. */
 function choose(problem: Omit<Problem, "variant">): Variant {
   const { q, kv, batch, kvRows, queries, keys, heads, headSize } = problem;
   const { engine } = q;
-  const { subgroups, count } = engine.lanes;
-  // Narrow subgroups are a CPU's vectors, where a row goes from lane to lane for nothing; on a GPU, shuffles are dear
-  // beside reading one address of workgroup memory.
-  const variants: readonly Variant[] = !subgroups
-    ? ["shared"]
-    : count <= 8
-      ? ["subgroup", "shared"]
-      : ["shared", "subgroup"];
+  const variants = variantsFor(engine, headSize);
   const self = q === kv;
   return engine.choose({
     key: `attention ${q.dtype} ${self ? "self" : "cross"} ${batch}x${heads}x${queries}x${keys}x${headSize}`,
@@ -399,24 +422,28 @@ function blockOf({ device: { limits } }: Backend, headSize: number): number {
 }
 
 /**
- * How a variant covers `rows` rows: invocations of a workgroup, and the rows that each owns, one where that is enough for
- * a workgroup or where two would not fit in registers.
+ * How a variant covers `rows` rows: invocations of a workgroup, those that share a row, and the rows that each has a share in,
+ * one where that is enough for a workgroup or where two would not fit in registers.
  */
-function cover({ q, variant, headSize }: Problem, rows: number): { workers: number; own: number } {
-  const workers = variant === "subgroup" ? q.engine.lanes.count : rows > 64 ? 128 : 32;
-  const double = rows > workers && headSize <= (variant === "subgroup" ? 64 : 32);
-  return { workers, own: double ? 2 : 1 };
+function cover(
+  { q, variant, headSize }: Problem,
+  rows: number,
+): { workers: number; split: number; own: number } {
+  const workers = variant === "shared" ? (rows > 64 ? 128 : 32) : q.engine.lanes.count;
+  const split = variant === "split" ? splitOf(headSize) : 1;
+  const fits = headSize / split <= (variant === "subgroup" ? 64 : 32);
+  return { workers, split, own: fits && rows > workers / split ? 2 : 1 };
 }
 
 /** What all kernels are told; they count in quads of four elements. */
 function commonRun(problem: Problem, rows: number, groups: number) {
   const { batch, heads, headSize, queries, keys, dropout } = problem;
-  const { workers, own } = cover(problem, rows);
-  const tiles = Math.ceil(rows / (workers * own));
+  const { workers, split, own } = cover(problem, rows);
+  const tiles = Math.ceil(rows / ((workers / split) * own));
   const params = {
     ...{ batch, heads, queries, keys, tiles },
     allTiles: tiles * groups * heads,
-    quads: headSize / 4,
+    quads: headSize / 4 / split,
     qStride: problem.q.shape[2]! / 4,
     kvStride: problem.kv.shape[2]! / 4,
     kOffset: problem.kOffset / 4,
@@ -437,6 +464,7 @@ function commonRun(problem: Problem, rows: number, groups: number) {
     constants: {
       HEAD: headSize,
       WORKERS: workers,
+      SPLIT: split,
       OWN: own,
       BLOCK: blockOf(problem.q.engine, headSize),
       DROPOUT: !!dropout,

@@ -2,10 +2,6 @@
 // lane then reads the same address. The functions are called in uniform control flow; pass-subgroup.wgsl describes
 // them.
 
-struct Lane {
-  @builtin(local_invocation_index) index: u32,
-}
-
 // Two operands at once.
 var<workgroup> tokens: array<vec4f, 2u * BLOCK * QUADS>;
 
@@ -20,8 +16,8 @@ fn stage(which: u32, operand: Operand, first: u32, lane: u32) {
 fn passingRow(which: u32, operand: Operand, first: u32, j: u32, lane: u32) -> Row {
   let start = (which % 2u * BLOCK + j) * QUADS;
   var row = Row();
-  for (var d = 0u; d < QUADS; d++) {
-    row[d] = tokens[start + d];
+  for (var d = 0u; d < PART; d++) {
+    row[d] = tokens[start + quadAt(d)];
   }
   return row;
 }

@@ -1,9 +1,5 @@
 // How a row is handed to all lanes where a workgroup is one subgroup: the lanes load a quad or two of it each and
-// spread them by shuffles, without memory or barriers. pass-shared.wgsl offers the same functions without subgroups.
-
-struct Lane {
-  @builtin(subgroup_invocation_id) index: u32,
-}
+// spread them by shuffles, without memory or barriers. Every lane has its rows whole: SPLIT is 1. pass-shared.wgsl offers the same functions without subgroups.
 
 const STAGED = (QUADS + LANES - 1u) / LANES;
 
@@ -18,7 +14,7 @@ fn passingRow(which: u32, operand: Operand, first: u32, j: u32, lane: u32) -> Ro
     staged[i] = load(which, at + min(i * LANES + lane, QUADS - 1u));
   }
   var row = Row();
-  for (var d = 0u; d < QUADS; d++) {
+  for (var d = 0u; d < PART; d++) {
     row[d] = subgroupShuffle(staged[d / LANES], d % LANES);
   }
   return row;

@@ -1,7 +1,8 @@
-// What the attention kernels share. An invocation owns OWN whole rows of one operand and keeps them in registers; the rows
-// of the other operand pass by one after the other, each read once and handed to all invocations. No score then ever
-// crosses from one to another, and a load is shared by WORKERS * OWN rows: on llvmpipe a load costs as much as seventy
-// multiplications. A kernel supplies `load(which, at)`, the quad (vec4) at index `at` of its operand number `which`, and
+// What the attention kernels share. SPLIT invocations own OWN whole rows of one operand and keep them in registers, each its
+// share of every row; the rows of the other operand pass by one after the other, each read once and handed to all
+// invocations. With SPLIT 1 no score then ever crosses from one to another, and a load is shared by all rows: on llvmpipe a
+// load costs as much as seventy multiplications. On a GPU, where an invocation has 255 registers at most, four rows of 64
+// would not fit whole. A kernel supplies `load(which, at)`, the quad (vec4) at index `at` of its operand number `which`, and
 // `work`, which is called by all invocations for the same head of a batch row (`group`), with the first row of all.
 
 // Operands. Two that pass by together, an even and an odd one, have a place each in workgroup memory.
@@ -10,12 +11,15 @@ const VALUES = 1u;
 const QUERIES = 2u;
 const OUTPUTS = 3u;
 
-// Quads of a head.
+// Quads of a head, and those of an invocation: of every SPLIT one, so that neighbours read what lies side by side.
 const QUADS = HEAD / 4u;
+const PART = QUADS / SPLIT;
+// Rows from one that an invocation owns to its next.
+const STEP = WORKERS / SPLIT;
 // Below any score. Finite, because WGSL lets compilers assume that there are no infinities.
 const LOWEST = -1e30f;
 
-alias Row = array<vec4f, QUADS>;
+alias Row = array<vec4f, PART>;
 // The rows that an invocation owns. Functions take them whole with an index: naga, which compiles for Firefox and Deno,
 // takes no pointers to elements.
 alias Rows = array<Row, OWN>;
@@ -27,11 +31,23 @@ struct Operand {
   count: u32,
 }
 
+// Which of the SPLIT invocations of a row this is.
+var<private> share: u32;
+
+// Where quad d of this invocation's share is in a row.
+fn quadAt(d: u32) -> u32 {
+  if (SPLIT == 1u) {
+    return d;
+  }
+  return d * SPLIT + share;
+}
+
 @compute @workgroup_size(WORKERS)
 fn main(@builtin(workgroup_id) wg: vec3u, lanes: Lane) {
   let tile = wg.y * GRID_X + wg.x;
   if (tile < params.allTiles) {
-    work(tile / params.tiles, tile % params.tiles * WORKERS * OWN, lanes.index);
+    share = lanes.index % SPLIT;
+    work(tile / params.tiles, tile % params.tiles * STEP * OWN, lanes.index);
   }
 }
 
@@ -62,13 +78,13 @@ fn tokenAt(operand: Operand, token: u32) -> u32 {
   return operand.base + min(token, operand.count - 1u) * operand.stride;
 }
 
-// factor * a lane's own row. One load in a loop whose bound is a parameter, and QUADS selections in its body: QUADS
-// loads in a row are what software drivers compile slowest.
+// factor * a lane's own row, or its share. One load in a loop whose bound is a parameter, and PART selections in its body: as
+// many loads in a row are what software drivers compile slowest.
 fn ownRow(which: u32, at: u32, factor: f32) -> Row {
   var row = Row();
   for (var d = 0u; d < params.quads; d++) {
-    let value = factor * load(which, at + d);
-    for (var e = 0u; e < QUADS; e++) {
+    let value = factor * load(which, at + quadAt(d));
+    for (var e = 0u; e < PART; e++) {
       row[e] = select(row[e], value, d == e);
     }
   }
@@ -77,22 +93,23 @@ fn ownRow(which: u32, at: u32, factor: f32) -> Row {
 
 fn quadOf(rows: ptr<function, Rows>, i: u32, d: u32) -> vec4f {
   var value = (*rows)[i][0];
-  for (var e = 1u; e < QUADS; e++) {
+  for (var e = 1u; e < PART; e++) {
     value = select(value, (*rows)[i][e], d == e);
   }
   return value;
 }
 
+// Called in uniform control flow, as `joined` is.
 fn product(rows: ptr<function, Rows>, i: u32, row: ptr<function, Row>) -> f32 {
   var sum = vec4f(0.0);
-  for (var d = 0u; d < QUADS; d++) {
+  for (var d = 0u; d < PART; d++) {
     sum = fma((*rows)[i][d], (*row)[d], sum);
   }
-  return dot(sum, vec4f(1.0));
+  return joined(dot(sum, vec4f(1.0)));
 }
 
 fn addScaled(sums: ptr<function, Rows>, i: u32, factor: f32, row: ptr<function, Row>) {
-  for (var d = 0u; d < QUADS; d++) {
+  for (var d = 0u; d < PART; d++) {
     (*sums)[i][d] = fma(vec4f(factor), (*row)[d], (*sums)[i][d]);
   }
 }
