@@ -1,18 +1,32 @@
 // y[p, y, x] = the sum of what all windows have of this place of plane p, x[p, ky, kx, oy, ox]: the gradient of unfold.wgsl,
 // without atomics, as every place asks the windows. Host side: windows.ts.
 
+struct Place {
+  plane: u32,
+  row: Along,
+  column: u32,
+}
+
 fn make(index: u32) {
-  let place = vec2u(index / params.width % params.height, index % params.width);
-  let plane = index / params.width / params.height;
+  let beside = params.width / WIDTH;
+  let row = index / beside;
+  let plane = row / params.height;
+  y[index] = itemOf(Place(plane, rowOf(row - plane * params.height), (index - row * beside) * WIDTH));
+}
+
+fn valueAt(place: Place, c: u32) -> Scalar {
+  let first = columnOf(place.column + c);
+  let places = params.outHeight * params.outWidth;
   var sum = 0.0;
-  for (var ky = 0u; ky < params.rows; ky++) {
-    for (var kx = 0u; kx < params.columns; kx++) {
-      let window = windowOf(place.x, place.y, ky, kx);
-      if (window.there) {
-        let at = ((plane * params.rows + ky) * params.columns + kx) * params.outHeight + window.y;
-        sum += f32(x[at * params.outWidth + window.x]);
+  for (var oy = place.row; oy.k < params.rows; oy = nextRow(oy)) {
+    if (isIn(oy, params.outHeight)) {
+      let row = (place.plane * params.rows + oy.k) * params.columns * places + u32(oy.window) * params.outWidth;
+      for (var ox = first; ox.k < params.columns; ox = nextColumn(ox)) {
+        if (isIn(ox, params.outWidth)) {
+          sum += f32(x[row + ox.k * places + u32(ox.window)]);
+        }
       }
     }
   }
-  y[index] = Scalar(sum);
+  return Scalar(sum);
 }

@@ -1,22 +1,37 @@
 // dx[p, y, x] = what the windows with this place give back: all of dy where it won, or its share of a mean. Host side: pool.ts.
-// Constants: MAX.
+// Constants: MAX, CUT.
+
+struct Place {
+  plane: u32,
+  y: u32,
+  x: u32,
+}
 
 fn make(index: u32) {
-  let place = vec2u(index / params.width % params.height, index % params.width);
-  let plane = index / params.width / params.height;
+  let beside = params.width / WIDTH;
+  let row = index / beside;
+  let plane = row / params.height;
+  dx[index] = itemOf(Place(plane, row - plane * params.height, (index - row * beside) * WIDTH));
+}
+
+fn valueAt(place: Place, c: u32) -> Scalar {
+  let own = place.y * params.width + place.x + c;
+  let first = columnOf(place.x + c);
   var sum = 0.0;
-  for (var ky = 0u; ky < params.rows; ky++) {
-    for (var kx = 0u; kx < params.columns; kx++) {
-      let window = windowOf(place.x, place.y, ky, kx);
-      if (window.there) {
-        let at = (plane * params.outHeight + window.y) * params.outWidth + window.x;
-        if (!MAX) {
-          sum += f32(dy[at]) / f32(shareOf(window.y, window.x));
-        } else if (winners[at] == place.x * params.width + place.y) {
-          sum += f32(dy[at]);
+  for (var oy = rowOf(place.y); oy.k < params.rows; oy = nextRow(oy)) {
+    if (isIn(oy, params.outHeight)) {
+      let row = (place.plane * params.outHeight + u32(oy.window)) * params.outWidth;
+      for (var ox = first; ox.k < params.columns; ox = nextColumn(ox)) {
+        if (isIn(ox, params.outWidth)) {
+          let incoming = f32(dy[row + u32(ox.window)]);
+          if (!MAX) {
+            sum += incoming / shareOf(u32(oy.window), u32(ox.window));
+          } else if (winners[row + u32(ox.window)] == own) {
+            sum += incoming;
+          }
         }
       }
     }
   }
-  dx[index] = Scalar(sum);
+  return Scalar(sum);
 }

@@ -1,20 +1,19 @@
-// How many places of a window a mean is over: those inside of the plane, or with `countPadding` also those in its borders.
+// How many places of a window a mean is over: all of them, or with CUT those inside of the plane.
 
-// Places of one axis from `first` on, `dilation` apart, that lie from `low` to before `high`.
-fn placesWithin(first: i32, count: u32, dilation: u32, low: i32, high: i32) -> u32 {
-  var inside = 0u;
-  for (var k = 0u; k < count; k++) {
-    let at = first + i32(k * dilation);
-    inside += select(0u, 1u, at >= low && at < high);
-  }
-  return inside;
+// Places of one axis from `first` on, `dilation` apart, that lie before `end`.
+fn placesBefore(first: i32, count: u32, dilation: u32, end: u32) -> u32 {
+  return min((u32(max(i32(end) - first, 0)) + dilation - 1u) / dilation, count);
 }
 
-fn shareOf(oy: u32, ox: u32) -> u32 {
+fn placesWithin(first: i32, count: u32, dilation: u32, extent: u32) -> u32 {
+  return placesBefore(first, count, dilation, extent) - placesBefore(first, count, dilation, 0u);
+}
+
+fn shareOf(oy: u32, ox: u32) -> f32 {
+  if (!CUT) {
+    return f32(params.rows * params.columns);
+  }
   let first = placeIn(oy, ox, 0u, 0u);
-  let before = vec2i(i32(params.top), i32(params.left)) * i32(params.countPadding);
-  let behind = vec2i(i32(params.bottom), i32(params.right)) * i32(params.countPadding);
-  let end = vec2i(i32(params.height), i32(params.width)) + behind;
-  return placesWithin(first.x, params.rows, params.dilationY, -before.x, end.x)
-    * placesWithin(first.y, params.columns, params.dilationX, -before.y, end.y);
+  return f32(placesWithin(first.x, params.rows, params.dilationY, params.height)
+    * placesWithin(first.y, params.columns, params.dilationX, params.width));
 }

@@ -1,41 +1,47 @@
 // Pooling: the largest or the mean of each window of a picture. The gradient of a maximum goes to the first of the largest, which
 // the forward pass keeps; every place of a picture then asks the windows that it is in.
-import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
-import { blocks, requireFloat } from "../lib/items.ts";
+import { type Tensor, TensorError } from "../../engine/index.ts";
+import { blocks, defineByWidth, requireFloat } from "../lib/items.ts";
 import nanSource from "../lib/nan.wgsl?raw";
 import { perElement } from "../lib/work.ts";
 import poolSource from "./pool.wgsl?raw";
 import poolBackwardSource from "./pool-backward.wgsl?raw";
 import poolShareSource from "./pool-share.wgsl?raw";
 import {
+  itemWidth,
   type Pair,
   type WindowOptions,
-  windowIncludes,
+  windowItems,
   windowParams,
+  windowRows,
   windowsOver,
   windowTypes,
 } from "./windows.ts";
 
-const params = { ...windowTypes, bottom: "u32", right: "u32", countPadding: "u32" } as const;
+/** `sharesOf` an item of windows beside each other. */
+const sharesOf = (width: 1 | 4) => {
+  const each = Array.from({ length: width }, (_, c) => `shareOf(oy, ox + ${c}u)`);
+  return `fn sharesOf(oy: u32, ox: u32) -> Wide { return Wide(${each.join(", ")}); }`;
+};
 
-const poolKernel = defineKernel({
+const poolKernel = defineByWidth({
   name: "pool",
   source: poolSource,
-  includes: [nanSource, ...windowIncludes, poolShareSource],
-  bindings: ["x: Scalar", "+y: Scalar", "+winners: u32"],
-  params,
+  includes: (width) => [nanSource, ...windowRows(width), poolShareSource, sharesOf(width)],
+  bindings: ["x: Scalar", "+y: Out", "+winners: Bits"],
+  params: windowTypes,
   flops: (launch) => perElement("y", launch.params.rows * launch.params.columns)(launch),
 });
-const poolBackwardKernel = defineKernel({
+const poolBackwardKernel = defineByWidth({
   name: "pool-backward",
   source: poolBackwardSource,
-  includes: [...windowIncludes, poolShareSource],
-  bindings: ["dy: Scalar", "winners: u32", "+dx: Scalar"],
-  params,
+  includes: (width) => [...windowItems(width), poolShareSource],
+  bindings: ["dy: Scalar", "winners: u32", "+dx: Out"],
+  params: windowTypes,
   flops: (launch) => perElement("dy", launch.params.rows * launch.params.columns)(launch),
 });
 
-export const poolKernels = [poolKernel, poolBackwardKernel];
+export const poolKernels = [...poolKernel.all, ...poolBackwardKernel.all];
 
 export interface AveragePoolOptions extends WindowOptions {
   /** The zeros of borders count in the mean, as in PyTorch; true unless told. */
@@ -55,22 +61,23 @@ function pool(name: string, x: Tensor, size: Pair, options: AveragePoolOptions, 
     throw new TensorError(
       `${name}: borders of ${[top, bottom, left, right]} are wider than windows of ${rows} by ${columns}.`,
     );
+  // Windows lie within the borders.
+  const cut = !(options.countPadding ?? true) && Math.max(top, bottom, left, right) > 0;
   const winners = engine.empty(largest ? y.shape : [4], "u32");
   const run = (count: number) => ({
-    params: {
-      ...windowParams(windows, count),
-      bottom,
-      right,
-      countPadding: (options.countPadding ?? true) ? 1 : 0,
-    },
+    params: windowParams(windows, count),
     grid: blocks(count),
     dtype,
-    constants: { MAX: largest },
+    constants: { MAX: largest, CUT: cut },
   });
-  engine.run(poolKernel, { ...run(y.size), bind: [x, y, winners] });
+  const { outWidth } = windows;
+  engine.run(poolKernel.of(outWidth), { ...run(y.size / itemWidth(outWidth)), bind: [x, y, winners] });
   return engine.record(name, y, [x], (dy) => {
     const dx = engine.empty(x.shape, dtype);
-    engine.run(poolBackwardKernel, { ...run(x.size), bind: [dy, winners, dx] });
+    engine.run(poolBackwardKernel.of(width), {
+      ...run(x.size / itemWidth(width)),
+      bind: [dy, winners, dx],
+    });
     return [dx];
   });
 }

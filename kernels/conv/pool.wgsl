@@ -1,34 +1,42 @@
 // y[p, oy, ox] = the largest of a window of plane p, and `winners` where in the plane it stands, the first of equal ones or of
-// NaNs; or the mean. Outside of the plane there is nothing, or with `countPadding` as many zeros in a mean. Host side: pool.ts.
-// Constants: MAX.
+// NaNs; or the mean. Outside of the plane there is nothing for a maximum, and zeros for a mean, which count unless CUT. An invocation takes WIDTH
+// windows beside each other. Host side: pool.ts. Constants: MAX, CUT.
+
+// Of a window that has found nothing so far.
+const NONE = 0xffffffffu;
 
 fn make(index: u32) {
-  let ox = index % params.outWidth;
-  let oy = index / params.outWidth % params.outHeight;
-  let plane = index / params.outWidth / params.outHeight;
-  var found = false;
-  var best = 0.0;
-  var winner = 0u;
-  var sum = 0.0;
+  let beside = params.outWidth / WIDTH;
+  let row = index / beside;
+  let ox = (index - row * beside) * WIDTH;
+  let plane = row / params.outHeight;
+  let oy = row - plane * params.outHeight;
+  let first = placeIn(oy, ox, 0u, 0u);
+  var best = Wide(0.0);
+  var winner = Bits(NONE);
+  var sum = Wide(0.0);
   for (var ky = 0u; ky < params.rows; ky++) {
+    var place = placeAt(plane, first.x + i32(ky * params.dilationY), first.y);
     for (var kx = 0u; kx < params.columns; kx++) {
-      let place = placeIn(oy, ox, ky, kx);
-      if (isInside(place)) {
-        let at = u32(place.x) * params.width + u32(place.y);
-        let value = f32(x[plane * params.height * params.width + at]);
+      let value = Wide(itemOf(place));
+      if (MAX) {
+        let columns = columnsOf(place.column);
+        let inside = (columns >= Ints(0)) & (columns < Ints(i32(params.width)));
+        let larger = (value > best) | (magnitudes(value) > Bits(INFINITE));
+        let takes = (winner == Bits(NONE)) | (larger & (magnitudes(best) <= Bits(INFINITE)));
+        let wins = inside & takes & allOf(place.there);
+        best = select(best, value, wins);
+        winner = select(winner, Bits(place.row - plane * params.height * params.width) + Bits(columns), wins);
+      } else {
         sum += value;
-        if (!found || (!isNan(best) && (isNan(value) || value > best))) {
-          found = true;
-          best = value;
-          winner = at;
-        }
       }
+      place.column += i32(params.dilationX);
     }
   }
   if (MAX) {
-    y[index] = Scalar(best);
+    y[index] = Out(best);
     winners[index] = winner;
   } else {
-    y[index] = Scalar(sum / f32(shareOf(oy, ox)));
+    y[index] = Out(sum / sharesOf(oy, ox));
   }
 }

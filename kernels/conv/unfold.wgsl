@@ -1,18 +1,20 @@
-// y[p, ky, kx, oy, ox] = what the window at (oy, ox) of plane p of x has at (ky, kx); 0 outside of the plane. Host side: windows.ts.
+// y[p, ky, kx, oy, ox] = what the window at (oy, ox) of plane p of x has at (ky, kx); 0 outside of the plane. An invocation makes
+// what WIDTH windows beside each other have of one of their rows: whole numbers are divided slowly, and so its place is found once
+// for all of that. Host side: windows.ts.
 
 fn make(index: u32) {
-  let ox = index % params.outWidth;
-  var rest = index / params.outWidth;
-  let oy = rest % params.outHeight;
-  rest /= params.outHeight;
-  let kx = rest % params.columns;
-  rest /= params.columns;
-  let ky = rest % params.rows;
+  let beside = params.outWidth / WIDTH;
+  let line = index / beside;
+  let ox = index - line * beside;
+  let rest = line / params.outHeight;
+  let oy = line - rest * params.outHeight;
   let plane = rest / params.rows;
-  let place = placeIn(oy, ox, ky, kx);
-  var value = Scalar();
-  if (isInside(place)) {
-    value = x[(plane * params.height + u32(place.x)) * params.width + u32(place.y)];
+  let first = placeIn(oy, ox * WIDTH, rest - plane * params.rows, 0u);
+  var place = placeAt(plane, first.x, first.y);
+  var to = (rest * params.columns * params.outHeight + oy) * beside + ox;
+  for (var kx = 0u; kx < params.columns; kx++) {
+    y[to] = itemOf(place);
+    place.column += i32(params.dilationX);
+    to += params.outHeight * beside;
   }
-  y[index] = value;
 }

@@ -1,12 +1,13 @@
 // Windows over pictures, which convolutions and poolings have in common: their geometry, and the two kernels that lay all of
 // them out beside each other and add them up again (im2col and col2im: Chellapilla et al., "High performance convolutional neural
 // networks for document processing", 2006).
-import { defineKernel, type Tensor, TensorError } from "../../engine/index.ts";
+import { type Tensor, TensorError } from "../../engine/index.ts";
 import eachSource from "../lib/each.wgsl?raw";
-import { blocks } from "../lib/items.ts";
+import { blocks, defineByWidth } from "../lib/items.ts";
 import { perElement } from "../lib/work.ts";
 import foldSource from "./fold.wgsl?raw";
 import unfoldSource from "./unfold.wgsl?raw";
+import windowRowSource from "./window-row.wgsl?raw";
 import windowsSource from "./windows.wgsl?raw";
 
 /** For both axes, or for rows and columns. */
@@ -56,9 +57,41 @@ export const windowTypes = {
   left: "u32",
   outHeight: "u32",
   outWidth: "u32",
+  // From a place that windows may have as one of theirs to the next such: places of a window, strides and what is left of them.
+  skipY: "u32",
+  skipX: "u32",
+  wholeY: "u32",
+  restY: "u32",
+  wholeX: "u32",
+  restX: "u32",
 } as const;
 
-export const windowIncludes = [eachSource, windowsSource];
+const windowIncludes = [eachSource, windowsSource];
+
+/**
+ * The includes of a kernel that makes items of WIDTH elements: `itemOf(place)` calls `valueAt(place, c)` for each, which the kernel
+ * has, or window-row.wgsl.
+ */
+export const windowItems = (width: 1 | 4): string[] => {
+  const each = (value: (c: number) => string) => Array.from({ length: width }, (_, c) => value(c)).join(", ");
+  return [
+    ...windowIncludes,
+    `alias Ints = ${width === 4 ? "vec4i" : "i32"};
+fn itemOf(place: Place) -> Out { return Out(${each((c) => `valueAt(place, ${c}u)`)}); }`,
+  ];
+};
+
+/** For kernels that read rows of windows: `columnsOf` an item of windows whose first is in a column, and `allOf` a truth of all. */
+export const windowRows = (width: 1 | 4): string[] => {
+  const all = width === 4 ? "vec4<bool>" : "bool";
+  const steps = width === 4 ? "vec4i(0, 1, 2, 3)" : "0";
+  return [
+    ...windowItems(width),
+    windowRowSource,
+    `fn columnsOf(first: i32) -> Ints { return Ints(first) + ${steps} * Ints(i32(params.strideX)); }
+fn allOf(truth: bool) -> ${all} { return ${all}(truth); }`,
+  ];
+};
 
 /** Both entries of a pair of whole numbers. Throws TensorError for others. */
 function pairOf(name: string, what: string, pair: Pair, least: number): [number, number] {
@@ -99,27 +132,38 @@ export function windowsOver(
 
 /** The parameters of a kernel that makes `count` items. */
 export function windowParams({ bottom, right, ...windows }: Windows, count: number) {
-  return { count, ...windows };
+  const { strideY, strideX, dilationY, dilationX } = windows;
+  const [skipY, skipX] = [dilationY === 1 ? strideY : 1, dilationX === 1 ? strideX : 1];
+  return {
+    ...{ count, ...windows, skipY, skipX },
+    wholeY: Math.floor((skipY * dilationY) / strideY),
+    restY: (skipY * dilationY) % strideY,
+    wholeX: Math.floor((skipX * dilationX) / strideX),
+    restX: (skipX * dilationX) % strideX,
+  };
 }
 
-const unfoldKernel = defineKernel({
+const unfoldKernel = defineByWidth({
   name: "unfold",
   source: unfoldSource,
-  includes: windowIncludes,
-  bindings: ["x: Scalar", "+y: Scalar"],
+  includes: windowRows,
+  bindings: ["x: Scalar", "+y: Out"],
   params: windowTypes,
   flops: () => 0,
 });
-const foldKernel = defineKernel({
+const foldKernel = defineByWidth({
   name: "fold",
   source: foldSource,
-  includes: windowIncludes,
-  bindings: ["x: Scalar", "+y: Scalar"],
+  includes: windowItems,
+  bindings: ["x: Scalar", "+y: Out"],
   params: windowTypes,
   flops: perElement("x", 1),
 });
 
-export const windowKernels = [unfoldKernel, foldKernel];
+export const windowKernels = [...unfoldKernel.all, ...foldKernel.all];
+
+/** Elements of an item along an axis. */
+export const itemWidth = (extent: number): number => (extent % 4 === 0 ? 4 : 1);
 
 /** Whether each window is one place and each place a window. */
 const isPlain = ({ rows, columns, height, width, outHeight, outWidth, top, left }: Windows) =>
@@ -134,10 +178,12 @@ export function unfold(x: Tensor, planes: number, windows: Windows): Tensor {
   const { engine, dtype } = x;
   const { rows, columns, outHeight, outWidth } = windows;
   const y = engine.empty([planes, rows, columns, outHeight, outWidth], dtype);
-  engine.run(unfoldKernel, {
+  // For each row of a window.
+  const count = y.size / columns / itemWidth(outWidth);
+  engine.run(unfoldKernel.of(outWidth), {
     bind: [x, y],
-    params: windowParams(windows, y.size),
-    grid: blocks(y.size),
+    params: windowParams(windows, count),
+    grid: blocks(count),
     dtype,
   });
   return y;
@@ -148,10 +194,11 @@ export function fold(x: Tensor, shape: readonly number[], windows: Windows): Ten
   const { engine, dtype } = x;
   if (isPlain(windows)) return engine.view(x, shape);
   const y = engine.empty(shape, dtype);
-  engine.run(foldKernel, {
+  const count = y.size / itemWidth(windows.width);
+  engine.run(foldKernel.of(windows.width), {
     bind: [x, y],
-    params: windowParams(windows, y.size),
-    grid: blocks(y.size),
+    params: windowParams(windows, count),
+    grid: blocks(count),
     dtype,
   });
   return y;

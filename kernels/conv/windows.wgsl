@@ -13,21 +13,50 @@ fn isInside(place: vec2i) -> bool {
   return place.x >= 0 && place.y >= 0 && place.x < i32(params.height) && place.y < i32(params.width);
 }
 
-// The window that has (y, x) as its place (ky, kx), and whether there is one.
-struct Window {
-  y: u32,
-  x: u32,
-  there: bool,
+// A place of a picture along one axis as number k of a window's: which window has it there, and how far it is beyond the place of
+// the one before; none has it unless that is 0. From one k to the next the window goes back, without a division.
+struct Along {
+  k: u32,
+  window: i32,
+  beyond: i32,
 }
 
-fn windowOf(y: u32, x: u32, ky: u32, kx: u32) -> Window {
-  let start = vec2i(
-    i32(y + params.top) - i32(ky * params.dilationY),
-    i32(x + params.left) - i32(kx * params.dilationX),
-  );
-  let stride = vec2i(i32(params.strideY), i32(params.strideX));
-  let at = start / stride;
-  let there = start.x >= 0 && start.y >= 0 && all(at * stride == start)
-    && at.x < i32(params.outHeight) && at.y < i32(params.outWidth);
-  return Window(u32(at.x), u32(at.y), there);
+fn alongOf(place: u32, stride: u32, dilation: u32) -> Along {
+  // One, mostly.
+  if (stride == 1u) {
+    return Along(0u, i32(place), 0);
+  }
+  let window = place / stride;
+  let beyond = place - window * stride;
+  // Places without gaps: the windows before are a stride away.
+  if (dilation == 1u) {
+    return Along(beyond, i32(window), 0);
+  }
+  return Along(0u, i32(window), i32(beyond));
+}
+
+fn next(at: Along, skip: u32, whole: u32, rest: u32, stride: u32) -> Along {
+  let beyond = at.beyond - i32(rest);
+  let less = beyond < 0;
+  return Along(at.k + skip, at.window - i32(whole) - select(0, 1, less), beyond + select(0, i32(stride), less));
+}
+
+fn isIn(at: Along, windows: u32) -> bool {
+  return at.beyond == 0 && at.window >= 0 && at.window < i32(windows);
+}
+
+fn rowOf(y: u32) -> Along {
+  return alongOf(y + params.top, params.strideY, params.dilationY);
+}
+
+fn columnOf(x: u32) -> Along {
+  return alongOf(x + params.left, params.strideX, params.dilationX);
+}
+
+fn nextRow(at: Along) -> Along {
+  return next(at, params.skipY, params.wholeY, params.restY, params.strideY);
+}
+
+fn nextColumn(at: Along) -> Along {
+  return next(at, params.skipX, params.wholeX, params.restX, params.strideX);
 }
