@@ -21,6 +21,7 @@ export default defineConfig({
     // What apps import,
     ...["engine", "kernels", "model", "train"].map((folder) => `${folder}/index.ts`),
     "cases/driver.ts",
+    "train/data/emoji/index.ts",
     // the command line, and what it starts as processes and threads of their own.
     ...["cli/process.ts", "cli/driver-process.ts", "cli/probe.mjs"],
     ...["train/data/augment-threads.ts", "train/data/packer.ts"],

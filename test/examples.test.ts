@@ -10,7 +10,7 @@ import sharp from "sharp";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { readSafetensors } from "../model/safetensors.ts";
-import { commandLinePackages } from "../train/place.ts";
+import { commandLinePackages, emojiPackages } from "../train/place.ts";
 import { type OpenPage, openFolder } from "./browser/harness.ts";
 import { findDeno } from "./deno/harness.ts";
 import { installPacked, root } from "./packed.ts";
@@ -34,11 +34,21 @@ async function withPage(name: string, skippedAs: string, use: (page: OpenPage["p
   }
 }
 
+const models = ["models/classifier.mjs", "models/gpt.mjs"];
+
 test("they are made of what the package exports", async () => {
-  for (const name of ["mlp.mjs", "anywhere.mjs", "kernel.mjs", "canvas.html", "search/search.mjs"]) {
-    const used = specifiersOf(await source(name));
+  for (const name of [
+    "mlp.mjs",
+    "anywhere.mjs",
+    "kernel.mjs",
+    "canvas.html",
+    "search/search.mjs",
+    ...models,
+  ]) {
+    const used = specifiersOf(await source(name)).filter((specifier) => specifier !== "node:module");
     assert.ok(used.length > 0);
-    for (const specifier of used) assert.match(specifier, /^casement\/(engine|kernels|model|train)$/, name);
+    for (const specifier of used)
+      assert.match(specifier, /^casement\/(engine|kernels|model|train|emoji)$/, name);
   }
 });
 
@@ -52,6 +62,31 @@ test("a multilayer perceptron in 15 lines beside the imports", async () => {
 test("a kernel with its gradient", () => {
   const [, value, gradient] = /^largest error (\S+), of the gradient (\S+)$/m.exec(app.node("kernel.mjs"))!;
   assert.ok(Number(value) < 2e-6 && Number(gradient) < 2e-6, `${value} ${gradient}`);
+});
+
+test("models of 150 lines at most, made of the same", async () => {
+  for (const name of models) {
+    const lines = (await source(name)).trimEnd().split("\n").length;
+    assert.ok(lines <= 150, `${name} has ${lines} lines`);
+  }
+  await app.add("sharp", ...emojiPackages);
+});
+
+test("a convolutional classifier tells what emoji show that it has not seen", () => {
+  const [, count, right] = /^(\d+) pictures, (\S+) % right$/m.exec(app.node("models/classifier.mjs"))!;
+  // The most frequent kind is a third of them.
+  assert.ok(Number(count) > 400 && Number(right) > 70, `${right} % of ${count}`);
+});
+
+test("a small GPT learns phrases, and writes the same with its keys and values kept", () => {
+  const printed = app.node("models/gpt.mjs");
+  const losses = [...printed.matchAll(/^step \d+ loss (\S+)$/gm)].map((match) => Number(match[1]));
+  assert.ok(losses.length === 4 && losses.at(-1)! < 1.3, `${losses}`);
+  const phrases = [...printed.matchAll(/^the same: (.*?)(?: \(new\))?$/gm)].map((match) => match[1]!);
+  const [off] = [...printed.matchAll(/^logits differ by (\S+) at most$/gm)].map((match) => Number(match[1]));
+  assert.is(phrases.length, 4, printed);
+  assert.ok(phrases.every((phrase) => phrase.length > 6));
+  assert.ok(off! < 1e-4, `${off}`);
 });
 
 const direction = "direction 0.60 0.80";
@@ -98,7 +133,7 @@ test("a renderer draws what the engine has moved, where it lies", async () => {
 });
 
 test("BLIP is fine-tuned on ten pictures by the lines of the page, and searched by a script", async () => {
-  await app.add(...commandLinePackages.filter((name) => name !== "webgpu"));
+  await app.add(...commandLinePackages.filter((name) => name !== "webgpu" && name !== "sharp"));
   await mkdir(at("fine-tune/blip"));
   for (const [name, content] of Object.entries({ ...beside, "model.safetensors": safetensors() }))
     await writeFile(at("fine-tune/blip", name), content);

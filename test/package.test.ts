@@ -55,7 +55,7 @@ test("publint and arethetypeswrong find nothing", () => {
 
 test("the README's example and all that an app imports type-check", async () => {
   await writeExample("example.ts", "declare const device: GPUDevice;");
-  const parts = ["engine", "kernels", "model", "train", "driver"];
+  const parts = ["engine", "kernels", "model", "train", "emoji", "driver"];
   await writeFile(
     join(app.folder, "all.ts"),
     parts.map((part) => `export * as ${part} from "casement/${part}";`).join("\n"),
