@@ -1,8 +1,9 @@
 // Cases of self- and cross-attention: token counts on both sides of the tiles (8 rows, 4 columns for each lane), head
 // sizes on both sides of what the lanes own, masks, dropout, pictures shared by several texts, and one bench size.
-import { type DType, type RandomKey, uniform } from "../engine/index.ts";
+import { type DType, type RandomKey, sizeOf, uniform } from "../engine/index.ts";
 import { crossAttention, selfAttention } from "../kernels/attention/attention.ts";
-import { drawInput, type Input, type OpCase } from "./case.ts";
+import { where } from "../kernels/elementwise/arithmetic.ts";
+import type { Input, OpCase } from "./case.ts";
 
 interface AttentionSpec {
   batch?: number;
@@ -17,7 +18,7 @@ interface AttentionSpec {
   /** The host's form of the mask: whether batch row b attends to key j. */
   attends?: (b: number, j: number) => boolean;
   causal?: boolean;
-  /** The shape of a mask that is added, drawn by the case: of four axes, each whole or 1; with `hides` a third of it is minus infinity. */
+  /** The shape of a mask that is added, of up to four axes, each whole or 1; with `hides` a third of it is minus infinity. */
   added?: { shape: number[]; hides?: boolean; dtype?: DType };
   dropout?: { probability: number; key: RandomKey };
   scale?: number;
@@ -40,8 +41,8 @@ interface Layout {
   scale: number;
   kvRow: (b: number) => number;
   attends: (b: number, j: number, i: number) => boolean;
-  /** What is added to a score. */
-  added: (b: number, head: number, i: number, j: number) => number;
+  /** Which element of a mask is added to a score; null for none. */
+  added: ((b: number, head: number, i: number, j: number) => number) | null;
   /** The factor of dropout for a probability. */
   kept: (b: number, head: number, i: number, j: number) => number;
 }
@@ -59,7 +60,7 @@ function layoutOf(spec: AttentionSpec): Layout {
     scale: spec.scale ?? 1 / Math.sqrt(headSize),
     kvRow: (b) => source?.[b] ?? b,
     attends: (b, j, i) => (spec.attends?.(b, j) ?? true) && (!spec.causal || j - keys <= i - queries),
-    added: addedMask(spec)?.at ?? (() => 0),
+    added: spec.added ? placeIn(spec.added.shape) : null,
     kept: (b, head, i, j) => {
       if (!dropout) return 1;
       const index = ((b * heads + head) * queries + i) * keys + j;
@@ -69,16 +70,11 @@ function layoutOf(spec: AttentionSpec): Layout {
   };
 }
 
-/** The values of a mask that is added, and which of them is for a score. */
-function addedMask({ added }: AttentionSpec) {
-  if (!added) return null;
-  const { shape, hides = false, dtype = "f32" } = added;
-  const drawn = drawInput({ shape, dtype }, 12);
-  const values = drawn.map((value, n) => (hides && n % 3 === 1 ? Number.NEGATIVE_INFINITY : value));
-  const at = (...places: number[]) =>
-    values[shape.reduce((sum, n, d) => sum * n + (n === 1 ? 0 : places[d]!), 0)]!;
-  return { values, shape, dtype, at };
-}
+/** Where a mask of this shape has what is for a score. */
+const placeIn =
+  (shape: readonly number[]) =>
+  (...places: number[]) =>
+    shape.reduce((sum, n, d) => sum * n + (n === 1 ? 0 : places[d - shape.length + 4]!), 0);
 
 /** Where the head's columns of a token start, in each operand. */
 function startsOf(layout: Layout, b: number, head: number) {
@@ -96,11 +92,17 @@ function dotAt(a: Float64Array, atA: number, b: Float64Array, atB: number, lengt
   return sum;
 }
 
+/** What is attended by: queries, what has keys and values, and a mask that is added. */
+interface Operands {
+  q: Float64Array;
+  kv: Float64Array;
+  mask: Float64Array | null;
+}
+
 /** Probabilities of one query before dropout; all zero where it attends to no key. */
 function probabilities(
   layout: Layout,
-  q: Float64Array,
-  kv: Float64Array,
+  { q, kv, mask }: Operands,
   b: number,
   head: number,
   i: number,
@@ -109,7 +111,7 @@ function probabilities(
   const at = startsOf(layout, b, head);
   const p = Float64Array.from({ length: keys }, (_, j) =>
     attends(b, j, i)
-      ? scale * dotAt(q, at.q(i), kv, at.k(j), headSize) + added(b, head, i, j)
+      ? scale * dotAt(q, at.q(i), kv, at.k(j), headSize) + (added ? mask![added(b, head, i, j)]! : 0)
       : Number.NEGATIVE_INFINITY,
   );
   const top = p.reduce((a, c) => Math.max(a, c), Number.NEGATIVE_INFINITY);
@@ -127,12 +129,13 @@ function forEachQuery(layout: Layout, work: (b: number, head: number, i: number)
   }
 }
 
-function attend(layout: Layout, q: Float64Array, kv: Float64Array): Float64Array {
+function attend(layout: Layout, operands: Operands): Float64Array {
+  const { kv } = operands;
   const { batch, heads, headSize, queries, keys, kept } = layout;
   const y = new Float64Array(batch * queries * heads * headSize);
   forEachQuery(layout, (b, head, i) => {
     const at = startsOf(layout, b, head);
-    const p = probabilities(layout, q, kv, b, head, i);
+    const p = probabilities(layout, operands, b, head, i);
     for (let j = 0; j < keys; j++) {
       if (p[j] === 0) continue;
       const weight = p[j]! * kept(b, head, i, j);
@@ -142,25 +145,22 @@ function attend(layout: Layout, q: Float64Array, kv: Float64Array): Float64Array
   return y;
 }
 
-/** Adds the gradients to `dq` and `dkv`, which have the layouts of `q` and `kv` and may be one array. */
-function attendGradients(
-  layout: Layout,
-  q: Float64Array,
-  kv: Float64Array,
-  dy: Float64Array,
-  dq: Float64Array,
-  dkv: Float64Array,
-): void {
-  const { headSize, keys, scale, kept } = layout;
+/** Adds to the gradients, which have the layouts of the operands; those of `q` and `kv` may be one array. */
+function attendGradients(layout: Layout, operands: Operands, dy: Float64Array, gradients: Operands): void {
+  const { headSize, keys, scale, kept, added } = layout;
+  const { q, kv } = operands;
+  const { q: dq, kv: dkv, mask: dmask } = gradients;
   forEachQuery(layout, (b, head, i) => {
     const at = startsOf(layout, b, head);
-    const p = probabilities(layout, q, kv, b, head, i);
+    const p = probabilities(layout, operands, b, head, i);
     const factor = p.map((_, j) => kept(b, head, i, j));
     const dp = p.map((_, j) => factor[j]! * dotAt(dy, at.y(i), kv, at.v(j), headSize));
     const mean = dotAt(p, 0, dp, 0, keys);
     for (let j = 0; j < keys; j++) {
       if (p[j] === 0) continue;
-      const ds = scale * p[j]! * (dp[j]! - mean);
+      const slope = p[j]! * (dp[j]! - mean);
+      const ds = scale * slope;
+      if (added) dmask![added(b, head, i, j)]! += slope;
       for (let d = 0; d < headSize; d++) {
         dq[at.q(i) + d]! += ds * kv[at.k(j) + d]!;
         dkv[at.k(j) + d]! += ds * q[at.q(i) + d]!;
@@ -171,14 +171,15 @@ function attendGradients(
 }
 
 /** One element of the result, by its row-major index. */
-function attendAt(layout: Layout, q: Float64Array, kv: Float64Array, index: number): number {
+function attendAt(layout: Layout, operands: Operands, index: number): number {
+  const { kv } = operands;
   const { heads, headSize, queries, keys, kept } = layout;
   const d = index % headSize;
   const head = Math.floor(index / headSize) % heads;
   const i = Math.floor(index / (headSize * heads)) % queries;
   const b = Math.floor(index / (headSize * heads * queries));
   const at = startsOf(layout, b, head);
-  const p = probabilities(layout, q, kv, b, head, i);
+  const p = probabilities(layout, operands, b, head, i);
   let sum = 0;
   for (let j = 0; j < keys; j++) sum += p[j]! * kept(b, head, i, j) * kv[at.v(j) + d]!;
   return sum;
@@ -191,6 +192,9 @@ export function attentionCase(label: string, spec: AttentionSpec): OpCase {
   const self = spec.keys === undefined;
   const inputs: Input[] = [{ name: self ? "qkv" : "q", shape: [batch, queries, qWidth], dtype }];
   if (!self) inputs.push({ name: "kv", shape: [spec.kvRows ?? batch, keys, kvWidth], dtype });
+  const { added } = spec;
+  if (added) inputs.push({ name: "mask", shape: added.shape, dtype: added.dtype ?? "f32" });
+  const isHidden = (n: number) => !!added?.hides && n % 3 === 1;
   if (far) {
     // The first element of every head is the same in all keys, and large in every query.
     const side = Math.sqrt(far / scale);
@@ -201,19 +205,35 @@ export function attentionCase(label: string, spec: AttentionSpec): OpCase {
       input.draw = { at: (i, drawn) => (i % headSize === 0 ? first(i) : drawn) };
     }
   }
-  const kvOf = (values: Float64Array[]) => values[self ? 0 : 1]!;
+  const operandsOf = (values: Float64Array[]): Operands => ({
+    q: values[0]!,
+    kv: values[self ? 0 : 1]!,
+    mask: added ? values.at(-1)! : null,
+  });
+  /** With what the case hides. */
+  const hidden = (values: Float64Array[]): Operands => {
+    const { mask, ...others } = operandsOf(values);
+    const value = (value: number, n: number) => (isHidden(n) ? Number.NEGATIVE_INFINITY : value);
+    return { ...others, mask: mask && mask.map(value) };
+  };
   return {
     name: `${self ? "selfAttention" : "crossAttention"} ${label} ${batch}x${heads}x${queries}x${keys}x${headSize} ${dtype}`,
     inputs,
-    ...(spec.added?.dtype === "f16" && { half: true }),
     run: (tensors, engine) => {
-      const bits = Array.from({ length: batch * keys }, (_, n) =>
-        spec.attends?.(Math.floor(n / keys), n % keys) ? 1 : 0,
-      );
-      const added = addedMask(spec);
-      const mask = spec.attends
-        ? engine.tensor(bits, [batch, keys], "u32")
-        : added && engine.tensor(added.values, added.shape, added.dtype);
+      const bits = (shape: readonly number[], isSet: (n: number) => boolean) =>
+        engine.tensor(
+          Array.from({ length: sizeOf(shape) }, (_, n) => (isSet(n) ? 1 : 0)),
+          shape,
+          "u32",
+        );
+      const attends = ({ attends }: AttentionSpec) =>
+        attends && bits([batch, keys], (n) => attends(Math.floor(n / keys), n % keys));
+      const float = added && tensors.at(-1)!;
+      const mask = !float
+        ? attends(spec)
+        : added.hides
+          ? where(bits(added.shape, isHidden), Number.NEGATIVE_INFINITY, float)
+          : float;
       const options = { heads, mask, dropout, scale, causal: spec.causal ?? false };
       const y = self
         ? selfAttention(tensors[0]!, options)
@@ -223,10 +243,10 @@ export function attentionCase(label: string, spec: AttentionSpec): OpCase {
           });
       return y;
     },
-    reference: (values) => attend(layout, values[0]!, kvOf(values)),
+    reference: (values) => attend(layout, hidden(values)),
     gradients: (values, dy) => {
       const results = values.map((value) => new Float64Array(value.length));
-      attendGradients(layout, values[0]!, kvOf(values), dy, results[0]!, kvOf(results));
+      attendGradients(layout, hidden(values), dy, operandsOf(results));
       return results;
     },
     // Scores of thousands have their last digit in the fourth place behind the point.
@@ -236,7 +256,7 @@ export function attentionCase(label: string, spec: AttentionSpec): OpCase {
       ? {
           // Two products forward, five backward, as the scores are computed again.
           bench: { peer: { op: "attention", heads }, backward: 3.5 },
-          referenceAt: (values, index) => attendAt(layout, values[0]!, kvOf(values), index),
+          referenceAt: (values, index) => attendAt(layout, hidden(values), index),
         }
       : {}),
   };
@@ -293,7 +313,11 @@ export const attentionCases: OpCase[] = [
   }),
   attentionCase("added by pair", {
     ...{ batch: 3, heads: 2, queries: 33, headSize: 32, causal: true, dropout, dtype: "f16" },
-    added: { shape: [1, 1, 33, 33], hides: true },
+    added: { shape: [33, 33], hides: true },
+  }),
+  attentionCase("added shared", {
+    ...{ ...shared, heads: 2, queries: 5, keys: 18, headSize: 32, dtype: "f16" },
+    added: { shape: [1, 2, 1, 18], dtype: "f16" },
   }),
   attentionCase("one picture", { batch: 3, source: [0, 0, 0], kvRows: 1, queries: 9, keys: 9, headSize: 32 }),
   attentionCase("dropout", { batch: 2, heads: 2, queries: 20, headSize: 32, dropout }),

@@ -14,11 +14,13 @@ import {
   TensorError,
   tracked,
 } from "../../engine/index.ts";
-import { cast } from "../elementwise/cast.ts";
+import { castInto } from "../elementwise/cast.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
 import nanSource from "../lib/nan.wgsl?raw";
-import { elements, writesPart } from "../lib/work.ts";
+import { alsoReads, elements, writesPart } from "../lib/work.ts";
+import { sumTo } from "../reduce/reduce.ts";
 import keyGradientSource from "./attention-dkv.wgsl?raw";
+import maskGradientSource from "./attention-dmask.wgsl?raw";
 import queryGradientSource from "./attention-dq.wgsl?raw";
 import forwardSource from "./attention-forward.wgsl?raw";
 import loadSource from "./gradient-load.wgsl?raw";
@@ -92,7 +94,7 @@ const products =
     params.keys *
     Number(constants.HEAD);
 
-/** The three kernels in one variant. */
+/** The kernels in one variant. */
 /* @__NO_SIDE_EFFECTS__ */
 const kernelsOf = (variant: Variant) => ({
   /** softmax(Q Kᵀ) V and, where gradients are needed, the log-sum-exp of each query's scores. */
@@ -135,6 +137,25 @@ const kernelsOf = (variant: Variant) => ({
     },
     flops: (launch) => products(3)(launch) + 2 * elements(launch, "dy"),
     bytes: writesPart("gradient", (launch) => elements(launch, "dy")),
+  }),
+  /** dMask, before it is summed over heads and queries that it is the same for. */
+  dmask: defineKernel({
+    name: `attention-dmask${suffixes[variant]}`,
+    source: maskGradientSource,
+    includes: gradientIncludesOf(variant),
+    bindings: [
+      "q: Vec",
+      "kv: Vec",
+      "dy: Vec",
+      "mask: u32",
+      "source: u32",
+      // Log-sum-exp and delta of each query.
+      "statistics: vec2f",
+      "+gradient: f32",
+    ],
+    params: { ...commonTypes, batch: "u32" },
+    flops: products(2),
+    bytes: alsoReads("gradient"),
   }),
   dkv: defineKernel({
     name: `attention-dkv${suffixes[variant]}`,
@@ -182,7 +203,8 @@ export interface AttentionOptions {
   heads: number;
   /**
    * u32 [B, keys]: nonzero where a key is attended to. Or f32 or f16 of a shape that broadcasts to [B, heads, queries, keys]: added
-   * to the scaled scores; minus infinity hides a key, and no gradient comes to it. A query without any key gives zeros and no gradients.
+   * to the scaled scores; minus infinity hides a key, and no gradient comes to it. A query without any key gives zeros and no
+   * gradients. A mask that is added gets a gradient of its own, where it asks for one.
    */
   mask?: Tensor | null;
   /**
@@ -237,7 +259,7 @@ export function selfAttention(qkv: Tensor, options: AttentionOptions): Tensor {
     width: width / 3,
     kOffset: width / 3,
   });
-  return attend("selfAttention", problem, [qkv]);
+  return attend("selfAttention", problem, [qkv], options);
 }
 
 /**
@@ -258,15 +280,25 @@ export function crossAttention(q: Tensor, kv: Tensor, options: CrossAttentionOpt
     ...{ q, kv, batch, kvRows, queries, keys, source, width },
     kOffset: 0,
   });
-  return attend("crossAttention", problem, [q, kv]);
+  return attend("crossAttention", problem, [q, kv], options);
 }
 
-/** Attention as an operation on `inputs`: q and kv, or both in one. */
-function attend(op: string, problem: Problem, inputs: readonly Tensor[]): Tensor {
-  const [y, statistics] = forward(problem, inputs.some(tracked));
-  return y.engine.record(op, y, inputs, (dy, needs) => {
-    const [dq, dkv] = backward(problem, { y, dy, statistics: statistics!, keysToo: needs.at(-1)! });
-    return inputs.length === 1 ? [dq] : [needs[0] ? dq : null, dkv];
+/** Attention as an operation on `inputs`, q and kv or both in one, and on a mask that is added. */
+function attend(
+  op: string,
+  problem: Problem,
+  inputs: readonly Tensor[],
+  { mask }: Pick<AttentionOptions, "mask">,
+): Tensor {
+  const added = mask && problem.maskSteps.maskKind === ADDED ? [mask] : [];
+  const all = [...inputs, ...added];
+  const [y, statistics] = forward(problem, all.some(tracked));
+  return y.engine.record(op, y, all, (dy, needs) => {
+    const keysToo = needs[inputs.length - 1]!;
+    const [dq, dkv] = backward(problem, { y, dy, statistics: statistics!, keysToo });
+    const own = inputs.length === 1 ? [dq] : [needs[0] ? dq : null, dkv];
+    const ofMask = (mask: Tensor) => maskGradient(problem, mask, dy, statistics!);
+    return [...own, ...added.map((mask) => (needs[inputs.length] ? ofMask(mask) : null))];
   });
 }
 
@@ -350,6 +382,9 @@ function pose(
   return { ...problem, variant: choose(problem) };
 }
 
+/** Kinds of masks as the WGSL numbers them. */
+const [BY_KEY, ADDED] = [1, 2];
+
 /** A mask as the kernels read it: one u32 a key, or f32 that are added, which repeat where their steps are 0. */
 function masking(op: string, mask: Tensor | null, shape: readonly number[]) {
   const [batch, , , keys] = shape as [number, number, number, number];
@@ -360,9 +395,14 @@ function masking(op: string, mask: Tensor | null, shape: readonly number[]) {
     const fits = extents.length === 4 && extents.every((n, d) => n === shape[d] || (n === 1 && d < 3));
     if (!fits) throw new TensorError(`${op}: the mask ${mask} does not broadcast to [${shape}].`);
     const [own, heads, rows] = extents as [number, number, number];
+    let read = mask;
+    if (mask.dtype === "f16") {
+      read = mask.engine.empty(mask.shape);
+      castInto(mask, read);
+    }
     return {
-      mask: cast(mask, "f32"),
-      maskKind: 2,
+      mask: read,
+      maskKind: ADDED,
       maskBatch: own === 1 ? 0 : heads * rows * keys,
       maskHead: heads === 1 ? 0 : rows * keys,
       maskQuery: rows === 1 ? 0 : keys,
@@ -370,7 +410,7 @@ function masking(op: string, mask: Tensor | null, shape: readonly number[]) {
   }
   if (mask.dtype !== "u32" || mask.size !== batch * keys)
     throw new TensorError(`${op}: the mask must be u32 [${batch}, ${keys}], not ${mask}.`);
-  return { mask, ...none, maskKind: 1 };
+  return { mask, ...none, maskKind: BY_KEY };
 }
 
 /** The variants that an adapter can run, the one that is taken without measuring first. */
@@ -522,4 +562,22 @@ function backward(problem: Problem, results: Results): [Tensor, Tensor | null] {
     params: { ...keyRun.params, kvRows, gradientScale: scale },
   });
   return [dq, dkv];
+}
+
+/** The gradient of a mask that is added, in its shape and dtype; after `backward`. */
+function maskGradient(problem: Problem, mask: Tensor, dy: Tensor, statistics: Tensor): Tensor {
+  const { q, kv, source, batch, queries, keys, heads, maskSteps, variant } = problem;
+  const { engine } = q;
+  const rows = maskSteps.maskBatch === 0 ? 1 : batch;
+  const scores = engine.zeros([rows, heads, queries, keys]);
+  const run = commonRun(problem, queries, rows);
+  engine.run(families[variant].dmask, {
+    ...run,
+    bind: [q, kv, dy, problem.mask!, source ?? q, statistics, scores],
+  });
+  const sums = sumTo(scores, [...new Array<number>(4 - mask.shape.length).fill(1), ...mask.shape]);
+  if (mask.dtype === "f32") return engine.view(sums, mask.shape);
+  const gradient = engine.empty(mask.shape, mask.dtype);
+  castInto(sums, gradient);
+  return gradient;
 }
