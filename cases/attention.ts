@@ -214,7 +214,7 @@ export function attentionCase(label: string, spec: AttentionSpec): OpCase {
   const hidden = (values: Float64Array[]): Operands => {
     const { mask, ...others } = operandsOf(values);
     const value = (value: number, n: number) => (isHidden(n) ? Number.NEGATIVE_INFINITY : value);
-    return { ...others, mask: mask && mask.map(value) };
+    return { ...others, mask: mask?.map(value) ?? null };
   };
   return {
     name: `${self ? "selfAttention" : "crossAttention"} ${label} ${batch}x${heads}x${queries}x${keys}x${headSize} ${dtype}`,

@@ -250,7 +250,7 @@ async function build(building: Building, options: PackOptions): Promise<void> {
     await packAll(building, pending, options);
     shards.refresh();
   } catch (error) {
-    throw withRoom(error as NodeJS.ErrnoException, shards.layout, "pixels");
+    throw withRoom(error as Error & { code?: string }, shards.layout, "pixels");
   } finally {
     closeSync(lock);
   }
@@ -283,7 +283,7 @@ function requireRoom({ shards, places }: Building, pending: number): void {
 
 /** A full disk in words; any other error as it is. */
 export function withRoom(
-  error: NodeJS.ErrnoException,
+  error: Error & { code?: string },
   { folder, rows, rowBytes }: Layout,
   what: string,
 ): Error {
