@@ -2,6 +2,7 @@
 // branch on (multiples of 4, tiles of 16 and 32 rows, short and long sums).
 import type { DType } from "../engine/index.ts";
 import { feedForward, linear, matmul } from "../kernels/matmul/matmul.ts";
+import { type Bits, type PackedWeight, unpackNumbers } from "../kernels/matmul/packed.ts";
 import { multiply } from "../kernels/matmul/product.ts";
 import { runs, type VariantName, variantNames } from "../kernels/matmul/variants.ts";
 import { besideItself, type Input, type OpCase, type PeerOp } from "./case.ts";
@@ -269,6 +270,44 @@ function variantCases(): OpCase[] {
   );
 }
 
+/** A product with a packed weight, by one variant; `split` has its sums in parts of another dtype than its result. */
+function packedCase(variant: (typeof variantNames)[number], bits: Bits, split: boolean): OpCase {
+  const dtype = split || variant === "matrix" ? "f16" : "f32";
+  const { m, n, k } = split ? { m: 9, n: 12, k: 544 } : { m: 37, n: 136, k: 96 };
+  const name: VariantName = split ? `${variant}/split` : variant;
+  const sizes = { m, n, k, batch: 1, transposeB: true, scale: -0.75 };
+  const inputs: Input[] = [
+    { name: "a", shape: [m, k], dtype, grad: false },
+    // All bits but those of one number are drawn.
+    { name: "words", shape: [(n * k * bits) / 32], dtype: "u32", draw: { below: 2 ** 32 - 1 }, grad: false },
+    {
+      name: "scales",
+      shape: [(n * k) / 32],
+      draw: { at: (_, normal) => (2 * normal) / 2 ** bits },
+      grad: false,
+    },
+  ];
+  if (!split) inputs.push({ name: "bias", shape: [n], dtype, grad: false });
+  return {
+    name: `product ${name} int${bits} ${m}x${n}x${k} ${dtype}`,
+    lacks: (engine) => (runs(engine, name, dtype) ? null : `no ${name} here`),
+    inputs,
+    run: ([a, words, scales, bias], engine) => {
+      const packed: PackedWeight = { bits, shape: [n, k], words: words!, scales: scales! };
+      return multiply(engine, a!, packed, { ...sizes, bias, gelu: !split, shape: [m, n], variant: name }).y;
+    },
+    reference: ([a, words, scales, bias]) => {
+      const y = product(a!, Float64Array.from(unpackNumbers(words!, scales!, bits)), sizes);
+      return bias ? y.map((value, i) => gelu(value + bias[i % n]!)) : y;
+    },
+  };
+}
+
+const packedCases = (["subgroup-4", "subgroup-16", "subgroup-32", "block-64", "matrix"] as const).flatMap(
+  (variant) =>
+    ([8, 4] as const).flatMap((bits) => [false, true].map((split) => packedCase(variant, bits, split))),
+);
+
 const ways = [
   { transposeA: false, transposeB: false },
   { transposeA: false, transposeB: true },
@@ -305,6 +344,7 @@ const benchLinears = [
 
 export const matmulCases: OpCase[] = [
   ...variantCases(),
+  ...packedCases,
   ...ways.flatMap((way) => [
     matmulCase("odd", { m: 7, n: 5, k: 9, ...way }),
     matmulCase("quads", { m: 20, n: 12, k: 8, ...way }),

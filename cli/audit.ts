@@ -1,7 +1,6 @@
 // `casement audit`: which queries one modality answers alone.
 import { join } from "node:path";
 import { Engine } from "../engine/index.ts";
-import type { Precision } from "../model/parameters.ts";
 import type { RunConfig } from "../train/config.ts";
 import type { DataName, Pictures, Split } from "../train/data/types.ts";
 import {
@@ -20,9 +19,9 @@ import { embeddingsFolder, embedWays } from "../train/run/audit-model.ts";
 import type { RunEvents } from "../train/run/events.ts";
 import { readGivenWays } from "../train/run/given.ts";
 import { command } from "./command.ts";
-import { dataOptions, sourceOf } from "./data.ts";
+import { dataOptions, precision, sourceOf } from "./data.ts";
 import { asked, galleryNames, given, listOf, lists, requireFashioniq, variants } from "./judge.ts";
-import { choice, needed, otherwise, path, text, UsageError, type Values, whole } from "./options.ts";
+import { needed, otherwise, path, text, UsageError, type Values, whole } from "./options.ts";
 import { exit } from "./output.ts";
 import { consoleEvents } from "./progress.ts";
 
@@ -31,7 +30,7 @@ const options = {
   checkpoint: path("FILE", "A checkpoint of the run, in place of what it ended with"),
   textRun: path("DIR", "A run that was trained on texts alone: its queries are the text alone"),
   imageRun: path("DIR", "A run that was trained on pictures alone: its queries are the picture alone"),
-  precision: choice<Precision>("NAME", ["f32", "f16"], "f32 or f16; the run's own unless told"),
+  precision,
   ...dataOptions,
   split: needed(text("NAME", "Split: val, or another one whose answers are known")),
   queries: path("FILE", "Without --run: safetensors with the queries' embeddings, by picture and text"),

@@ -2,7 +2,6 @@
 
 import { join } from "node:path";
 import type { ImportPlan } from "../model/checkpoint/plan.ts";
-import type { Precision } from "../model/parameters.ts";
 import { captionsOf } from "../train/config.ts";
 import { galleryOf } from "../train/data/dataset.ts";
 import type { References } from "../train/eval/protocols.ts";
@@ -22,7 +21,7 @@ import { systemNames, writeResults } from "../train/run/results.ts";
 import { search } from "../train/run/search.ts";
 import { auditCommand } from "./audit.ts";
 import { type Command, command } from "./command.ts";
-import { dataOptions, sourceOf, trainingDataOptions, withData } from "./data.ts";
+import { dataOptions, precision, sourceOf, trainingDataOptions, withData } from "./data.ts";
 import { doctor } from "./doctor.ts";
 import { dataCheckCommand, listOf, lists, scoreCommand, submitCheckCommand, submitCommand } from "./judge.ts";
 import { choice, filled, flag, many, needed, otherwise, path, text, UsageError, whole } from "./options.ts";
@@ -32,8 +31,6 @@ import { roamCommand } from "./roam.ts";
 import { settings } from "./settings.ts";
 import { answerTable, importTable, metricsTables, planSummary, profileTable } from "./tables.ts";
 import { defaultFolder, stopMessage, trainCommand } from "./train.ts";
-
-const precision = choice<Precision>("NAME", ["f32", "f16"], "f32 or f16; the run's own unless told");
 
 const doctorCommand = command({
   about: "Shows adapter, features and limits, and what to do where no adapter is found",

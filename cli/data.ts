@@ -1,4 +1,5 @@
-// Which data set a command works on, as it is typed: --data NAME --root DIR.
+// Which data set a command works on, as it is typed, --data NAME --root DIR, and how a model is run on it.
+import { type Inference, inferences } from "../model/parameters.ts";
 import { type DataConfig, parseConfig, type RunConfig } from "../train/config.ts";
 import { type CaptionWay, captionWays } from "../train/data/captions.ts";
 import { type DataName, dataNames } from "../train/data/types.ts";
@@ -18,6 +19,13 @@ const captions = choice<CaptionWay>(
   "WAY",
   captionWays,
   `How captions become a text: ${captionWays.join(", ")}; the configuration's way unless told`,
+);
+
+/** How a trained model is run. */
+export const precision = choice<Inference>(
+  "NAME",
+  inferences,
+  "f32 or f16, or f32 with weights packed in int8 or int4; the run's own unless told",
 );
 
 /** For commands that read one data set. */

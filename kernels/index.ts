@@ -18,6 +18,7 @@ export * from "./layernorm/groupnorm.ts";
 export * from "./layernorm/layernorm.ts";
 export * from "./matmul/einsum.ts";
 export * from "./matmul/matmul.ts";
+export { type Bits, canPack, type PackedWeight, packWeight } from "./matmul/packed.ts";
 export * from "./normalize/normalize.ts";
 export * from "./optimizer/adamw.ts";
 export * from "./optimizer/average.ts";

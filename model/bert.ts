@@ -114,7 +114,7 @@ export function bert(
   const attentionDropout = () => (probability > 0 ? { probability, key: streams!.stream() } : null);
   const norm = (x: Tensor, name: string, options: LayernormOptions = {}) =>
     layernorm(x, p(`${name}.weight`), p(`${name}.bias`), { eps: config.layerNormEpsilon, ...options });
-  const weights = (name: string) => ({ weight: p(`${name}.weight`), bias: p(`${name}.bias`) });
+  const weights = (name: string) => parameters.layer(`${root}.${name}`);
   const dense = (x: Tensor, name: string, options: { residual?: Tensor } = {}) =>
     linear(x, weights(name).weight, { bias: weights(name).bias, ...options });
   /** LayerNorm(dropout(f) + residual); without dropout the sum is part of f's last product. */

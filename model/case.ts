@@ -7,6 +7,7 @@ import { clampInPlace } from "../kernels/elementwise/accumulate.ts";
 import { cast } from "../kernels/elementwise/cast.ts";
 import { embedding } from "../kernels/embedding/embedding.ts";
 import { linear, matmul } from "../kernels/matmul/matmul.ts";
+import type { Bits } from "../kernels/matmul/packed.ts";
 import { normalize } from "../kernels/normalize/normalize.ts";
 import { permute, reshape } from "../kernels/shape/reshape.ts";
 import { slice } from "../kernels/shape/slice.ts";
@@ -50,6 +51,8 @@ export interface CaseOptions {
   checkpointing?: boolean;
   /** What the encoders and projections compute in; f32 unless told. Embeddings are f32 in any case. */
   precision?: Precision;
+  /** Packs the weights of linear layers that do not learn: for inference in less memory. */
+  bits?: Bits | null;
 }
 
 export class Case {
@@ -62,8 +65,8 @@ export class Case {
     vocabularySize: number,
     options: CaseOptions = {},
   ) {
-    const { trainable, precision, checkpointing = false } = options;
-    this.parameters = new Parameters(engine, caseSpecs(config, vocabularySize), trainable, precision);
+    const { trainable, precision, bits, checkpointing = false } = options;
+    this.parameters = new Parameters(engine, caseSpecs(config, vocabularySize), trainable, precision, bits);
     this.checkpointing = checkpointing;
   }
 
@@ -167,7 +170,7 @@ export class Case {
   }
 
   private project(x: Tensor, name: string): Tensor {
-    const [weight, bias] = [this.parameters.get(`${name}.weight`), this.parameters.get(`${name}.bias`)];
+    const { weight, bias } = this.parameters.layer(name);
     return linear(x, weight, { bias });
   }
 }

@@ -24,10 +24,7 @@ interface Composer {
 const root = "composition";
 
 /** A layer of the parameters. */
-const layer = (parameters: Parameters, name: string) => ({
-  weight: parameters.get(`${root}.${name}.weight`),
-  bias: parameters.get(`${root}.${name}.bias`),
-});
+const layer = (parameters: Parameters, name: string) => parameters.layer(`${root}.${name}`);
 
 const dense = (parameters: Parameters, name: string, x: Tensor) => {
   const { weight, bias } = layer(parameters, name);

@@ -3,7 +3,8 @@
 // with query, key and value fused into one matrix.
 //
 // In mixed precision (Micikevicius et al., arXiv 1710.03740) the network computes with f16 copies of what learns, while
-// masters, gradients and checkpoints are f32; what does not learn is there in f16 only.
+// masters, gradients and checkpoints are f32; what does not learn is there in f16 only. For inference the weights of linear
+// layers may be packed in whole numbers of 8 or 4 bits.
 import {
   bytesPerElement,
   type Engine,
@@ -16,6 +17,15 @@ import {
   TensorError,
 } from "../engine/index.ts";
 import { castInto } from "../kernels/elementwise/cast.ts";
+import type { Layer } from "../kernels/matmul/matmul.ts";
+import {
+  type Bits,
+  blockLength,
+  canPack,
+  type PackedWeight,
+  packNumbers,
+  unpackNumbers,
+} from "../kernels/matmul/packed.ts";
 import type { Flat } from "../kernels/optimizer/optimizer.ts";
 import { notFinite } from "./finite.ts";
 
@@ -34,6 +44,8 @@ export interface ParameterSpec {
   initial: Initial;
   /** Computed with in f32 whatever the precision. */
   exact?: boolean;
+  /** A matrix that linear layers alone read, and whole, so that it may be packed. */
+  linear?: boolean;
 }
 
 /** How parameters learn that don't as the optimiser has it for all. */
@@ -41,6 +53,17 @@ export type Learning = Pick<Flat, "rate" | "weightDecay">;
 
 /** What a network computes in. */
 export type Precision = "f32" | "f16";
+
+/** How a network is run that only answers: computed in this, or in f32 with the weights of its linear layers packed. */
+export type Inference = Precision | "int8" | "int4";
+export const inferences: readonly Inference[] = ["f32", "f16", "int8", "int4"];
+
+/** What `Case` is told of it. */
+export function inferenceOptions(inference: Inference): { precision: Precision; bits: Bits | null } {
+  if (inference === "int8") return { precision: "f32", bits: 8 };
+  if (inference === "int4") return { precision: "f32", bits: 4 };
+  return { precision: inference, bits: null };
+}
 
 /** Specs of a linear layer; weight is [outputs, inputs]. */
 export function linearSpecs(
@@ -50,7 +73,7 @@ export function linearSpecs(
   initial: Initial,
 ): ParameterSpec[] {
   return [
-    { name: `${name}.weight`, shape: [outputs, inputs], initial },
+    { name: `${name}.weight`, shape: [outputs, inputs], initial, linear: true },
     { name: `${name}.bias`, shape: [outputs], initial: { constant: 0 } },
   ];
 }
@@ -77,11 +100,14 @@ export class Parameters {
   /** Where the values are kept, the same tensors but for what has an f16 copy. */
   private readonly masters = new Map<string, Tensor>();
   private readonly places = new Map<string, { flat: number; offset: number }>();
+  /** Those that are packed. */
+  private readonly packed = new Map<string, PackedWeight>();
 
   /**
    * Allocates all parameters; their values are undefined until `initialize` or `load`.
    * @param trainable which names get gradients, or how they learn
    * @param precision f16: the network computes with f16 copies of what learns, and what does not learn is f16 itself
+   * @param bits packs the weights of linear layers that do not learn and have the sizes for it
    * @throws DeviceError for f16 where the adapter lacks it
    */
   constructor(
@@ -89,6 +115,7 @@ export class Parameters {
     readonly specs: readonly ParameterSpec[],
     trainable: (name: string) => Learning | boolean = () => true,
     readonly precision: Precision = "f32",
+    readonly bits: Bits | null = null,
   ) {
     const groups = new Map<string, { learning: Learning; learnt: ParameterSpec[] }>();
     for (const spec of specs) {
@@ -102,7 +129,10 @@ export class Parameters {
     }
     for (const { learning, learnt } of groups.values())
       this.allocateLearnt([...learnt.filter(decays), ...learnt.filter((spec) => !decays(spec))], learning);
-    const others = specs.filter((spec) => !trainable(spec.name));
+    const fixed = specs.filter((spec) => !trainable(spec.name));
+    const isPacked = ({ linear, shape }: ParameterSpec) => bits !== null && linear === true && canPack(shape);
+    for (const spec of fixed.filter(isPacked)) this.allocatePacked(spec, bits!);
+    const others = fixed.filter((spec) => !isPacked(spec));
     this.allocateFrozen(
       others.filter(({ exact }) => !exact),
       precision,
@@ -113,11 +143,30 @@ export class Parameters {
     );
   }
 
-  /** The parameter as the network computes with it, f32 or f16. Throws TensorError for an unknown name. */
+  /** The parameter as the network computes with it, f32 or f16. Throws TensorError for an unknown name, or a packed one. */
   get(name: string): Tensor {
     const tensor = this.tensors.get(name);
-    if (!tensor) throw new TensorError(`There is no parameter "${name}".`);
-    return tensor;
+    if (tensor) return tensor;
+    throw new TensorError(
+      this.packed.has(name)
+        ? `The parameter "${name}" is packed; only linear layers read it.`
+        : `There is no parameter "${name}".`,
+    );
+  }
+
+  /** Weight and bias of a linear layer. Throws TensorError for an unknown name. */
+  layer(name: string): Layer {
+    const weight = `${name}.weight`;
+    return { weight: this.packed.get(weight) ?? this.get(weight), bias: this.get(`${name}.bias`) };
+  }
+
+  /** Bytes of all that the network computes with. */
+  get bytes(): number {
+    const packed = [...this.packed.values()].flatMap(({ words, scales }) => [words, scales]);
+    return [...this.tensors.values(), ...packed].reduce(
+      (sum, { size, dtype }) => sum + size * bytesPerElement[dtype],
+      0,
+    );
   }
 
   /** In which of `flats` a parameter lies, and from which element on; null for a frozen one. */
@@ -155,11 +204,19 @@ export class Parameters {
     this.copyMasters();
   }
 
-  /** All values by name, each read when its turn has come: f32, or f16 widened for what does not learn in f16. */
+  /**
+   * All values by name, each read when its turn has come: f32, or f16 widened for what does not learn in f16, or what packed
+   * numbers stand for.
+   */
   entries(): { name: string; shape: Shape; read(): Promise<Float32Array> }[] {
     return this.specs.map(({ name, shape }) => ({
       ...{ name, shape },
-      read: () => this.master(name).read() as Promise<Float32Array>,
+      read: async () => {
+        const packed = this.packed.get(name);
+        if (!packed) return this.master(name).read() as Promise<Float32Array>;
+        const [words, scales] = await Promise.all([packed.words.read(), packed.scales.read()]);
+        return unpackNumbers(words, scales, packed.bits);
+      },
     }));
   }
 
@@ -197,6 +254,10 @@ export class Parameters {
       tensor.dispose();
     }
     for (const tensor of this.masters.values()) tensor.dispose();
+    for (const { words, scales } of this.packed.values()) {
+      words.dispose();
+      scales.dispose();
+    }
     for (const flat of this.flats) {
       flat.values.dispose();
       flat.gradient.dispose();
@@ -220,9 +281,16 @@ export class Parameters {
   }
 
   private write(name: string, values: ArrayLike<number>): void {
-    const tensor = this.master(name);
-    const fault = notFinite(values, tensor.shape);
+    const packed = this.packed.get(name);
+    const fault = notFinite(values, packed?.shape ?? this.master(name).shape);
     if (fault) throw new TensorError(`The parameter "${name}" is ${fault}.`);
+    if (packed) {
+      const { words, scales } = packNumbers(values, packed.bits);
+      this.engine.write(packed.words, words);
+      this.engine.write(packed.scales, scales);
+      return;
+    }
+    const tensor = this.master(name);
     if (tensor.dtype === "f16") {
       for (let i = 0; i < values.length; i++) {
         if (Math.abs(values[i]!) > largestHalf)
@@ -257,6 +325,17 @@ export class Parameters {
       }
       this.flats.push({ values, gradient, copy, decayEnd, ...learning });
     }
+  }
+
+  private allocatePacked({ name, shape }: ParameterSpec, bits: Bits): void {
+    const size = sizeOf(shape);
+    const zeros = (length: number, dtype: "u32" | "f32") =>
+      this.engine.keep(this.engine.zeros([length], dtype));
+    this.packed.set(name, {
+      ...{ bits, shape: shape as PackedWeight["shape"] },
+      words: zeros((size * bits) / 32, "u32"),
+      scales: zeros(size / blockLength, "f32"),
+    });
   }
 
   private allocateFrozen(specs: readonly ParameterSpec[], dtype: Precision): void {

@@ -81,7 +81,11 @@ export function vitSpecs(config: ModelConfig): ParameterSpec[] {
     const head = `${root}.head`;
     specs.push(
       { name: `${head}.probe`, shape: [1, width], initial: embedding },
-      ...linearSpecs(`${head}.attention.qkv`, 3 * width, width, valuesFrom(2 * width)),
+      // Read in parts: the query's, and those of keys and values.
+      ...linearSpecs(`${head}.attention.qkv`, 3 * width, width, valuesFrom(2 * width)).map((spec) => ({
+        ...spec,
+        linear: false,
+      })),
       ...linearSpecs(`${head}.attention.projection`, width, width, attentionOutput),
       ...normSpecs(`${head}.layer_norm`, width),
       ...mlp(head),
@@ -103,7 +107,7 @@ export interface VitOptions {
 /** The layers of a vision transformer by name. */
 function layersOf(parameters: Parameters, config: VisionConfig) {
   const p = (name: string) => parameters.get(`${root}.${name}`);
-  const weights = (name: string) => ({ weight: p(`${name}.weight`), bias: p(`${name}.bias`) });
+  const weights = (name: string) => parameters.layer(`${root}.${name}`);
   return {
     p,
     weights,
@@ -217,11 +221,11 @@ const poolers: Record<VisionConfig["pooling"], typeof poolTokens> = {
   token: (_parameters, _config, tokens) => slice(tokens, [null, 0]),
   mean: (_parameters, config, tokens) => mean(patchesOf(config, tokens), 1),
   attention: (parameters, config, tokens) => {
-    const { p, norm, dense, mlp, weights } = layersOf(parameters, config);
+    const { p, norm, dense, mlp } = layersOf(parameters, config);
     const { engine } = tokens;
     const { width, heads } = config;
     const pictures = tokens.shape[0]!;
-    const { weight, bias } = weights("head.attention.qkv");
+    const [weight, bias] = [p("head.attention.qkv.weight"), p("head.attention.qkv.bias")];
     const part = (x: Tensor, from: number, parts: number) =>
       linear(x, slice(weight, [[from * width, (from + parts) * width]]), {
         bias: slice(bias, [[from * width, (from + parts) * width]]),

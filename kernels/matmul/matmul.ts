@@ -5,6 +5,7 @@ import { broadcastStrides, copyStrided } from "../elementwise/strided.ts";
 import { multiplyByGeluSlope } from "../elementwise/unary.ts";
 import { requireFloat, rowsOf } from "../lib/items.ts";
 import { sumLeading, sumTo } from "../reduce/reduce.ts";
+import { isPacked, type PackedWeight } from "./packed.ts";
 import { type Cycle, multiply, type ProductResult } from "./product.ts";
 
 export { matmulKernels } from "./variants.ts";
@@ -127,11 +128,16 @@ export interface LinearOptions {
 }
 
 /**
- * The linear layer y = gelu(x Wᵀ + bias) + residual. `x` is [..., k], `weight` [n, k] as PyTorch stores it; the result
- * is [..., n]; f32 or f16. Throws TensorError where shapes or dtypes do not fit.
+ * The linear layer y = gelu(x Wᵀ + bias) + residual. `x` is [..., k], `weight` [n, k] as PyTorch stores it, or packed; the
+ * result is [..., n]; f32 or f16. Throws TensorError where shapes or dtypes do not fit, and where a packed weight would be
+ * differentiated through.
  */
-export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): Tensor {
+export function linear(x: Tensor, weight: Tensor | PackedWeight, options: LinearOptions = {}): Tensor {
   const { bias = null, gelu = false, residual = null } = options;
+  if (isPacked(weight)) {
+    requireUntracked("linear", x, bias, residual);
+    return layer(x, { weight, bias }, { gelu, residual }).y;
+  }
   const inputs = [x, weight, ...(bias ? [bias] : []), ...(residual ? [residual] : [])];
   const keep = gelu && inputs.some(tracked) ? "pre" : null;
   const { y, kept: pre } = layer(x, { weight, bias }, { gelu, residual, keep });
@@ -143,14 +149,26 @@ export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): 
   });
 }
 
+/** Throws TensorError where a tensor that meets a packed weight wants a gradient. */
+function requireUntracked(name: string, ...tensors: readonly (Tensor | null)[]): void {
+  if (tensors.some((tensor) => tensor && tracked(tensor)))
+    throw new TensorError(`${name}: there is no gradient through a packed weight; it is for inference.`);
+}
+
 /** One linear layer, not recorded. Throws TensorError where the shapes do not fit. */
 function layer(
   x: Tensor,
-  { weight, bias }: { weight: Tensor; bias: Tensor | null },
+  { weight, bias }: { weight: Tensor | PackedWeight; bias: Tensor | null },
   options: { gelu?: boolean; residual?: Tensor | null; keep?: "pre" | null },
 ): ProductResult {
   const { residual = null } = options;
-  requireFloat("linear", x, weight, ...(bias ? [bias] : []), ...(residual ? [residual] : []));
+  requireFloat(
+    "linear",
+    x,
+    ...(isPacked(weight) ? [] : [weight]),
+    ...(bias ? [bias] : []),
+    ...(residual ? [residual] : []),
+  );
   const [n, k] = [weight.shape[0]!, weight.shape[1]!];
   if (weight.shape.length !== 2 || x.shape.at(-1) !== k) {
     throw new TensorError(`linear: input [${x.shape}] does not fit the weight [${weight.shape}].`);
@@ -194,16 +212,16 @@ function layerGradients(
   };
 }
 
-/** Weight [outputs, inputs] and bias [outputs] of a linear layer. */
+/** Weight [outputs, inputs], or packed, and bias [outputs] of a linear layer. */
 export interface Layer {
-  weight: Tensor;
+  weight: Tensor | PackedWeight;
   bias: Tensor;
 }
 
 /**
  * The feed-forward half of a transformer's block, y = gelu(x W₁ᵀ + b₁) W₂ᵀ + b₂ + residual, as one operation: the same
  * as two calls of `linear`, but the gradient goes through GELU in the epilogue of a product instead of by itself. `x` is
- * [..., k]; the result is [..., n]; f32 or f16. Throws TensorError where shapes or dtypes do not fit.
+ * [..., k]; the result is [..., n]; f32 or f16. Throws TensorError as `linear`.
  */
 export function feedForward(
   x: Tensor,
@@ -212,7 +230,13 @@ export function feedForward(
   options: { residual?: Tensor | null } = {},
 ): Tensor {
   const { residual = null } = options;
-  const inputs = [x, first.weight, first.bias, second.weight, second.bias, ...(residual ? [residual] : [])];
+  const [w1, w2] = [first.weight, second.weight];
+  if (isPacked(w1) || isPacked(w2)) {
+    const others = [w1, w2].map((weight) => (isPacked(weight) ? null : weight));
+    requireUntracked("feedForward", x, first.bias, second.bias, residual, ...others);
+    return layer(layer(x, first, { gelu: true }).y, second, { residual }).y;
+  }
+  const inputs = [x, w1, first.bias, w2, second.bias, ...(residual ? [residual] : [])];
   const keep = inputs.some(tracked) ? "pre" : null;
   const { y: hidden, kept: pre } = layer(x, first, { gelu: true, keep });
   const { y } = layer(hidden, second, { residual });
@@ -220,7 +244,7 @@ export function feedForward(
     const outer = layerGradients(
       dy,
       hidden,
-      second.weight,
+      w2,
       { x: needs[0]! || needs[1]! || needs[2]!, weight: needs[3]!, bias: needs[4]! },
       { slopeAt: pre },
     );
@@ -228,7 +252,7 @@ export function feedForward(
     // Where the input is the residual as well, its gradient is one sum.
     const same = residual === x;
     const inner = outer.x
-      ? layerGradients(outer.x, x, first.weight, wanted, { earlier: same ? dy : earlier(0) })
+      ? layerGradients(outer.x, x, w1, wanted, { earlier: same ? dy : earlier(0) })
       : { x: null, weight: null, bias: null };
     const rest = residual ? [same ? null : dy] : [];
     return [inner.x, inner.weight, inner.bias, outer.weight, outer.bias, ...rest];

@@ -2,6 +2,7 @@
 // decided here. Everything that is a matrix product, forward or backward, goes through `multiply`.
 import { type Backend, type Shape, sizeOf, type Tensor, TensorError } from "../../engine/index.ts";
 import { sumLeading } from "../reduce/reduce.ts";
+import { isPacked, type PackedWeight } from "./packed.ts";
 import {
   candidates,
   choiceKey,
@@ -45,34 +46,56 @@ export interface Product {
   variant?: VariantName;
 }
 
+/** The dtype of both operands. Throws TensorError where they differ; a packed one is of either. */
+function dtypeOf(a: Tensor, b: Tensor | PackedWeight): Tensor["dtype"] {
+  if (!isPacked(b) && a.dtype !== b.dtype) throw new TensorError(`matmul: ${a} and ${b} differ in dtype.`);
+  return a.dtype;
+}
+
 export interface ProductResult {
   y: Tensor;
   /** What was asked to be kept: the values before GELU, of y's shape, or [m], the sums of the rows of op(a). */
   kept: Tensor | null;
 }
 
-/** Runs one product; f32 or f16, sums in f32, not recorded. Throws TensorError where `a` and `b` differ in dtype. */
-export function multiply(engine: Backend, a: Tensor, b: Tensor, product: Product): ProductResult {
+/**
+ * Runs one product; f32 or f16, sums in f32, not recorded. A packed `b` is one matrix, stored [n, k], and nothing is kept.
+ * Throws TensorError where `a` and `b` differ in dtype.
+ */
+export function multiply(
+  engine: Backend,
+  a: Tensor,
+  b: Tensor | PackedWeight,
+  product: Product,
+): ProductResult {
   const { m, n, k, batch, transposeA = false, transposeB = false, bias, residual, gelu = false } = product;
   const { keep = null, slopeAt, shape } = product;
-  if (a.dtype !== b.dtype) throw new TensorError(`matmul: ${a} and ${b} differ in dtype.`);
+  const dtype = dtypeOf(a, b);
+  const packed = isPacked(b) ? b : null;
   const sizes: Sizes = { m, n, k, batch, transposeA, transposeB };
-  const { cycleA = ownOf(a, m * k, batch), cycleB = ownOf(b, n * k, batch) } = product;
+  const {
+    cycleA = ownOf(a, m * k, batch),
+    cycleB = isPacked(b) ? { repeat: 1, count: 1 } : ownOf(b, n * k, batch),
+  } = product;
   const variant =
     product.variant ??
     choose(engine, a, b, { ...sizes, cycleA, cycleB }, !(bias || residual || gelu || slopeAt));
-  const { kernel, constants, tile, splits, depth } = plan(engine, variant, sizes, a.dtype, keep);
+  const { kernel, constants, tile, splits, depth } = plan(engine, variant, sizes, dtype, keep, packed?.bits);
 
   const shapes: Shape[] = [shape, ...(keep ? [keep === "pre" ? shape : [m]] : [])];
   // Parts of split sums are f32, in whole quads, and added up afterwards, always in the same order.
   const strides = shapes.map((one) => Math.ceil(sizeOf(one) / 4) * 4);
   const targets = shapes.map((one, i) =>
-    splits > 1 ? engine.empty([splits, strides[i]!]) : engine.empty(one, a.dtype),
+    splits > 1 ? engine.empty([splits, strides[i]!]) : engine.empty(one, dtype),
   );
   const tilesN = Math.ceil(n / tile[1]);
   const tiles = tilesN * Math.ceil(m / tile[0]);
   engine.run(kernel, {
-    bind: [a, b, bias ?? a, residual ?? slopeAt ?? a, ...targets],
+    bind: [
+      ...[a, isPacked(b) ? b.words : b, bias ?? a, residual ?? slopeAt ?? a],
+      ...(packed ? [packed.scales] : []),
+      ...targets,
+    ],
     params: {
       ...{ m, n, k, splits, depth, tilesN, tiles, batch },
       ...{ strideA: m * k, repeatA: cycleA.repeat, countA: cycleA.count },
@@ -82,7 +105,7 @@ export function multiply(engine: Backend, a: Tensor, b: Tensor, product: Product
       scale: product.scale ?? 1,
     },
     grid: tiles * splits * batch,
-    dtype: a.dtype,
+    dtype,
     constants: {
       ...{ TRANS_A: transposeA, TRANS_B: transposeB, HAS_BIAS: !!bias, HAS_RESIDUAL: !!residual },
       ...{ GELU: gelu, SLOPE: !!slopeAt, ...constants },
@@ -90,7 +113,7 @@ export function multiply(engine: Backend, a: Tensor, b: Tensor, product: Product
   });
   const [y, kept = null] = targets.map((target, i) => {
     if (splits === 1) return target;
-    const whole = sumLeading(target, strides[i]!, a.dtype);
+    const whole = sumLeading(target, strides[i]!, dtype);
     const result = engine.slice(whole, 0, shapes[i]!);
     for (const tensor of [target, whole]) tensor.dispose();
     return result;
@@ -107,16 +130,20 @@ const ownOf = ({ size }: Tensor, one: number, batch: number): Cycle => ({
 function choose(
   engine: Backend,
   a: Tensor,
-  b: Tensor,
+  b: Tensor | PackedWeight,
   sizes: Sizes & Pick<Product, "cycleA" | "cycleB">,
   splittable: boolean,
 ): VariantName {
+  const { dtype } = a;
+  const packed = isPacked(b) ? b : null;
   return engine.choose({
-    key: choiceKey(sizes, a.dtype, splittable),
+    key: `${choiceKey(sizes, dtype, splittable)}${packed ? ` int${packed.bits}` : ""}`,
     kernels: matmulKernels,
-    variants: candidates(engine, sizes, a.dtype, splittable),
-    inputs: [a, b],
-    run: (variant, [a, b]) =>
-      multiply(engine, a!, b!, { ...sizes, shape: [sizes.batch, sizes.m, sizes.n], variant }),
+    variants: candidates(engine, sizes, dtype, splittable),
+    inputs: isPacked(b) ? [a, b.words, b.scales] : [a, b],
+    run: (variant, [a, b, scales]) => {
+      const operand = packed ? { ...packed, words: b!, scales: scales! } : b!;
+      multiply(engine, a!, operand, { ...sizes, shape: [sizes.batch, sizes.m, sizes.n], variant });
+    },
   });
 }

@@ -4,6 +4,7 @@ import { type Backend, type DType, defineKernel, type Kernel } from "../../engin
 import geluSource from "../lib/gelu.wgsl?raw";
 import blockSource from "./block.wgsl?raw";
 import matrixSource from "./matrix.wgsl?raw";
+import { type Bits, blockLength } from "./packed.ts";
 import productSource from "./product.wgsl?raw";
 import quadsSource from "./quads.wgsl?raw";
 import subgroupSource from "./subgroup.wgsl?raw";
@@ -78,6 +79,17 @@ ${
 }`;
 }
 
+/** WGSL that loads a quad of a packed `b`: whole numbers of so many bits, times the scale of their block. */
+function unpacking(bits: Bits): string {
+  const numbers =
+    bits === 8
+      ? "(vec4i(i32(b[at / 4u])) << vec4u(24u, 16u, 8u, 0u)) >> vec4u(24u)"
+      : "(vec4i(i32(b[at / 8u] >> (at % 8u * 4u))) << vec4u(28u, 24u, 20u, 16u)) >> vec4u(28u)";
+  return `fn loadB(at: u32, left: u32) -> vec4f {
+  return scales[at / ${blockLength}u] * vec4f(${numbers});
+}`;
+}
+
 /** WGSL that stores a quad of results, or what is `left` in the row, in the tensor bound as `name`. */
 function storing(fn: string, name: string, odd: boolean): string {
   const lines = components.map((c, i) => `  if (left > ${i}u) { ${name}[at + ${i}u] = Out(value.${c}); }`);
@@ -97,22 +109,22 @@ function keeping(kept: Kept | null, odd: boolean): string {
 }
 
 /**
- * The same kernel for even and odd sizes, with results of the tensors' own type or, for parts of sums, f32, and by what is
- * kept. Parts have no GELU.
+ * The same kernel for even and odd sizes, with results of the tensors' own type or, for parts of sums, f32, by what is
+ * kept, and by how `b` is packed, which is of even sizes and keeps nothing. Parts have no GELU.
  */
 /* @__NO_SIDE_EFFECTS__ */
 function kernels(name: string, source: string, more: Kernel["includes"] = [], enables: string[] = []) {
-  const make = (odd: boolean, parts: boolean, kept: Kept | null): ProductKernel => {
+  const make = (odd: boolean, parts: boolean, kept: Kept | null, bits: Bits | null): ProductKernel => {
     const [operand, result] = odd ? ["Scalar", "Out"] : ["Vec", "vec4<Out>"];
     return defineKernel({
-      name: `matmul-${name}${odd ? "-odd" : ""}${parts ? "-parts" : ""}${kept ? `-${kept}` : ""}`,
+      name: `matmul-${name}${odd ? "-odd" : ""}${parts ? "-parts" : ""}${kept ? `-${kept}` : ""}${bits ? `-int${bits}` : ""}`,
       source,
       includes: [
         `alias Out = ${parts ? "f32" : "Scalar"};`,
         geluSource,
         quadsSource,
         loading("loadA", "a", odd),
-        loading("loadB", "b", odd),
+        bits ? unpacking(bits) : loading("loadB", "b", odd),
         loading("loadBias", "bias", odd),
         loading("loadResidual", "residual", odd),
         storing("store", "y", odd),
@@ -122,9 +134,10 @@ function kernels(name: string, source: string, more: Kernel["includes"] = [], en
       ],
       bindings: [
         `a: ${operand}`,
-        `b: ${operand}`,
+        bits ? "b: u32" : `b: ${operand}`,
         `bias: ${operand}`,
         `residual: ${operand}`,
+        ...(bits ? ["scales: f32" as const] : []),
         `+y: ${result}`,
         ...(kept === "pre" ? [`+pre: ${result}` as const] : []),
         ...(kept === "sums" ? ["+rowSums: vec4<Out>" as const] : []),
@@ -140,12 +153,16 @@ function kernels(name: string, source: string, more: Kernel["includes"] = [], en
   for (const odd of each) {
     for (const parts of each) {
       for (const kept of [null, "sums", ...(parts ? [] : ["pre" as const])] as const)
-        all.set(`${odd} ${parts} ${kept}`, make(odd, parts, kept));
+        all.set(`${odd} ${parts} ${kept} ${null}`, make(odd, parts, kept, null));
     }
   }
+  for (const parts of each)
+    for (const bits of [8, 4] as const)
+      all.set(`${false} ${parts} ${null} ${bits}`, make(false, parts, null, bits));
   return {
     all: [...all.values()],
-    of: (odd: boolean, parts: boolean, kept: Kept | null) => all.get(`${odd} ${parts} ${kept}`)!,
+    of: (odd: boolean, parts: boolean, kept: Kept | null, bits: Bits | null) =>
+      all.get(`${odd} ${parts} ${kept} ${bits}`)!,
   };
 }
 
@@ -297,6 +314,7 @@ export function plan(
   sizes: Sizes,
   dtype: DType,
   kept: Kept | null,
+  bits: Bits | null = null,
 ): Plan {
   const { k } = sizes;
   const base = baseOf(name);
@@ -305,7 +323,7 @@ export function plan(
   const splits = base === name ? 1 : splitsOf(engine, variant, sizes);
   const depth = Math.max(1, Math.ceil(k / splits / 4)) * 4;
   return {
-    kernel: variant.kernels.of(odd, splits > 1 && dtype !== "f32", kept),
+    kernel: variant.kernels.of(odd, splits > 1 && dtype !== "f32", kept, bits),
     constants: variant.constants(engine),
     tile: variant.tile(engine),
     splits: Math.max(1, Math.ceil(k / depth)),

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Engine } from "../../engine/index.ts";
-import type { Precision } from "../../model/parameters.ts";
+import type { Inference } from "../../model/parameters.ts";
 import { captionsOf, type RunConfig } from "../config.ts";
 import { type CaptionWay, textOf } from "../data/captions.ts";
 import type { OpenData } from "../data/dataset.ts";
@@ -30,7 +30,7 @@ export interface ModelWaysOptions {
   /** Folder of a run whose queries rank by the text, or by the picture, alone. */
   textRun?: string;
   imageRun?: string;
-  precision?: Precision;
+  precision?: Inference;
   /** The data set, for the run's configuration. */
   sourceOf: (config: RunConfig) => DataSource;
   split: string;
@@ -142,7 +142,13 @@ async function embedder(
 ) {
   const { engine, model, tokenizer, config } = run;
   const width = model.config.projection;
-  const known = JSON.stringify([weights, config.model, tokenizer.toJSON(), config.precision]);
+  const known = JSON.stringify([
+    weights,
+    config.model,
+    tokenizer.toJSON(),
+    config.precision,
+    model.parameters.bits,
+  ]);
   const about = createHash("sha256").update(known).digest("hex");
   const progress = (what: string, total: number) => (done: number) => events.progress(what, done, total);
   const wanted = new Set(split.galleries.flatMap((gallery) => [...gallery.pictures]));

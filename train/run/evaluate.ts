@@ -62,6 +62,8 @@ export async function evaluate(
     ...{ results: [], notes: [], splits: {}, seconds: 0, adapter: engine.adapterName },
     steps: options.steps ?? config.training.steps,
   };
+  const { bits } = model.parameters;
+  if (bits) metrics.notes.push(`the weights of linear layers are packed in int${bits}`);
   const sheet: SheetRow[] = [];
   const ranks: Evaluation["ranks"] = {};
   const opened: (OpenSplit & { filter?: Filtered; list?: string })[] = [];

@@ -4,7 +4,7 @@ import { Engine, type EngineOptions } from "../../engine/index.ts";
 import { Case } from "../../model/case.ts";
 import { openCheckpoint } from "../../model/checkpoint/open.ts";
 import { modelTensors } from "../../model/checkpoint/tensor.ts";
-import type { Precision } from "../../model/parameters.ts";
+import { type Inference, inferenceOptions } from "../../model/parameters.ts";
 import { CheckpointError } from "../../model/safetensors.ts";
 import { Tokenizer } from "../../model/tokenizer.ts";
 import type { RunConfig } from "../config.ts";
@@ -34,7 +34,7 @@ export function openEngine({ training }: RunConfig, options: EngineOptions = {})
 
 export interface OpenOptions {
   /** That of the run unless told. */
-  precision?: Precision;
+  precision?: Inference;
   /** A checkpoint of the run, in place of what it ended with. */
   checkpoint?: string;
 }
@@ -45,13 +45,13 @@ export async function openModel(
   { precision, checkpoint }: OpenOptions = {},
 ): Promise<LoadedModel> {
   const stored = await loadConfig(join(dir, files.config));
-  const config = { ...stored, precision: precision ?? stored.precision };
+  const options = inferenceOptions(precision ?? stored.precision);
+  const config = { ...stored, precision: options.precision };
   const tokenizer = await loadTokenizer(dir);
   const engine = await openEngine(config);
   try {
     requirePrecision(engine, config.precision);
-    const options = { trainable: () => false, precision: config.precision };
-    const model = new Case(engine, config.model, tokenizer.size, options);
+    const model = new Case(engine, config.model, tokenizer.size, { trainable: () => false, ...options });
     await loadModel(dir, model, checkpoint);
     return { config, engine, model, tokenizer, weights: checkpoint ?? join(dir, files.model) };
   } catch (error) {
