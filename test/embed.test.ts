@@ -225,7 +225,7 @@ test("mistakes end in one clear line", async () => {
     [["embed", "--checkpoint", "mine"], /--image FILE/, 2],
     [
       ["embed", "--checkpoint", "mine", "--text", "a", "--precision", "f8"],
-      /--precision must be f32 or f16/,
+      /--precision must be f32, f16, int8 or int4/,
       2,
     ],
     [
