@@ -2,6 +2,7 @@
 import { fileURLToPath } from "node:url";
 import type { OpCase } from "../cases/case.ts";
 import { caseRun } from "../cases/case-run.ts";
+import { memoryCases } from "../cases/memory.ts";
 import { allCases } from "../cases/table.ts";
 import { median, type Subject } from "../cases/timing.ts";
 import { Engine, type Tensor } from "../engine/index.ts";
@@ -142,7 +143,8 @@ async function build(job: Job): Promise<Built> {
   if (job.kind === "adamw") return adamwStep(job.size);
   if (job.kind === "vit") return vitStep(job.eager);
   if (job.kind === "emoji") return emojiStep(job.eager);
-  return op(allCases.find(({ name }) => name === job.name)!, job.inputs, job.weights);
+  const cases = [...allCases, ...memoryCases(1024, "f32")];
+  return op(cases.find(({ name }) => name === job.name)!, job.inputs, job.weights);
 }
 
 async function replayTime(): Promise<{ milliseconds: number; dispatches: number }> {

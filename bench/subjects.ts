@@ -1,7 +1,15 @@
 // What the bench measures: the op table's bench sizes, forward and where they say so backward too, the optimiser, and
 // whole training steps.
-import { type BenchedCase, benchedCases, errorOf, objection, resultSize } from "../cases/benched.ts";
+import {
+  type BenchedCase,
+  benched,
+  benchedCases,
+  errorOf,
+  objection,
+  resultSize,
+} from "../cases/benched.ts";
 import { drawInputs } from "../cases/case.ts";
+import { memoryCases } from "../cases/memory.ts";
 import type { Job, Outputs } from "./protocol.ts";
 import { benchVit, numbers, vitConfig, vitFlops } from "./steps.ts";
 
@@ -43,7 +51,7 @@ const bytesOf = { f32: 4, u32: 4, i32: 4, f16: 2 };
 /** A case of the table, as it is measured. */
 export function ofCase({ name: title, opCase, weighted, flops }: BenchedCase): Measured {
   const { name, inputs } = opCase;
-  const { peer: asked } = opCase.bench || {};
+  const { peer: asked, bytes: told } = opCase.bench || {};
   const peer = (inputs.every(({ dtype = "f32" }) => dtype === "f32") && asked) || null;
   let values: Float64Array[] = [];
   // Read every input and write a result as large as the first.
@@ -70,7 +78,7 @@ export function ofCase({ name: title, opCase, weighted, flops }: BenchedCase): M
     },
     peers: peer !== null,
     flops,
-    bytes: /^(softmax|gelu|layernorm) /.test(name) ? bytes : null,
+    bytes: told ?? (/^(softmax|gelu|layernorm) /.test(name) ? bytes : null),
     tolerance: 1e-4,
     check: (outputs) => objection(opCase, errorOf(opCase, values, outputs.result!)),
     quick: quickNames.some((quick) => name.startsWith(quick)),
@@ -92,6 +100,7 @@ function step(name: string, kind: "vit" | "emoji"): Measured {
 
 export const subjects: Measured[] = [
   ...benchedCases.map(ofCase),
+  ...memoryCases(1024, "f32").map((opCase) => ofCase(benched(opCase))),
   {
     name: "AdamW on 10 M parameters",
     job: () => ({ kind: "adamw", size: millions }),

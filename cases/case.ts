@@ -32,7 +32,8 @@ export type PeerOp =
   | { op: "softmax" | "gelu" }
   | { op: "layernorm"; eps: number }
   /** Columns q | k | v of one tensor, or of q and k | v; scores scaled by 1 / sqrt(head size). */
-  | { op: "attention"; heads: number };
+  | { op: "attention"; heads: number }
+  | { op: "conv2d"; stride: number; padding: number; groups: number };
 
 /** The same for PyTorch, which has more operations. */
 export type TorchOp =
@@ -46,6 +47,8 @@ export interface Bench {
   peer?: PeerOp;
   /** What only PyTorch is asked. */
   torch?: TorchOp;
+  /** Bytes that a run must at least read and write, where these are what counts. */
+  bytes?: number;
   /** Operations of forward and backward together over those of forward: the bench then times both. */
   backward?: number;
 }

@@ -50,6 +50,7 @@ interface ConvSpec extends Geometry {
   groups?: number;
   bias?: boolean;
   dtype?: DType;
+  bench?: boolean;
 }
 
 /** Calls `visit` with the places in picture, weights and result of each product of a convolution. */
@@ -80,10 +81,32 @@ function eachProduct(
   return [batch, outputs, ...out];
 }
 
+/** One element of a convolution's result. */
+function convAt({ x, weight, groups = 1, ...options }: ConvSpec, values: readonly Float64Array[], i: number): number {
+  const [, channels, height, width] = x;
+  const [outputs, own, rows, columns] = weight;
+  const { out, at } = geometry([height, width], [rows, columns], options);
+  const [ox, oy] = [i % out[1], Math.floor(i / out[1]) % out[0]];
+  const [o, b] = [Math.floor(i / out[0] / out[1]) % outputs, Math.floor(i / out[0] / out[1] / outputs)];
+  let sum = values[2]?.[o] ?? 0;
+  for (const c of range(own))
+    for (const ky of range(rows))
+      for (const kx of range(columns)) {
+        const { place } = at(oy, ox, ky, kx);
+        if (place === null) continue;
+        const channel = Math.floor(o / (outputs / groups)) * own + c;
+        const inX = (b * channels + channel) * height * width + place;
+        sum += values[0]![inX]! * values[1]![((o * own + c) * rows + ky) * columns + kx]!;
+      }
+  return sum;
+}
+
 export function convCase(spec: ConvSpec): OpCase {
-  const { x: shape, weight, bias = false, dtype = "f32", groups = 1, ...options } = spec;
-  const made = eachProduct(spec, () => {});
+  const { x: shape, weight, bias = false, dtype = "f32", groups = 1, bench = false, ...options } = spec;
+  const [rows, columns] = [weight[2], weight[3]];
+  const made: Four = [shape[0], weight[0], ...geometry([shape[2], shape[3]], [rows, columns], options).out];
   const channelOf = (i: number) => Math.floor(i / (made[2] * made[3])) % made[1];
+  const { stride = 1, padding = 0 } = options;
   return {
     name: `conv2d ${shape.join("x")} by ${weight.join("x")}${words({ ...options, groups, bias })} ${dtype}`,
     inputs: [
@@ -110,6 +133,11 @@ export function convCase(spec: ConvSpec): OpCase {
       });
       return [dx!, dw!, ...(bias ? [db!] : [])];
     },
+    flops: 2 * sizeOf(made) * sizeOf(weight.slice(1)),
+    ...(bench && {
+      bench: { peer: { op: "conv2d", stride: Number(stride), padding: Number(padding), groups } },
+      referenceAt: (values: Float64Array[], i: number) => convAt(spec, values, i),
+    }),
   };
 }
 
@@ -218,6 +246,11 @@ export const convCases: OpCase[] = [
   convCase({ x: [0, 3, 4, 4], weight: [2, 3, 3, 3] }),
   convCase({ x: [2, 3, 8, 8], weight: [4, 3, 3, 3], padding: 1, bias: true, dtype: "f16" }),
   convCase({ x: [2, 4, 7, 7], weight: [4, 2, 3, 3], groups: 2, stride: 2, dtype: "f16" }),
+  // An early and a late layer of a network, one of single places, and one of single channels.
+  convCase({ x: [1, 3, 112, 112], weight: [32, 3, 7, 7], stride: 2, padding: 3, bench: true }),
+  convCase({ x: [4, 64, 28, 28], weight: [64, 64, 3, 3], padding: 1, bench: true }),
+  convCase({ x: [4, 64, 28, 28], weight: [128, 64, 1, 1], bench: true }),
+  convCase({ x: [4, 64, 28, 28], weight: [64, 1, 3, 3], padding: 1, groups: 64, bench: true }),
   transposeCase({ x: [2, 3, 6, 7], weight: [4, 3, 3, 3] }),
   transposeCase({ x: [1, 4, 9, 7], weight: [6, 2, 3, 3], groups: 2, stride: 2, padding: 1, bias: true }),
   transposeCase({ x: [2, 2, 10, 8], weight: [3, 2, 3, 3], stride: 2 }, { outputPadding: 1 }),

@@ -4,10 +4,12 @@
 import type { DType } from "../engine/index.ts";
 import { attentionCase } from "./attention.ts";
 import type { OpCase } from "./case.ts";
+import { convCase } from "./conv.ts";
 import { binaryCase, castCase, unaryCase } from "./elementwise.ts";
 import { embeddingCase } from "./embedding.ts";
 import { layernormCase } from "./layernorm.ts";
 import { linearCase, matmulCase } from "./matmul.ts";
+import { memoryCases } from "./memory.ts";
 import { sumLeadingCase } from "./reduce.ts";
 import { softmaxCase } from "./softmax.ts";
 
@@ -48,5 +50,10 @@ export const largeCases: OpCase[] = [
     castCase([twice / 4, hidden], dtype, dtype === "f32" ? "f16" : "f32", true),
     sumLeadingCase(twice, width, dtype, true),
     embeddingCase(30524, width, [128, 36], dtype, true),
+  ]),
+  ...each((dtype) => [
+    convCase({ x: [32, 128, 56, 56], weight: [128, 128, 3, 3], padding: 1, dtype, bench: true }),
+    convCase({ x: [64, 3, 224, 224], weight: [64, 3, 7, 7], stride: 2, padding: 3, dtype, bench: true }),
+    ...memoryCases(twice, dtype),
   ]),
 ];

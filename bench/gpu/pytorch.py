@@ -68,6 +68,9 @@ def op_of(spec):
             return linear(spec["gelu"])
         case "attention":
             return attention(spec["heads"])
+        case "conv2d":
+            how = {key: spec[key] for key in ("stride", "padding", "groups")}
+            return lambda x, weight: F.conv2d(x, weight, **how)
         case "softmax":
             return lambda x: x.softmax(-1)
         case "gelu":

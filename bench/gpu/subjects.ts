@@ -52,7 +52,7 @@ function leastBytes({ inputs }: OpCase, op: TorchOp, weighted: boolean): number 
 }
 
 function modesOf(op: TorchOp, half: boolean): TorchMode[] {
-  const products = ["matmul", "linear", "attention"].includes(op.op);
+  const products = ["matmul", "linear", "attention", "conv2d"].includes(op.op);
   if (half) return products ? ["bf16", "f16"] : ["f16"];
   return products ? ["f32", "tf32"] : ["f32"];
 }
@@ -69,7 +69,7 @@ function measured(opCase: OpCase, group: GpuCase["group"], weighted: boolean): M
     torch: torch ? { op: torch, shapes: inputs.map(({ shape }) => shape), weighted } : null,
     modes: torch ? modesOf(torch, half && !(torch.op === "cast" && torch.to !== "f16")) : [],
     flops: products === null ? null : products * (weighted ? backward : 1),
-    bytes: torch ? leastBytes(opCase, torch, weighted) : null,
+    bytes: torch ? leastBytes(opCase, torch, weighted) : ((opCase.bench || {}).bytes ?? null),
     largest: Math.max(...inputs.map(({ shape, dtype = "f32" }) => sizeOf(shape) * bytesOf[dtype])),
   };
 }
@@ -78,7 +78,7 @@ const opOf = ({ bench }: OpCase) => {
   const { peer, torch = peer } = bench || {};
   return torch?.op;
 };
-const isProduct = (opCase: OpCase) => ["matmul", "linear"].includes(opOf(opCase) ?? "");
+const isProduct = (opCase: OpCase) => ["matmul", "linear", "conv2d"].includes(opOf(opCase) ?? "");
 const isAttention = (opCase: OpCase) => opOf(opCase) === "attention";
 function adamw(millions: number): Measured {
   const size = millions * 1e6;

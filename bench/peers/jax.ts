@@ -5,6 +5,7 @@ import {
   getWebGPUDevice,
   init,
   jit,
+  lax,
   nn,
   numpy as np,
   tree,
@@ -55,6 +56,11 @@ function compute(peer: PeerOp, x: Array[]): Array {
       const biased = x[2] ? pre.add(x[2]) : pre;
       const active = peer.gelu ? gelu(biased) : biased;
       return x[3] ? active.add(x[3]) : active;
+    }
+    case "conv2d": {
+      const border = [peer.padding, peer.padding] as [number, number];
+      const options = { featureGroupCount: peer.groups };
+      return lax.convGeneralDilated(x[0]!, x[1]!, [peer.stride, peer.stride], [border, border], options);
     }
     case "softmax":
       return nn.softmax(x[0]!);

@@ -143,6 +143,14 @@ function model(peer: PeerOp, inputs: readonly Values[]): { bytes: Uint8Array; fe
       );
       return of(nodes, [transposed(weight), ...rest]);
     }
+    case "conv2d": {
+      const how = {
+        strides: { ints: [peer.stride, peer.stride] },
+        pads: { ints: new Array<number>(4).fill(peer.padding) },
+        group: { i: peer.groups },
+      };
+      return of([node("Conv", ["x", "weight"], ["y"], how)]);
+    }
     case "softmax":
       return of([node("Softmax", ["x"], ["y"], { axis: { i: -1 } })]);
     case "gelu":

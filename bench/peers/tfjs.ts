@@ -72,6 +72,13 @@ function compute(peer: PeerOp, x: tf.Tensor[]): tf.Tensor {
       const active = peer.gelu ? gelu(biased) : biased;
       return x[3] ? tf.add(active, x[3]) : active;
     }
+    case "conv2d": {
+      const { stride, padding, groups } = peer;
+      const [pictures, weight] = x as [tf.Tensor4D, tf.Tensor4D];
+      return groups === 1
+        ? tf.conv2d(pictures, weight, stride, padding)
+        : tf.depthwiseConv2d(pictures, weight, stride, padding);
+    }
     case "softmax":
       return tf.softmax(x[0]!);
     case "gelu":
@@ -90,13 +97,17 @@ const read = async (x: tf.Tensor) => Float32Array.from(await x.data());
 async function op(job: Extract<Job, { kind: "op" }>): Promise<{ subject: Subject; outputs: Outputs } | null> {
   const { peer } = job;
   if (!peer) return null;
-  const inputs = job.inputs.map(({ values, shape }) => tf.tensor(values, shape));
+  const given = job.inputs.map(({ values, shape }) => tf.tensor(values, shape));
+  // Convolutions have channels last, and weights as [h, w, I, O], or [h, w, C, 1] of single channels.
+  const convolves = peer.op === "conv2d";
+  const own = peer.op === "conv2d" && peer.groups > 1 ? [2, 3, 0, 1] : [2, 3, 1, 0];
+  const inputs = convolves ? given.map((x, i) => tf.transpose(x, i === 0 ? [0, 2, 3, 1] : own)) : given;
   const forward = () => tf.tidy(() => compute(peer, inputs));
   const outputs: Outputs = {};
   const y = forward();
-  outputs.result = await read(y);
+  outputs.result = await read(convolves ? tf.transpose(y, [0, 3, 1, 2]) : y);
   let run = () => forward().dispose();
-  const tensors = [...inputs];
+  const tensors = [...new Set([...given, ...inputs])];
   if (job.weights) {
     const weights = tf.tensor(job.weights, y.shape);
     tensors.push(weights);
