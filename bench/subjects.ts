@@ -1,13 +1,6 @@
 // What the bench measures: the op table's bench sizes, forward and where they say so backward too, the optimiser, and
 // whole training steps.
-import {
-  type BenchedCase,
-  benched,
-  benchedCases,
-  errorOf,
-  objection,
-  resultSize,
-} from "../cases/benched.ts";
+import { type BenchedCase, benched, benchedCases, errorOf, objection, resultSize } from "../cases/benched.ts";
 import { drawInputs } from "../cases/case.ts";
 import { memoryCases } from "../cases/memory.ts";
 import type { Job, Outputs } from "./protocol.ts";

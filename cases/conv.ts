@@ -82,7 +82,11 @@ function eachProduct(
 }
 
 /** One element of a convolution's result. */
-function convAt({ x, weight, groups = 1, ...options }: ConvSpec, values: readonly Float64Array[], i: number): number {
+function convAt(
+  { x, weight, groups = 1, ...options }: ConvSpec,
+  values: readonly Float64Array[],
+  i: number,
+): number {
   const [, channels, height, width] = x;
   const [outputs, own, rows, columns] = weight;
   const { out, at } = geometry([height, width], [rows, columns], options);

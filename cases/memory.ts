@@ -211,7 +211,10 @@ function table(rows: number, dtype: DType): Record<string, Row> {
       },
     },
     groupnorm: {
-      inputs: [{ ...x, shape: pictures }, ...["gamma", "beta"].map((name) => ({ name, shape: [channels], dtype }))],
+      inputs: [
+        { ...x, shape: pictures },
+        ...["gamma", "beta"].map((name) => ({ name, shape: [channels], dtype })),
+      ],
       shape: pictures,
       run: ([x, gamma, beta]) => groupnorm(x!, 2, gamma!, beta!),
       at: ([x, gamma, beta], i) => {
@@ -237,18 +240,21 @@ function table(rows: number, dtype: DType): Record<string, Row> {
 
 /** Each op on so many rows. */
 export function memoryCases(rows: number, dtype: DType): OpCase[] {
-  return Object.entries(table(rows, dtype)).map(([op, { inputs, shape, run, at, read, dtype: result = dtype }]) => {
-    const referenceAt = (values: Values, index: number) =>
-      at(values, index, Math.floor(index / columns), index % columns);
-    const bytes = (sum: number, { shape, dtype = "f32" }: Input) => sum + sizeOf(shape) * bytesPerElement[dtype];
-    const given = read === undefined ? inputs.reduce(bytes, 0) : read * bytesPerElement[dtype];
-    return {
-      name: `${op}, memory ${rows}x${columns} ${dtype}`,
-      inputs,
-      run,
-      referenceAt,
-      reference: (values) => Float64Array.from({ length: sizeOf(shape) }, (_, i) => referenceAt(values, i)),
-      bench: { bytes: given + sizeOf(shape) * bytesPerElement[result] },
-    };
-  });
+  return Object.entries(table(rows, dtype)).map(
+    ([op, { inputs, shape, run, at, read, dtype: result = dtype }]) => {
+      const referenceAt = (values: Values, index: number) =>
+        at(values, index, Math.floor(index / columns), index % columns);
+      const bytes = (sum: number, { shape, dtype = "f32" }: Input) =>
+        sum + sizeOf(shape) * bytesPerElement[dtype];
+      const given = read === undefined ? inputs.reduce(bytes, 0) : read * bytesPerElement[dtype];
+      return {
+        name: `${op}, memory ${rows}x${columns} ${dtype}`,
+        inputs,
+        run,
+        referenceAt,
+        reference: (values) => Float64Array.from({ length: sizeOf(shape) }, (_, i) => referenceAt(values, i)),
+        bench: { bytes: given + sizeOf(shape) * bytesPerElement[result] },
+      };
+    },
+  );
 }

@@ -4,6 +4,7 @@ export * from "./attention/attention.ts";
 export * from "./backward.ts";
 export * from "./conv/conv.ts";
 export * from "./conv/pool.ts";
+export { separateKernels } from "./conv/separate.ts";
 export { type Padding, type Pair, type WindowOptions, windowKernels } from "./conv/windows.ts";
 export * from "./elementwise/accumulate.ts";
 export * from "./elementwise/arithmetic.ts";

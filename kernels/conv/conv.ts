@@ -5,6 +5,7 @@ import { add } from "../elementwise/arithmetic.ts";
 import { requireFloat } from "../lib/items.ts";
 import { multiply } from "../matmul/product.ts";
 import { sumLeading } from "../reduce/reduce.ts";
+import { separately } from "./separate.ts";
 import { fold, unfold, type WindowOptions, type Windows, windowsOver } from "./windows.ts";
 
 export interface ConvOptions extends WindowOptions {
@@ -86,11 +87,18 @@ export function conv2d(x: Tensor, weight: Tensor, options: ConvOptions = {}): Te
   const made = [batch, outputs, windows.outHeight, windows.outWidth];
   const product = products(engine, sizesOf(batch, groups, outputs, own, windows));
   const laidOut = () => unfold(x, batch * channels, windows);
-  const all = laidOut();
-  const y = product.made(weight, all, made);
-  if (all !== x) all.dispose();
+  const apart = separately(x, weight, groups, windows, made);
+  const multiplied = () => {
+    const all = laidOut();
+    const y = product.made(weight, all, made);
+    if (all !== x) all.dispose();
+    return y;
+  };
+  const y = apart ? apart.forward() : multiplied();
+  const toPictures = (dy: Tensor) =>
+    apart ? apart.backward(dy) : fold(product.windows(weight, dy), x.shape, windows);
   engine.record("conv2d", y, [x, weight], (dy, needs) => [
-    needs[0] ? fold(product.windows(weight, dy), x.shape, windows) : null,
+    needs[0] ? toPictures(dy) : null,
     needs[1] ? product.weight(dy, laidOut(), weight.shape) : null,
   ]);
   return withBias(y, bias);
