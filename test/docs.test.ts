@@ -9,7 +9,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const pages = ["docs/engine.md"];
+const pages = ["docs/engine.md", "docs/limits.md"];
 const url = (path: string) => pathToFileURL(join(root, path)).href;
 /** An example asserts as the tests do. */
 const prelude = `import * as assert from ${JSON.stringify(url("node_modules/uvu/assert/index.mjs"))};\n`;
