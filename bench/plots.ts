@@ -1,5 +1,6 @@
 // The plots of docs/performance.md, as files that show on a light and a dark page: dark text on a white ground.
-import { logTicks, toSvg } from "../train/report/draw.ts";
+import { toSvg } from "../train/report/draw.ts";
+import { logTicks } from "../train/report/look.ts";
 import { expected, type Growth } from "./growth.ts";
 import { type CaseResult, cpuPeers } from "./results.ts";
 

@@ -136,7 +136,7 @@ export function recordCase(engine: Engine, opCase: OpCase): void {
 }
 
 /** What a case needs and the engine has not. */
-function lackOf(engine: Engine, opCase: OpCase): string | null {
+export function lackOf(engine: Engine, opCase: OpCase): string | null {
   if (!engine.hasF16 && needsHalf(opCase)) return "the adapter has no f16";
   return opCase.lacks?.(engine) ?? null;
 }

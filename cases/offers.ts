@@ -64,6 +64,17 @@ export interface Offers {
   }[];
 }
 
+/** What a page reads of its adapter. */
+export function offersOf({ features, limits, info }: GPUAdapter): Offers {
+  return {
+    features: [...features],
+    limits: limits as unknown as Offers["limits"],
+    ...{ subgroupMinSize: info.subgroupMinSize, subgroupMaxSize: info.subgroupMaxSize },
+    subgroupMatrixConfigs:
+      (info as { subgroupMatrixConfigs?: Offers["subgroupMatrixConfigs"] }).subgroupMatrixConfigs ?? [],
+  };
+}
+
 /** A feature or a limit, and what to say of it. */
 export interface Offer {
   name: string;

@@ -1,7 +1,8 @@
 // The page of a profile: the roofline, then the same numbers as tables.
-import { COLOURS, draw, logTicks, type Plot } from "../report/draw.ts";
+import { draw, type Plot } from "../report/draw.ts";
 import { count, rate, share } from "../report/format.ts";
 import { html, type Markup, raw } from "../report/html.ts";
+import { COLOURS, logTicks } from "../report/look.ts";
 import { factList, figure, page } from "../report/page.ts";
 import { kernelRows, millisecondsOf, type Row, type StepProfile, shapeRows } from "./measure.ts";
 

@@ -15,9 +15,10 @@ import {
   type Way,
   ways,
 } from "../eval/audit.ts";
-import { COLOURS, draw, NARROW, type Plot } from "./draw.ts";
+import { draw, NARROW, type Plot } from "./draw.ts";
 import { count, metricName, percent, share } from "./format.ts";
 import { html, type Markup } from "./html.ts";
+import { COLOURS } from "./look.ts";
 import { factList, figure, page } from "./page.ts";
 import { packSprites } from "./sprites.ts";
 

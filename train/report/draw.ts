@@ -4,7 +4,6 @@ import * as vega from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
 import { html, type Markup, raw } from "./html.ts";
 
-export const COLOURS = { forward: "#3d7fe8", reverse: "#e07b28", pixels: "#8b919c", chance: "#d2528a" };
 const WIDTH = 460;
 export const NARROW = 370; // three stand side by side, or one on a phone
 
@@ -59,14 +58,4 @@ export async function draw(spec: Record<string, unknown>, label: string): Promis
   // The page needs neither namespaces nor a fixed size: the drawing shrinks with its column.
   const box = /viewBox="([^"]*)"/.exec(svg)?.[1] ?? "";
   return html`<svg viewBox="${box}" role="img" aria-label="${label}">${raw(svg.slice(svg.indexOf(">") + 1))}`;
-}
-
-/** Powers of ten; over few of them, their halves and fifths too. */
-export function logTicks(least: number, most: number): number[] {
-  const first = Math.floor(Math.log10(least));
-  const decades = Math.ceil(Math.log10(most)) - first;
-  const factors = decades > 3 ? [1] : [1, 2, 5];
-  return Array.from({ length: decades + 1 }, (_, i) =>
-    factors.map((factor) => factor * 10 ** (first + i)),
-  ).flat();
 }

@@ -1,9 +1,10 @@
 // The plots of the run report.
 import type { Recall, SplitMetrics } from "../eval/metrics.ts";
 import type { StepRecord, ValidationRecord } from "../loop/record.ts";
-import { COLOURS, draw, logTicks, NARROW, type Plot } from "./draw.ts";
+import { draw, NARROW, type Plot } from "./draw.ts";
 import { count, metricName, percent } from "./format.ts";
 import type { Markup } from "./html.ts";
+import { COLOURS, logTicks } from "./look.ts";
 
 const MOST_POINTS = 500;
 
