@@ -1,20 +1,25 @@
 // The page in headless Chromium, as people meet it: searches, wrong files, long texts, quick typing, two tabs, a lost
-// device, no network, no WebGPU; and what it must never do.
+// device, kernels measured and edited, no network, no WebGPU; and what it must never do.
 import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { createRequire } from "node:module";
 import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import type { BrowserContext, Page } from "playwright-core";
 import sharp from "sharp";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { allKernels } from "../cases/kernels.ts";
 import { findChromium } from "../cli/advice.mjs";
 import { type Served, serve } from "../web/build/serve.ts";
 import { buildSite } from "../web/build/site.ts";
+import type { Figures } from "../web/page/kernels/report.ts";
+import { Engines } from "../web/worker/kernels/engines.ts";
+import { guardLoops } from "../web/worker/kernels/guard.ts";
+import { textOf } from "../web/worker/kernels/text.ts";
 import { launch } from "./browser/harness.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -350,7 +355,7 @@ browserTest(
   async () => {
     await page.keyboard.press("Escape");
     await page.locator("#tab-search").focus();
-    await page.keyboard.press("ArrowRight");
+    await page.keyboard.press("End");
     await says(page, /maxStorageBufferBindingSize/);
     await says(page, /subgroups of \d+/);
     await page.locator("button", { hasText: "Check this device" }).click();
@@ -361,6 +366,197 @@ browserTest(
     await page.keyboard.press("Home");
   },
 );
+
+/** The WGSL of gelu as the Kernels tab has it. */
+const geluText = textOf(allKernels.find(({ name }) => name === "gelu")!, true);
+const geluCase = "gelu 577x3072 f32";
+const lineOf = (text: string, part: string) => text.slice(0, text.indexOf(part)).split("\n").length;
+
+/** Pastes a text into the editor in the place of all, and has it checked. Returns what is said of it. */
+async function tryText(text: string): Promise<string> {
+  const content = page.locator(".cm-content");
+  await content.focus();
+  await page.keyboard.press("Control+a");
+  await content.evaluate((element, text) => {
+    const clipboardData = new DataTransfer();
+    clipboardData.setData("text/plain", text);
+    element.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+  }, text);
+  assert.is(await page.locator(".workshop .verdict p").count(), 0, "what was said is of another text");
+  await page.keyboard.press("Control+Enter");
+  const verdict = page.locator(".workshop .verdict");
+  await verdict.locator("p").first().waitFor({ timeout: 180_000 });
+  return (await verdict.textContent())!;
+}
+
+test("loops are counted wherever they stand, and lines stay what they are", () => {
+  const text = `// for (;;) {}
+fn f(n: u32) -> u32 { /* while /* nested */ loop { */
+  var sum = 0u;
+  for (var i = 0u; i < max(n, (2u)); i++) { while sum < i { sum++; } }
+  loop { sum++; if (sum > 9u) { break; } continuing { sum++; } }
+  return sum; // loop {
+}`;
+  const guarded = guardLoops(text, 7);
+  assert.equal(guarded.lines, [4, 4, 5]);
+  const left = (number: number) => `{ atomicStore(&turnsGuard[0], ${number}u); break; }`;
+  const counted = (number: number) => ` turnsOf${number}++; if (turnsOf${number} > 7u) ${left(number)}`;
+  const begun = (number: number) => `var turnsOf${number} = min(params.gridStart.x, 1u); `;
+  const wanted = text
+    .replace("for (var i", `${begun(1)}for (var i`)
+    .replace("i++) {", `i++) {${counted(1)}`)
+    .replace("while sum < i {", `${begun(2)}while sum < i {${counted(2)}`)
+    .replace("  loop {", `  ${begun(3)}loop {${counted(3)}`);
+  assert.is(guarded.text, wanted);
+});
+
+test("a device that does not answer is given up, and the next question opens another", async () => {
+  const engines = new Engines(() => {});
+  const engine = await engines.get("times");
+  engines.begin();
+  await engines
+    .within(engine, 0.02, () => new Promise(() => {}))
+    .then(
+      () => assert.unreachable(),
+      (error: Error) => assert.match(error.message, /did not answer for 0\.02 seconds/),
+    );
+  const next = await engines.get("times");
+  assert.is.not(next, engine);
+  assert.is(await engines.within(next, 60, () => next.tensor([3], [1]).item()), 3);
+  engines.stop();
+  await engines
+    .within(next, 60, async () => 1)
+    .then(
+      () => assert.unreachable(),
+      (error: Error) => assert.is(error.name, "StoppedError"),
+    );
+  for (const one of [engine, next]) one.dispose();
+});
+
+browserTest("a case is timed, held against float64, and has its dot in the roofline", async () => {
+  await page.locator("#tab-kernels").click();
+  await says(page, /\d+ kernels run here/);
+  await page.fill("#kernel-filter", "f16");
+  await says(page, /can't run here: the adapter has no f16/);
+  await page.fill("#kernel-filter", geluCase);
+  await page.getByRole("button", { name: "Measure these 1" }).click();
+  await page.getByText(/1 of \d+ cases are measured/).waitFor({ timeout: 180_000 });
+  const [milliseconds, spread, rate, share] = await page
+    .locator(`tr[data-case="${geluCase}"] td.number`)
+    .allTextContents();
+  assert.ok(Number(milliseconds) > 0);
+  assert.match(spread!, /^\d+ %$/);
+  assert.match(rate!, /^[\d.,]+ (GB|GFLOP)\/s$/);
+  assert.match(share!, /^\d+ %$/);
+  assert.match(
+    (await page.locator("svg.roofline").getAttribute("aria-label"))!,
+    /peaks are [\d.,]+ GFLOP\/s and [\d.,]+ GB\/s; gelu 577x3072 f32 [\d.,]+ GFLOP\/s/,
+  );
+});
+
+browserTest(
+  "an edit that is wrong is told with the element, one that does not compile with its line",
+  async () => {
+    await page.locator(".part", { hasText: /^gelu$/ }).click();
+    await page.waitForFunction(
+      () => document.querySelector<HTMLSelectElement>("#kernel-name")?.value === "gelu",
+    );
+    assert.is(await page.inputValue("#kernel-case"), geluCase);
+    assert.match(
+      await tryText(geluText.replace("(1.0 + erf", "(1.0 - erf")),
+      /Wrong in 3 of \d+ cases; \d+ more were not tried\.gelu .*element \d+: -?[\d.e-]+ instead of -?[\d.e-]+/,
+    );
+    const broken = geluText.replace("return 0.5 * x", "return 0.5 * oops");
+    assert.match(await tryText(broken), /does not compile: one error.*unresolved value 'oops'/);
+    const line = lineOf(broken, "oops");
+    await page.getByRole("button", { name: `line ${line}`, exact: true }).click();
+    assert.match((await page.locator(".cm-activeLine").textContent())!, /oops/);
+    assert.is(await page.locator(".cm-lint-marker-error").count(), 1);
+  },
+);
+
+browserTest("a loop that never ends is left, and the page says which", async () => {
+  const endless = geluText.replace("let first", "for (var n = 0u; n < 2u; n += 0u) {}\n  let first");
+  assert.match(await tryText(endless), /The loop on line 6 does not end: it was left after 65,536 turns/);
+});
+
+browserTest(
+  "a right edit is timed beside the original and moves its dot; the original comes back",
+  async () => {
+    const same = geluText.replace("return 0.5 * x *", "// <img src=x onerror=alert(1)>\n  return x * 0.5 *");
+    assert.match(
+      await tryText(same),
+      /^Right in \d cases\. gelu 577x3072 f32 takes [\d.]+ ms instead of [\d.]+: [\d.]+ times as fast, by rounds [\d.]+ to [\d.]+\.$/,
+    );
+    assert.is(await page.locator("svg.roofline .moved").count(), 1);
+    await page.getByRole("button", { name: "Put back the original" }).click();
+    assert.is(await page.getByRole("button", { name: "Put back the original" }).isDisabled(), true);
+    assert.is(await page.locator("svg.roofline .moved").count(), 0);
+    // By Ctrl-Z as anybody would.
+    await page.locator(".cm-content").focus();
+    await page.keyboard.press("Control+z");
+    assert.match((await page.locator(".cm-content").textContent())!, /onerror/);
+  },
+);
+
+browserTest("a lost device is told, and the next run opens it again", async () => {
+  const worker = page.workers().find((one) => /kernels/.test(one.url()))!;
+  await worker.evaluate(() => {
+    const { prototype } = GPUDevice;
+    const create = prototype.createCommandEncoder;
+    prototype.createCommandEncoder = function (this: GPUDevice, ...args) {
+      prototype.createCommandEncoder = create;
+      setTimeout(() => this.destroy());
+      return create.apply(this, args);
+    };
+  });
+  await page.getByRole("button", { name: "Check and time" }).click();
+  await says(page, /The GPU was lost/, ".kernels");
+  await page.getByRole("button", { name: "Check and time" }).click();
+  await says(page, /^Right in/, ".workshop .verdict");
+});
+
+browserTest(
+  "figures go along as JSON and as a file that opens by itself, without what people wrote as HTML",
+  async () => {
+    await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.getByRole("button", { name: "Copy as JSON" }).click();
+    await says(page, /^Copied\.$/);
+    const figures = JSON.parse(await page.evaluate(() => navigator.clipboard.readText())) as Figures;
+    const [timed] = figures.cases;
+    assert.is(timed!.name, geluCase);
+    assert.ok(timed!.error < 1e-5 && timed!.samples.length >= 3 && figures.peak!.gbps > 0);
+    assert.is(figures.edits[0]!.outcome!.kind, "right");
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "Save as HTML" }).click(),
+    ]);
+    const file = join(scratch, "kernels.html");
+    await download.saveAs(file);
+    const report = await context.newPage();
+    await report.goto(pathToFileURL(file).href);
+    await says(report, /Right in \d cases/);
+    await says(report, /<img src=x onerror=alert\(1\)>/, "mark");
+    assert.is(await report.locator("script, img").count(), 0);
+    assert.is((await report.locator("svg circle").count()) > 0, true);
+    const row = await report.locator("tbody tr").allTextContents();
+    assert.match(row[0]!, `${geluCase}`);
+    assert.equal(await violations(report), []);
+    await report.close();
+  },
+);
+
+browserTest("the Kernels tab by axe, in dark and on a phone", async () => {
+  const size = page.viewportSize()!;
+  assert.equal(await violations(page), []);
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.setViewportSize({ width: 390, height: 844 });
+  assert.equal(await violations(page), []);
+  const width = await page.evaluate(() => document.documentElement.scrollWidth);
+  assert.ok(width <= 390, `${width} pixels wide on a phone`);
+  await page.setViewportSize(size);
+  await page.emulateMedia({ colorScheme: "light" });
+});
 
 browserTest("axe finds nothing wrong, in light, in dark and on a phone", async () => {
   await page.locator("#tab-search").click();

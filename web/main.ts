@@ -21,9 +21,26 @@ const device = new DevicePanel(client);
 
 const first = el("div", {}, search.element, library.element);
 const second = el("div", {}, device.element);
+const bench = el("div");
 let isOpen = false;
+
+/** The Kernels tab has an editor and a worker of its own, for who opens it. */
+async function openKernels(): Promise<void> {
+  if (bench.childElementCount > 0) return;
+  const waiting = el("p", { class: "quiet", text: "Loading" });
+  bench.append(waiting);
+  try {
+    const { KernelsPanel } = await import("./page/kernels/panel.ts");
+    const panel = new KernelsPanel();
+    bench.replaceChildren(panel.element);
+    await panel.open();
+  } catch (error) {
+    waiting.textContent = `The tab could not be loaded: ${(error as Error).message}`;
+  }
+}
 const bar = tabBar([
   { id: "search", title: "Search", panel: first },
+  { id: "kernels", title: "Kernels", panel: bench, onOpen: () => void openKernels() },
   {
     id: "device",
     title: "This device",
@@ -35,7 +52,7 @@ const bar = tabBar([
 ]);
 document.body.append(
   el("header", {}, el("h1", { text: "casement" }), bar, status),
-  el("main", {}, notices, notice, first, second),
+  el("main", {}, notices, notice, first, bench, second),
 );
 
 client.listen((news) => {

@@ -1,6 +1,6 @@
 // What this machine's GPU offers, and which kernels run on it for which reason.
 
-import { featuresOf, limitsOf, type Offer, type Offers } from "../../cases/offers.ts";
+import { featuresOf, limitsOf, type Offer, offersOf } from "../../cases/offers.ts";
 import { type Engine, findAdapter } from "../../engine/index.ts";
 import { candidates, runs } from "../../kernels/matmul/variants.ts";
 import type { DeviceNews } from "../messages.ts";
@@ -9,13 +9,7 @@ import type { LoadedModel } from "./model.ts";
 export async function deviceNews(engine: Engine, loaded: LoadedModel): Promise<DeviceNews> {
   const { adapter } = await findAdapter();
   const { info } = adapter;
-  const offers = {
-    features: [...adapter.features],
-    limits: adapter.limits as unknown as Offers["limits"],
-    ...{ subgroupMinSize: info.subgroupMinSize, subgroupMaxSize: info.subgroupMaxSize },
-    subgroupMatrixConfigs:
-      (info as { subgroupMatrixConfigs?: Offers["subgroupMatrixConfigs"] }).subgroupMatrixConfigs ?? [],
-  };
+  const offers = offersOf(adapter);
   const named = (name: string, words: string) => ({ name, words: words || "not given" });
   return {
     adapter: [
