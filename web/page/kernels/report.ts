@@ -38,7 +38,7 @@ linear-gradient(var(--accent),var(--accent)) 0/calc(100%*var(--share)) 100% no-r
 pre{overflow:auto;font:13px/1.5 ui-monospace,Menlo,Consolas,"Liberation Mono",monospace;background:var(--card);
 border:1px solid var(--line);border-radius:10px;padding:12px 16px}
 mark{background:color-mix(in srgb,var(--accent) 25%,transparent);color:inherit}
-.bad{color:var(--bad);font-weight:600}.fine{color:var(--good);font-weight:600}
+.bad{color:var(--bad);font-weight:600}td .bad{display:inline-block;width:220px;white-space:normal}.fine{color:var(--good);font-weight:600}
 td.left,thead th.left{text-align:left}`);
 
 /** The page of a report. `drawing` is the roofline's markup, made of elements. */
