@@ -1,6 +1,10 @@
-// What a driver gets wrong: a cut of the op table small enough for a user to wait for, forward and backward, against
-// float64. No Node here, so a page can ask its browser the same. A test holds the cut to the table: every kernel that
-// the table runs, in every dtype, is in it.
+/**
+ * What a driver gets wrong: a cut of the op table small enough for a user to wait for, forward and backward, against
+ * float64. No Node here, so a page can ask its browser the same. A test holds the cut to the table: every kernel that
+ * the table runs, in every dtype, is in it.
+ *
+ * @module casement/driver
+ */
 import type { Engine } from "../engine/index.ts";
 import type { OpCase } from "./case.ts";
 import { recordCase, runCase } from "./check.ts";
@@ -161,8 +165,8 @@ export interface Verdict {
  * Runs the cut, case by case. What a case breaks (a shader that does not compile, a lost device) is what is wrong with
  * that case: the next one gets an engine of its own.
  * @param open an engine on the adapter in question, best one with `poison`; disposed here
- * @param options.cases part of the cut
- * @param options.batch how many cases' pipelines are compiled together; 1 where the driver does not outlive some case
+ * @param options part of the cut, and how many cases' pipelines are compiled together: 1 where the driver does not outlive
+ * some case
  */
 export async function* checkDriver(
   open: () => Promise<Engine>,

@@ -1,5 +1,9 @@
-// The kernels folder from outside: the differentiable ops, the optimiser, and the declarations of their kernels, each
-// file's as a list whose name ends with "Kernels".
+/**
+ * The kernels folder from outside: the differentiable ops, the optimiser, and the declarations of their kernels, each
+ * file's as a list whose name ends with "Kernels".
+ *
+ * @module casement/kernels
+ */
 export * from "./attention/attention.ts";
 export * from "./backward.ts";
 export * from "./conv/conv.ts";

@@ -55,6 +55,10 @@ export interface CaseOptions {
   bits?: Bits | null;
 }
 
+/**
+ * CASE (arXiv 2303.09429): a ViT for pictures, a BERT with cross-attention to the reference picture for queries, and one
+ * space for both. Embeddings are rows of length 1, f32 [rows, projection].
+ */
 export class Case {
   readonly parameters: Parameters;
   private readonly checkpointing: boolean;
@@ -161,6 +165,7 @@ export class Case {
     clampInPlace(this.temperature, this.config.temperature.low, this.config.temperature.high);
   }
 
+  /** Gives the memory of all parameters back. */
   dispose(): void {
     this.parameters.dispose();
   }

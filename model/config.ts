@@ -80,6 +80,7 @@ const textSchema = z
   .refine(wholeHeads, headsMessage)
   .refine((t) => t.maxLength <= t.maxPositions, "maxLength must not exceed maxPositions");
 
+/** A model of CASE's kind: widths, depths, heads and whatever else its embeddings depend on, each with its default. */
 export const modelSchema = z.strictObject({
   vision: visionSchema.prefault({}),
   text: textSchema.prefault({}),

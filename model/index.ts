@@ -1,10 +1,21 @@
-// The model folder from outside: CASE and its encoders, tokenizer, the making of pictures, and checkpoints read as
-// untrusted bytes. Nothing here needs Node.
+/**
+ * The model folder from outside: CASE and its encoders, tokenizer, the making of pictures, and checkpoints read as
+ * untrusted bytes. Nothing here needs Node.
+ *
+ * @module casement/model
+ */
 export { type BertOptions, bert, bertSpecs, type ImageInput, type TextInput } from "./bert.ts";
 export { Case, type CaseOptions, caseSpecs } from "./case.ts";
-export { exportConfig, exportTensors } from "./checkpoint/export.ts";
+export { type ExportedTensor, exportConfig, exportTensors } from "./checkpoint/export.ts";
 export { openCheckpoint } from "./checkpoint/open.ts";
-export { type ImportPlan, type PlanOptions, planImport, requireWhole } from "./checkpoint/plan.ts";
+export {
+  type ImportPlan,
+  type PlanLine,
+  type PlannedParameter,
+  type PlanOptions,
+  planImport,
+  requireWhole,
+} from "./checkpoint/plan.ts";
 export { openSafetensors } from "./checkpoint/safetensors.ts";
 export { type ByteSource, memorySource } from "./checkpoint/source.ts";
 export type { Checkpoint, TensorEntry } from "./checkpoint/tensor.ts";
@@ -23,6 +34,7 @@ export {
   CheckpointError,
   readSafetensors,
   type SafetensorsFile,
+  type StoredArray,
   type StoredTensor,
   type TensorToStore,
   toFloat32,

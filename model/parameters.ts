@@ -91,6 +91,10 @@ const alignmentOf = (precision: Precision) => 256 / bytesPerElement[precision];
 
 const largestHalf = (2 - 2 ** -10) * 2 ** 15;
 
+/**
+ * A model's parameters by name: those that learn in one flat f32 buffer per group with its gradients, those that don't by
+ * themselves, and in mixed precision the f16 copies that the network computes with.
+ */
 export class Parameters {
   /** Buffers with gradients. */
   readonly flats: Flat[] = [];
@@ -208,7 +212,12 @@ export class Parameters {
    * All values by name, each read when its turn has come: f32, or f16 widened for what does not learn in f16, or what packed
    * numbers stand for.
    */
-  entries(): { name: string; shape: Shape; read(): Promise<Float32Array> }[] {
+  entries(): {
+    name: string;
+    shape: Shape;
+    /** The values, row by row. */
+    read(): Promise<Float32Array>;
+  }[] {
     return this.specs.map(({ name, shape }) => ({
       ...{ name, shape },
       read: async () => {

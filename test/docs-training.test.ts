@@ -1,4 +1,5 @@
-// The commands of docs/training.md run as they stand there, on a model that is small enough to train in seconds.
+// The commands of docs/training.md, and of the guides that train, run as they stand there, on a model that is small enough to
+// train in seconds.
 import { execFile } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,7 +18,10 @@ test.after(() => rmSync(work, { recursive: true, force: true }));
 const at = (...names: string[]) => join(work, ...names);
 
 const page = readFileSync(join(root, "docs/training.md"), "utf8");
-const lines = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].flatMap((match) => match[1]!.trim().split("\n"));
+const guides = ["docs/guides/train.md", "docs/guides/profile.md"];
+const lines = [page, ...guides.map((guide) => readFileSync(join(root, guide), "utf8"))].flatMap((text) =>
+  [...text.matchAll(/^```sh\n(.*?)^```$/gms)].flatMap((match) => match[1]!.trim().split("\n")),
+);
 
 const real = JSON.parse(readFileSync(join(root, "train/configs/emoji-tiny.json"), "utf8"));
 const model = {

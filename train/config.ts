@@ -193,6 +193,7 @@ const stageSchema = z
     "steps or epochs must be there",
   );
 
+/** A run: data, model and training, every field with its default. Unknown fields are errors. */
 export const configSchema = z.strictObject({
   name: z.string().min(1),
   /** Below 2^53; every bit counts. */

@@ -1,5 +1,9 @@
-// The train folder from outside, as far as a page has it too: configuration, data sets read from anything that gives their
-// files, batches, losses, the loop and evaluation. What keeps runs in folders is the command line's.
+/**
+ * The train folder from outside, as far as a page has it too: configuration, data sets read from anything that gives their
+ * files, batches, losses, the loop and evaluation. What keeps runs in folders is the command line's.
+ *
+ * @module casement/train
+ */
 export {
   ConfigError,
   configSchema,
@@ -17,7 +21,8 @@ export {
   type Row,
   unflatten,
 } from "./data/collate.ts";
-export type { Batch, BatchOptions, OpenData, OpenSplit, TrainingSet } from "./data/dataset.ts";
+export type { Batch, BatchOptions, NamedPictures, OpenData, OpenSplit, TrainingSet } from "./data/dataset.ts";
+export type { Filtered, FilterKind } from "./data/filter.ts";
 export { inMemory, type PictureSet } from "./data/memory.ts";
 export { withoutPictures } from "./data/missing.ts";
 export { readSplit, splitsOf } from "./data/read.ts";
@@ -35,23 +40,36 @@ export {
   type Query,
   type Split,
 } from "./data/types.ts";
-export { type Audit, type AuditOptions, audit, captionsApart } from "./eval/audit.ts";
+export {
+  type Audit,
+  type Audited,
+  type AuditOptions,
+  audit,
+  type Counts as AuditCounts,
+  type Curve as AuditCurve,
+  captionsApart,
+  type Group as AuditGroup,
+  type Paraphrased,
+  type Spread,
+} from "./eval/audit.ts";
 export { type BootstrapOptions, bootstrap, type Interval } from "./eval/bootstrap.ts";
 export { embedPictures, embedQueries, NotFiniteError } from "./eval/embed.ts";
 export { type Embeddings, readEmbeddings } from "./eval/embeddings.ts";
 export { embedSplit, evaluateSplit, type SplitResult } from "./eval/evaluate.ts";
-export type { Metrics, SheetRow, SplitMetrics } from "./eval/metrics.ts";
+export type { KindMetrics, Metrics, Recall, SheetRow, SplitMetrics } from "./eval/metrics.ts";
 export {
   type Embedded,
   type JudgeOptions,
   judge,
   type Protocol,
   protocols,
+  type RankOptions,
   type References,
   type Result,
 } from "./eval/protocols.ts";
+export type { Matrix } from "./eval/scores.ts";
 export { type Near, nearest } from "./eval/search.ts";
-export { checkSubmission, type Submission, submissions } from "./eval/submit.ts";
+export { checkSubmission, type Submission, type SubmissionCheck, submissions } from "./eval/submit.ts";
 export {
   type HostTensor,
   normalizePictures,

@@ -1,6 +1,7 @@
-// A kernel parameter that changes from run to run of a captured step: learning rate, random key. Where a parameter takes
-// a number it takes a Scalar too; a plain number is fixed when the step is captured.
-
+/**
+ * A kernel parameter that changes from run to run of a captured step: learning rate, random key. Where a parameter takes
+ * a number it takes a Scalar too; a plain number is fixed when the step is captured.
+ */
 export class Scalar {
   constructor(public value: number) {}
 }

@@ -72,7 +72,9 @@ export interface KernelSpec<P extends ParamTypes> {
   params?: P;
   inPlace?: readonly string[];
   includes?: readonly Include[];
+  /** Floating-point operations of a dispatch, for profiles; unknown unless told. */
   flops?: Kernel<NoInfer<P>>["flops"];
+  /** Bytes that a dispatch has to move; what its bindings hold unless told. */
   bytes?: Kernel<NoInfer<P>>["bytes"];
   enables?: readonly string[];
 }

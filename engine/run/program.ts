@@ -89,7 +89,10 @@ export class Program<T> {
   private readonly written: ReadonlySet<Storage>;
   private disposed = false;
 
-  /** Made by `Engine.capture`; the pipelines of all commands must be ready. */
+  /**
+   * Made by `Engine.capture`; the pipelines of all commands must be ready.
+   * @internal
+   */
   constructor(
     private readonly host: Host,
     private readonly taken: Taken<T>,

@@ -9,6 +9,10 @@ import type { Grid } from "../gpu/commands.ts";
 import type { Constants, Kernel, Lanes, ParamTypes, ParamValues } from "../gpu/kernel.ts";
 import { retain, type Storage } from "../gpu/storage.ts";
 
+/**
+ * A shape and a dtype over a piece of GPU memory, contiguous and row by row. Made by an engine (`tensor`, `empty`, `zeros`,
+ * `wrap`) and by operations; owns its memory until `dispose` or the end of the scope that it was made in.
+ */
 export class Tensor {
   readonly size: number;
   /** The operation that made this tensor, where gradients flow through it. */
@@ -24,6 +28,7 @@ export class Tensor {
     readonly engine: Backend,
     readonly shape: Shape,
     readonly dtype: DType,
+    /** @internal */
     readonly storage: Storage,
     readonly offset = 0,
   ) {
@@ -117,6 +122,7 @@ export class Tensor {
     return this.read().then((values) => values[0]!);
   }
 
+  /** Dtype and shape, as errors name it: `f32[2,3]`. */
   toString(): string {
     return `${this.dtype}[${this.shape}]`;
   }

@@ -9,6 +9,7 @@ import type { Choice } from "../tensor/tensor.ts";
 export interface ChoiceStore {
   /** What was written last; null where nothing was. */
   read(): Promise<string | null>;
+  /** Keeps a text in place of what was written before. */
   write(text: string): Promise<void>;
 }
 

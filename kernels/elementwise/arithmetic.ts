@@ -80,7 +80,7 @@ export const arithmeticKernels = kernelsIn(() => {
 });
 
 /** A tensor, or a number that stands for a tensor of its only one. */
-type Operand = Tensor | number;
+export type Operand = Tensor | number;
 type Operands = Readonly<Record<string, Operand>>;
 
 /** Runs an expression on operands that broadcast to `shape`; not recorded. */

@@ -68,6 +68,10 @@ export interface LossScaleOptions {
   interval?: number;
 }
 
+/**
+ * A loss that is scaled for gradients in f16, as PyTorch's GradScaler does: halved after a step whose gradient is not finite,
+ * which leaves the parameters as they are, and doubled after `interval` steps in a row. All of it on the GPU, without a readback.
+ */
 export class LossScaler {
   /** f32 [8]; part of a checkpoint. */
   readonly state: Tensor;
@@ -111,6 +115,7 @@ export class LossScaler {
     });
   }
 
+  /** Gives its memory back. */
   dispose(): void {
     this.scale.dispose();
     this.state.dispose();

@@ -17,6 +17,7 @@ import { type LossScaleOptions, LossScaler, stateIndices } from "./loss-scale.ts
 import squareSumSource from "./square-sum.wgsl?raw";
 import stepSource from "./step.wgsl?raw";
 
+/** The kernel of `normSquared`: sums of squares, or with SQUARE false of numbers, one for each of `groups` workgroups. */
 export const squareSum = defineKernel({
   name: "square-sum",
   source: squareSumSource,

@@ -143,7 +143,7 @@ export function pixelsToFloat(
 
 /**
  * Puts `token` (P C elements, one token or several) in front of every sequence of `x` [B, N, C] and adds `positions`
- * [P + N, C]: [B, P + N, C]. All f32 or all f16. Throws TensorError where they don't fit.
+ * [P + N, C]; the result is [B, P + N, C]. All f32 or all f16. Throws TensorError where they don't fit.
  */
 export function prependToken(x: Tensor, token: Tensor, positions: Tensor): Tensor {
   requireFloat("prependToken", x, token, positions);

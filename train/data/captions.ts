@@ -11,6 +11,7 @@ import type { Query } from "./types.ts";
  * - `with concept`: CIRCO's shared concept before the caption, in the words that its annotators completed.
  */
 export const captionWays = ["as written", "clip4cir", "lower case", "with concept"] as const;
+/** One of them. */
 export type CaptionWay = (typeof captionWays)[number];
 
 const bare = (text: string) => text.replace(/^[.?, ]+|[.?, ]+$/g, "");

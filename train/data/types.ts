@@ -3,9 +3,11 @@
 
 /** Data sets of files in a folder. */
 export const folderData = ["cirr", "fashioniq", "lasco", "circo", "jsonl", "folder"] as const;
+/** One of them. */
 export type FolderData = (typeof folderData)[number];
 /** All data sets; Emoji-CoIR's pictures come from packages. */
 export const dataNames = ["emoji", ...folderData] as const;
+/** One of them. */
 export type DataName = (typeof dataNames)[number];
 
 /** A picture before it is decoded. */

@@ -207,6 +207,7 @@ export interface AuditOptions {
   most?: number;
   /** Embeddings of `captionsApart`'s queries, each with its picture, and of the pictures. */
   apart?: Embedded;
+  /** Hears how much is done, and of how much. */
   onProgress?: (done: number, total: number) => void;
 }
 

@@ -23,6 +23,7 @@ export interface Protocol {
 }
 
 const plain = { subset: [], precision: [] };
+/** How each data set is evaluated: which pictures compete, at which ranks recall is taken. */
 export const protocols: Record<Exclude<DataName, "folder">, Protocol> = {
   emoji: {
     ...{ ...plain, references: "removed", recall: [1, 5, 10, 50] },
@@ -91,6 +92,7 @@ export interface RankOptions {
   similarity: "cosine" | "dot";
   /** How many of the best answers of a query are wanted, by its index in the split; none unless told. */
   top?: (query: number) => number;
+  /** Hears how much is done, and of how much. */
   onProgress?: (done: number, total: number) => void;
 }
 

@@ -77,6 +77,10 @@ const batchesAhead = 2;
 /** A copy's target starts at a multiple of this many elements (256 bytes). */
 const stride = 64;
 
+/**
+ * Trains a model step by step: batches that a task packs two ahead of the GPU, AdamW, and captured programs by the shapes of the
+ * batches. It keeps no files: what a step was like goes to the caller of `run`.
+ */
 export class Trainer {
   readonly optimizer: AdamW;
   /** Seconds spent by the parts of the run before this one. */

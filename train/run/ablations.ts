@@ -28,6 +28,7 @@ const rivals = {
   },
 } as const satisfies Record<string, Rival>;
 
+/** A rival's name. */
 export type Ablation = keyof typeof rivals;
 
 /** What `--ablate` knows. */

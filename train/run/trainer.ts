@@ -18,7 +18,9 @@ export interface Means {
   keep?(model: Case, pictures: Pictures): KeptTokens;
   /** Augments pictures elsewhere than on this thread, such as `AugmentThreads`. */
   threads?: {
+    /** The pixels of pictures, augmented. */
     augment(pixels: Uint8Array, how: Augmentation): Promise<Uint8Array>;
+    /** Ends the threads. */
     close(): void;
   };
   /** The other processes that train the same model; there are none unless told. */
