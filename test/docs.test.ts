@@ -2,7 +2,7 @@
 // they stand there, each by itself in a process of its own; commands on small data run in the tests that `runners` names. Those
 // that take minutes or make a machine ready are held to what they start.
 import { execFile, execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -95,8 +95,9 @@ test("no link leads nowhere", () => {
       links++;
       const [path, anchor] = link!.split("#");
       const to = path ? join(dirname(page), path) : page;
-      if (!existsSync(join(root, to)) || (anchor && !anchors(to).includes(anchor)))
-        dead.push(`${page}: ${link}`);
+      // A site has no page for a folder.
+      const file = statSync(join(root, to), { throwIfNoEntry: false });
+      if (!file?.isFile() || (anchor && !anchors(to).includes(anchor))) dead.push(`${page}: ${link}`);
     }
     for (const [, path] of prose.matchAll(/(?<![\w/.])(docs\/[\w/-]+\.md)/g))
       if (!existsSync(join(root, path!))) dead.push(`${page}: ${path}`);

@@ -23,11 +23,13 @@ if (Object.keys(dependencies).some((name) => versionOf(name) !== dependencies[na
 }
 const { Application, Converter, ReflectionKind } = await import("typedoc");
 
+const { exports: exported } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const app = await Application.bootstrapWithPlugins({
   name: "casement",
   tsconfig: join(root, "tsconfig.build.json"),
-  entryPoints: ["engine/index", "kernels/index", "model/index", "train/index", "cases/driver"].map((name) =>
-    join(root, `${name}.ts`),
+  // What package.json exports.
+  entryPoints: Object.values(exported).flatMap(({ types }) =>
+    types ? [join(root, types.replace("./dist/", "").replace(".d.ts", ".ts"))] : [],
   ),
   projectDocuments: ["docs/guides/*.md", "docs/*.md", "examples/**/README.md"].map((pages) =>
     join(root, pages),
@@ -39,13 +41,8 @@ const app = await Application.bootstrapWithPlugins({
   excludePrivate: true,
   excludeProtected: true,
   excludeExternals: true,
-  // Types that are made of a constant, or handed on whole.
-  intentionallyNotExported: [
-    ...["dataSchema", "fields", "folderData", "rivals", "OpCase", "Ranks", "Removal"],
-    ...["Augmentation", "KeptTokens", "Tokens", "Way", "Checkpoint", "Storage"],
-  ],
   requiredToBeDocumented: ["Class", "Function", "Method", "TypeAlias", "Variable"],
-  validation: { notDocumented: true },
+  validation: { invalidLink: true, invalidPath: true, notDocumented: true, notExported: false },
   groupOrder: ["Guides", "Pages", "Modules"],
   navigation: { includeGroups: true },
   searchInDocuments: true,

@@ -1,5 +1,9 @@
-// Emoji-CoIR: composed image retrieval on real pictures that npm carries. Three vendors drew the same emoji,
-// and their codepoints say what differs between two of them, so that triplets need no human labels.
+/**
+ * Emoji-CoIR: composed image retrieval on real pictures that npm carries. Three vendors drew the same emoji,
+ * and their codepoints say what differs between two of them, so that triplets need no human labels.
+ *
+ * @module casement/emoji
+ */
 import { isDeepStrictEqual } from "node:util";
 import type { OpenData } from "../dataset.ts";
 import { squash } from "../decode.ts";
