@@ -41,7 +41,7 @@ const app = await Application.bootstrapWithPlugins({
   excludePrivate: true,
   excludeProtected: true,
   excludeExternals: true,
-  requiredToBeDocumented: ["Class", "Function", "Method", "TypeAlias", "Variable"],
+  requiredToBeDocumented: ["Class", "Function", "Method", "Variable"],
   validation: { invalidLink: true, invalidPath: true, notDocumented: true, notExported: false },
   groupOrder: ["Guides", "Pages", "Modules"],
   navigation: { includeGroups: true },

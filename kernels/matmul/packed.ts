@@ -4,6 +4,7 @@
 // memory is a quarter or a seventh of f32.
 import { type Engine, type Tensor, TensorError } from "../../engine/index.ts";
 
+/** Bits of a packed number. */
 export type Bits = 8 | 4;
 
 /** Numbers that share a scale. */
