@@ -408,6 +408,19 @@ fn f(n: u32) -> u32 { /* while /* nested */ loop { */
     .replace("while sum < i {", `${begun(2)}while sum < i {${counted(2)}`)
     .replace("  loop {", `  ${begun(3)}loop {${counted(3)}`);
   assert.is(guarded.text, wanted);
+  // Nothing stands behind a loop that has no break of its own: it is left by a return.
+  const leaves = (text: string) => /turnsGuard\[0\], 1u\); (.*?;)/.exec(guardLoops(text, 7).text)![1];
+  const within = "loop { break; } switch n { default { break; } }";
+  assert.is(
+    leaves(`fn f(n: u32) -> vec4<f32> { for (var i = 0; ; i++) { ${within} } }`),
+    "return vec4<f32>();",
+  );
+  assert.is(
+    leaves(`fn f() -> u32 { return 1u; } fn g() { loop { if (x) { return; } ${within} } }`),
+    "return;",
+  );
+  assert.is(leaves(`fn g() { loop { ${within} if (x) { break; } } }`), "break;");
+  assert.is(leaves("fn g() { for (; i < 3; ) { } }"), "break;");
 });
 
 test("a device that does not answer is given up, and the next question opens another", async () => {

@@ -50,7 +50,7 @@ export function outcomeWords(outcome: Outcome): { good: boolean; words: string }
     }
     case "stuck":
       return bad(
-        `The GPU did not answer for ${outcome.seconds} seconds, in ${outcome.name}. What it was at is left alone, and the next run opens the GPU anew; if the page stays slow, close this tab and open the page again.`,
+        `The GPU did not answer for ${outcome.seconds} seconds, in ${outcome.name}. What it was at is left alone, and the next run opens the GPU anew; if that does not answer either, end the browser and start it again.`,
       );
     case "lost":
       return bad(`The GPU was lost in ${outcome.name} (${outcome.why}). The next run opens it again.`);
