@@ -10,6 +10,9 @@ const here = fileURLToPath(new URL(".", import.meta.url));
 const root = join(here, "../..");
 const { out } = parseArgs({ options: { out: { type: "string", default: join(root, "site") } } }).values;
 
+/** The exit status where npm can't get TypeDoc. */
+const notInstalled = 3;
+
 const versionOf = (name) => {
   const file = join(here, "node_modules", name, "package.json");
   return existsSync(file) && JSON.parse(readFileSync(file, "utf8")).version;
@@ -19,7 +22,10 @@ if (Object.keys(dependencies).some((name) => versionOf(name) !== dependencies[na
   console.log("Installing TypeDoc into docs/typedoc (once) ...");
   const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
   const npm = spawnSync("npm", args, { cwd: here, encoding: "utf8", shell: process.platform === "win32" });
-  if (npm.status !== 0) throw new Error(`npm ci in ${here} failed:\n${npm.stdout}${npm.stderr}`);
+  if (npm.status !== 0) {
+    console.error(`npm ci in ${here} failed:\n${npm.stdout}${npm.stderr}`);
+    process.exit(notInstalled);
+  }
 }
 const { Application, Converter, ReflectionKind } = await import("typedoc");
 
