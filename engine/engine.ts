@@ -126,15 +126,20 @@ export class Engine extends EagerEngine {
 
   /**
    * What a step would take, without running it or taking memory: what `capture` would plan for it, and what the step makes
-   * and leaves, such as a model's parameters. Its kernels start to compile. Throws as `capture` does, DeviceError for a tensor
-   * that is larger than the device lets one be.
+   * and leaves, such as a model's parameters. Nothing compiles. Throws as `capture` does, DeviceError for a tensor that is
+   * larger than the device lets one be.
    */
   plan(step: () => unknown): ProgramMemory {
     const limit = Math.min(this.largestStorage, this.options.maxArenaBytes ?? Number.POSITIVE_INFINITY);
     let memory!: ProgramMemory;
-    this.rehearse("plan", step, true, (capture) => {
-      memory = planCapture(capture, limit).memory;
-    });
+    this.pipelines.planning = true;
+    try {
+      this.rehearse("plan", step, true, (capture) => {
+        memory = planCapture(capture, limit).memory;
+      });
+    } finally {
+      this.pipelines.planning = false;
+    }
     return memory;
   }
 

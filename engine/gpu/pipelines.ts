@@ -28,6 +28,8 @@ const storageTypes = { read: "read-only-storage", read_write: "storage" } as con
 export class PipelineCache {
   /** All pipelines made so far, for the check that a steady step makes none. */
   created = 0;
+  /** Whether those that ask record a step which never runs: nothing compiles. */
+  planning = false;
   private readonly compiled = new Map<Kernel, Map<string, CompiledKernel>>();
   private readonly layouts = new Map<string, { bind: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
 
@@ -38,6 +40,7 @@ export class PipelineCache {
 
   /** The pipeline for a kernel with these constants; compilation starts at the first call. */
   get(kernel: Kernel, dtype: DType, constants: Constants): CompiledKernel {
+    if (this.planning) return this.blank(kernel, dtype, constants);
     let variants = this.compiled.get(kernel);
     if (!variants) {
       variants = new Map();
@@ -53,18 +56,18 @@ export class PipelineCache {
     return entry;
   }
 
+  /** Stands for a specialisation of which nothing compiles. */
+  private blank(kernel: Kernel, dtype: DType, constants: Constants): CompiledKernel {
+    const { name } = kernel;
+    const ready = Promise.resolve();
+    const layout = this.layout(kernel).bind;
+    return { id: 0, kernel, dtype, constants, name, pipeline: null, failure: null, ready, layout };
+  }
+
   private compile(kernel: Kernel, dtype: DType, constants: Constants): CompiledKernel {
     const parts = wgslParts(kernel, dtype, constants, this.lanes);
     const layout = this.layout(kernel);
-    const entry: CompiledKernel = {
-      id: ++this.created,
-      ...{ kernel, dtype, constants },
-      name: kernel.name,
-      pipeline: null,
-      failure: null,
-      ready: Promise.resolve(),
-      layout: layout.bind,
-    };
+    const entry = { ...this.blank(kernel, dtype, constants), id: ++this.created };
     // The scope keeps the module's own error from being reported a second time as an uncaptured one.
     const { device } = this.session;
     device.pushErrorScope("validation");
