@@ -141,6 +141,25 @@ test("data, objective, loop and eval know each other's types, and eval what read
   assert.equal(roomObjection("train/loop/zz.ts", 'import { type Row } from "../data/collate.ts";'), []);
 });
 
+test("what a page loads asks nothing of Node", () => {
+  const reached = new Set<string>();
+  const walk = (file: string, by: string) => {
+    assert.not.match(file, /(^|\/)node:|^(fs|path|crypto)$/, `${by} imports it`);
+    if (reached.has(file) || !/\.ts$/.test(file)) return;
+    reached.add(file);
+    const text = readFileSync(join(root, file), "utf8");
+    // Modules that are loaded when they are needed count as well.
+    const later = [...text.matchAll(/\bimport\("(\.[^"]+)"\)/g)].map((match) => match[1]!);
+    for (const specifier of [...codeImportsOf(text), ...later]) {
+      const plain = specifier.replace(/\?.*$/, "");
+      walk(plain.startsWith(".") ? relative(root, join(root, dirname(file), plain)) : plain, file);
+    }
+  };
+  for (const entry of ["web/main.ts", "web/offline.ts", "web/worker/index.ts", "train/index.ts"])
+    walk(entry, "");
+  assert.ok(reached.has("train/run/checkpoint.ts") && reached.has("train/data/emoji/set.ts"));
+});
+
 for (const [from, text] of [
   ["engine/base/zz.ts", 'import "../../engine/gpu/session.ts";'],
   ["engine/base/a/zz.ts", 'import "../../gpu/session.ts";'],

@@ -101,6 +101,22 @@ export async function saveCheckpoint(
   return file;
 }
 
+/**
+ * Writes the parameters of the newest checkpoint as a file of weights, as a run that ends there writes them. Throws
+ * CheckpointError.
+ */
+export async function writeWeights(store: Store, file: string): Promise<void> {
+  const [newest] = await listCheckpoints(store);
+  if (newest === undefined) throw new CheckpointError(`${store.name} has no checkpoint.`);
+  await withTensors(store, newest, async (checkpoint) => {
+    const { step } = positionOf(checkpoint);
+    const tensors = Array.from(modelTensors(checkpoint.tensors), ([name, { shape, read }]) => ({
+      ...{ name, shape, read },
+    }));
+    await streamTensors(store, file, tensors, { step: `${step}` });
+  });
+}
+
 /** The names of a run's checkpoints, newest first. */
 export async function listCheckpoints(store: Store): Promise<string[]> {
   const names = await store.list();
