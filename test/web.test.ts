@@ -8,12 +8,24 @@ import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
-import type { BrowserContext, Page } from "playwright-core";
+import type { BrowserContext, Page, Worker } from "playwright-core";
 import sharp from "sharp";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { allKernels } from "../cases/kernels.ts";
 import { findChromium } from "../cli/advice.mjs";
+import { Engine } from "../engine/index.ts";
+import { parseConfig } from "../train/config.ts";
+import tiny from "../train/configs/emoji-tiny.json" with { type: "json" };
+import { openEmoji } from "../train/data/emoji/index.ts";
+import type { Metrics } from "../train/eval/metrics.ts";
+import type { StepRecord } from "../train/loop/record.ts";
+import { makeModel } from "../train/loop/trainer.ts";
+import { saveCheckpoint } from "../train/run/checkpoint.ts";
+import { folderStore } from "../train/run/disk.ts";
+import { Journal } from "../train/run/journal.ts";
+import { makeTokenizer } from "../train/run/tokenizer.ts";
+import { makeTrainer } from "../train/run/trainer.ts";
 import { type Served, serve } from "../web/build/serve.ts";
 import { buildSite } from "../web/build/site.ts";
 import type { Figures } from "../web/page/kernels/report.ts";
@@ -192,7 +204,11 @@ browserTest("each word shows where it looks, by keyboard too, in shares that sum
   const words = page.locator(".word");
   await words.first().waitFor();
   assert.equal(await words.allTextContents(), ["make", "the", "skin", "dark"]);
-  await words.last().focus();
+  // Words that an answer makes anew have lost the focus.
+  await page.waitForFunction(() => {
+    [...document.querySelectorAll<HTMLElement>(".word")].at(-1)?.focus();
+    return document.querySelectorAll(".overlay span").length > 0;
+  });
   const shares = await page.locator(".overlay span").allTextContents();
   assert.is(shares.length, 4);
   const sum = shares.reduce((sum, share) => sum + Number.parseInt(share, 10), 0);
@@ -311,12 +327,9 @@ browserTest("a run's folder becomes the model, and the page's own one comes back
   await says(page, /and 0 of yours are searched/);
 });
 
-browserTest("a lost device comes back with its state", async () => {
-  await page.setInputFiles("#reference", waving);
-  await ask(page, "dark skin");
-  const wanted = await namesIn(page, "both");
-  const [worker] = page.workers();
-  await worker!.evaluate(() => {
+/** Has a worker remember the device that it used last. */
+async function catchDevice(worker: Worker): Promise<void> {
+  await worker.evaluate(() => {
     const { prototype } = GPUDevice;
     const create = prototype.createCommandEncoder;
     prototype.createCommandEncoder = function (this: GPUDevice, ...args) {
@@ -324,6 +337,15 @@ browserTest("a lost device comes back with its state", async () => {
       return create.apply(this, args);
     };
   });
+}
+
+browserTest("a lost device comes back with its state", async () => {
+  await page.setInputFiles("#reference", waving);
+  await says(page, /^1f44b\.png$/, "figcaption");
+  await ask(page, "dark skin");
+  const wanted = await namesIn(page, "both");
+  const [worker] = page.workers();
+  await catchDevice(worker!);
   await ask(page, "light skin");
   await worker!.evaluate(() => (globalThis as unknown as { seenDevice: GPUDevice }).seenDevice.destroy());
   await says(page, /The GPU was lost and is back/);
@@ -569,6 +591,219 @@ browserTest("the Kernels tab by axe, in dark and on a phone", async () => {
   assert.ok(width <= 390, `${width} pixels wide on a phone`);
   await page.setViewportSize(size);
   await page.emulateMedia({ colorScheme: "light" });
+});
+
+/** What the form begins with, small enough for seconds. */
+const small = {
+  ...tiny,
+  name: "small",
+  seed: 3,
+  model: {
+    ...tiny.model,
+    vision: { ...tiny.model.vision, width: 16, depth: 1, heads: 2 },
+    text: { ...tiny.model.text, width: 16, depth: 1, heads: 2, intermediate: 32, dropout: 0.1 },
+    projection: 16,
+  },
+  training: {
+    ...tiny.training,
+    ...{ steps: 40, pictures: 8, triplets: 12, learningRate: 0.001, warmup: 2, checkpointEvery: 4 },
+  },
+};
+
+/** The same run by Node: its first steps, and its folder as it stands after ten of them. */
+async function trainInNode(folder: string): Promise<StepRecord[]> {
+  const config = parseConfig(small, "small");
+  const engine = await Engine.create();
+  const emoji = await openEmoji({ size: 32 });
+  const tokenizer = await makeTokenizer(config, emoji.training);
+  const model = makeModel(engine, config, tokenizer.size);
+  model.parameters.initialize(config.seed);
+  const trainer = makeTrainer(engine, model, tokenizer, emoji.training, config);
+  const store = folderStore(folder);
+  const journal = new Journal(store);
+  const records: StepRecord[] = [];
+  await store.write("config.json", JSON.stringify(config));
+  await store.write("tokenizer.json", JSON.stringify(tokenizer.toJSON()));
+  await journal.open();
+  const onStep = async (record: StepRecord) => {
+    records.push(record);
+    if (record.step <= 10) await journal.step(record);
+  };
+  await trainer.run(10, onStep);
+  await saveCheckpoint(store, model.parameters, trainer.optimizer, trainer.seconds);
+  await trainer.run(12, onStep);
+  trainer.dispose();
+  engine.dispose();
+  await emoji.close();
+  return records;
+}
+
+const state = (tab: Page, wanted: string) =>
+  tab.locator(`.train[data-state="${wanted}"]`).waitFor({ timeout: 120_000 });
+const stepIs = (wanted: number) =>
+  page.waitForFunction(
+    (wanted) => Number(document.querySelector<HTMLElement>(".train")?.dataset.step) >= wanted,
+    wanted,
+    { timeout: 120_000 },
+  );
+const press = (text: string) => page.locator(".train button", { hasText: text }).click();
+/** The steps that the page's storage has told of. */
+async function stored(): Promise<StepRecord[]> {
+  const text = await page.evaluate(async () => {
+    const root = await navigator.storage.getDirectory();
+    const folder = await root.getDirectoryHandle("casement-run");
+    return (await (await folder.getFileHandle("metrics.jsonl")).getFile()).text();
+  });
+  return text
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+}
+/** What of steps doesn't depend on how long they took. */
+const numbers = (records: readonly StepRecord[]) =>
+  records.map(({ samples_per_second: _, seconds: __, ...record }) => record);
+const near = (a: number, b: number) => assert.ok(Math.abs(a - b) < 1e-4, `${a} and ${b}`);
+
+const unfold = () =>
+  page.evaluate(() => {
+    for (const group of document.querySelectorAll<HTMLDetailsElement>(".train details")) group.open = true;
+  });
+
+/** Fills the fields of a configuration in. */
+async function fillForm(config: object, path = "train"): Promise<void> {
+  for (const [key, value] of Object.entries(config)) {
+    const id = `${path}-${key}`;
+    const field = page.locator(`#${id}`);
+    if (typeof value === "object") await fillForm(value, id);
+    else if (!/imageSize|kind/.test(key)) {
+      if (await field.evaluate(({ tagName }) => tagName === "SELECT")) await field.selectOption(`${value}`);
+      else await field.fill(`${value}`);
+    }
+  }
+}
+
+let byNode: StepRecord[] = [];
+/** The run that nothing interrupted. */
+let whole: StepRecord[] = [];
+const nodeRun = join(scratch, "node-run");
+
+browserTest("Train: what is filled in is checked, and too much for the machine is refused", async () => {
+  byNode = await trainInNode(nodeRun);
+  await page.locator("#tab-train").click();
+  await state(page, "none");
+  await unfold();
+  assert.equal(await violations(page), []);
+  await fillForm(small);
+  await page.fill("#train-training-learningRate", "fast");
+  await press("Start training");
+  await says(page, /training\.learningRate: .*expected number/);
+  await fillForm({ training: { learningRate: 0.001 }, model: { vision: { width: 8192, depth: 24 } } });
+  await press("Start training");
+  await says(page, /Training would take [\d.]+ GiB on the GPU, and this machine has/);
+  await state(page, "none");
+  await fillForm(small);
+  await press("Estimate memory");
+  await says(page, /^Training takes \d.* on the GPU at most/);
+});
+
+browserTest("Train: a run by the numbers of Node, and Node judges it", async () => {
+  await press("Start training");
+  await stepIs(1);
+  assert.is(await page.locator(".sheet .query").count(), 8);
+  await state(page, "finished");
+  whole = await stored();
+  assert.is(whole.length, 40);
+  near(whole[0]!.loss, byNode[0]!.loss);
+  for (const [i, { loss }] of byNode.entries())
+    assert.ok(Math.abs(whole[i]!.loss - loss) < 1e-2, `step ${i + 1}: ${whole[i]!.loss} and ${loss}`);
+  assert.is(await page.locator(".plot canvas").count(), 2);
+  await says(page, /At step 40: 8 of the 64 questions/, ".contact");
+  await page.evaluate(() => scrollTo(0, 0));
+  assert.equal(await violations(page), []);
+
+  const folder = join(scratch, "from-page");
+  await press("Prepare the files");
+  const links = page.locator(".keeping a");
+  await links.first().waitFor();
+  const names = await links.allTextContents();
+  for (const name of names) {
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      links.filter({ hasText: name }).click(),
+    ]);
+    await download.saveAs(join(folder, name));
+  }
+  assert.ok(names.includes("checkpoint-0000040.safetensors"), `${names}`);
+  const args = ["eval", "--run", folder, "--split", "combinations", "--json"];
+  const { stdout } = await promisify(execFile)(process.execPath, [join(root, "cli/casement.mjs"), ...args]);
+  const { results, steps } = JSON.parse(stdout) as Metrics;
+  assert.is(steps, 40);
+  const { r1, r50 } = results[0]!.metrics;
+  assert.ok(r50! > r1! && r50! < 1, `${r1} ${r50}`);
+});
+
+browserTest(
+  "Train: paused, loaded anew and robbed of its device, a run comes to the same numbers; one tab has it",
+  async () => {
+    await press("Remove this run");
+    await press("Remove it for good");
+    await state(page, "none");
+    const other = await context.newPage();
+    await other.goto(`${served.address}#train`);
+    await says(other, /The run is open in another tab of this page/);
+    await other.close();
+    await press("Start training");
+    await state(page, "training");
+    await press("Pause");
+    await state(page, "paused");
+    const { length } = await stored();
+    assert.ok(length < 35, `${length} steps before the pause`);
+    await gatherTasks();
+    await page.reload();
+    await state(page, "paused");
+    await says(page, new RegExp(`small is paused at step ${length} of 40`));
+    assert.is(await page.locator(".sheet .query").count(), 8);
+    await press("Go on");
+    const [worker] = page.workers();
+    await catchDevice(worker!);
+    await stepIs(length + 2);
+    await worker!.evaluate(() => (globalThis as unknown as { seenDevice: GPUDevice }).seenDevice.destroy());
+    await says(page, /The GPU was lost; training goes on from the last checkpoint/);
+    await state(page, "finished");
+    assert.equal(numbers(await stored()), numbers(whole));
+  },
+);
+
+browserTest("Train: Node's run goes on in the page, and a run's weights begin another", async () => {
+  await press("Remove this run");
+  await press("Remove it for good");
+  await state(page, "none");
+  await page.setInputFiles("#load-run", [join(nodeRun, "config.json")]);
+  await says(page, /tokenizer\.json, checkpoint-\*\.safetensors is not among the files/);
+  const names = ["config.json", "tokenizer.json", "metrics.jsonl", "checkpoint-0000010.safetensors"];
+  await page.setInputFiles(
+    "#load-run",
+    names.map((name) => join(nodeRun, name)),
+  );
+  await says(page, /small is paused at step 10 of 40/);
+  await page.fill("#train-until", "12");
+  await press("Go on");
+  await state(page, "finished");
+  const records = await stored();
+  assert.equal(numbers(records.slice(0, 10)), numbers(byNode.slice(0, 10)));
+  assert.is(records.length, 12);
+  for (const i of [10, 11]) near(records[i]!.loss, byNode[i]!.loss);
+  await press("Remove this run");
+  await press("Remove it for good");
+  await state(page, "none");
+  const parts = ["config.json", "tokenizer.json", "model.safetensors"].map((name) => join(run, name));
+  await page.setInputFiles("#load-weights", parts);
+  await says(page, /A new run starts from the weights of emoji-small/);
+  await unfold();
+  await page.fill("#train-model-text-heads", "2");
+  await press("Start training");
+  await says(page, /model\.text\.heads is 4 there and 2 here/);
+  await page.locator("#tab-search").click();
 });
 
 browserTest("axe finds nothing wrong, in light, in dark and on a phone", async () => {

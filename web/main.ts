@@ -6,6 +6,7 @@ import { LibraryPanel } from "./page/library.ts";
 import { missingNotice } from "./page/missing.ts";
 import { SearchPanel } from "./page/search.ts";
 import { tabBar } from "./page/tabs.ts";
+import { TrainPanel } from "./page/train.ts";
 
 const status = el("p", { class: "quiet status", text: "Loading", attributes: { role: "status" } });
 const notices = el("div", { class: "notices" });
@@ -18,10 +19,12 @@ const client = new Client(worker, (why) => {
 const search = new SearchPanel(client);
 const library = new LibraryPanel(client, (gallery) => search.renew(gallery));
 const device = new DevicePanel(client);
+const train = new TrainPanel(client);
 
 const first = el("div", {}, search.element, library.element);
 const second = el("div", {}, device.element);
 const bench = el("div");
+const training = el("div", {}, train.element);
 let isOpen = false;
 
 /** The Kernels tab has an editor and a worker of its own, for who opens it. */
@@ -40,6 +43,14 @@ async function openKernels(): Promise<void> {
 }
 const bar = tabBar([
   { id: "search", title: "Search", panel: first },
+  {
+    id: "train",
+    title: "Train",
+    panel: training,
+    onOpen: () => {
+      if (isOpen) void train.open();
+    },
+  },
   { id: "kernels", title: "Kernels", panel: bench, onOpen: () => void openKernels() },
   {
     id: "device",
@@ -52,7 +63,7 @@ const bar = tabBar([
 ]);
 document.body.append(
   el("header", {}, el("h1", { text: "casement" }), bar, status),
-  el("main", {}, notices, notice, first, bench, second),
+  el("main", {}, notices, notice, first, training, bench, second),
 );
 
 client.listen((news) => {
@@ -73,6 +84,8 @@ try {
   search.open(opened);
   library.open(model, gallery, sources);
   if (!second.hidden) void device.refresh();
+  if (adapter === null) train.refuse();
+  else if (!training.hidden) void train.open();
 } catch (error) {
   status.textContent = "";
   notice.textContent = `The page could not be opened: ${(error as Error).message}`;

@@ -2,6 +2,7 @@
 import type { Verdict } from "../cases/driver.ts";
 import type { Offer } from "../cases/offers.ts";
 import type { Label, Spread, Way } from "../train/eval/audit.ts";
+import type { StepRecord } from "../train/loop/record.ts";
 import type { PictureSource } from "./gallery.ts";
 
 /** Where a picture is to be seen: a cell of a sheet, or a small copy of one's own. */
@@ -119,6 +120,64 @@ export interface Added {
   gallery: GalleryNews;
 }
 
+/** A field of a run's configuration, as a form shows it. */
+export interface Field {
+  /** From the top of the configuration. */
+  path: string[];
+  kind: "whole" | "number" | "text" | "choice" | "json";
+  options?: string[];
+  /** What it is where it is left out; undefined where it must be there or is nothing. */
+  usual?: unknown;
+  /** What it means. */
+  about: string;
+}
+
+/** Where the run of the page stands. */
+export interface RunNews {
+  /** "elsewhere": another tab of the page has it. */
+  state: "elsewhere" | "none" | "paused" | "opening" | "training" | "finished";
+  /** Of the run, or what a new one would start with: fields that are left out are not there. */
+  config: Record<string, unknown>;
+  /** What a new run takes its weights from; null where it starts afresh. */
+  weights: string | null;
+  step: number;
+  steps: number;
+}
+
+/** A look at the model while it learns: figures from 0 to 1 of a few queries among a few pictures. */
+export interface Glance {
+  step: number;
+  metrics: Record<string, number>;
+  queries: number;
+  pictures: number;
+}
+
+/** A query of the contact sheet with its best answers. */
+export interface SheetQuery {
+  text: string;
+  reference: Shown;
+  target: Shown;
+  rank: number;
+  answers: (Shown & { right: boolean })[];
+}
+
+/** What a run has told so far. */
+export interface RunHistory {
+  records: StepRecord[];
+  glances: Glance[];
+  sheet: SheetQuery[];
+}
+
+/** Bytes on the GPU. */
+export interface RunMemory {
+  /** What a step and all that stays between steps was estimated to take at most, before anything was made. */
+  estimated: number;
+  /** What the tensors of a step were planned to take; null until a step was recorded. */
+  planned: number | null;
+  /** All that is in use. */
+  used: number;
+}
+
 /** What the page may ask. */
 export interface Calls {
   open(): Promise<Opened>;
@@ -135,6 +194,21 @@ export interface Calls {
   /** Checks the driver; `verdict` news tell each case. Resolves to whether all were checked. */
   check(): Promise<boolean>;
   stop(): Promise<void>;
+  /** Takes the run that is kept in this browser, for as long as the tab is open. */
+  openRun(): Promise<{ fields: Field[]; news: RunNews; history: RunHistory }>;
+  /** Bytes that training would take. Throws where that is too much. */
+  estimateRun(config: Record<string, unknown>): Promise<number>;
+  /** Resolves when the first step is on its way. */
+  startRun(config: Record<string, unknown>): Promise<void>;
+  /** Resolves when training has ended with a checkpoint. */
+  pauseRun(): Promise<void>;
+  /** Goes on; to another step than was asked for at first where it is told. */
+  resumeRun(steps: number | null): Promise<void>;
+  removeRun(): Promise<void>;
+  /** Files of a run's folder: a run that goes on here, or weights that a new run starts from. */
+  loadRun(given: { files: PictureFile[]; as: "run" | "weights" }): Promise<void>;
+  /** The files that the command line reads. */
+  runFiles(): Promise<PictureFile[]>;
 }
 
 /** What the worker tells by itself. */
@@ -144,6 +218,10 @@ export type News =
   | { kind: "lost"; why: string }
   | { kind: "back" }
   | { kind: "gone"; why: string }
+  | { kind: "run"; news: RunNews; history?: RunHistory; fault?: string }
+  | { kind: "steps"; records: StepRecord[]; memory: RunMemory }
+  | { kind: "glance"; glance: Glance; sheet: SheetQuery[] }
+  | { kind: "said"; text: string }
   | { kind: "pictures"; gallery: GalleryNews };
 
 /** What a worker may be asked: functions of one argument or none. */

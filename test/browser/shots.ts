@@ -27,6 +27,10 @@ await page!.locator(".word").first().waitFor({ timeout: 120_000 });
 
 const desk = { width: 1200, height: 800 };
 const phone = { width: 390, height: 844 };
+/** A run of minutes, long enough for curves. */
+const run = { steps: 240, pictures: 48, triplets: 64, warmup: 20 };
+const longest = 15 * 60_000;
+
 /** Measures some small cases and times a kernel's edit. */
 async function fillKernels(page: Page): Promise<void> {
   await page.getByText(/kernels run here/).waitFor({ timeout: 120_000 });
@@ -64,10 +68,18 @@ async function fillKernels(page: Page): Promise<void> {
 
 // Some take minutes on a processor.
 const wanted = process.argv.slice(2);
-for (const tab of ["search", "kernels", "device"].filter(
+for (const tab of ["search", "train", "kernels", "device"].filter(
   (tab) => wanted.length === 0 || wanted.includes(tab),
 )) {
   await page!.locator(`#tab-${tab}`).click();
+  if (tab === "train") {
+    await page!.locator(".field").first().waitFor();
+    for (const group of await page!.locator(".fields summary").all()) await group.click();
+    for (const [name, value] of Object.entries(run)) await page!.fill(`#train-training-${name}`, `${value}`);
+    for (const group of await page!.locator(".fields summary").all()) await group.click();
+    await page!.locator("button", { hasText: "Start training" }).click();
+    await page!.locator('.train[data-state="finished"]').waitFor({ timeout: longest });
+  }
   if (tab === "device") await page!.getByText("maxBufferSize").waitFor();
   if (tab === "kernels") await fillKernels(page!);
   for (const [name, colorScheme, size] of [

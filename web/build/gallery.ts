@@ -1,22 +1,23 @@
-// Writes the gallery: every picture of Emoji-CoIR at the size that the model sees, lossless, many to a sheet, and the
-// embeddings of a run. What is made is kept under .cache by all that it is made of.
+// Writes the gallery: every picture of Emoji-CoIR at the size that the model sees, lossless, many to a sheet, the embeddings
+// of a run, and what makes the pictures a data set to train on. What is made is kept under .cache by all that it is made of.
 import { createHash } from "node:crypto";
 import { cp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import { type EmojiDataset, openEmoji } from "../../train/data/emoji/index.ts";
-import { readLabels, sourceVersions } from "../../train/data/emoji/sources.ts";
+import { readLabels, readSubcategories, sourceVersions } from "../../train/data/emoji/sources.ts";
 import { embedPictures } from "../../train/eval/embed.ts";
 import { makeFolder } from "../../train/make-folder.ts";
 import { cacheFolder } from "../../train/place.ts";
 import { hashOf } from "../../train/run/given.ts";
 import { openModel } from "../../train/run/open.ts";
 import { type Example, fingerprint, type GalleryFile, type PictureSource, sheetName } from "../gallery.ts";
+import { type TrainingFile, trainingName } from "../training.ts";
 
 const columns = 16;
 const perSheet = columns * columns;
 /** Code that decides what comes out. */
-const code = ["./gallery.ts", "../gallery.ts"];
+const code = ["./gallery.ts", "../gallery.ts", "../training.ts"];
 
 /** Whose pictures the packages carry, and on what terms. */
 const credits: Record<string, Omit<PictureSource, "package" | "version">> = {
@@ -110,6 +111,13 @@ async function makeGallery(
     }),
   };
   await writeFile(join(out, "gallery.json"), JSON.stringify(file));
+  const training: TrainingFile = {
+    preparation: { size, fit, zoom, filter },
+    classes: [...emoji.training.classes],
+    labels: [...labels],
+    subcategories: [...readSubcategories()],
+  };
+  await writeFile(join(out, trainingName), JSON.stringify(training));
   await emoji.close();
 }
 

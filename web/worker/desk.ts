@@ -30,6 +30,7 @@ import type {
 import { deviceNews } from "./device.ts";
 import { Gallery, siteFile } from "./gallery.ts";
 import { looksOf } from "./look.ts";
+import { Losses } from "./losses.ts";
 import { type LoadedModel, loadModel, type ModelFiles, readModel } from "./model.ts";
 import { keep, type OwnPicture, ownPictures, removeAll } from "./own.ts";
 import { isAnimated, readPicture, resized, thumbOf } from "./pictures.ts";
@@ -40,9 +41,6 @@ const shown = 10;
 const batch = 16;
 /** References that questions may still be about. */
 const mostReferences = 16;
-/** Losses of the device in so many milliseconds after which it is left alone. */
-const mostLosses = 3;
-const lossWindow = 60_000;
 /** What stands for the model where raw pixels do. */
 const rawPixels = "pixels";
 const rawPreparation: Preparation = { size: 32, fit: "squash", zoom: 1, filter: "bicubic" };
@@ -74,7 +72,8 @@ interface Bench {
 }
 
 export class Desk {
-  private gallery!: Gallery;
+  /** There when the desk is open. */
+  gallery!: Gallery;
   private files!: ModelFiles;
   private usual!: ModelFiles;
   /** Of the page's gallery by the current model; null where it has not embedded it. */
@@ -87,7 +86,7 @@ export class Desk {
   private nextReference = 1;
   private bench: Promise<Bench> | null = null;
   private current: Engine | null = null;
-  private losses: number[] = [];
+  private readonly losses = new Losses();
   private turn: Promise<unknown> = Promise.resolve();
   /** By text, what else the data set says wherever it says that. */
   private readonly phrasings = new Map<string, readonly string[]>();
@@ -185,10 +184,8 @@ export class Desk {
   private async watch(engine: Engine): Promise<void> {
     const { reason, message } = await engine.device.lost;
     if (engine !== this.current) return;
-    const now = Date.now();
-    this.losses = [...this.losses.filter((at) => now - at < lossWindow), now];
     const why = message || reason;
-    if (this.losses.length > mostLosses) {
+    if (!this.losses.note()) {
       this.tell({ kind: "gone", why });
       return;
     }

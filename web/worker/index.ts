@@ -4,6 +4,7 @@ import { Engine } from "../../engine/index.ts";
 import type { Calls, News } from "../messages.ts";
 import { type Answers, answer, port } from "./answer.ts";
 import { Desk } from "./desk.ts";
+import type { TrainDesk } from "./train.ts";
 
 // zod would try whether it may compile code, which the page's policy forbids and the console would tell.
 config({ jitless: true });
@@ -11,7 +12,17 @@ config({ jitless: true });
 const tell = (news: News) => port.postMessage(news);
 
 // Vite puts the worker into assets/, beside which the rest of the page lies.
-const desk = new Desk(new URL("../", location.href), tell);
+const site = new URL("../", location.href);
+const desk = new Desk(site, tell);
+
+/** For who trains: a good part of the page's code. */
+let training: Promise<TrainDesk> | null = null;
+const trainDesk = () => {
+  training ??= import("./train.ts").then(
+    ({ TrainDesk }) => new TrainDesk(desk.gallery, new URL("gallery/", site), tell),
+  );
+  return training;
+};
 
 /** Other tabs of this page: pictures came or went. */
 const tabs = new BroadcastChannel("casement-pictures");
@@ -48,6 +59,14 @@ const calls: Answers<Calls> = {
   async stop() {
     checking = false;
   },
+  openRun: async () => (await trainDesk()).open(),
+  estimateRun: async (config: Parameters<Calls["estimateRun"]>[0]) => (await trainDesk()).estimate(config),
+  startRun: async (config: Parameters<Calls["startRun"]>[0]) => (await trainDesk()).start(config),
+  pauseRun: async () => (await trainDesk()).pause(),
+  resumeRun: async (steps: Parameters<Calls["resumeRun"]>[0]) => (await trainDesk()).resume(steps),
+  removeRun: async () => (await trainDesk()).remove(),
+  loadRun: async (given: Parameters<Calls["loadRun"]>[0]) => (await trainDesk()).load(given),
+  runFiles: async () => (await trainDesk()).files(),
 };
 
 answer<Calls>(calls);

@@ -30,7 +30,7 @@ export interface LoadedModel {
   model: Case;
 }
 
-function blobSource(blob: Blob, name: string): ByteSource {
+export function blobSource(blob: Blob, name: string): ByteSource {
   return {
     name,
     size: blob.size,
