@@ -56,7 +56,7 @@ export function clearGrad(tensors: Iterable<Tensor>): void {
   }
 }
 
-/** `x` as a tensor on the same memory that no gradient goes through: a constant to whatever is made of it. */
+/** `x`, of any dtype, as a tensor on the same memory that no gradient goes through: a constant to whatever is made of it. */
 export function detach(x: Tensor): Tensor {
   return x.engine.view(x, x.shape);
 }

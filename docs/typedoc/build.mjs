@@ -71,6 +71,37 @@ app.converter.on(Converter.EVENT_CREATE_DOCUMENT, (_, document) => {
   document.name = /^# (.*)/.exec(document.content[0].text)[1];
 });
 
+/**
+ * What a file says of all functions from a place on: comments that stand by themselves between declarations hold for those
+ * below them, up to the next one, or to the file's end where they begin with "Every function below:".
+ */
+function notesAt(text, position) {
+  let [always, section] = ["", ""];
+  let at = 0;
+  for (const part of text.slice(0, position).split("\n\n")) {
+    const note =
+      at > 0 && /^(\/\/ .*\n?)+$/.test(part) ? part.replaceAll(/^\/\/ /gm, "").replaceAll("\n", " ") : "";
+    const [, whole] = /^Every function below: (.*)/.exec(note) ?? [];
+    if (whole) [always, section] = [whole, ""];
+    else if (note) section = note;
+    at += part.length;
+  }
+  return always ? [always, section] : [];
+}
+
+app.converter.on(Converter.EVENT_RESOLVE_BEGIN, (context) => {
+  for (const one of context.project.getReflectionsByKind(ReflectionKind.Function)) {
+    const [declaration] = context.getSymbolFromReflection(one)?.declarations ?? [];
+    if (!declaration) continue;
+    const notes = notesAt(declaration.getSourceFile().text, declaration.pos).filter(Boolean);
+    if (notes.length === 0) continue;
+    const text = notes
+      .map((note) => note.replace(/^[a-z](?!\d)/, (first) => first.toUpperCase()))
+      .join("\n\n");
+    for (const { comment } of one.signatures) comment?.summary.push({ kind: "text", text: `\n\n${text}` });
+  }
+});
+
 // Lists of kernels are for the project's own tests and profiles.
 app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
   for (const one of project.getReflectionsByKind(ReflectionKind.Variable))

@@ -37,6 +37,7 @@ export function accumulateInto(target: Tensor, value: Tensor): void {
 
 /**
  * Limits the elements of `x` to [low, high] in place, but for NaN, outside of the graph: for parameters after an update.
+ * f32 or f16. Throws TensorError for integers, and where `low` is above `high`.
  */
 export function clampInPlace(x: Tensor, low: number, high: number): void {
   requireFloat("clampInPlace", x);

@@ -168,8 +168,8 @@ export function plus(a: Tensor, b: Tensor): Tensor {
   return a.engine.view(y, a.shape);
 }
 
-// All below take tensors of shapes that broadcast, as in NumPy, of one dtype, or a number in place of one of them, and throw
-// TensorError on others, and where more than eight dimensions are left after joining those that lie alike.
+// Every function below: tensors of shapes that broadcast, as in NumPy, and of one dtype, or a number in place of one of them.
+// Throws TensorError for others, and where more than eight dimensions are left after joining those that lie alike.
 
 // f32 or f16, with gradients; u32 and i32 exactly, modulo 2^32, without.
 

@@ -75,13 +75,14 @@ function multiplyBySlope(op: Op, dy: Tensor, saved: Tensor, params: Values = {})
   return runMap(slope, name ? [dy, saved] : [dy], result, params);
 }
 
-/** dy · gelu'(x), of the shape of `x`, not recorded. Throws TensorError where the sizes differ. */
+/** dy · gelu'(x), of the shape of `x`, f32 or f16, not recorded. Throws TensorError where sizes or dtypes differ. */
 export const multiplyByGeluSlope = (dy: Tensor, x: Tensor): Tensor => multiplyBySlope(ops.gelu, dy, x);
 
-/** factor · x, not recorded. */
+/** factor · x, f32 or f16, not recorded. Throws TensorError for integers. */
 export const scaled = (x: Tensor, factor: number): Tensor => evaluate(ops.scale, x, { operand: factor });
 
-// Every function below takes f32 or f16 of any shape, gives the same shape and dtype and computes in f32. NaN stays NaN.
+// Every function below: f32 or f16 of any shape gives the same shape and dtype, computed in f32; NaN stays NaN. Throws
+// TensorError for integers.
 
 /** e^x */
 export const exp = (x: Tensor): Tensor => apply(ops.exp, x);

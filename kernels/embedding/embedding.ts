@@ -17,8 +17,8 @@ export function embedding(table: Tensor, ids: Tensor): Tensor {
 }
 
 /**
- * x + table[t] for position t: `x` is [B, T, C], `table` [P, C] with P of at least T; rows beyond T get no gradient.
- * Throws TensorError where they don't fit.
+ * x + table[t] for position t: `x` is [B, T, C], `table` [P, C] with P of at least T, all f32 or all
+ * f16; rows beyond T get no gradient. Throws TensorError where they don't fit.
  */
 export function addPositions(x: Tensor, table: Tensor): Tensor {
   const [, length = 0, width = 0] = x.shape;

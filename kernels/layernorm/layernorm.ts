@@ -127,7 +127,7 @@ export function layernorm(x: Tensor, gamma: Tensor, beta: Tensor, options: Layer
 
 /**
  * gamma · h / sqrt(mean of squares + eps) along the last axis of h = dropout(x) + residual: `layernorm` without mean and beta.
- * Throws TensorError as that does.
+ * Shapes, dtypes and errors are those of that.
  */
 export function rmsnorm(x: Tensor, gamma: Tensor, options: LayernormOptions = {}): Tensor {
   return normalized("rmsnorm", x, gamma, null, options);

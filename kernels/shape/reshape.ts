@@ -12,8 +12,8 @@ import { axisOf } from "../lib/axes.ts";
 import { sumTo } from "../reduce/reduce.ts";
 
 /**
- * The same elements under another shape; one extent may be -1, which is then what is left. Shares the memory of `x`.
- * Throws TensorError where the sizes differ.
+ * The same elements under another shape; one extent may be -1, which is then what is left. Shares the memory of `x`,
+ * of any dtype. Throws TensorError where the sizes differ.
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const known = sizeOf(shape.filter((extent) => extent !== -1));
@@ -24,7 +24,10 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   return engine.record("reshape", engine.view(x, full), [x], (dy) => [engine.view(dy, x.shape)]);
 }
 
-/** Axis `d` of the result is axis `axes[d]` of `x`, as in PyTorch; of any dtype, up to eight axes after merging. */
+/**
+ * Axis `d` of the result is axis `axes[d]` of `x`, as in PyTorch; of any dtype. Throws TensorError unless `axes` names each axis
+ * once, and where more than eight are left after merging.
+ */
 export function permute(x: Tensor, axes: readonly number[]): Tensor {
   if (axes.length !== x.shape.length || !x.shape.every((_, d) => axes.includes(d)))
     throw new TensorError(`permute: [${axes}] does not name the axes of [${x.shape}].`);
@@ -41,7 +44,7 @@ function permuted(x: Tensor, axes: readonly number[]): Tensor {
   );
 }
 
-/** [m, n] to [n, m]. */
+/** [m, n] to [n, m], of any dtype. Throws TensorError for another rank. */
 export function transpose2d(x: Tensor): Tensor {
   return permute(x, [1, 0]);
 }
@@ -63,7 +66,10 @@ export function repeat(x: Tensor, count: number, axis: number): Tensor {
   return repeated("repeat", x, axes);
 }
 
-/** The whole of `x` so many times along each axis, the last count for the last axis, as NumPy's tile; of any dtype. */
+/**
+ * The whole of `x` so many times along each axis, the last count for the last axis, as NumPy's tile; of any dtype. Throws
+ * TensorError for what is no number of times.
+ */
 export function tile(x: Tensor, counts: readonly number[]): Tensor {
   const rank = Math.max(x.shape.length, counts.length);
   const axes = Array.from({ length: rank }, (_, d) => {

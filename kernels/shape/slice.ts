@@ -124,7 +124,10 @@ export function split(x: Tensor, parts: number | readonly number[], axis = 0): T
   });
 }
 
-/** `x`, of any dtype, with the order of its entries turned round along these axes, all unless told. */
+/**
+ * `x`, of any dtype, with the order of its entries turned round along these axes, all unless told. Throws TensorError on an
+ * axis that is not there.
+ */
 export function flip(x: Tensor, axes: number | readonly number[] = x.shape.map((_, d) => d)): Tensor {
   const turned = [axes].flat().map((axis) => axisOf("flip", x, axis));
   const extents = x.shape.map((n, d) =>

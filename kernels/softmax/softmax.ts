@@ -67,7 +67,7 @@ export function softmax(x: Tensor, axis = -1): Tensor {
   return alongAxis("softmax", x, axis, false);
 }
 
-/** The logarithm of `softmax`, without its rounding near 0. */
+/** The logarithm of `softmax`, without its rounding near 0; otherwise as that. */
 export function logSoftmax(x: Tensor, axis = -1): Tensor {
   return alongAxis("logSoftmax", x, axis, true);
 }
