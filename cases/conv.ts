@@ -44,7 +44,7 @@ const words = (options: object) =>
     .map(([name, value]) => (value === true ? ` ${name}` : ` ${name} ${value}`))
     .join("");
 
-interface ConvSpec extends Geometry {
+export interface ConvSpec extends Geometry {
   x: Four;
   weight: Four;
   groups?: number;
@@ -180,7 +180,7 @@ function transposeCase(spec: ConvSpec, more: Pick<ConvTransposeOptions, "outputP
   };
 }
 
-interface PoolSpec extends Geometry {
+export interface PoolSpec extends Geometry {
   x: Four;
   size: number | Two;
   countPadding?: boolean;
@@ -189,7 +189,7 @@ interface PoolSpec extends Geometry {
   ties?: boolean;
 }
 
-function poolCase(kind: "max" | "average", spec: PoolSpec): OpCase {
+export function poolCase(kind: "max" | "average", spec: PoolSpec): OpCase {
   const { x: shape, size, dtype = "f32", ties = false, countPadding = true, ...options } = spec;
   const [batch, channels, height, width] = shape;
   const [rows, columns] = two(size);

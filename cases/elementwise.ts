@@ -506,7 +506,7 @@ function withNumber(
 }
 type Operand64 = [value: number, slope: number];
 
-function whereCase(shapes: [number[], number[], number[]], dtype: DType = "f32"): OpCase {
+export function whereCase(shapes: [number[], number[], number[]], dtype: DType = "f32"): OpCase {
   const { size, at } = places(...shapes);
   const [condition, a, b] = shapes;
   const floating = dtype === "f32" || dtype === "f16";

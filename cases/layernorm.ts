@@ -90,7 +90,7 @@ export function layernormCase(spec: Spec): OpCase {
 }
 
 /** Rows of layernorm without an affine part, then a scale and a shift for each channel. */
-function groupnormCase(shape: number[], groups: number, dtype: DType = "f32"): OpCase {
+export function groupnormCase(shape: number[], groups: number, dtype: DType = "f32"): OpCase {
   const [batch, channels, ...places] = shape as [number, number, ...number[]];
   const plane = places.reduce((a, b) => a * b, 1);
   const length = (channels / groups) * plane;

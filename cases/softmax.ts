@@ -41,7 +41,7 @@ export function softmaxCase(shape: number[], log = false, dtype: DType = "f32", 
 }
 
 /** Along another axis than the last. */
-function softmaxAxisCase(shape: number[], axis: number, log: boolean, dtype: DType = "f32"): OpCase {
+export function softmaxAxisCase(shape: number[], axis: number, log: boolean, dtype: DType = "f32"): OpCase {
   const groups = groupsOf(shape, [axis]);
   const length = shape[axis]!;
   /** Each group in a row, and back. */

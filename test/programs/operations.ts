@@ -3,15 +3,27 @@
 
 import { attentionCase } from "../../cases/attention.ts";
 import type { Draw, OpCase } from "../../cases/case.ts";
+import { type ConvSpec, convCase, type PoolSpec, poolCase } from "../../cases/conv.ts";
 import { dropoutCase } from "../../cases/dropout.ts";
-import { binaryCase, castCase, unaryCase } from "../../cases/elementwise.ts";
+import { einsumCase } from "../../cases/einsum.ts";
+import { binaryCase, castCase, unaryCase, whereCase } from "../../cases/elementwise.ts";
 import { embeddingCase, positionsCase } from "../../cases/embedding.ts";
-import { layernormCase } from "../../cases/layernorm.ts";
+import { cumsumCase, gatherCase, scatterAddCase } from "../../cases/gather.ts";
+import { groupnormCase, layernormCase } from "../../cases/layernorm.ts";
 import { feedForwardCase, linearCase, matmulCase } from "../../cases/matmul.ts";
 import { normalizeCase } from "../../cases/normalize.ts";
 import { reduceCase } from "../../cases/reduce.ts";
-import { concatCase, flipCase, padCase, permuteCase, sliceCase, tileCase } from "../../cases/shape.ts";
-import { softmaxCase } from "../../cases/softmax.ts";
+import {
+  concatCase,
+  expandCase,
+  flipCase,
+  padCase,
+  permuteCase,
+  repeatCase,
+  sliceCase,
+  tileCase,
+} from "../../cases/shape.ts";
+import { softmaxAxisCase, softmaxCase } from "../../cases/softmax.ts";
 import { topkCase } from "../../cases/topk.ts";
 import { type DType, randomBits, type Scalar } from "../../engine/index.ts";
 import { broadcastShape } from "../../kernels/elementwise/strided.ts";
@@ -124,7 +136,10 @@ export const operations: Record<string, Operation<object>> = {
   binary: operation<{ fn: string; a: number[]; b: number[]; dtype: DType }>({
     lean: true,
     propose(draws, x) {
-      const fn = draws.pick(["add", "add", "sub", "mul", "mul", "div"]);
+      const fn = draws.pick([
+        ...["add", "add", "sub", "mul", "mul", "div"],
+        ...["minimum", "maximum", "squaredDifference", "less", "greaterEqual"],
+      ]);
       const { dtype } = x;
       let shape = [...x.shape];
       if (draws.chance(0.4)) shape = shape.slice(draws.below(shape.length + 1));
@@ -136,10 +151,27 @@ export const operations: Record<string, Operation<object>> = {
         spec: { fn, a: a.shape, b: b.shape, dtype },
         inputs: [a, b],
         shape: broadcastShape(fn, a.shape, b.shape),
-        dtype,
+        dtype: fn === "less" || fn === "greaterEqual" ? "u32" : dtype,
       };
     },
     make: ({ fn, a, b, dtype }) => binaryCase(fn, a, b, dtype),
+  }),
+  where: operation<{ shapes: [number[], number[], number[]]; dtype: DType }>({
+    lean: true,
+    propose(draws, x) {
+      const { shape, dtype } = x;
+      const smaller = () =>
+        shape.slice(draws.below(shape.length + 1)).map((extent) => (draws.chance(0.2) ? 1 : extent));
+      const [condition, other] = [draws.chance(0.5) ? shape : smaller(), smaller()];
+      const wanted: Wanted = { shape: condition, dtype: "u32", draw: { below: 2 } };
+      return {
+        spec: { shapes: [condition, shape, other], dtype },
+        inputs: [wanted, x, { shape: other, dtype }],
+        shape,
+        dtype,
+      };
+    },
+    make: ({ shapes, dtype }) => whereCase(shapes, dtype),
   }),
   twice: operation<{ fn: string; shape: number[]; dtype: DType }>({
     lean: true,
@@ -215,8 +247,81 @@ export const operations: Record<string, Operation<object>> = {
     },
     make: ({ m, k, width, residual, dtype }) => feedForwardCase(m, k, width, residual, dtype),
   }),
+  einsum: operation<{ equation: string; shapes: number[][]; dtype: DType }>({
+    propose(draws, x) {
+      if (x.shape.length !== 2) return null;
+      const { dtype } = x;
+      const [i, j] = x.shape as [number, number];
+      const n = draws.extent();
+      const [equation, other, shape] = draws.pick([
+        ["ij,nj->ni", [n, j], [n, i]],
+        ["ij,ij->i", [i, j], [i]],
+        ["ij,n->nji", [n], [n, j, i]],
+        ["ij,jin->n", [j, i, n], [n]],
+      ] as const);
+      return {
+        spec: { equation, shapes: [x.shape, [...other]], dtype },
+        inputs: [x, { shape: [...other], dtype }],
+        shape: [...shape],
+        dtype,
+      };
+    },
+    make: ({ equation, shapes, dtype }) => einsumCase(equation, shapes, dtype),
+  }),
+  conv2d: operation<ConvSpec & { dtype: DType }>({
+    propose(draws, x) {
+      if (x.shape.length !== 4) return null;
+      const { dtype } = x;
+      const [batch, channels, height, width] = x.shape as [number, number, number, number];
+      const groups = draws.pick([1, 1, channels]);
+      const outputs = groups * (1 + draws.below(3));
+      const padding = draws.below(2);
+      const [rows, columns] = [height, width].map((n) => 1 + draws.below(Math.min(3, n + 2 * padding)));
+      const [stride, bias] = [1 + draws.below(2), draws.chance(0.5)];
+      const weight: ConvSpec["weight"] = [outputs, channels / groups, rows!, columns!];
+      const along = (n: number, size: number) => Math.floor((n + 2 * padding - size) / stride) + 1;
+      return {
+        spec: { x: [batch, channels, height, width], weight, groups, stride, padding, bias, dtype },
+        inputs: [x, { shape: weight, dtype }, ...(bias ? [{ shape: [outputs], dtype }] : [])],
+        shape: [batch, outputs, along(height, rows!), along(width, columns!)],
+        dtype,
+      };
+    },
+    make: (spec) => convCase(spec),
+  }),
+  pool: operation<{ kind: "max" | "average"; spec: PoolSpec }>({
+    propose(draws, x) {
+      if (x.shape.length !== 4) return null;
+      const { dtype } = x;
+      const [batch, channels, height, width] = x.shape as [number, number, number, number];
+      const size = 1 + draws.below(Math.min(3, height, width));
+      const stride = 1 + draws.below(2);
+      const padding = size > 1 ? draws.below(2) : 0;
+      const along = (n: number) => Math.floor((n + 2 * padding - size) / stride) + 1;
+      const spec: PoolSpec = { x: [batch, channels, height, width], size, stride, padding, dtype };
+      return {
+        spec: { kind: draws.pick(["max", "average"] as const), spec },
+        inputs: [x],
+        shape: [batch, channels, along(height), along(width)],
+        dtype,
+      };
+    },
+    make: ({ kind, spec }) => poolCase(kind, spec),
+  }),
+  groupnorm: operation<{ shape: number[]; groups: number; dtype: DType }>({
+    propose(draws, x) {
+      const { shape, dtype } = x;
+      const [, channels = 0, ...places] = shape;
+      const groups = draws.pick([1, 2, 3].filter((count) => channels % count === 0));
+      if (shape.length < 2 || (channels / groups) * sizeOf(places) < 3) return null;
+      const each = { shape: [channels], dtype };
+      return { spec: { shape, groups, dtype }, inputs: [x, each, each], shape, dtype };
+    },
+    make: ({ shape, groups, dtype }) => groupnormCase(shape, groups, dtype),
+  }),
   layernorm: operation<{
     shape: number[];
+    rms: boolean;
     residual: boolean;
     probability: number;
     stream: number;
@@ -227,14 +332,14 @@ export const operations: Record<string, Operation<object>> = {
       // Of one or two the gradient is the difference of equal numbers.
       if (length < 3) return null;
       const { shape, dtype } = x;
-      const residual = draws.chance(0.5);
+      const [residual, rms] = [draws.chance(0.5), draws.chance(0.3)];
       const probability = residual && draws.chance(0.5) ? 0.25 : 0;
       return {
-        spec: { shape, residual, probability, stream: draws.below(100), dtype },
+        spec: { shape, rms, residual, probability, stream: draws.below(100), dtype },
         inputs: [
           x,
           { shape: [length], dtype },
-          { shape: [length], dtype },
+          ...(rms ? [] : [{ shape: [length], dtype }]),
           ...(residual ? [{ shape, dtype }] : []),
         ],
         shape,
@@ -260,6 +365,14 @@ export const operations: Record<string, Operation<object>> = {
     },
     make: ({ shape, log, dtype }) => softmaxCase(shape, log, dtype),
   }),
+  softmaxAxis: operation<{ shape: number[]; axis: number; dtype: DType }>({
+    propose(draws, x) {
+      const { shape, dtype } = x;
+      if (shape.length < 2) return null;
+      return { spec: { shape, axis: draws.below(shape.length - 1), dtype }, inputs: [x], shape, dtype };
+    },
+    make: ({ shape, axis, dtype }) => softmaxAxisCase(shape, axis, false, dtype),
+  }),
   normalize: operation<{ shape: number[]; dtype: DType }>({
     propose(_, x) {
       if ((x.shape.at(-1) ?? 1) === 1) return null; // the gradient of one is the difference of equal numbers
@@ -283,6 +396,80 @@ export const operations: Record<string, Operation<object>> = {
       };
     },
     make: ({ fn, shape, axis, dtype }) => reduceCase(fn, shape, axis, dtype),
+  }),
+  reduceSome: operation<{
+    fn: "min" | "prod" | "logSumExp" | "mean" | "argmax" | "argmin";
+    shape: number[];
+    axes: number[];
+    keepDims: boolean;
+    dtype: DType;
+  }>({
+    propose(draws, x) {
+      const { shape, dtype } = x;
+      if (shape.length === 0) return null;
+      const fn = draws.pick(["min", "prod", "logSumExp", "mean", "argmax", "argmin"] as const);
+      const [one, keepDims] = [draws.below(shape.length), draws.chance(0.3)];
+      const several = ["prod", "logSumExp", "mean"].includes(fn) && draws.chance(0.4);
+      const axes = several ? shape.map((_, d) => d).filter((d) => d === one || draws.chance(0.5)) : [one];
+      const kept = shape.map((n, d) => (axes.includes(d) ? 1 : n));
+      return {
+        spec: { fn, shape, axes, keepDims, dtype },
+        inputs: [x],
+        shape: keepDims ? kept : kept.filter((_, d) => !axes.includes(d)),
+        dtype: fn === "argmax" || fn === "argmin" ? "u32" : dtype,
+      };
+    },
+    make: ({ fn, shape, axes, keepDims, dtype }) =>
+      reduceCase(fn, shape, axes.length === 1 ? axes[0] : axes, dtype, { keepDims }),
+  }),
+  cumsum: operation<{ shape: number[]; axis: number; exclusive: boolean; reverse: boolean; dtype: DType }>({
+    lean: true,
+    propose(draws, x) {
+      const { shape, dtype } = x;
+      if (shape.length === 0) return null;
+      const [exclusive, reverse] = [draws.chance(0.3), draws.chance(0.3)];
+      const spec = { shape, axis: draws.below(shape.length), exclusive, reverse, dtype };
+      return { spec, inputs: [x], shape, dtype };
+    },
+    make: ({ shape, axis, exclusive, reverse, dtype }) =>
+      cumsumCase(shape, axis, { exclusive, reverse }, dtype),
+  }),
+  gather: operation<{ x: number[]; axis: number; ids: number[]; along: boolean; dtype: DType }>({
+    lean: true,
+    propose(draws, x) {
+      const { shape, dtype } = x;
+      if (shape.length === 0) return null;
+      const [axis, along] = [draws.below(shape.length), draws.chance(0.5)];
+      const entries = draws.extent();
+      const ids = along ? shape.map((n, d) => (d === axis ? entries : n)) : [entries];
+      const wanted: Wanted = { shape: ids, dtype: "u32", draw: { below: shape[axis]! } };
+      return {
+        spec: { x: shape, axis, ids, along, dtype },
+        inputs: [x, wanted],
+        shape: shape.map((n, d) => (d === axis ? entries : n)),
+        dtype,
+      };
+    },
+    make: ({ along, ...spec }) => gatherCase(spec, along),
+  }),
+  scatterAdd: operation<{ x: number[]; axis: number; ids: number[]; along: boolean; dtype: DType }>({
+    lean: true,
+    propose(draws, x) {
+      const { shape, dtype } = x;
+      if (shape.length === 0) return null;
+      const [axis, along] = [draws.below(shape.length), draws.chance(0.5)];
+      const entries = draws.extent();
+      const updates = shape.map((n, d) => (d === axis ? entries : n));
+      const ids = along ? updates : [entries];
+      const wanted: Wanted = { shape: ids, dtype: "u32", draw: { below: shape[axis]! } };
+      return {
+        spec: { x: shape, axis, ids, along, dtype },
+        inputs: [x, wanted, { shape: updates, dtype }],
+        shape,
+        dtype,
+      };
+    },
+    make: ({ along, ...spec }) => scatterAddCase(spec, along),
   }),
   permute: operation<{ shape: number[]; axes: number[]; dtype: DType }>({
     lean: true,
@@ -352,6 +539,27 @@ export const operations: Record<string, Operation<object>> = {
       };
     },
     make: ({ shape, counts, dtype }) => tileCase(shape, counts, dtype),
+  }),
+  repeat: operation<{ shape: number[]; count: number; axis: number; dtype: DType }>({
+    lean: true,
+    propose(draws, x) {
+      const { shape, dtype } = x;
+      if (shape.length === 0) return null;
+      const [axis, count] = [draws.below(shape.length), 1 + draws.below(3)];
+      const whole = shape.map((n, d) => (d === axis ? n * count : n));
+      return { spec: { shape, count, axis, dtype }, inputs: [x], shape: whole, dtype };
+    },
+    make: ({ shape, count, axis, dtype }) => repeatCase(shape, count, axis, dtype),
+  }),
+  expand: operation<{ shape: number[]; to: number[]; dtype: DType }>({
+    lean: true,
+    propose(draws, x) {
+      const { shape, dtype } = x;
+      const to = shape.map((n) => (n === 1 ? draws.extent() : n));
+      if (draws.chance(0.4)) to.unshift(1 + draws.below(3));
+      return { spec: { shape, to, dtype }, inputs: [x], shape: to, dtype };
+    },
+    make: ({ shape, to, dtype }) => expandCase(shape, to, dtype),
   }),
   concat: operation<{ shapes: number[][]; axis: number; dtype: DType }>({
     lean: true,
@@ -431,6 +639,8 @@ export const operations: Record<string, Operation<object>> = {
     heads: number;
     headSize: number;
     queries: number;
+    causal: boolean;
+    added?: { shape: number[]; dtype: DType };
     probability: number;
     stream: number;
     dtype: DType;
@@ -441,17 +651,21 @@ export const operations: Record<string, Operation<object>> = {
       const width = columns / 3;
       const heads = draws.pick([1, 2, 3].filter((count) => width % (4 * count) === 0));
       const probability = draws.chance(0.3) ? 0.25 : 0;
+      const mask = [batch, heads, queries].map((n) => (draws.chance(0.5) ? 1 : n));
+      const added = draws.chance(0.3) ? { shape: [...mask, queries], dtype: x.dtype } : null;
       return {
         spec: {
           batch,
           heads,
           headSize: width / heads,
           queries,
+          causal: draws.chance(0.3),
+          ...(added && { added }),
           probability,
           stream: draws.below(100),
           dtype: x.dtype,
         },
-        inputs: [x],
+        inputs: [x, ...(added ? [added] : [])],
         shape: [batch, queries, width],
         dtype: x.dtype,
       };
