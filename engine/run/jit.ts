@@ -59,6 +59,7 @@ export function compile<K extends string, T>(
   fn: (inputs: Record<K, Tensor>) => T,
   { most = 8 }: JitOptions,
 ): Jit<K, T> {
+  if (typeof fn !== "function") throw new TensorError(`jit: ${fn} is no function.`);
   if (!Number.isInteger(most) || most < 1) throw new TensorError(`jit: ${most} programs can't be kept.`);
   /** By shapes; the one used last is the last. */
   const entries = new Map<string, Entry<T>>();

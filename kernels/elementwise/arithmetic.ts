@@ -119,7 +119,10 @@ function dtypeOf(op: Op, operands: readonly Operand[]): DType {
       `${op.name}: needs ${kind === "float" ? "u32 or i32" : "f32 or f16"}, not ${first}.`,
     );
   for (const operand of operands) {
-    if (operand instanceof Tensor || kind === "float") continue;
+    if (operand instanceof Tensor) continue;
+    if (typeof operand !== "number")
+      throw new TensorError(`${op.name}: ${operand} is neither a tensor nor a number.`);
+    if (kind === "float") continue;
     if (operand !== (kind === "u32" ? operand >>> 0 : operand | 0))
       throw new TensorError(`${op.name}: ${operand} is no ${kind}.`);
   }

@@ -68,6 +68,7 @@ function part(name: string, x: Tensor, of: Part, shape: Shape = of.shape): Tenso
  * that is not there, more ranges than axes, or a step of 0.
  */
 export function slice(x: Tensor, ranges: readonly Range[]): Tensor {
+  if (!Array.isArray(ranges)) throw new TensorError(`slice: ${ranges} is no list of ranges.`);
   if (ranges.length > x.shape.length)
     throw new TensorError(`slice: [${x.shape}] has no ${ranges.length} axes.`);
   const extents = x.shape.map((n, d) => extentOf(x, d, n, ranges[d] ?? null));

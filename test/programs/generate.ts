@@ -531,7 +531,9 @@ class Generator {
   private shape(): number[] {
     const { draws } = this;
     if (draws.chance(0.06)) return [64 * (1 + draws.below(4)) + draws.below(8)];
-    if (draws.chance(0.06)) return [1 + draws.below(3), 1 + draws.below(5), draws.pick([8, 12, 24])];
+    if (draws.chance(0.1)) return [1 + draws.below(3), 1 + draws.below(5), draws.pick([8, 12, 24])];
+    if (draws.chance(0.08))
+      return [1 + draws.below(3), 1 + draws.below(4), 3 + draws.below(5), 3 + draws.below(5)];
     const rank = draws.pick([0, 1, 1, 2, 2, 2, 2, 3, 3, 4]);
     for (;;) {
       const shape = Array.from({ length: rank }, () => draws.extent());
