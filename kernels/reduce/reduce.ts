@@ -14,7 +14,7 @@ import { broadcastStrides, copyStrided, filled } from "../elementwise/strided.ts
 import { scaled } from "../elementwise/unary.ts";
 import { axisOf, type Block, blockOf } from "../lib/axes.ts";
 import eachSource from "../lib/each.wgsl?raw";
-import { blocks, items, requireFloat, type Stored } from "../lib/items.ts";
+import { blocks, defineByWidth, items, requireFloat, type Stored } from "../lib/items.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
 import nanSource from "../lib/nan.wgsl?raw";
 import { eachRow, rowGroups } from "../lib/rows.ts";
@@ -25,6 +25,7 @@ import rowsSource from "./reduce-rows.wgsl?raw";
 import signedItemSource from "./signed-item.wgsl?raw";
 import winnerSource from "./winner.wgsl?raw";
 import winnerBackwardSource from "./winner-backward.wgsl?raw";
+import winnerRowsSource from "./winner-rows.wgsl?raw";
 
 /** One kernel per item width and pair of storage types. */
 /* @__NO_SIDE_EFFECTS__ */
@@ -99,6 +100,21 @@ const winnerKernel = defineKernel({
   includes: [nanSource, eachSource],
   bindings: ["x: Scalar", "y: Scalar", "+winner: atomic<u32>"],
   params: counted,
+  flops: perElement("x", 1),
+});
+const winnerRows = defineByWidth({
+  name: "winner-rows",
+  source: winnerRowsSource,
+  includes: (width) => [
+    ...[nanSource, signedItemSource, ...eachRow],
+    `fn placesOf(item: u32) -> Bits { return ${width === 4 ? "Bits(4u * item) + Bits(0u, 1u, 2u, 3u)" : "item"}; }`,
+  ],
+  bindings: ["x: In", "+winner: u32"],
+  params: {
+    rows: "u32",
+    // Items (of WIDTH elements) of a row.
+    extent: "u32",
+  },
   flops: perElement("x", 1),
 });
 const winnerBackward = defineKernel({
@@ -178,9 +194,12 @@ function reduce(x: Tensor, view: Block, shape: Shape, reduction: Reduction, dtyp
   return last ? y : reduce(y, { outer, extent: parts, inner }, shape, reduction, dtype);
 }
 
+/** Elements of a row that one workgroup reduces in one go. */
+export const longestRow = 8192;
+
 /** Elements of a row that one workgroup reduces. */
 function rowPart(extent: number, width: number): number {
-  if (extent <= 8192) return extent;
+  if (extent <= longestRow) return extent;
   return Math.ceil(Math.max(4096, Math.sqrt(extent)) / width) * width;
 }
 
@@ -348,6 +367,21 @@ function winnersOf(x: Tensor, y: Tensor, { extent, inner }: Block): Tensor {
   return winner;
 }
 
+/** The same of rows, without knowing the extremes. */
+function winnersOfRows(of: "max" | "min", x: Tensor, { outer, extent }: Block, shape: Shape): Tensor {
+  const { engine, dtype } = x;
+  const winner = engine.empty(shape, "u32");
+  const width = extent % 4 === 0 ? 4 : 1;
+  engine.run(winnerRows.of(extent), {
+    bind: [x, winner],
+    params: { rows: outer, extent: extent / width },
+    grid: outer,
+    dtype,
+    constants: { NEGATED: of === "min", GROUPS: rowGroups(engine, extent / width) },
+  });
+  return winner;
+}
+
 /** Where along an axis, or in all of `x` as one row, its extreme comes first. */
 function argument(
   name: string,
@@ -358,6 +392,7 @@ function argument(
 ): Tensor {
   return overAxes(name, x, axis, options, (x, view, shape) => {
     if (view.extent === 0) throw new TensorError(`${name}: [${x.shape}] has nothing to choose from.`);
+    if (view.inner === 1 && view.extent <= longestRow) return winnersOfRows(of, x, view, shape);
     const y = reduce(x, view, shape, { of });
     const winner = winnersOf(x, y, view);
     y.dispose();
@@ -400,5 +435,6 @@ export function prod(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tenso
 export const reduceKernels = kernelsIn<Kernel>(() => [
   ...columnsKernel.all,
   ...rowsKernel.all,
+  ...winnerRows.all,
   ...[winnerKernel, winnerBackward, productBackward],
 ]);

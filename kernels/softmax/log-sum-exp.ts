@@ -1,20 +1,65 @@
 // The logarithm of a sum of exponentials, relative to the largest, so that none is beyond what f32 has.
-import type { Tensor } from "../../engine/index.ts";
+import { sizeOf, type Tensor } from "../../engine/index.ts";
 import { add, div, less, mul, sub, where } from "../elementwise/arithmetic.ts";
 import { abs, exp, log } from "../elementwise/unary.ts";
 import { axisOf } from "../lib/axes.ts";
-import { requireFloat } from "../lib/items.ts";
-import { type Axes, max, type ReduceOptions, sum } from "../reduce/reduce.ts";
+import { defineByWidth, requireFloat } from "../lib/items.ts";
+import { kernelsIn } from "../lib/kernels-in.ts";
+import nanSource from "../lib/nan.wgsl?raw";
+import { eachRow, rowGroups } from "../lib/rows.ts";
+import { perElement } from "../lib/work.ts";
+import { type Axes, longestRow, max, type ReduceOptions, sum } from "../reduce/reduce.ts";
+import source from "./log-sum-exp.wgsl?raw";
 
-/**
- * ln of the sum of e^x over axes or over everything; minus infinity of nothing. f32 or f16. Throws TensorError as `sum` does.
- */
-export function logSumExp(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
-  requireFloat("logSumExp", x);
-  for (const axis of [axes ?? []].flat()) axisOf("logSumExp", x, axis);
+const kernel = defineByWidth({
+  name: "log-sum-exp",
+  source,
+  includes: [nanSource, ...eachRow],
+  bindings: ["x: In", "+tops: Result", "+sums: Result", "+y: Result"],
+  params: {
+    rows: "u32",
+    // Items (of WIDTH elements) of a row.
+    extent: "u32",
+  },
+  flops: perElement("x", 4),
+});
+
+export const logSumExpKernels = kernelsIn(() => kernel.all);
+
+/** What the gradient needs beside the result, both with reduced axes of extent 1. */
+interface Parts {
+  y: Tensor;
+  top: Tensor;
+  sums: Tensor;
+}
+
+/** Of rows of the last axes, by a kernel of its own; null where others are reduced, or rows are too long for one workgroup. */
+function ofRows(x: Tensor, axes: ReadonlySet<number>, { keepDims = false }: ReduceOptions): Parts | null {
+  const { engine, shape, dtype } = x;
+  const from = shape.findIndex((_, d) => axes.has(d));
+  if (from < 0 || shape.some((_, d) => d >= from && !axes.has(d))) return null;
+  const kept = shape.map((n, d) => (d < from ? n : 1));
+  const extent = sizeOf(shape.slice(from));
+  const rows = sizeOf(kept);
+  if (extent === 0 || rows === 0 || extent > longestRow) return null;
+  const [top, sums] = [engine.empty(kept, dtype), engine.empty(kept, dtype)];
+  const y = engine.empty(keepDims ? kept : shape.slice(0, from), dtype);
+  const items = extent % 4 === 0 ? extent / 4 : extent;
+  engine.run(kernel.of(extent), {
+    bind: [x, top, sums, y],
+    params: { rows, extent: items },
+    grid: rows,
+    dtype,
+    constants: { GROUPS: rowGroups(engine, items) },
+  });
+  return { y, top, sums };
+}
+
+/** Of any axes, put together of other operations. */
+function ofParts(x: Tensor, axes: Axes, options: ReduceOptions): Parts {
   const { engine } = x;
   // Without a graph, as the gradient is simpler than those of the parts.
-  const { y, top, sums } = engine.scope(() => {
+  return engine.scope(() => {
     const plain = engine.view(x, x.shape);
     const largest = max(plain, axes, { keepDims: true });
     const top = where(less(abs(largest), Number.POSITIVE_INFINITY), largest, 0);
@@ -23,6 +68,17 @@ export function logSumExp(x: Tensor, axes?: Axes, options: ReduceOptions = {}): 
     const logs = where(less(sums, 0.5), Number.NEGATIVE_INFINITY, log(sums));
     return { y: add(logs, engine.view(top, sums.shape)), top, sums };
   });
+}
+
+/**
+ * ln of the sum of e^x over axes or over everything; minus infinity of nothing. f32 or f16. Throws TensorError as `sum` does.
+ */
+export function logSumExp(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  requireFloat("logSumExp", x);
+  const { engine, shape } = x;
+  const all = axes === undefined ? shape.map((_, d) => d) : [axes].flat();
+  const chosen = new Set(all.map((axis) => axisOf("logSumExp", x, axis)));
+  const { y, top, sums } = ofRows(x, chosen, options) ?? ofParts(x, axes, options);
   // Without the logarithm, whose last digits some drivers lack.
   return engine.record("logSumExp", y, [x], (dy) => [
     mul(engine.view(dy, top.shape), div(exp(sub(x, top)), engine.view(sums, top.shape))),
