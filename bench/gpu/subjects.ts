@@ -69,7 +69,7 @@ function measured(opCase: OpCase, group: GpuCase["group"], weighted: boolean): M
     torch: torch ? { op: torch, shapes: inputs.map(({ shape }) => shape), weighted } : null,
     modes: torch ? modesOf(torch, half && !(torch.op === "cast" && torch.to !== "f16")) : [],
     flops: products === null ? null : products * (weighted ? backward : 1),
-    bytes: torch ? leastBytes(opCase, torch, weighted) : (opCase.bench ? (opCase.bench.bytes ?? null) : null),
+    bytes: torch ? leastBytes(opCase, torch, weighted) : opCase.bench ? (opCase.bench.bytes ?? null) : null,
     largest: Math.max(...inputs.map(({ shape, dtype = "f32" }) => sizeOf(shape) * bytesOf[dtype])),
   };
 }

@@ -187,7 +187,7 @@ export class Model {
         this.operate(s);
         return null;
       case "reshape": {
-        const of = this.use(s.of);
+        const of = this.use(s.of, false);
         if (sizeOf(s.shape) !== sizeOf(of.shape)) throw new Refused("sizes differ");
         const cell = this.share(s.out, of, s.shape, 0);
         this.record(cell, [of], { lean: true, whole: true }, (dy) => {
@@ -198,7 +198,7 @@ export class Model {
         return null;
       }
       case "slice": {
-        const of = this.use(s.of);
+        const of = this.use(s.of, false);
         const bytes = of.dtype === "f16" ? 2 : 4;
         const end = s.start + sizeOf(s.shape);
         if ((s.start * bytes) % 256 !== 0 || end > sizeOf(of.shape)) throw new Refused("no such slice");
@@ -684,8 +684,8 @@ export class Model {
     return program;
   }
 
-  /** The tensor of a name. */
-  private use(name: string): Cell {
+  /** The tensor of a name; a program whose step `reads` it can't do without what holds it. */
+  private use(name: string, reads = true): Cell {
     const cell = this.cells.get(name);
     if (!cell || cell.disposed || this.gone(cell) || this.early(cell)) throw new Refused(`no ${name}`);
     const frame = this.frames.at(-1);
@@ -694,7 +694,7 @@ export class Model {
       const inside = this.frames.some(({ checkpoint, made }) => checkpoint === at && made.has(cell));
       if (!inside && !at.uses.has(cell)) at.uses.set(cell, cell.memory.version);
     }
-    this.noteProgram(cell);
+    if (reads) this.noteProgram(cell);
     return cell;
   }
 
