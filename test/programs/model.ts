@@ -264,13 +264,13 @@ export class Model {
         return null;
       }
       case "grad": {
-        const { grad } = this.use(s.of);
+        const { grad } = this.use(s.of, false);
         if (!grad || grad.disposed || this.gone(grad) || this.early(grad)) throw new Refused("no gradient");
         this.cells.set(s.out, grad);
         return null;
       }
       case "keep": {
-        const of = this.use(s.of);
+        const of = this.use(s.of, false);
         if (this.frames.some(({ kind }) => kind === "checkpoint")) throw new Refused("made again");
         for (const { made } of this.frames) made.delete(of);
         return null;
@@ -400,7 +400,7 @@ export class Model {
 
   /** Ends a function that returns these tensors. */
   close(returns: readonly string[]): Program | null {
-    const returned = returns.map((name) => this.use(name));
+    const returned = returns.map((name) => this.use(name, false));
     const frame = this.frames.pop()!;
     const { kind, made, program, before } = frame;
     this.gradients = frame.gradients;
