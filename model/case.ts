@@ -22,23 +22,30 @@ import { poolTokens, vit, vitSpecs } from "./vit.ts";
 
 /** All parameters of a model. */
 export function caseSpecs(config: ModelConfig, vocabularySize: number): ParameterSpec[] {
-  const { projection, fusion } = config;
+  const { projection } = config;
   const { shared } = initials(config);
-  const composer = composerOf(fusion);
-  const specs = [
+  const initial = { constant: config.temperature.initial };
+  return [
     ...vitSpecs(config),
     ...bertSpecs(config, vocabularySize),
     ...linearSpecs("vision_proj", projection, config.vision.width, shared),
     ...linearSpecs("text_proj", projection, config.text.width, shared),
+    ...joinSpecs(config),
+    { name: "temp", shape: [1], initial, exact: true },
   ];
-  if (composer) {
-    specs.push(
-      ...linearSpecs("reference_proj", projection, config.vision.width, shared),
-      ...composer.specs(config),
-    );
-  }
-  const initial = { constant: config.temperature.initial };
-  return [...specs, { name: "temp", shape: [1], initial, exact: true }];
+}
+
+/** Of them those that join picture and text where each is encoded apart; a model of another fusion lacks them. */
+export function joinSpecs(config: ModelConfig): ParameterSpec[] {
+  const composer = composerOf(config.fusion);
+  if (!composer) return [];
+  const reference = linearSpecs(
+    "reference_proj",
+    config.projection,
+    config.vision.width,
+    initials(config).shared,
+  );
+  return [...reference, ...composer.specs(config)];
 }
 
 export interface CaseOptions {

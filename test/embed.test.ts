@@ -5,10 +5,15 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { Engine } from "../engine/index.ts";
+import { joinSpecs } from "../model/case.ts";
+import { initialValues } from "../model/parameters.ts";
 import { ConfigError, parseConfig } from "../train/config.ts";
+import { makeModel } from "../train/loop/trainer.ts";
+import { ablate } from "../train/run/ablations.ts";
 import { readTensors } from "../train/run/checkpoint.ts";
 import { fileAt } from "../train/run/disk.ts";
-import { requireSameModel } from "../train/run/open.ts";
+import { loadModel, requireSameModel } from "../train/run/open.ts";
 import { failClearly, runCommand, sideBySide } from "./command.ts";
 import { beside, safetensors } from "./small-blip.ts";
 
@@ -172,6 +177,37 @@ test("--init refuses a model whose weights would compute something else, and nam
       /The model in part-mine is another one: model\.text\.heads is \d there and \d here\..* take these fields from part-mine\/config\.json/,
     ],
   ]);
+});
+
+test("a rival of another fusion starts from a model that lacks what joins its two embeddings", async () => {
+  const from = join(dir, "part-mine");
+  const stored = JSON.parse(readFileSync(join(from, "config.json"), "utf8"));
+  const config = ablate(parseConfig(stored, "the test"), "gate");
+  await requireSameModel(from, config);
+  const { values: theirs } = await readTensors(...fileAt(join(from, "model.safetensors")));
+  const words = theirs.get("text_encoder.embeddings.word_embeddings.weight")!.shape[0]!;
+  const engine = await Engine.create();
+  try {
+    const model = makeModel(engine, config, words);
+    const lacking = await loadModel(from, model, { seed: 3 });
+    assert.equal(
+      lacking,
+      joinSpecs(config.model).map(({ name }) => name),
+    );
+    assert.ok(lacking.includes("reference_proj.weight") && lacking.length > 2);
+    const values = await model.parameters.read();
+    for (const spec of model.parameters.specs) {
+      const there = theirs.get(spec.name.replace("reference_proj.", "vision_proj."));
+      assert.equal(values.get(spec.name)!.data, there?.data ?? initialValues(spec, 3), spec.name);
+    }
+    // What goes on as it was lacks nothing.
+    await loadModel(from, model).then(
+      () => assert.unreachable(),
+      (error: Error) => assert.match(error.message, /lacks the parameter "reference_proj/),
+    );
+  } finally {
+    engine.dispose();
+  }
 });
 
 test("embeddings in f16 point where those in f32 do", async () => {

@@ -1,10 +1,10 @@
 // Opens what a run or an import left in its folder: configuration, tokenizer, weights.
 import { join } from "node:path";
 import { Engine, type EngineOptions } from "../../engine/index.ts";
-import { Case } from "../../model/case.ts";
+import { Case, joinSpecs } from "../../model/case.ts";
 import { openCheckpoint } from "../../model/checkpoint/open.ts";
 import { modelTensors } from "../../model/checkpoint/tensor.ts";
-import { type Inference, inferenceOptions } from "../../model/parameters.ts";
+import { type Inference, inferenceOptions, initialValues } from "../../model/parameters.ts";
 import { CheckpointError } from "../../model/safetensors.ts";
 import { Tokenizer } from "../../model/tokenizer.ts";
 import type { RunConfig } from "../config.ts";
@@ -52,7 +52,7 @@ export async function openModel(
   try {
     requirePrecision(engine, config.precision);
     const model = new Case(engine, config.model, tokenizer.size, { trainable: () => false, ...options });
-    await loadModel(dir, model, checkpoint);
+    await loadModel(dir, model, { checkpoint });
     return { config, engine, model, tokenizer, weights: checkpoint ?? join(dir, files.model) };
   } catch (error) {
     engine.dispose();
@@ -63,8 +63,15 @@ export async function openModel(
 /**
  * Loads a model's parameters from a folder or a checkpoint in it, one after the other. Throws CheckpointError and
  * TensorError.
+ * @param seed draws what joins picture and text where the folder's model, of another fusion, lacks that; the
+ * reference's projection starts as the pictures'
+ * @returns the names of what was lacking
  */
-export async function loadModel(dir: string, model: Case, checkpoint?: string): Promise<void> {
+export async function loadModel(
+  dir: string,
+  model: Case,
+  { checkpoint, seed }: { checkpoint?: string; seed?: number } = {},
+): Promise<string[]> {
   const [newest] = checkpoint === undefined ? await listCheckpoints(folderStore(dir)) : [];
   const source = await openFile(checkpoint ?? join(dir, files.model)).catch((error: Error) => {
     if (newest === undefined) throw error;
@@ -75,7 +82,18 @@ export async function loadModel(dir: string, model: Case, checkpoint?: string): 
   });
   try {
     const { tensors } = await openCheckpoint(source);
-    await model.parameters.stream(modelTensors(tensors));
+    const values = new Map(modelTensors(tensors));
+    const fresh = seed === undefined ? [] : joinSpecs(model.config).filter(({ name }) => !values.has(name));
+    for (const spec of fresh) {
+      // References are pictures: what projects those projects these too, until it learns.
+      const like = values.get(spec.name.replace("reference_proj.", "vision_proj."));
+      values.set(
+        spec.name,
+        like ?? { dtype: "f32", shape: spec.shape, read: async () => initialValues(spec, seed!) },
+      );
+    }
+    await model.parameters.stream(values);
+    return fresh.map(({ name }) => name);
   } finally {
     await source.close();
   }

@@ -105,8 +105,10 @@ async function trainIn(
       trainer.earlierSeconds = position.seconds;
       await journal.open(step);
       events.message(`Resumed ${folder.name} at step ${step} of ${config.training.steps}.`);
-    } else if (init !== undefined) await loadModel(init, model);
-    else model.parameters.initialize(config.seed);
+    } else if (init !== undefined) {
+      const fresh = await loadModel(init, model, { seed: config.seed });
+      if (fresh.length > 0) events.message(`${init} lacks ${fresh.join(", ")}: they start afresh.`);
+    } else model.parameters.initialize(config.seed);
     events.message(
       `${config.name}: ${(model.parameters.size / 1e6).toFixed(2)} M parameters, ${config.training.steps} steps in ${config.precision}, ` +
         `on ${engine.adapterName}`,
