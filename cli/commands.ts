@@ -184,7 +184,7 @@ const profileCommand = command({
     set: settings,
   },
   async run({ config: file, steps, set, ...flags }, { output }) {
-    const config = overrule(withData(await loadConfig(file), flags), { settings: set });
+    const config = overrule(withData(await loadConfig(file), { ...flags, set }), { settings: set });
     const out = flags.out ?? join(defaultFolder(config.name), "profile");
     const events = consoleEvents(output);
     const engine = await openEngine(config, { exactTimestamps: true });

@@ -3,6 +3,7 @@ import { type Inference, inferences } from "../model/parameters.ts";
 import { type DataConfig, parseConfig, type RunConfig } from "../train/config.ts";
 import { type CaptionWay, captionWays } from "../train/data/captions.ts";
 import { type DataName, dataNames } from "../train/data/types.ts";
+import { overrule, type Setting } from "../train/overrule.ts";
 import type { DataSource } from "../train/run/data.ts";
 import { choice, flag, many, path, UsageError } from "./options.ts";
 
@@ -72,7 +73,13 @@ export function withData(
     data,
     root,
     allowMissing,
-  }: { data: readonly DataConfig["kind"][]; root: readonly string[]; allowMissing: boolean },
+    set,
+  }: {
+    data: readonly DataConfig["kind"][];
+    root: readonly string[];
+    allowMissing: boolean;
+    set: readonly Setting[];
+  },
 ): RunConfig {
   if (data.length === 0 && root.length === 0 && !allowMissing) return config;
   const known: DataConfig[] = [...config.before.map((stage) => stage.data), config.data];
@@ -85,7 +92,10 @@ export function withData(
     return { ...own, ...(typed !== undefined && { root: typed }), ...(allowMissing && { allowMissing }) };
   });
   if (roots.length > 0) throw new UsageError(`--root ${roots[0]} has no --data that it is the folder of`);
-  const { epochs } = config.training;
+  // Each comes for as many as --set says, which overrules the rest of the configuration later.
+  const { epochs } = overrule(config, {
+    settings: set.filter(({ path }) => path === "training.epochs"),
+  }).training;
   if (data.length > 1 && epochs === undefined)
     throw new UsageError(
       "--data given more than once needs training.epochs, passes over each, in the configuration",

@@ -19,24 +19,33 @@ export const roamCommand = command({
     pairs: needed(path("FILE", "v2_mscoco_train2014_complementary_pairs.json")),
     out: needed(path("DIR", "Folder to be made")),
     captions: path("FILE", "COCO's captions_train2014.json: mixes captions in, for LaSCo.Ca"),
-    captionShare: otherwise(whole("N", "Of a hundred texts, so many become captions", 0, 100), 50),
+    captionShare: whole("N", "Of a hundred texts, so many become captions (50 unless told)", 0, 100),
     longest: otherwise(whole("N", "Characters that a text may have", 1), 100),
     llm: text(
       "URL",
       "Asks a language model for the texts: an OpenAI-compatible endpoint, such as http://host:8000/v1",
     ),
     model: filled("NAME", "The model's name there"),
-    batch: otherwise(whole("N", "Pairs to a request", 1, 100), 10),
-    atOnce: otherwise(whole("N", "Requests at a time", 1, 256), 4),
-    timeout: otherwise(whole("N", "Seconds in which a request must be answered", 1, 86_400), 120),
+    batch: whole("N", "Pairs to a request (10 unless told)", 1, 100),
+    atOnce: whole("N", "Requests at a time (4 unless told)", 1, 256),
+    timeout: whole("N", "Seconds in which a request must be answered (120 unless told)", 1, 86_400),
     limit: whole("N", "The first N pairs only", 1),
     seed: otherwise(whole("N", "Seed of wordings and of which texts become captions", 0), 0),
   },
   async run(
-    { questions, annotations, pairs, llm, model, batch, atOnce, timeout, ...options },
+    { questions, annotations, pairs, captionShare, llm, model, batch, atOnce, timeout, ...given },
     { output, interrupt },
   ) {
-    if (llm === undefined && model !== undefined) throw new UsageError("--model NAME is for --llm URL");
+    const forModel = {
+      "--model NAME": model,
+      "--batch N": batch,
+      "--at-once N": atOnce,
+      "--timeout N": timeout,
+    };
+    const idle = Object.entries(forModel).find(([, value]) => value !== undefined);
+    if (llm === undefined && idle) throw new UsageError(`${idle[0]} is for --llm URL`);
+    if (given.captions === undefined && captionShare !== undefined)
+      throw new UsageError("--caption-share N is for --captions FILE");
     if (llm !== undefined && model === undefined) throw new UsageError("--llm URL needs --model NAME");
     // Here, as no other command needs a tagger of English.
     const { roam } = await import("../train/roam/roam.ts");
@@ -45,10 +54,17 @@ export const roamCommand = command({
     const chat =
       llm === undefined
         ? null
-        : new Chat(llm, model!, process.env.CASEMENT_LLM_KEY?.trim() || undefined, timeout * 1000);
+        : new Chat(llm, model!, process.env.CASEMENT_LLM_KEY?.trim() || undefined, (timeout ?? 120) * 1000);
     const events = consoleEvents(output);
     const stop = interrupt.stoppable(stopMessage);
-    const ask = { ...askDefaults, batch, atOnce, events, stop };
+    const ask = {
+      ...askDefaults,
+      batch: batch ?? askDefaults.batch,
+      atOnce: atOnce ?? askDefaults.atOnce,
+      events,
+      stop,
+    };
+    const options = { ...given, captionShare: captionShare ?? 50 };
     const roamed = await roam({
       ...options,
       files: { questions, annotations, pairs },

@@ -1,7 +1,7 @@
 // `casement train`: a run from a configuration, or the rest of one.
 import { basename, join } from "node:path";
 import type { RunConfig } from "../train/config.ts";
-import { overrule } from "../train/overrule.ts";
+import { overrule, type Setting } from "../train/overrule.ts";
 import { ablate, ablations } from "../train/run/ablations.ts";
 import { loadConfig } from "../train/run/config-file.ts";
 import { runConfig } from "../train/run/open.ts";
@@ -37,7 +37,7 @@ export const trainCommand = command({
   },
   async run({ steps, set, resume, ...flags }, { output, interrupt }) {
     requireOnce(set, { "training.steps": steps, seed: flags.seed });
-    const config = await (resume === undefined ? configOf(flags) : configOfRun(resume, flags));
+    const config = await (resume === undefined ? configOf({ ...flags, set }) : configOfRun(resume, flags));
     const changed = overrule(config, {
       ...{ settings: set, steps, seed: flags.seed },
       begun: resume !== undefined,
@@ -71,7 +71,11 @@ export const trainCommand = command({
 
 type Starting = Values<typeof starting>;
 
-async function configOf({ config: file, ablate: rival, ...typed }: Starting): Promise<RunConfig> {
+async function configOf({
+  config: file,
+  ablate: rival,
+  ...typed
+}: Starting & { set: Setting[] }): Promise<RunConfig> {
   if (file === undefined) throw new UsageError("--config FILE or --resume DIR is missing");
   const config = withData(await loadConfig(file), typed);
   return rival === undefined ? config : ablate(config, rival);

@@ -470,6 +470,12 @@ test("nothing is sent unless asked for", async () => {
   assert.not.ok(readdirSync(at("unasked")).includes(answersFile));
   await failClearly(dir, [
     [["roam", ...flags, "--out", "unasked", "--model", "m"], /--model NAME is for --llm URL/, 2],
+    [["roam", ...flags, "--out", "unasked", "--at-once", "2"], /--at-once N is for --llm URL/, 2],
+    [
+      ["roam", ...flags, "--out", "unasked", "--caption-share", "9"],
+      /--caption-share N is for --captions/,
+      2,
+    ],
     [["roam", ...flags, "--out", "unasked", "--llm", server.url], /--llm URL needs --model NAME/, 2],
     [["roam", ...flags, "--out", "unasked", "--llm", "nowhere", "--model", "m"], /--llm is no URL/],
   ]);

@@ -5,9 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { withData } from "../cli/data.ts";
 import { UsageError } from "../cli/options.ts";
 import { settings } from "../cli/settings.ts";
 import { parseConfig } from "../train/config.ts";
+import { learningOf } from "../train/loop/groups.ts";
 import { overrule, readSetting } from "../train/overrule.ts";
 import { presetNames, presets } from "../train/presets.ts";
 import { failClearly, runCommand } from "./command.ts";
@@ -221,6 +223,29 @@ test("train and profile take them; the report's command has them", async () => {
     ],
     [["train", "--resume", "run", "--set", "training.learningRate=1"], /can't change in a run that goes on/],
   ]);
+});
+
+test("epochs on the command line are those of every data set that is typed", () => {
+  const typed = { data: ["lasco", "cirr"], root: ["one", "two"], allowMissing: false } as const;
+  const { before } = withData(config, { ...typed, set: [readSetting("training.epochs=3")] });
+  assert.equal(
+    before.map(({ epochs }) => epochs),
+    [3],
+  );
+  assert.throws(
+    () => withData(config, { ...typed, set: [] }),
+    /--data given more than once needs training\.epochs/,
+  );
+});
+
+test("groups that leave nothing to learn are refused", () => {
+  const groups = [{ match: "*", rate: 0 }];
+  assert.throws(
+    () => learningOf({ ...config.training, groups }, ["vision_model.a", "temp"]),
+    /training\.groups leaves nothing that learns/,
+  );
+  const own = { match: "vision_model.*", rate: 0, weightDecay: undefined };
+  assert.is(learningOf({ ...config.training, groups: [own] }, ["vision_model.a", "temp"])("temp"), true);
 });
 
 test.run();

@@ -18,9 +18,11 @@ export function learningOf(
     throw new ConfigError(
       `training.groups: no parameter is called ${idle.map(({ match }) => JSON.stringify(match)).join(" or ")}.`,
     );
-  return (name) => {
+  const learning = (name: string): Learning | boolean => {
     const group = patterns.find(({ pattern }) => pattern.test(name));
     if (group) return group.learning.rate > 0 && group.learning;
     return !(freezeVision && name.startsWith("vision_model."));
   };
+  if (!names.some(learning)) throw new ConfigError("training.groups leaves nothing that learns.");
+  return learning;
 }
