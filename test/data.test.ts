@@ -305,7 +305,7 @@ const faults: [FolderData, string, Sample, RegExp][] = [
     "jsonl",
     "double triplet",
     spoilt(jsonlSample(), "train.jsonl", (c) => c + c.split("\n")[2].replace("mine-2", "mine-9")),
-    /line 10: the triplet .* is that of train\.jsonl, line 3/,
+    /line 10: the triplet \["pictures\/2\.png","number 3","pictures\/3\.png","pictures\/4\.png"\] is that of train\.jsonl, line 3/,
   ],
   [
     "cirr",

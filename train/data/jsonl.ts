@@ -60,9 +60,14 @@ export async function readJsonl(files: Files, split: string): Promise<Split> {
       if (/(^|[\\/])\.\.([\\/]|$)/.test(path)) throw new DataError(`${shown} leads out of the folder`);
       return index.add(joined(path), joined(path));
     };
-    const right = [target].flat().map(find);
+    const targets = [target].flat();
+    const right = targets.map(find);
     const from = find(reference);
-    triplets.add(JSON.stringify([from, text, ...right]), where, "the triplet");
+    triplets.add(
+      JSON.stringify([joined(reference), text, ...targets.map((path) => joined(path))]),
+      where,
+      "the triplet",
+    );
     if (right.includes(from)) throw new DataError(`${where}: the target is the reference`);
     if (new Set(right).size !== right.length) throw new DataError(`${where}: a target is there twice`);
     const word = id === undefined ? "no id, so that its number in its split is its id, but" : "id";

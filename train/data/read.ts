@@ -21,13 +21,12 @@ const readers: Record<
 
 /** Names of the splits that a folder has. Throws DataError where it is none of the data set's. */
 export async function splitsOf(data: FolderData, files: Files): Promise<string[]> {
+  if ((await files.list("")).length === 0) {
+    throw new DataError(`${files.name} is no folder, or an empty one`);
+  }
   const found = await readers[data].has(files);
   if (found.length === 0) {
-    const there = (await files.list("")).length > 0;
-    const why = there
-      ? `holds no annotations of ${data}, or none with entries`
-      : "is no folder, or an empty one";
-    throw new DataError(`${files.name} ${why}`);
+    throw new DataError(`${files.name} holds no annotations of ${data}, or none with entries`);
   }
   return found;
 }

@@ -34,7 +34,10 @@ export interface Layout {
  */
 export function layOut(folder: string, rows: number, rowBytes: number, shardBytes = 2 ** 30): Layout {
   const rowsPerShard = Math.floor(shardBytes / rowBytes);
-  if (rowsPerShard < 1) throw new RangeError(`a shard of ${shardBytes} bytes holds no row of ${rowBytes}`);
+  if (rowsPerShard < 1)
+    throw new RangeError(
+      `a shard of ${shardBytes} bytes holds no row of ${rowBytes}; choose smaller pictures`,
+    );
   return { folder, rows, rowBytes, rowsPerShard };
 }
 

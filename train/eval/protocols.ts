@@ -43,7 +43,7 @@ export const protocols: Record<Exclude<DataName, "folder">, Protocol> = {
   },
   circo: {
     ...{ ...plain, references: "kept", recall: [5, 10, 25, 50], precision: [5, 10, 25, 50] },
-    what: "CIRCO: mean average precision, and recall of the first right answer",
+    what: "CIRCO: mean average precision, and recall of the target, the first of its right answers",
   },
   jsonl: {
     ...{ ...plain, references: "removed", recall: [1, 5, 10, 50] },
@@ -285,7 +285,7 @@ export function figures(protocol: Protocol, marks: readonly Marks[]): Record<str
   return metrics;
 }
 
-/** Rank of the first right answer, the other ones competing as CIRCO's own evaluation has it. */
+/** Rank of the target, which is the first right answer, the other ones competing as CIRCO's own evaluation has it. */
 function firstRank([first, ...others]: readonly Standing[], keep: boolean): number {
   const { score, ahead, behindReference } = first!;
   const better = others.filter((other) => !(other.score < score)).length;
