@@ -127,6 +127,45 @@ test("ranks are a sort's, whatever lies between rounded and exact scores", () =>
   assert.ok(close > 1000, `${close} pairs were too close to call`);
 });
 
+test("products of huge and of tiny rows keep the order that they have in double precision", async () => {
+  const [count, total, width] = [40, 12, 16];
+  const draw = (size: number, stream: number, magnitude: (row: number) => number) =>
+    Float32Array.from({ length: size * width }, (_, i) =>
+      Math.fround((Math.floor(random(stream, i) * 7) - 3) * magnitude(Math.floor(i / width))),
+    );
+  for (const [big, small] of [
+    [1e30, 1e30],
+    [1e-30, 1e-25],
+    [3e37, 1e-38],
+    [1, 1],
+  ] as const) {
+    const queries = { values: draw(total, 71, (row) => (row % 2 ? big : small)), width };
+    const gallery = { values: draw(count, 72, () => big), width };
+    let seen = 0;
+    await eachRow(engine, { queries, gallery, similarity: "dot" }, (query, { scores, error, exact }) => {
+      const products = Array.from({ length: count }, (_, place) => {
+        let sum = 0;
+        for (let i = 0; i < width; i++)
+          sum += queries.values[query * width + i]! * gallery.values[place * width + i]!;
+        return sum;
+      });
+      const most = Math.max(...products.map(Math.abs));
+      for (let place = 0; place < count; place++) {
+        assert.ok(Math.abs(scores[place]! - exact(place)) <= error, `${scores[place]} of ${exact(place)}`);
+        assert.is(Math.sign(exact(place)), Math.sign(products[place]!));
+        const other = (place + 1 + query) % count;
+        // Sums in another order differ in their last bits.
+        if (Math.abs(products[place]! - products[other]!) > 1e-12 * most)
+          assert.is(exact(place) < exact(other), products[place]! < products[other]!);
+      }
+      const largest = Math.max(...scores.map(Math.abs));
+      assert.ok(largest > 1e-15 && largest < 1e30 && error < largest / 1e3, `${largest} ${error}`);
+      seen++;
+    });
+    assert.is(seen, total);
+  }
+});
+
 test("a broken or a constant embedding ranks last", () => {
   const row = (values: number[]): Row => ({
     ...{ scores: Float32Array.from(values), error: 0, exact: (place) => values[place]! },

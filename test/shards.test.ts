@@ -218,7 +218,11 @@ test("pictures are those of their files, by threads or without, and what can't b
     close();
     progress.length = 0;
     const again = await open();
-    assert.equal(again.faults, faults);
+    // How libvips words a fault depends on what its threads met before.
+    assert.equal(
+      again.faults.map(({ place, path, missing }) => [place, path, missing]),
+      faults.map(({ place, path, missing }) => [place, path, missing]),
+    );
     assert.equal(
       progress.filter((done) => done < paths.length - 1),
       [],

@@ -44,6 +44,22 @@ function directions({ values, width }: Matrix, lengths: Float64Array): Float32Ar
   return values.map((value, i) => value / (lengths[Math.floor(i / width)]! || 1));
 }
 
+/**
+ * What rows of this length are multiplied by, so that their products neither overflow f32 nor vanish: a power of two, which no
+ * digit and no order depends on; 1 for usual lengths.
+ */
+function scaleOf(length: number): number {
+  const exponent = Math.ceil(Math.log2(length || 1));
+  return Math.abs(exponent) <= 40 ? 1 : 2 ** -exponent;
+}
+
+/** The rows multiplied by their scales, where one is not 1. */
+function scaled({ values, width }: Matrix, scaleAt: (row: number) => number): Float32Array {
+  const scales = Array.from({ length: values.length / width }, (_, row) => scaleAt(row));
+  if (scales.every((scale) => scale === 1)) return values;
+  return values.map((value, i) => value * scales[Math.floor(i / width)]!);
+}
+
 /** Is called with every query's scores, in order; a row is the query's no longer when it returns. */
 export type Visit = (query: number, row: Row) => void;
 
@@ -80,11 +96,13 @@ export function readyGallery(
   const { width } = gallery;
   const count = rowsOf(gallery);
   const cosine = similarity === "cosine";
-  const unit = (matrix: Matrix, lengths: Float64Array) =>
-    cosine ? directions(matrix, lengths) : matrix.values;
   const galleryLengths = lengthsOf(gallery);
-  const side = unit(gallery, galleryLengths);
-  const longest = cosine ? 1 : galleryLengths.reduce((a, b) => Math.max(a, b), 0);
+  const length = cosine ? 1 : galleryLengths.reduce((a, b) => Math.max(a, b), 0);
+  // What a bias is added to stays as it is.
+  const scaleFor = (length: number) => (cosine || bias ? 1 : scaleOf(length));
+  const scale = scaleFor(length);
+  const longest = length * scale;
+  const side = cosine ? directions(gallery, galleryLengths) : scaled(gallery, () => scale);
   const largestBias = bias?.reduce((a, b) => Math.max(a, Math.abs(b)), 0) ?? 0;
 
   const tiles: { from: number; rows: number; tensor: Tensor; bias: Tensor | null }[] = [];
@@ -133,14 +151,17 @@ export function readyGallery(
     async eachRow(queries, visit, onProgress = () => {}) {
       const total = rowsOf(queries);
       const lengths = lengthsOf(queries);
-      const own = unit(queries, lengths);
+      const own = cosine
+        ? directions(queries, lengths)
+        : scaled(queries, (query) => scaleFor(lengths[query]!));
       const computeFrom = (from: number) => compute(own.subarray(from * width, (from + block) * width));
-      /** q · g / |g| + bias in double precision, term by term. */
+      /** q · g / |g| + bias in double precision, term by term, at the scale of the scores. */
       const exactly = (query: number, place: number) => {
         let sum = 0;
         const [a, b] = [query * width, place * width];
         for (let i = 0; i < width; i++) sum += queries.values[a + i]! * gallery.values[b + i]!;
         if (cosine) sum /= (lengths[query]! || 1) * (galleryLengths[place]! || 1);
+        sum *= scale * scaleFor(lengths[query]!);
         return sum + (bias?.[place] ?? 0);
       };
       let ahead: Promise<Float32Array> | null = total > 0 && count > 0 ? computeFrom(0) : null;
@@ -153,7 +174,8 @@ export function readyGallery(
           for (let i = 0; i < rows; i++) {
             const query = from + i;
             // Each product and each sum rounds once, and so did the numbers that went in where they were divided.
-            const size = (cosine ? 1 : lengths[query]!) * longest + largestBias;
+            const own = cosine ? 1 : lengths[query]! * scaleFor(lengths[query]!);
+            const size = own * longest + largestBias;
             const error = 1.01 * (width + 4) * rounding * size;
             visit(query, {
               scores: scores.subarray(i * count, (i + 1) * count),
