@@ -91,6 +91,24 @@ function beyondCase(dtype: DType, idType: "u32" | "i32", along: boolean): OpCase
   };
 }
 
+/** Updates whose ids are not there: they are passed over, and no gradient comes to them. */
+function passedOverCase(dtype: DType, idType: "u32" | "i32", along: boolean): OpCase {
+  const ids = idType === "u32" ? [3, 1, 4, 2 ** 32 - 1, 1] : [-1, -4, 4, -5, 2];
+  const places = ids.map((id) => (id < 0 ? id + 4 : id));
+  return {
+    name: `${along ? "addAlongAxis" : "scatterAdd"} beyond the end ${idType} ${dtype}`,
+    inputs: [
+      { name: "x", shape: [4], dtype },
+      { name: "updates", shape: [5], dtype },
+    ],
+    run: ([x, more], engine) =>
+      (along ? addAlongAxis : scatterAdd)(x!, engine.tensor(ids, [5], idType), more!, 0),
+    reference: ([x, more]) =>
+      x!.map((value, at) => more!.reduce((sum, one, i) => (places[i] === at ? sum + one : sum), value)),
+    gradients: (_, dy) => [dy, Float64Array.from(places, (at) => dy[at] ?? 0)],
+  };
+}
+
 export function cumsumCase(
   shape: number[],
   axis: number,
@@ -152,6 +170,8 @@ export const gatherCases: OpCase[] = [
   scatterAddCase({ x: [7, 5, 3], axis: 1, ids: [7, 9, 3], idType: "i32" }, true),
   scatterAddCase({ x: [9, 6], axis: -1, ids: [9, 13], dtype: "f16" }, true),
   scatterAddCase({ x: [11], axis: 0, ids: [40] }, true),
+  passedOverCase("f32", "u32", false),
+  passedOverCase("f16", "i32", true),
   cumsumCase([9], 0),
   cumsumCase([5, 33], 1),
   cumsumCase([5, 33], -1, { exclusive: true }),

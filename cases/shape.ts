@@ -62,11 +62,18 @@ function chosen(shape: number[], places: number[][]): number[] {
 export function permuteCase(shape: number[], axes: number[], dtype: DType = "f32"): OpCase {
   const strides = shape.map((_, d) => shape.slice(d + 1).reduce((a, b) => a * b, 1));
   let sources = [0];
-  for (const axis of axes) {
+  for (const named of axes) {
+    const axis = named < 0 ? named + shape.length : named;
     sources = sources.flatMap((base) => range(0, shape[axis]!).map((i) => base + i * strides[axis]!));
   }
   const run = ([x]: Tensor[]) => (`${axes}` === "1,0" ? transpose2d(x!) : permute(x!, axes));
-  return moveCase(`permute ${axes.join("")}`, [shape], run, sources, dtype);
+  return moveCase(
+    `permute ${axes.join(axes.some((axis) => axis < 0) ? " " : "")}`,
+    [shape],
+    run,
+    sources,
+    dtype,
+  );
 }
 
 /** Which entries of an axis a range takes, in their order. */
@@ -224,6 +231,7 @@ export const shapeCases: OpCase[] = [
   permuteCase([5, 7], [1, 0], "i32"),
   permuteCase([2, 3, 2, 3, 2, 3, 2, 2], [7, 2, 4, 0, 5, 1, 6, 3]),
   permuteCase([2, 0, 4], [2, 0, 1]),
+  permuteCase([2, 3, 4], [-1, 0, -2]),
   sliceCase([9, 5], [[2, 5]]),
   sliceCase([90, 40], [[20, 80]]),
   sliceCase([90, 11], [[20, 80]]),

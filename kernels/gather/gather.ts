@@ -68,13 +68,17 @@ function classesFor(entries: number, outer: number, rows: number): number {
   return Math.max(1, Math.min(Math.floor(most / outer), rows));
 }
 
-/** What `ids` choose of the middle of `x`; with `along` an id for each element of the result. */
+/**
+ * What `ids` choose of the middle of `x`; with `along` an id for each element of the result. An id that is not there gives NaN,
+ * or 0 of integers and with `zeros`.
+ */
 function chosen(
   x: Tensor,
   { outer, extent, inner }: Block,
   ids: Tensor,
   along: boolean,
   shape: Shape,
+  zeros = kindOf(x.dtype) !== "float",
 ): Tensor {
   const { engine, dtype } = x;
   const y = engine.empty(shape, dtype);
@@ -87,7 +91,7 @@ function chosen(
     params: { count, entries, rows: extent, inner: items },
     grid: blocks(count),
     dtype,
-    constants: { ALONG: along, ...signed(ids), FLOATS: kindOf(dtype) === "float" },
+    constants: { ALONG: along, ...signed(ids), ZEROS: zeros },
   });
   return y;
 }
@@ -160,7 +164,7 @@ function added(
   }
   return engine.record(name, y, [x, updates], (dy, needs) => [
     dy,
-    needs[1] ? chosen(dy, view, ids, along, updates.shape) : null,
+    needs[1] ? chosen(dy, view, ids, along, updates.shape, true) : null,
   ]);
 }
 
@@ -179,8 +183,8 @@ export function gather(x: Tensor, ids: Tensor, axis = 0): Tensor {
 
 /**
  * `x` with `updates` added to the entries along `axis` that `ids` name, in the order of the ids; of the shape that
- * `gather(x, ids, axis)` has. f32 or f16, with the same bits in every run. Ids that are not there are passed over. Throws
- * TensorError where shapes or dtypes do not fit.
+ * `gather(x, ids, axis)` has. f32 or f16, with the same bits in every run. Ids that are not there are passed over, and their
+ * updates' gradients are 0. Throws TensorError where shapes or dtypes do not fit.
  */
 export function scatterAdd(x: Tensor, ids: Tensor, updates: Tensor, axis = 0): Tensor {
   requireFloat("scatterAdd", x, updates);

@@ -1,5 +1,5 @@
-// y[o, j, i] = x[o, ids[j], i], or with ALONG x[o, ids[o, j, i], i]; for ids that x has not NaN, or 0 where there is none. Host
-// side: gather.ts. Constants: ALONG, SIGNED, FLOATS.
+// y[o, j, i] = x[o, ids[j], i], or with ALONG x[o, ids[o, j, i], i]; for ids that x has not NaN, or with ZEROS 0. Host side:
+// gather.ts. Constants: ALONG, SIGNED, ZEROS.
 
 fn make(index: u32) {
   let i = index % params.inner;
@@ -9,6 +9,6 @@ fn make(index: u32) {
   if (row < params.rows) {
     y[index] = x[(o * params.rows + row) * params.inner + i];
   } else {
-    y[index] = Out(Wide(select(0.0, nan(), FLOATS)));
+    y[index] = Out(Wide(select(nan(), 0.0, ZEROS)));
   }
 }

@@ -25,14 +25,15 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 }
 
 /**
- * Axis `d` of the result is axis `axes[d]` of `x`, as in PyTorch; of any dtype. Throws TensorError unless `axes` names each axis
- * once, and where more than eight are left after merging.
+ * Axis `d` of the result is axis `axes[d]` of `x`, as in PyTorch, from the end where it is negative; of any dtype. Throws
+ * TensorError unless `axes` names each axis once, and where more than eight are left after merging.
  */
 export function permute(x: Tensor, axes: readonly number[]): Tensor {
-  if (axes.length !== x.shape.length || !x.shape.every((_, d) => axes.includes(d)))
+  const order = axes.map((axis) => axisOf("permute", x, axis));
+  if (order.length !== x.shape.length || !x.shape.every((_, d) => order.includes(d)))
     throw new TensorError(`permute: [${axes}] does not name the axes of [${x.shape}].`);
-  const inverse = x.shape.map((_, d) => axes.indexOf(d));
-  return x.engine.record("permute", permuted(x, axes), [x], (dy) => [permuted(dy, inverse)]);
+  const inverse = x.shape.map((_, d) => order.indexOf(d));
+  return x.engine.record("permute", permuted(x, order), [x], (dy) => [permuted(dy, inverse)]);
 }
 
 function permuted(x: Tensor, axes: readonly number[]): Tensor {
