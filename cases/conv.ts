@@ -246,6 +246,8 @@ export const convCases: OpCase[] = [
   convCase({ x: [2, 6, 7, 4], weight: [6, 1, 3, 3], groups: 6, padding: 1, bias: true }),
   convCase({ x: [2, 8, 5, 4], weight: [12, 8, 1, 1] }),
   convCase({ x: [2, 8, 5, 5], weight: [4, 4, 1, 1], groups: 2, stride: 2 }),
+  convCase({ x: [2, 3, 5, 8], weight: [4, 3, 3, 3], padding: 1, bias: true }),
+  convCase({ x: [2, 3, 9, 8], weight: [4, 3, 2, 3], stride: [3, 2], padding: [0, 1] }),
   convCase({ x: [1, 1, 1, 1], weight: [1, 1, 1, 1] }),
   convCase({ x: [0, 3, 4, 4], weight: [2, 3, 3, 3] }),
   convCase({ x: [2, 3, 8, 8], weight: [4, 3, 3, 3], padding: 1, bias: true, dtype: "f16" }),
