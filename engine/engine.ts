@@ -78,9 +78,10 @@ export class Engine extends EagerEngine {
 
   /**
    * Compiles a function by the shapes and dtypes of its inputs: it is taken down by `capture` when such inputs first come, and
-   * replayed from then on; of more than `most` combinations the one used longest ago is let go. What the function closes
-   * over, such as parameters, is read anew in each run. Gradients are taken inside of it. What it returns, a tensor or a
-   * tree of them in lists and plain objects, is copied out, so that each call's results are its own.
+   * replayed from then on; of more than `most` combinations the one used longest ago is let go. Tensors and
+   * Scalars that the function closes over, such as parameters, are read anew in each run; numbers stay what they were when it
+   * was taken down. Gradients are taken inside of it. What it returns, a tensor or a tree of them in lists and plain objects,
+   * is copied out, so that each call's results are its own.
    */
   jit<K extends string, T>(fn: (inputs: Record<K, Tensor>) => T, options: JitOptions = {}): Jit<K, T> {
     return compile(this, fn, options);

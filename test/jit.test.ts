@@ -65,6 +65,22 @@ test("what the function closes over is read anew, and gradients inside of it are
   f.dispose();
 });
 
+test("a call takes its inputs as they are, whatever becomes of them before it is through, the first of a shape too", async () => {
+  const f = engine.jit(({ x, y }: Record<"x" | "y", Tensor>) => mul(x, y));
+  for (const turn of [1, 2]) {
+    const [x, values] = [engine.tensor([3, turn], [2]), new Float32Array([5, -7])];
+    const calls = [f({ x, y: { values, shape: [2] } })];
+    engine.write(x, [11, 13]);
+    values.fill(17);
+    calls.push(engine.scope(() => f({ x: add(x, x), y: { values, shape: [2] } })));
+    x.dispose();
+    const [first, second] = await Promise.all(calls);
+    assert.equal(await read(first!), [15, -7 * turn]);
+    assert.equal(await read(second!), [374, 442]);
+  }
+  f.dispose();
+});
+
 test("the programs used longest ago make room, and calls at once neither mix nor take down twice", async () => {
   let taken = 0;
   const f = engine.jit(

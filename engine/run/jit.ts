@@ -20,7 +20,8 @@ export interface JitOptions {
 /** A compiled function. */
 export interface Jit<K extends string, T> {
   /**
-   * Runs the function on these inputs. What it returns is new, and the caller's: the next call leaves it alone.
+   * Runs the function on these inputs as they are now, in order with the recorded work: a caller that does not wait may write
+   * over them or dispose of them. What it returns is new, and the caller's: the next call leaves it alone, no scope disposes it.
    * Throws TensorError for inputs that are none, and as `Engine.capture` does.
    */
   (inputs: Readonly<Record<K, JitInput>>): Promise<T>;
@@ -94,10 +95,11 @@ export function compile<K extends string, T>(
     return entry;
   };
 
-  /** Calls `work` with the program for these inputs. */
+  /** Calls `work` with the program for these inputs: at once where it is there, else after `wait`. */
   const withEntry = async <R>(
     given: Readonly<Record<K, JitInput>>,
     work: (program: Program<T>, entry: Entry<T>) => R,
+    wait = () => {},
   ): Promise<R> => {
     const key = keyOf(given);
     if (disposed) throw new TensorError("jit: this function was disposed.");
@@ -110,7 +112,8 @@ export function compile<K extends string, T>(
       if (users === 0) letGo(other, entries.get(other)!);
     }
     try {
-      const program = await entry.program;
+      if (!entry.made) wait();
+      const program = entry.made ?? (await entry.program);
       if (disposed) throw new TensorError("jit: this function was disposed.");
       latest = program;
       return work(program, entry);
@@ -123,20 +126,33 @@ export function compile<K extends string, T>(
     }
   };
 
-  const call = (given: Readonly<Record<K, JitInput>>) =>
-    withEntry(given, (program, { inputs }) => {
-      const values: Record<string, { values: ArrayLike<number>; shape: Shape }> = {};
+  const call = async (given: Readonly<Record<K, JitInput>>) => {
+    /** The inputs as they were when the call was made, where it had to wait for its program. */
+    const held: Record<string, JitInput> = {};
+    const hold = () => {
       for (const [name, input] of Object.entries<JitInput>(given)) {
-        if (input instanceof Tensor) engine.copy(input, inputs[name]!);
-        else values[name] = { values: input.values, shape: input.shape };
+        if (input instanceof Tensor) held[name] = copyOf(engine, input);
+        else held[name] = { ...input, values: Float64Array.from(input.values) };
       }
-      program.run(values);
-      return mapTensors(program.outputs, (output) => {
-        const own = engine.empty(output.shape, output.dtype);
-        engine.copy(output, own);
-        return own;
-      });
-    });
+    };
+    try {
+      return await withEntry(
+        given,
+        (program, { inputs }) => {
+          const values: Record<string, { values: ArrayLike<number>; shape: Shape }> = {};
+          for (const [name, input] of Object.entries<JitInput>({ ...given, ...held })) {
+            if (input instanceof Tensor) engine.copy(input, inputs[name]!);
+            else values[name] = { values: input.values, shape: input.shape };
+          }
+          program.run(values);
+          return mapTensors(program.outputs, (output) => copyOf(engine, output));
+        },
+        hold,
+      );
+    } finally {
+      for (const input of Object.values(held)) if (input instanceof Tensor) input.dispose();
+    }
+  };
 
   return Object.defineProperties(
     Object.assign(call, {
@@ -148,6 +164,13 @@ export function compile<K extends string, T>(
     }),
     { latest: { get: () => latest } },
   ) as Jit<K, T>;
+}
+
+/** A copy that no scope disposes. */
+function copyOf(engine: Host, tensor: Tensor): Tensor {
+  const copy = engine.keep(engine.empty(tensor.shape, tensor.dtype));
+  engine.copy(tensor, copy);
+  return copy;
 }
 
 const failed = (work: Promise<unknown>) =>
