@@ -201,7 +201,7 @@ export function tileCase(shape: number[], counts: number[], dtype: DType = "f32"
   return moveCase(
     `tile ${counts.join("x")}`,
     [shape],
-    ([x]) => tile(x!, counts),
+    ([x]) => tile(x!, counts.length === 1 ? counts[0]! : counts),
     chosen(full, places),
     dtype,
   );

@@ -95,6 +95,7 @@ test("there is no gradient through a packed weight, and sizes that don't fit are
       /packWeight/,
     );
   }
+  assert.throws(() => packWeight(engine, new Float32Array(128), [4, 32], 3 as Bits), /3 bits/);
   assert.throws(() => packWeight(engine, new Float32Array(5), [4, 32], 4), /5 values as \[4,32\]/);
 });
 

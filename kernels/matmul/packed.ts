@@ -69,7 +69,7 @@ export function unpackNumbers(
 
 /**
  * Packs a weight [n, k] that lies row-major on the host.
- * @throws TensorError unless n is a multiple of 4, k one of 32, and there are n * k values
+ * @throws TensorError unless n is a multiple of 4, k one of 32, there are n * k values, and `bits` are 8 or 4
  */
 export function packWeight(
   engine: Engine,
@@ -77,6 +77,7 @@ export function packWeight(
   shape: readonly number[],
   bits: Bits,
 ): PackedWeight {
+  if (bits !== 8 && bits !== 4) throw new TensorError(`packWeight: ${bits} bits are neither 8 nor 4.`);
   if (!canPack(shape) || values.length !== shape[0] * shape[1])
     throw new TensorError(
       `packWeight: ${values.length} values as [${shape}]; rows must be a multiple of 4, columns of ${blockLength}.`,

@@ -63,20 +63,21 @@ export function expand(x: Tensor, shape: Shape): Tensor {
 /** Every entry along `axis` so many times in a row, as NumPy's repeat; of any dtype. Throws TensorError on a bad count or axis. */
 export function repeat(x: Tensor, count: number, axis: number): Tensor {
   const at = axisOf("repeat", x, axis);
-  const axes = x.shape.map((n, d) => (d === at ? [same(n), times("repeat", count)] : [same(n)]));
+  const axes = x.shape.map((n, d) => (d === at ? [same(n), repetition("repeat", count)] : [same(n)]));
   return repeated("repeat", x, axes);
 }
 
 /**
- * The whole of `x` so many times along each axis, the last count for the last axis, as NumPy's tile; of any dtype. Throws
- * TensorError for what is no number of times.
+ * The whole of `x` so many times along each axis, the last count for the last axis and one number for that alone, as NumPy's
+ * tile; of any dtype. Throws TensorError for what is no number of times.
  */
-export function tile(x: Tensor, counts: readonly number[]): Tensor {
+export function tile(x: Tensor, times: number | readonly number[]): Tensor {
+  const counts = [times].flat();
   const rank = Math.max(x.shape.length, counts.length);
   const axes = Array.from({ length: rank }, (_, d) => {
     const n = x.shape[d - rank + x.shape.length] ?? 1;
     const count = counts[d - rank + counts.length] ?? 1;
-    return count === 1 ? [same(n)] : [times("tile", count), same(n)];
+    return count === 1 ? [same(n)] : [repetition("tile", count), same(n)];
   });
   return repeated("tile", x, axes);
 }
@@ -85,7 +86,7 @@ export function tile(x: Tensor, counts: readonly number[]): Tensor {
 type Change = readonly [from: number, to: number];
 const same = (n: number): Change => [n, n];
 
-function times(name: string, count: number): Change {
+function repetition(name: string, count: number): Change {
   if (!Number.isInteger(count) || count < 0)
     throw new TensorError(`${name}: ${count} is no number of times.`);
   return [1, count];
