@@ -26,7 +26,7 @@ test("matrix kernels compile on the null backend", async () => {
     },
   });
   const kernels = matmulKernels.filter(({ name }) => name.startsWith("matmul-matrix"));
-  assert.is(kernels.length, 10);
+  assert.is(kernels.length, 14);
   const compile = (code: string) =>
     device.createComputePipelineAsync({
       layout: "auto",
