@@ -400,6 +400,8 @@ for (const [what, kernel, message] of [
     assert.equal(await numbers(before), [2, 4]);
     engine.write(y, [3, 4]);
     assert.equal(await numbers(y), [3, 4], "what is written anew is whole again");
+    engine.copy(before, made);
+    assert.equal(await numbers(made), [2, 4], "so is what is copied over");
     for (const tensor of [x, before, y, made, copied, later]) tensor.dispose();
     const again = [0, 1, 2, 3, 4, 5].map(() => engine.zeros([2]));
     for (const tensor of again)

@@ -72,12 +72,13 @@ export class Faults {
     if (!cause) this.session.report(error);
   }
 
-  /** A command that was recorded: what it makes of something faulty is faulty, what the host writes anew is not. */
+  /** A command that was recorded: what it makes of something faulty is faulty, what is written or copied over is not. */
   follow(command: Recorded): void {
     if (command.kind === "write" || command.kind === "clear") {
       this.overwritten(command.region);
       return;
     }
+    if (command.kind === "copy") this.overwritten(command.to);
     const regions = command.kind === "dispatch" ? command.regions : touched(command).reads;
     const cause = faultOf(regions);
     if (!cause) return;
