@@ -67,28 +67,29 @@ export async function measure(subject: Measured, plan: Plan): Promise<CaseResult
     for (const side of sides) await side.release().catch(() => {});
   }
 
-  const times = Object.fromEntries(entrants.map(({ name, samples }) => [name, median(samples)]));
-  const { ours: ours_ms, eager: eager_ms = null, ...others } = times as { ours: number; eager?: number };
-  const rounds = entrants[0]!.samples.map((_, round) => {
-    const {
-      ours,
-      eager: __,
-      ...theirs
-    } = Object.fromEntries(entrants.map(({ name, samples }) => [name, samples[round]!])) as {
-      ours: number;
-      eager?: number;
-    };
-    return ratioOf(ours, theirs);
-  });
-  const ratios = rounds.filter((ratio) => ratio !== null);
+  const named = (name: string) => entrants.find((entrant) => entrant.name === name);
+  const theirs = entrants.filter(({ name }) => name !== "ours" && name !== "eager");
+  /** Times of the others by one way to see their samples. */
+  const others = (timeOf: (samples: readonly number[]) => number) =>
+    Object.fromEntries(theirs.map(({ name, samples }) => [name, timeOf(samples)]));
+  const own = named("ours")!.samples;
+  const [ours_ms, them] = [median(own), others(median)];
+  const ratios = own
+    .map((time, round) =>
+      ratioOf(
+        time,
+        others((samples) => samples[round]!),
+      ),
+    )
+    .filter((ratio) => ratio !== null);
   const perSecond = (count: number) => count / ours_ms / 1e6;
   const gflops = subject.flops === null ? null : perSecond(subject.flops);
   return {
     name: subject.name,
     ours_ms,
-    eager_ms,
-    peers: others,
-    ratio_best_peer: ratioOf(ours_ms, others),
+    eager_ms: subject.eager ? median(named("eager")!.samples) : null,
+    peers: them,
+    ratio_best_peer: ratioOf(ours_ms, them),
     ratio_range: ratios.length > 0 ? [Math.min(...ratios), Math.max(...ratios)] : null,
     gflops,
     fraction_of_peak:

@@ -46,12 +46,6 @@ export interface Product {
   variant?: VariantName;
 }
 
-/** The dtype of both operands. Throws TensorError where they differ; a packed one is of either. */
-function dtypeOf(a: Tensor, b: Tensor | PackedWeight): Tensor["dtype"] {
-  if (!isPacked(b) && a.dtype !== b.dtype) throw new TensorError(`matmul: ${a} and ${b} differ in dtype.`);
-  return a.dtype;
-}
-
 export interface ProductResult {
   y: Tensor;
   /** What was asked to be kept: the values before GELU, of y's shape, or [m], the sums of the rows of op(a). */
@@ -70,12 +64,13 @@ export function multiply(
 ): ProductResult {
   const { m, n, k, batch, transposeA = false, transposeB = false, bias, residual, gelu = false } = product;
   const { keep = null, slopeAt, shape } = product;
-  const dtype = dtypeOf(a, b);
-  const packed = isPacked(b) ? b : null;
+  const { dtype } = a;
+  const [packed, operand] = isPacked(b) ? [b, b.words] : [null, b];
+  if (!packed && dtype !== operand.dtype) throw new TensorError(`matmul: ${a} and ${b} differ in dtype.`);
   const sizes: Sizes = { m, n, k, batch, transposeA, transposeB };
   const {
     cycleA = ownOf(a, m * k, batch),
-    cycleB = isPacked(b) ? { repeat: 1, count: 1 } : ownOf(b, n * k, batch),
+    cycleB = packed ? { repeat: 1, count: 1 } : ownOf(operand, n * k, batch),
   } = product;
   const variant =
     product.variant ??
@@ -92,7 +87,7 @@ export function multiply(
   const tiles = tilesN * Math.ceil(m / tile[0]);
   engine.run(kernel, {
     bind: [
-      ...[a, isPacked(b) ? b.words : b, bias ?? a, residual ?? slopeAt ?? a],
+      ...[a, operand, bias ?? a, residual ?? slopeAt ?? a],
       ...(packed ? [packed.scales] : []),
       ...targets,
     ],
