@@ -1,32 +1,17 @@
 // This device: what the adapter offers, which kernels run on it and why, and whether it computes right.
 import type { Offer } from "../../cases/offers.ts";
 import type { Client } from "./client.ts";
-import { el, fill } from "./dom.ts";
+import { columnHead, el, fill, wideTable } from "./dom.ts";
 
 export class DevicePanel {
   readonly element = el("section", { class: "device" });
   private readonly facts = el("div", { class: "facts" });
   private readonly summary = el("p", { attributes: { role: "status" } });
   private readonly verdicts = el("tbody");
-  private readonly table = el(
-    "div",
-    { class: "scroll", attributes: { tabindex: 0, role: "region", "aria-label": "Cases of the check" } },
-    el(
-      "table",
-      {},
-      el(
-        "thead",
-        {},
-        el(
-          "tr",
-          {},
-          ...["op, sizes, type", "verdict", "largest relative error"].map((text) =>
-            el("th", { text, attributes: { scope: "col" } }),
-          ),
-        ),
-      ),
-      this.verdicts,
-    ),
+  private readonly table = wideTable(
+    "Cases of the check",
+    ["op, sizes, type", "verdict", "largest relative error"].map((text) => columnHead(text)),
+    this.verdicts,
   );
   private readonly button = el("button", { text: "Check this device", attributes: { type: "button" } });
   private running = false;

@@ -1,6 +1,8 @@
 // Elements without HTML strings: what people type or name becomes text and never markup.
 
 type Child = Node | string | null | undefined | false;
+const isThere = (child: Child): child is Node | string =>
+  child !== null && child !== undefined && child !== false;
 
 interface Properties {
   class?: string;
@@ -22,11 +24,7 @@ export function el<K extends keyof HTMLElementTagNameMap>(
     if (value !== null && value !== false) element.setAttribute(name, value === true ? "" : `${value}`);
   }
   for (const [type, listener] of Object.entries(on)) element.addEventListener(type, listener);
-  element.append(
-    ...children.filter(
-      (child): child is Node | string => child !== null && child !== undefined && child !== false,
-    ),
-  );
+  element.append(...children.filter(isThere));
   return element;
 }
 
@@ -44,11 +42,20 @@ export function svg<K extends keyof SVGElementTagNameMap>(
 
 /** Puts children in the place of those that are there. */
 export function fill(element: Element, ...children: Child[]): void {
-  element.replaceChildren(
-    ...children.filter(
-      (child): child is Node | string => child !== null && child !== undefined && child !== false,
-    ),
+  element.replaceChildren(...children.filter(isThere));
+}
+
+/** A table that scrolls by itself where it is wider than the page; `label` is what a screen reader calls it. */
+export function wideTable(label: string, heads: readonly HTMLElement[], body: HTMLElement): HTMLElement {
+  return el(
+    "div",
+    { class: "scroll", attributes: { tabindex: 0, role: "region", "aria-label": label } },
+    el("table", {}, el("thead", {}, el("tr", {}, ...heads)), body),
   );
 }
+
+/** The head of a column. */
+export const columnHead = (text: string, names = ""): HTMLElement =>
+  el("th", { text, class: names, attributes: { scope: "col" } });
 
 export const count = (n: number) => n.toLocaleString("en");

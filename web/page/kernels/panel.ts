@@ -12,7 +12,7 @@ import type {
   Timed,
 } from "../../kernels.ts";
 import { Client } from "../client.ts";
-import { el, fill } from "../dom.ts";
+import { columnHead, el, fill, wideTable } from "../dom.ts";
 import { KernelEditor } from "./editor.ts";
 import { type EditOf, figuresOf, reportPage } from "./report.ts";
 import { type Dot, roofline } from "./roofline.ts";
@@ -79,29 +79,16 @@ export class KernelsPanel {
       this.alert.textContent = `The worker that measures has ended (${why}). Load the page again.`;
     });
     this.client.listen((news) => this.hear(news));
-    const table = el(
-      "div",
-      { class: "scroll", attributes: { tabindex: 0, role: "region", "aria-label": "Cases of the bench" } },
-      el(
-        "table",
-        {},
-        el(
-          "thead",
-          {},
-          el(
-            "tr",
-            {},
-            ...[
-              ["case", ""],
-              ["inputs", "inputs"],
-              ...["ms", "spread", "rate", "of its roof"].map((text) => [text, "number"]),
-              ["kernels", ""],
-            ].map(([text, names]) => el("th", { text, class: names, attributes: { scope: "col" } })),
-            el("td"),
-          ),
-        ),
-        this.body,
-      ),
+    const table = wideTable(
+      "Cases of the bench",
+      [
+        columnHead("case"),
+        columnHead("inputs", "inputs"),
+        ...["ms", "spread", "rate", "of its roof"].map((text) => columnHead(text, "number")),
+        columnHead("kernels"),
+        el("td"),
+      ],
+      this.body,
     );
     const label = (id: string, text: string) => el("label", { text, attributes: { for: id } });
     this.workshop.append(
