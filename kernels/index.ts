@@ -21,6 +21,7 @@ export * from "./embedding/embedding.ts";
 export * from "./gather/gather.ts";
 export * from "./layernorm/groupnorm.ts";
 export * from "./layernorm/layernorm.ts";
+export type { Axes } from "./lib/axes.ts";
 export * from "./matmul/einsum.ts";
 export * from "./matmul/matmul.ts";
 export { type Bits, canPack, type PackedWeight, packWeight } from "./matmul/packed.ts";

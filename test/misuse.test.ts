@@ -1,7 +1,8 @@
 // What does not fit is a TensorError that names the op and the shapes, before anything reaches the device.
+import { readdirSync, readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Engine, TensorError } from "../engine/index.ts";
+import { Engine, type Tensor, TensorError } from "../engine/index.ts";
 import { crossAttention, selfAttention } from "../kernels/attention/attention.ts";
 import { backward } from "../kernels/backward.ts";
 import { conv2d, convTranspose2d } from "../kernels/conv/conv.ts";
@@ -14,6 +15,7 @@ import { packHalves, unpackHalves } from "../kernels/elementwise/halves.ts";
 import { clamp, gelu } from "../kernels/elementwise/unary.ts";
 import { addPositions, embedding } from "../kernels/embedding/embedding.ts";
 import { addAlongAxis, gather, scatterAdd, takeAlongAxis } from "../kernels/gather/gather.ts";
+import * as kernels from "../kernels/index.ts";
 import { groupnorm } from "../kernels/layernorm/groupnorm.ts";
 import { layernorm, rmsnorm } from "../kernels/layernorm/layernorm.ts";
 import { einsum } from "../kernels/matmul/einsum.ts";
@@ -36,6 +38,7 @@ const i32 = (...shape: number[]) => engine.zeros(shape, "i32");
 const u32 = (...shape: number[]) => engine.zeros(shape, "u32");
 const key = { key: 1, stream: 0 };
 const heads = 2;
+const kernelFolder = new URL("../kernels/", import.meta.url);
 const words = (bytes: number) => engine.tensor(packBytes(new Uint8Array(bytes)), [bytes / 4], "u32");
 const rgb = [0.5, 0.5, 0.5] as const;
 
@@ -202,6 +205,7 @@ const calls: [call: () => unknown, message: string][] = [
   [() => prod(f32(2, 3), -3), "prod: [2,3] has no axis -3."],
   [() => argmax(f32(2, 0), 1), "argmax: [2,0] has nothing to choose from."],
   [() => argmin(f32(2), 1), "argmin: [2] has no axis 1."],
+  [() => argmin(f32(2, 3), [0, 1] as never), "argmin: [2,3] has no axis 0,1."],
   [() => logSumExp(f32(2), 1), "logSumExp: [2] has no axis 1."],
   [() => softmax(f32(2), 1), "softmax: [2] has no axis 1."],
   [() => cumsum(f32(2, 3), 2), "cumsum: [2,3] has no axis 2."],
@@ -218,7 +222,7 @@ const calls: [call: () => unknown, message: string][] = [
   [() => parameterGroup([f32(2), u32(2)]), "parameterGroup: needs f32, not u32[2]."],
   [() => new SGD(engine, [], { nesterov: true }), "SGD: Nesterov's needs momentum."],
   [() => reshape(f32(2, 3), [4, 2]), "reshape: [2,3] can't become [4,2]."],
-  [() => permute(f32(2, 3), [0, 0]), "permute: [0,0] does not name the axes of [2,3]."],
+  [() => permute(f32(2, 3), [0]), "permute: [0] does not name the axes of [2,3]."],
   [() => expand(f32(2, 3), [3, 2]), "expand: [2,3] and [3,2] do not broadcast."],
   [() => expand(f32(2, 3), [1, 3]), "expand: [2,3] can't become [1,3]."],
   [() => expand(f32(2, 3), [3]), "expand: [2,3] can't become [3]."],
@@ -282,6 +286,37 @@ for (const [call, message] of calls) {
     assert.is(engine.stats().dispatches - dispatches, own, "nothing was sent");
   });
 }
+
+/** The exported operations that take a list of axes, by their sources. */
+const takeAxes = readdirSync(kernelFolder, { recursive: true, encoding: "utf8" })
+  .filter((file) => file.endsWith(".ts"))
+  .flatMap((file) => [
+    ...readFileSync(new URL(file, kernelFolder), "utf8").matchAll(
+      /^export (?:function|const) (\w+)\W+[^{;]*\baxes\??: (?:Axes|readonly|number)/gm,
+    ),
+  ])
+  .map(([, name]) => name!)
+  .filter((name) => name in kernels);
+
+test("an axis that is given twice is an error that names it, wherever axes are taken", () => {
+  for (const name of ["sum", "logSumExp", "flip", "permute"])
+    assert.ok(takeAxes.includes(name), `${takeAxes}`);
+  const all = new Map(Object.entries(kernels));
+  const op = (name: string) => all.get(name) as (x: Tensor, axes: number[]) => unknown;
+  for (const name of takeAxes)
+    for (const axes of [
+      [1, 1],
+      [1, -2],
+      [0, -2, 1],
+    ]) {
+      const message = `${name}: axis 1 of [2,3,4] is there twice in [${axes}].`;
+      assert.throws(
+        () => op(name)(f32(2, 3, 4), axes),
+        (error: Error) => error instanceof TensorError && error.message === message,
+        message,
+      );
+    }
+});
 
 test("the engine works on", async () => {
   const x = engine.tensor([1, 2], [2]);

@@ -18,6 +18,19 @@ export function axisOf(name: string, x: Tensor, axis: number): number {
   return at;
 }
 
+/** Axes as an operation takes them: one, several, or all. */
+export type Axes = number | readonly number[] | undefined;
+
+/** `axes` counted from the front, all of them unless told. Throws TensorError where `x` has one not, or one comes up twice. */
+export function axesOf(name: string, x: Tensor, axes: Axes): number[] {
+  if (axes === undefined) return x.shape.map((_, d) => d);
+  const counted = [axes].flat().map((axis) => axisOf(name, x, axis));
+  const twice = counted.find((axis, i) => counted.indexOf(axis) !== i);
+  if (twice !== undefined)
+    throw new TensorError(`${name}: axis ${twice} of [${x.shape}] is there twice in [${axes}].`);
+  return counted;
+}
+
 /** A shape with the axes from `from` to before `to` in the middle. */
 export function blockOf(shape: Shape, from: number, to = from + 1): Block {
   return {

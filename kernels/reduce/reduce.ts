@@ -12,7 +12,7 @@ import {
 } from "../../engine/index.ts";
 import { broadcastStrides, copyStrided, filled } from "../elementwise/strided.ts";
 import { scaled } from "../elementwise/unary.ts";
-import { axisOf, type Block, blockOf } from "../lib/axes.ts";
+import { type Axes, axesOf, axisOf, type Block, blockOf } from "../lib/axes.ts";
 import eachSource from "../lib/each.wgsl?raw";
 import { blocks, defineByWidth, items, requireFloat, type Stored } from "../lib/items.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
@@ -255,9 +255,6 @@ export interface ReduceOptions {
   keepDims?: boolean;
 }
 
-/** Axes to reduce over: one, several, or all. */
-export type Axes = number | readonly number[] | undefined;
-
 /**
  * Reduces `x` over each run of neighbours among the axes by `one`, outermost first: that gets what is left, the run as the
  * middle of a view, and the shape of its result.
@@ -271,7 +268,7 @@ function overAxes(
 ): Tensor {
   requireFloat(name, x);
   const all = x.shape.map((_, d) => d);
-  const chosen = new Set(axes === undefined ? all : [axes].flat().map((axis) => axisOf(name, x, axis)));
+  const chosen = new Set(axesOf(name, x, axes));
   const runs: [from: number, to: number][] = [];
   for (const d of all)
     if (chosen.has(d)) {
@@ -314,7 +311,7 @@ function repeatedOver(x: Tensor, view: Shape, shape: Shape): Tensor {
 
 /**
  * Sum over one axis or several, which leave the shape, or over everything, which gives a scalar []. f32 or f16 (summed in f32).
- * Throws TensorError on an axis that is not there.
+ * Throws TensorError on an axis that is not there, or there twice.
  */
 export function sum(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   return scaledSum("sum", x, axes, options, () => 1);
@@ -390,7 +387,9 @@ function argument(
   axis: number | undefined,
   options: ReduceOptions,
 ): Tensor {
-  return overAxes(name, x, axis, options, (x, view, shape) => {
+  // One axis, whoever gives a list.
+  const only = axis === undefined ? axis : axisOf(name, x, axis);
+  return overAxes(name, x, only, options, (x, view, shape) => {
     if (view.extent === 0) throw new TensorError(`${name}: [${x.shape}] has nothing to choose from.`);
     if (view.inner === 1 && view.extent <= longestRow) return winnersOfRows(of, x, view, shape);
     const y = reduce(x, view, shape, { of });

@@ -8,7 +8,7 @@ import {
   copyStrided,
   expanded,
 } from "../elementwise/strided.ts";
-import { axisOf } from "../lib/axes.ts";
+import { axesOf, axisOf } from "../lib/axes.ts";
 import { sumTo } from "../reduce/reduce.ts";
 
 /**
@@ -29,8 +29,8 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
  * TensorError unless `axes` names each axis once, and where more than eight are left after merging.
  */
 export function permute(x: Tensor, axes: readonly number[]): Tensor {
-  const order = axes.map((axis) => axisOf("permute", x, axis));
-  if (order.length !== x.shape.length || !x.shape.every((_, d) => order.includes(d)))
+  const order = axesOf("permute", x, axes);
+  if (order.length !== x.shape.length)
     throw new TensorError(`permute: [${axes}] does not name the axes of [${x.shape}].`);
   const inverse = x.shape.map((_, d) => order.indexOf(d));
   return x.engine.record("permute", permuted(x, order), [x], (dy) => [permuted(dy, inverse)]);

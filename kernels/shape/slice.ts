@@ -2,7 +2,7 @@
 // strides, which is read for a slice and written for its gradient.
 import { type Shape, type Tensor, TensorError } from "../../engine/index.ts";
 import { contiguousStrides, copyStrided, placeStrided, type Selection } from "../elementwise/strided.ts";
-import { axisOf, withExtent } from "../lib/axes.ts";
+import { type Axes, axesOf, axisOf, withExtent } from "../lib/axes.ts";
 
 /**
  * What a slice takes along an axis: all (null), one entry, whose axis then goes, or from the first to before the second by
@@ -127,10 +127,10 @@ export function split(x: Tensor, parts: number | readonly number[], axis = 0): T
 
 /**
  * `x`, of any dtype, with the order of its entries turned round along these axes, all unless told. Throws TensorError on an
- * axis that is not there.
+ * axis that is not there, or there twice.
  */
-export function flip(x: Tensor, axes: number | readonly number[] = x.shape.map((_, d) => d)): Tensor {
-  const turned = [axes].flat().map((axis) => axisOf("flip", x, axis));
+export function flip(x: Tensor, axes?: Axes): Tensor {
+  const turned = axesOf("flip", x, axes);
   const extents = x.shape.map((n, d) =>
     turned.includes(d) ? { start: n - 1, size: n, step: -1 } : { start: 0, size: n, step: 1 },
   );

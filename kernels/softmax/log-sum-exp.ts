@@ -2,13 +2,13 @@
 import { sizeOf, type Tensor } from "../../engine/index.ts";
 import { add, div, less, mul, sub, where } from "../elementwise/arithmetic.ts";
 import { abs, exp, log } from "../elementwise/unary.ts";
-import { axisOf } from "../lib/axes.ts";
+import { type Axes, axesOf } from "../lib/axes.ts";
 import { defineByWidth, requireFloat } from "../lib/items.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
 import nanSource from "../lib/nan.wgsl?raw";
 import { eachRow, rowGroups } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
-import { type Axes, longestRow, max, type ReduceOptions, sum } from "../reduce/reduce.ts";
+import { longestRow, max, type ReduceOptions, sum } from "../reduce/reduce.ts";
 import source from "./log-sum-exp.wgsl?raw";
 
 const kernel = defineByWidth({
@@ -75,9 +75,8 @@ function ofParts(x: Tensor, axes: Axes, options: ReduceOptions): Parts {
  */
 export function logSumExp(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   requireFloat("logSumExp", x);
-  const { engine, shape } = x;
-  const all = axes === undefined ? shape.map((_, d) => d) : [axes].flat();
-  const chosen = new Set(all.map((axis) => axisOf("logSumExp", x, axis)));
+  const { engine } = x;
+  const chosen = new Set(axesOf("logSumExp", x, axes));
   const { y, top, sums } = ofRows(x, chosen, options) ?? ofParts(x, axes, options);
   // Without the logarithm, whose last digits some drivers lack.
   return engine.record("logSumExp", y, [x], (dy) => [
