@@ -17,7 +17,35 @@ export function forgetSights(): void {
   urls.clear();
 }
 
-/** A picture as large as its frame; `label` is null where the words stand beside it. */
+/** Sheets that are kept decoded, of one MiB each: those that were shown last. */
+const mostSheets = 24;
+const sheets = new Map<string, Promise<ImageBitmap>>();
+
+async function loadSheet(url: string): Promise<ImageBitmap> {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url} could not be loaded: ${response.status}`);
+  return createImageBitmap(await response.blob());
+}
+
+/** What a sheet shows; who wants to draw it does so as soon as it is there, since later it may be let go. */
+function sheet(url: string): Promise<ImageBitmap> {
+  const bitmap = sheets.get(url) ?? loadSheet(url);
+  sheets.delete(url);
+  sheets.set(url, bitmap);
+  // What failed is tried again.
+  bitmap.catch(() => sheets.delete(url));
+  for (const [old, shown] of sheets) {
+    if (sheets.size <= mostSheets) break;
+    sheets.delete(old);
+    void shown.then((bitmap) => bitmap.close());
+  }
+  return bitmap;
+}
+
+/**
+ * A picture as large as its frame; `label` is null where the words stand beside it. Cells are drawn once, pixel for pixel: as
+ * backgrounds of elements they stayed in the browser's cache of scaled pictures, each one that was ever shown.
+ */
 export function picture(sight: Sight, label: string | null): HTMLElement {
   if (sight.kind === "own") {
     return el("img", { class: "picture", attributes: { src: urlOf(sight), alt: label ?? "" } });
@@ -25,9 +53,14 @@ export function picture(sight: Sight, label: string | null): HTMLElement {
   const { url, x, y, columns, rows } = sight;
   const role: Record<string, string> =
     label === null ? { "aria-hidden": "true" } : { role: "img", "aria-label": label };
-  const element = el("span", { class: "picture sheet", attributes: role });
-  element.style.backgroundImage = `url(${JSON.stringify(url)})`;
-  element.style.backgroundSize = `${columns * 100}% ${rows * 100}%`;
-  element.style.backgroundPosition = `${(x / (columns - 1)) * 100}% ${(y / (rows - 1)) * 100}%`;
+  const element = el("canvas", { class: "picture", attributes: { width: 0, height: 0, ...role } });
+  sheet(url).then(
+    (bitmap) => {
+      const [width, height] = [bitmap.width / columns, bitmap.height / rows];
+      Object.assign(element, { width, height });
+      element.getContext("2d")!.drawImage(bitmap, x * width, y * height, width, height, 0, 0, width, height);
+    },
+    () => {},
+  );
   return element;
 }
