@@ -57,15 +57,18 @@ const evalCommand = command({
   },
   async run({ run: dir, checkpoint, split, reference, precision, ...typed }, { output }) {
     const filter = listOf(typed);
-    if (filter && split.length !== 1)
-      throw new UsageError("--only and --without are for one split: --split NAME");
     const events = consoleEvents(output);
     const { step } = checkpoint === undefined ? { step: null } : await readPosition(...fileAt(checkpoint));
     const run = await openModel(dir, { precision, checkpoint });
     const data = await openData(sourceOf(run.config, typed), run.config.model.vision, events);
+    const splits = split.length > 0 ? split : data.evaluated;
+    if (filter && splits.length !== 1) {
+      throw new UsageError(
+        `--only and --without are for one split, not for ${splits.join(" and ")}: --split NAME`,
+      );
+    }
     const { metrics } = await evaluate(run, data, {
-      ...{ events, filter, captions: typed.captions ?? captionsOf(run.config) },
-      ...(split.length > 0 && { splits: split }),
+      ...{ events, filter, splits, captions: typed.captions ?? captionsOf(run.config) },
       ...(reference !== undefined && { references: [reference] }),
     });
     metrics.steps = step ?? (await stepIn(...fileAt(run.weights))) ?? run.config.training.steps;

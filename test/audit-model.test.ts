@@ -160,7 +160,7 @@ test("an audit that was killed goes on, and gives what it would have given", asy
   assert.match(readFileSync(at("whole/audit.html"), "utf8"), /data:image\/png;base64,iVBOR/);
 
   // What is left without its list is the curve's point at n = 5.
-  const list = ["--split", "val", "--without", "whole/redundant.jsonl", "--json"];
+  const list = ["--without", "whole/redundant.jsonl", "--json"];
   const left = await runCommand(dir, ["eval", "--run", "run", ...list]);
   assert.is(left.code, 0, left.err);
   const [result] = JSON.parse(left.out).results;
@@ -204,7 +204,11 @@ test("mistakes end in one clear line", async () => {
   ];
   await failClearly(dir, [
     ...cases.map(([args, ...rest], i) => [[...args, "--out", `bad/${i}`], ...rest] as (typeof cases)[number]),
-    [["eval", "--run", "run", "--without", "list.jsonl"], /for one split: --split NAME/, 2],
+    [
+      ["eval", "--run", "run", "--split", "val", "--split", "dev", "--without", "list.jsonl"],
+      /for one split, not for val and dev: --split NAME/,
+      2,
+    ],
     [["eval", "--run", "run", "--split", "val", "--only", "none.jsonl"], /none\.jsonl can't be read/],
   ]);
   const left = readdirSync(at("bad"));

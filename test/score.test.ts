@@ -44,12 +44,13 @@ const rows = (stream: number, count: number, columns = width) =>
 function writeEmbeddings(
   file: string,
   ids: readonly unknown[] | string,
-  values: Float32Array,
+  values: Float32Array | Float64Array,
   columns = width,
 ): string {
   const shape = [values.length / columns, columns];
+  const dtype = values instanceof Float64Array ? "F64" : "F32";
   const metadata: Record<string, string> = { ids: typeof ids === "string" ? ids : JSON.stringify(ids) };
-  writeFileSync(at(file), writeSafetensors({ embeddings: { dtype: "F32", shape, data: values } }, metadata));
+  writeFileSync(at(file), writeSafetensors({ embeddings: { dtype, shape, data: values } }, metadata));
   return at(file);
 }
 
@@ -176,16 +177,22 @@ test("embeddings that do not fit are told by file, id and row", async () => {
     values[5 * width + 3] = value;
     return values;
   };
+  const wide = Float64Array.from(rows(1, count));
+  wide[4 * width] = 1e200;
   const zeros = rows(1, count);
   zeros.fill(0, 7 * width, 8 * width);
-  const put = (ids: readonly unknown[] | string, values = rows(1, count), columns = width) =>
-    writeEmbeddings("bad.safetensors", ids, values, columns);
+  const put = (
+    ids: readonly unknown[] | string,
+    values: Float32Array | Float64Array = rows(1, count),
+    columns = width,
+  ) => writeEmbeddings("bad.safetensors", ids, values, columns);
   const cases: [() => string, RegExp][] = [
     [
       () => put(asked, broken(Number.NaN)),
       /bad\.safetensors: the embedding of 135 \(row 5\) has NaN at column 3/,
     ],
     [() => put(asked, broken(Number.NEGATIVE_INFINITY)), /135 \(row 5\) has -Infinity at column 3/],
+    [() => put(asked, wide), /\(row 4\) has Infinity as f32 at column 0/],
     [() => put(asked, zeros), /149 \(row 7\) is all zeros/],
     [
       () => put(asked, rows(1, count, 9), 9),

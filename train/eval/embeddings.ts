@@ -48,16 +48,18 @@ async function read(source: ByteSource): Promise<Embeddings> {
   const rows = idRows(metadata.ids, count);
   const ids = [...rows.keys()];
   const values = await readFloats(source, dtype, start + begin, count * width, "embeddings");
+  // What f64 holds and f32 does not becomes infinite, or zero.
+  const rounded = dtype === "F64" ? " as f32" : "";
   const bad = firstNotFinite(values);
   if (bad >= 0) {
     const row = Math.floor(bad / width);
     throw new DataError(
-      `the embedding of ${ids[row]} (row ${row}) has ${values[bad]} at column ${bad % width}`,
+      `the embedding of ${ids[row]} (row ${row}) has ${values[bad]}${rounded} at column ${bad % width}`,
     );
   }
   const matrix = { values, width };
   const empty = lengthsOf(matrix).indexOf(0);
-  if (empty >= 0) throw new DataError(`the embedding of ${ids[empty]} (row ${empty}) is all zeros`);
+  if (empty >= 0) throw new DataError(`the embedding of ${ids[empty]} (row ${empty}) is all zeros${rounded}`);
   return { matrix, rows, captions: metadata.captions };
 }
 
