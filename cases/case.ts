@@ -122,10 +122,11 @@ export function drawValues(
   size: number,
 ): Float64Array {
   const key = { key: seed, stream: 0 };
+  const round = dtype === "u32" || dtype === "i32" ? (value: number) => value : Math.fround;
   const drawn = Float64Array.from({ length: size }, (_, i) => {
     if (draw === "normal") return Math.fround(normal(key, i));
     if (typeof draw === "object") {
-      if ("at" in draw) return Math.fround(draw.at(i, normal(key, i)));
+      if ("at" in draw) return round(draw.at(i, normal(key, i)));
       const { from = 0, below } = draw;
       return from + (randomBits(key, i) % (below - from));
     }

@@ -8,9 +8,11 @@ import { einsumCases } from "./einsum.ts";
 import { elementwiseCases } from "./elementwise.ts";
 import { embeddingCases } from "./embedding.ts";
 import { gatherCases } from "./gather.ts";
+import { integerCases } from "./integers.ts";
 import { layernormCases } from "./layernorm.ts";
 import { matmulCases } from "./matmul.ts";
 import { normalizeCases } from "./normalize.ts";
+import { optimizerCases } from "./optimizer.ts";
 import { outlierCases } from "./outliers.ts";
 import { patchCases } from "./patch.ts";
 import { reduceCases } from "./reduce.ts";
@@ -28,8 +30,10 @@ export const allCases: OpCase[] = [
   ...elementwiseCases,
   ...embeddingCases,
   ...gatherCases,
+  ...integerCases,
   ...layernormCases,
   ...normalizeCases,
+  ...optimizerCases,
   ...outlierCases,
   ...patchCases,
   ...reduceCases,

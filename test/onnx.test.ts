@@ -137,29 +137,30 @@ function alongLast(x: Tensor, axis: number, op: (x: Tensor) => Tensor): Tensor {
   return ops.permute(op(ops.permute(x, swapped)), swapped);
 }
 
+const same = (x: Tensor) => x;
+
 /** A reduction over the axes of the second input or of an attribute, or all. */
 const reduction =
-  (each: typeof ops.sum, before = (x: Tensor) => x, after = (x: Tensor) => x): Line =>
+  (each: typeof ops.sum, before = same, after = same): Line =>
   (call) => {
     const { x } = call;
     const named = call.list("axes") ?? (call.has(1) ? call.numbers(1) : []);
     const keepDims = call.number("keepdims", 1) === 1;
     const axes = named.length > 0 || call.number("noop_with_empty_axes", 0) ? named : undefined;
-    // Sums and extremes are of floats; masks and small integers are exact in them.
-    const floats = isFloat(x) ? x : ops.cast(x, "f32");
-    const y = after(each(before(floats), axes, { keepDims }));
-    // The extreme of no integers is the end of their range.
-    return x.size === 0 && !isFloat(x) ? null : ops.cast(y, x.dtype);
+    if (isFloat(x)) return after(each(before(x), axes, { keepDims }));
+    // Roots and logarithms are of floats.
+    const whole = each === ops.sum || each === ops.prod || each === ops.max || each === ops.min;
+    if (whole && after === same) return each(before(x), axes, { keepDims });
+    return ops.cast(after(each(before(ops.cast(x, "f32")), axes, { keepDims })), x.dtype);
   };
 
-/** Where the extreme stands: of integers small enough to be exact in f32. */
+/** Where the extreme stands. */
 const argument =
   (each: typeof ops.argmax): Line =>
   (call) => {
     // Ties go to the first.
     if (call.number("select_last_index", 0)) return null;
-    const x = isFloat(call.x) ? call.x : ops.cast(call.x, "f32");
-    return each(x, call.number("axis", 0), { keepDims: call.number("keepdims", 1) === 1 });
+    return each(call.x, call.number("axis", 0), { keepDims: call.number("keepdims", 1) === 1 });
   };
 
 /** Scores by class, on the second axis: the loss of each place, and their weights. */
@@ -254,7 +255,7 @@ const pooling =
   };
 
 const lines: Record<string, Line> = {
-  Abs: ({ x }) => (isFloat(x) ? ops.abs(x) : null),
+  Abs: unary(ops.abs),
   Acos: unary(ops.acos),
   Acosh: unary(ops.acosh),
   Add: binary(ops.add),
@@ -330,8 +331,7 @@ const lines: Record<string, Line> = {
   Cosh: unary(ops.cosh),
   CumSum: (call) => {
     const [exclusive, reverse] = [call.number("exclusive", 0) === 1, call.number("reverse", 0) === 1];
-    const x = isFloat(call.x) ? call.x : ops.cast(call.x, "f32");
-    return ops.cast(ops.cumsum(x, call.numbers(1)[0]!, { exclusive, reverse }), call.x.dtype);
+    return ops.cumsum(call.x, call.numbers(1)[0]!, { exclusive, reverse });
   },
   DepthToSpace: (call) => {
     const [[batch, depth, height, width], block] = [call.x.shape as number[], call.number("blocksize", 1)];
@@ -443,7 +443,7 @@ const lines: Record<string, Line> = {
   },
   Mul: binary(ops.mul),
   NegativeLogLikelihoodLoss: (call) => likelihoodLoss(call, call.x),
-  Neg: ({ x }) => (isFloat(x) ? ops.neg(x) : ops.sub(0, x)),
+  Neg: unary(ops.neg),
   Not: ({ x }) => ops.bitXor(x, 1),
   Or: binary(ops.bitOr),
   PRelu: (call) => ops.where(ops.less(call.x, 0), ops.mul(call.x, call.at(1)), call.x),
@@ -476,7 +476,7 @@ const lines: Record<string, Line> = {
   Reciprocal: unary(ops.reciprocal),
   ReduceL1: reduction(ops.sum, ops.abs),
   ReduceL2: reduction(ops.sum, ops.square, ops.sqrt),
-  ReduceLogSum: reduction(ops.sum, (x) => x, ops.log),
+  ReduceLogSum: reduction(ops.sum, same, ops.log),
   ReduceLogSumExp: reduction(ops.logSumExp),
   ReduceMax: reduction(ops.max),
   ReduceMean: reduction(ops.mean),

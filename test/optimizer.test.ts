@@ -1,5 +1,5 @@
-// Optimisers and the gradient norm against float64: several steps, decay on a part only, clipping, and what happens to a
-// gradient that is not finite.
+// What the op table does not see of optimisers (cases/optimizer.ts has their steps): moments and state, the gradient norm, and what
+// happens to a gradient that is not finite.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Engine, normal } from "../engine/index.ts";
@@ -32,96 +32,29 @@ function worst(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   return error;
 }
 
-for (const maxNorm of [0, 10]) {
-  test(`AdamW equals float64 over five steps, clipping at ${maxNorm}`, async () => {
-    const flat = makeFlat();
-    const optimizer = new AdamW(engine, [flat], { weightDecay: 0.1, beta2: 0.98 });
-    const p = Float64Array.from(draw(0));
-    const m = new Float64Array(size);
-    const v = new Float64Array(size);
-    const rate = 0.01;
-    for (let step = 1; step <= 5; step++) {
-      const gradient = draw(step);
-      engine.write(flat.gradient, gradient);
-      optimizer.advance(rate);
-      optimizer.update({ gradientScale: 0.5, maxNorm });
-      const norm = 0.5 * Math.sqrt(gradient.reduce((sum, g) => sum + g * g, 0));
-      const scale = 0.5 * (maxNorm > 0 ? Math.min(1, maxNorm / (norm + 1e-6)) : 1);
-      for (let i = 0; i < size; i++) {
-        const g = gradient[i]! * scale;
-        m[i] = 0.9 * m[i]! + 0.1 * g;
-        v[i] = 0.98 * v[i]! + 0.02 * g * g;
-        if (i < decayEnd) p[i]! *= 1 - rate * 0.1;
-        p[i]! -= ((rate / (1 - 0.9 ** step)) * m[i]!) / (Math.sqrt(v[i]! / (1 - 0.98 ** step)) + 1e-8);
-      }
-    }
-    assert.ok(worst(await flat.values.read(), p) < 2e-6);
-    assert.ok(worst(await optimizer.firstMoments[0]!.read(), m) < 1e-6);
-    assert.ok(worst(await optimizer.secondMoments[0]!.read(), v) < 1e-6);
-  });
-}
-
-/** What a rule makes of a parameter and its moment, in float64. */
-type Rule = (at: { p: number; g: number; rate: number; decay: number; m: number }) => {
-  p: number;
-  m: number;
-};
-
-/** How far an optimiser's steps over one buffer, of which a part has decay, are from a rule's. */
-async function distance(make: (flat: ReturnType<typeof makeFlat>) => SGD | Lion, rule: Rule) {
+test("AdamW equals float64 over five steps without clipping, its moments too", async () => {
   const flat = makeFlat();
-  const optimizer = make(flat);
+  const optimizer = new AdamW(engine, [flat], { weightDecay: 0.1, beta2: 0.98 });
   const p = Float64Array.from(draw(0));
   const m = new Float64Array(size);
-  for (let step = 1; step <= 4; step++) {
+  const v = new Float64Array(size);
+  const rate = 0.01;
+  for (let step = 1; step <= 5; step++) {
     const gradient = draw(step);
-    const rate = 0.02 / step;
     engine.write(flat.gradient, gradient);
     optimizer.advance(rate);
-    optimizer.update({ gradientScale: 0.5, maxNorm: 10 });
-    const norm = 0.5 * Math.sqrt(gradient.reduce((sum, g) => sum + g * g, 0));
-    const scale = 0.5 * Math.min(1, 10 / (norm + 1e-6));
+    optimizer.update({ gradientScale: 0.5 });
     for (let i = 0; i < size; i++) {
-      const decay = i < decayEnd ? 0.1 : 0;
-      const next = rule({ p: p[i]!, g: gradient[i]! * scale, rate, decay, m: m[i]! });
-      p[i] = next.p;
-      m[i] = next.m;
+      const g = gradient[i]! * 0.5;
+      m[i] = 0.9 * m[i]! + 0.1 * g;
+      v[i] = 0.98 * v[i]! + 0.02 * g * g;
+      if (i < decayEnd) p[i]! *= 1 - rate * 0.1;
+      p[i]! -= ((rate / (1 - 0.9 ** step)) * m[i]!) / (Math.sqrt(v[i]! / (1 - 0.98 ** step)) + 1e-8);
     }
   }
-  const error = worst(await flat.values.read(), p);
-  optimizer.dispose();
-  return error;
-}
-
-const descents = [
-  { momentum: 0, nesterov: false },
-  { momentum: 0.9, nesterov: false },
-  { momentum: 0.8, nesterov: true },
-];
-for (const options of descents) {
-  test(`SGD equals float64 over four steps, ${JSON.stringify(options)}`, async () => {
-    const { momentum, nesterov } = options;
-    const error = await distance(
-      (flat) => new SGD(engine, [flat], { ...options, weightDecay: 0.1 }),
-      ({ p, g, rate, decay, m }) => {
-        const slope = g + decay * p;
-        const velocity = momentum * m + slope;
-        return { p: p - rate * (nesterov ? slope + momentum * velocity : velocity), m: velocity };
-      },
-    );
-    assert.ok(error < 1e-6, `${error}`);
-  });
-}
-
-test("Lion equals float64 over four steps", async () => {
-  const error = await distance(
-    (flat) => new Lion(engine, [flat], { beta1: 0.8, beta2: 0.95, weightDecay: 0.1 }),
-    ({ p, g, rate, decay, m }) => ({
-      p: p * (1 - rate * decay) - rate * Math.sign(0.8 * m + 0.2 * g),
-      m: 0.95 * m + 0.05 * g,
-    }),
-  );
-  assert.ok(error < 1e-6, `${error}`);
+  assert.ok(worst(await flat.values.read(), p) < 2e-6);
+  assert.ok(worst(await optimizer.firstMoments[0]!.read(), m) < 1e-6);
+  assert.ok(worst(await optimizer.secondMoments[0]!.read(), v) < 1e-6);
 });
 
 test("in mixed precision SGD and Lion write masters and copy, and leave out what is not finite", async () => {

@@ -43,7 +43,8 @@ export function defineMap<const P extends ParamTypes>(spec: MapSpec<P>): MapKern
   });
   return defineKernel({
     name,
-    source: `${source}alias Out = ${to};
+    source: `${source}alias Wide = ${wide(from)};
+alias Out = ${to};
 const PARTIAL = ${partial};
 
 fn valueAt(i: u32) -> ${wide(to)} {

@@ -3,6 +3,7 @@
 import {
   gelu as geluFunctions,
   hyperbolic,
+  integers,
   type Library,
   logarithms,
   nan,
@@ -14,8 +15,10 @@ import {
 
 export interface Definition {
   name: string;
-  /** From `x`, a vec4f; `params.…` are the numbers that the function goes with, each an f32. */
+  /** From `x`, a `Wide`, vec4f unless it is of all; `params.…` are the numbers that the function goes with, of that kind each. */
   value: string;
+  /** Absent for those of floats. */
+  of?: "all" | "integers";
   /** Of `x`, or of the result `y` where that is simpler: backward keeps whichever is named. */
   slope: string;
   /** Floating-point operations of a value and of a slope; GELU's are mostly those of erf, 25. */
@@ -47,7 +50,13 @@ export const rsqrt: Definition = {
   slope: "-0.5 * y * y * y",
   work: [1, 3],
 };
-export const square: Definition = { name: "square", value: "x * x", slope: "2.0 * x", work: [1, 1] };
+export const square: Definition = {
+  name: "square",
+  value: "x * x",
+  of: "all",
+  slope: "2.0 * x",
+  work: [1, 1],
+};
 export const reciprocal: Definition = {
   name: "reciprocal",
   value: "1.0 / x",
@@ -57,16 +66,26 @@ export const reciprocal: Definition = {
 export const abs: Definition = {
   name: "abs",
   value: "sizeOf(x)",
+  of: "all",
   slope: "signOf(x)",
   work: [1, 1],
-  uses: [order],
+  uses: [integers, order],
 };
 export const sign: Definition = {
   name: "sign",
   value: "signOf(x)",
+  of: "all",
   slope: "0.0",
   work: [1, 0],
-  uses: [order],
+  uses: [integers, order],
+};
+/** Of floats it is a product with -1. */
+export const negative: Definition = {
+  name: "neg",
+  value: "Wide() - x",
+  of: "integers",
+  slope: "0.0",
+  work: [1, 0],
 };
 export const floor: Definition = { name: "floor", value: "floor(x)", slope: "0.0", work: [1, 0] };
 export const ceil: Definition = { name: "ceil", value: "ceil(x)", slope: "0.0", work: [1, 0] };
@@ -267,8 +286,9 @@ export const maximumScalar: Definition = {
 };
 export const clamp: Definition = {
   name: "clamp",
-  value: "greater(lesser(x, vec4f(params.high)), vec4f(params.low))",
+  value: "greater(lesser(x, Wide(params.high)), Wide(params.low))",
+  of: "all",
   slope: "select(vec4f(0.0), vec4f(1.0), within(x, params.low, params.high))",
   work: [2, 2],
-  uses: [order],
+  uses: [integers, order],
 };

@@ -1,9 +1,10 @@
 // Functions of one tensor, element by element; what they are in WGSL is in unary-table.ts.
 import { type ParamTypes, type Scalar, type Tensor, TensorError } from "../../engine/index.ts";
-import { requireFloat } from "../lib/items.ts";
+import { rangeOf, requireFloat } from "../lib/items.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
 import { librariesOf } from "../lib/library.ts";
 import { defineMap, type MapKernel, runMap } from "./map.ts";
+import { type Kind, kindOf } from "./strided.ts";
 import * as ops from "./unary-table.ts";
 
 type Op = ops.Definition;
@@ -18,24 +19,46 @@ interface Made {
 }
 
 const made = new Map<Op, Made>();
+const integerKernels = new Map<string, MapKernel<ParamTypes>>();
+const quads = { float: "Vec", u32: "vec4u", i32: "vec4i" } as const;
 
-/** An operation's kernels, which are made when they are first asked for. */
+function define(
+  { uses = [] }: Op,
+  kind: Kind,
+  name: string,
+  operands: string[],
+  value: string,
+  flops: number,
+) {
+  const type = kind === "float" ? "f32" : kind;
+  const names = [...value.matchAll(/\bparams\.(\w+)/g)].map((match) => [match[1]!, type] as const);
+  const params: ParamTypes = Object.fromEntries(names);
+  const includes = librariesOf(value, uses, kind !== "float");
+  return defineMap({ name, operands, value, params, includes, flops, from: quads[kind], to: quads[kind] });
+}
+
+/** An operation's kernel for integers. */
+function integerKernel(op: Op, kind: "u32" | "i32"): MapKernel<ParamTypes> {
+  const name = `${op.name}-${kind}`;
+  const kernel = integerKernels.get(name) ?? define(op, kind, name, ["x"], op.value, op.work[0]);
+  integerKernels.set(name, kernel);
+  return kernel;
+}
+
+/** An operation's kernels for floats, which are made when they are first asked for. */
 function kernelsOf(op: Op): Made {
   const known = made.get(op);
   if (known) return known;
-  const { name, value, slope, work, uses = [] } = op;
-  const define = (name: string, operands: string[], value: string, flops: number) => {
-    const names = [...value.matchAll(/\bparams\.(\w+)/g)].map((match) => [match[1]!, "f32"] as const);
-    const params: ParamTypes = Object.fromEntries(names);
-    return defineMap({ name, operands, value, params, includes: librariesOf(value, uses), flops });
-  };
+  const { name, value, slope, work } = op;
+  const float = (name: string, operands: string[], value: string, flops: number) =>
+    define(op, "float", name, operands, value, flops);
   const saved = (["x", "y"] as const).find((name) => new RegExp(`\\b${name}\\b`).test(slope)) ?? null;
   const constant = /^[01]\.0$/.test(slope);
   const kernels: Made = {
-    value: define(name, ["x"], value, work[0]),
+    value: float(name, ["x"], value, work[0]),
     slope: constant
       ? null
-      : define(`${name}-slope`, ["dy", ...(saved ? [saved] : [])], `dy * (${slope})`, work[1] + 1),
+      : float(`${name}-slope`, ["dy", ...(saved ? [saved] : [])], `dy * (${slope})`, work[1] + 1),
     saved,
   };
   made.set(op, kernels);
@@ -44,18 +67,23 @@ function kernelsOf(op: Op): Made {
 
 export const unaryKernels = kernelsIn(() =>
   Object.values(ops).flatMap((op) => {
+    const whole = op.of ? (["u32", "i32"] as const).map((kind) => integerKernel(op, kind)) : [];
+    if (op.of === "integers") return whole;
     const { value, slope } = kernelsOf(op);
-    return slope ? [value, slope] : [value];
+    return [...(slope ? [value, slope] : [value]), ...whole];
   }),
 );
 
 function evaluate(op: Op, x: Tensor, params: Values = {}): Tensor {
-  requireFloat(op.name, x);
-  return runMap(kernelsOf(op).value, [x], x.engine.empty(x.shape, x.dtype), params);
+  const kind = kindOf(x.dtype);
+  if (!op.of) requireFloat(op.name, x);
+  const kernel = kind === "float" ? kernelsOf(op).value : integerKernel(op, kind);
+  return runMap(kernel, [x], x.engine.empty(x.shape, x.dtype), params);
 }
 
 function apply(op: Op, x: Tensor, params?: Values): Tensor {
   const y = evaluate(op, x, params);
+  if (kindOf(x.dtype) !== "float") return y;
   return x.engine.record(op.name, y, [x], (dy) => [
     multiplyBySlope(op, dy, kernelsOf(op).saved === "y" ? y : x, params),
   ]);
@@ -81,8 +109,8 @@ export const multiplyByGeluSlope = (dy: Tensor, x: Tensor): Tensor => multiplyBy
 /** factor · x, f32 or f16, not recorded. Throws TensorError for integers. */
 export const scaled = (x: Tensor, factor: number): Tensor => evaluate(ops.scale, x, { operand: factor });
 
-// Every function below: f32 or f16 of any shape gives the same shape and dtype, computed in f32; NaN stays NaN. Throws
-// TensorError for integers.
+// Every function below: f32 or f16 of any shape gives the same shape and dtype, computed in f32; NaN stays NaN. `square`, `neg`,
+// `abs`, `sign` and `clamp` take u32 and i32 as well, modulo 2^32 and without gradients; the others throw TensorError for them.
 
 /** e^x */
 export const exp = (x: Tensor): Tensor => apply(ops.exp, x);
@@ -100,9 +128,10 @@ export const rsqrt = (x: Tensor): Tensor => apply(ops.rsqrt, x);
 export const square = (x: Tensor): Tensor => apply(ops.square, x);
 /** 1 / x */
 export const reciprocal = (x: Tensor): Tensor => apply(ops.reciprocal, x);
-/** -x */
-export const neg = (x: Tensor): Tensor => apply(ops.scale, x, { operand: -1 });
-/** |x|, with slope 0 at 0. */
+/** -x; of u32 2^32 - x. */
+export const neg = (x: Tensor): Tensor =>
+  kindOf(x.dtype) === "float" ? apply(ops.scale, x, { operand: -1 }) : apply(ops.negative, x);
+/** |x|, with slope 0 at 0; the least i32 stays what it is, as in NumPy. */
 export const abs = (x: Tensor): Tensor => apply(ops.abs, x);
 /** 1, -1, or x itself where that is a zero. Its gradient is zero, as are those of the next three. */
 export const sign = (x: Tensor): Tensor => apply(ops.sign, x);
@@ -175,9 +204,19 @@ export const maximumScalar = (x: Tensor, value: number | Scalar): Tensor =>
   apply(ops.maximumScalar, x, { operand: value });
 /**
  * x limited to [low, high]; either may be left out or infinite. The gradient passes where x is within, ends included, as
- * in PyTorch. Throws TensorError where low is above high.
+ * in PyTorch. Throws TensorError where low is above high, and where one is no whole number of the dtype of integers.
  */
 export function clamp(x: Tensor, low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY): Tensor {
   if (!(low <= high)) throw new TensorError(`clamp: [${low}, ${high}] is no interval.`);
-  return apply(ops.clamp, x, { low, high });
+  const { dtype } = x;
+  if (dtype !== "u32" && dtype !== "i32") return apply(ops.clamp, x, { low, high });
+  const [least, most] = rangeOf(dtype);
+  const bounds = { low: Math.max(low, least), high: Math.min(high, most) };
+  for (const [bound, given] of [
+    [bounds.low, low],
+    [bounds.high, high],
+  ] as const)
+    if ((bound !== given && Number.isFinite(given)) || !Number.isInteger(bound))
+      throw new TensorError(`clamp: ${given} is no ${dtype}.`);
+  return apply(ops.clamp, x, bounds);
 }

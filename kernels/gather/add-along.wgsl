@@ -1,5 +1,5 @@
 // y[o, ids[o, j, i], i] += x[o, j, i]: one invocation goes down a column of x, so that no two add to one place, and adds in
-// order. y, f32, has its numbers before. Host side: gather.ts. Constants: SIGNED.
+// order. y, f32 or integers, has its numbers before. Host side: gather.ts. Constants: SIGNED.
 
 fn make(column: u32) {
   let i = column % params.inner;
@@ -8,7 +8,7 @@ fn make(column: u32) {
     let at = (o * params.entries + j) * params.inner + i;
     let row = rowOf(ids[at]);
     if (row < params.rows) {
-      y[(o * params.rows + row) * params.inner + i] += f32(x[at]);
+      y[(o * params.rows + row) * params.inner + i] += One(x[at]);
     }
   }
 }

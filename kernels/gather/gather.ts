@@ -1,11 +1,10 @@
 // Entries along an axis by their numbers, and sums into them: each is the other's gradient. Numbers are for whole slices, the
 // same all over the tensor (gather, scatterAdd), or for every element by itself (takeAlongAxis, addAlongAxis).
-import { defineKernel, type Shape, type Tensor, TensorError } from "../../engine/index.ts";
+import { defineKernel, type Kernel, type Shape, type Tensor, TensorError } from "../../engine/index.ts";
 import { cast, castInto } from "../elementwise/cast.ts";
-import { kindOf } from "../elementwise/strided.ts";
 import { axisOf, type Block, blockOf, withExtent } from "../lib/axes.ts";
 import eachSource from "../lib/each.wgsl?raw";
-import { blocks, defineByWidth, requireFloat } from "../lib/items.ts";
+import { blocks, defineByDtype, defineByWidth, isInteger, requireAlike } from "../lib/items.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
 import nanSource from "../lib/nan.wgsl?raw";
 import { rowLanes } from "../lib/rows.ts";
@@ -32,7 +31,7 @@ const gatherKernel = defineByWidth({
   flops: () => 0,
   bytes: partOf("y"),
 });
-const scatterAddKernel = defineByWidth({
+const scatterAddKernel = defineByDtype({
   name: "scatter-add",
   source: scatterAddSource,
   includes: [rowLanes, rowSource],
@@ -47,18 +46,25 @@ const scatterAddKernel = defineByWidth({
   flops: perElement("x", 1),
   bytes: partOf("x"),
 });
-const addAlongKernel = defineKernel({
-  name: "add-along",
-  source: addAlongSource,
-  includes: [eachSource, rowSource],
-  bindings: ["x: Scalar", "ids: u32", "+y: f32"],
-  // Columns.
-  params: { count: "u32", ...sizes },
-  flops: perElement("x", 1),
-  bytes: partOf("x"),
-});
+type AddAlong = Kernel<typeof sizes & { readonly count: "u32" }>;
+const [addAlong, addAlongWhole] = (["f32", "Scalar"] as const).map((one) =>
+  defineKernel({
+    name: one === "f32" ? "add-along" : "add-along-whole",
+    source: addAlongSource,
+    includes: [eachSource, rowSource, `alias One = ${one};`],
+    bindings: ["x: Scalar", "ids: u32", "+y: One"],
+    // Columns.
+    params: { count: "u32", ...sizes },
+    flops: perElement("x", 1),
+    bytes: partOf("x"),
+  }),
+) as [AddAlong, AddAlong];
 
-export const gatherKernels = kernelsIn(() => [...gatherKernel.all, ...scatterAddKernel.all, addAlongKernel]);
+export const gatherKernels = kernelsIn(() => [
+  ...gatherKernel.all,
+  ...scatterAddKernel.all,
+  ...[addAlong, addAlongWhole],
+]);
 
 const signed = (ids: Tensor) => ({ SIGNED: ids.dtype === "i32" });
 
@@ -78,7 +84,7 @@ function chosen(
   ids: Tensor,
   along: boolean,
   shape: Shape,
-  zeros = kindOf(x.dtype) !== "float",
+  zeros = isInteger(x.dtype),
 ): Tensor {
   const { engine, dtype } = x;
   const y = engine.empty(shape, dtype);
@@ -96,7 +102,7 @@ function chosen(
   return y;
 }
 
-/** Adds to the middle of `y`, f32, what `ids` say of `x`; with `along` an id for each element of `x`. */
+/** Adds to the middle of `y`, f32 or the integers of `x`, what `ids` say of `x`; with `along` an id for each element of `x`. */
 function addChosen(y: Tensor, { outer, extent, inner }: Block, ids: Tensor, along: boolean, x: Tensor): void {
   if (x.size === 0) return;
   const { engine, dtype } = x;
@@ -104,7 +110,7 @@ function addChosen(y: Tensor, { outer, extent, inner }: Block, ids: Tensor, alon
   // Of one column there is one invocation, where scatter-add has many lanes.
   if (along && outer * inner > 1) {
     const count = outer * inner;
-    engine.run(addAlongKernel, {
+    engine.run(isInteger(dtype) ? addAlongWhole : addAlong, {
       bind: [x, ids, y],
       params: { count, entries, rows: extent, inner },
       grid: blocks(count),
@@ -118,7 +124,7 @@ function addChosen(y: Tensor, { outer, extent, inner }: Block, ids: Tensor, alon
   // An id that many entries have, such as padding's, keeps a workgroup busy for long: on a GPU no lane has two items then.
   const strips = engine.rowGroups > 1 ? Math.ceil(items / engine.lanes.count) : 1;
   const groups = classes * outer * strips;
-  engine.run(scatterAddKernel.of(inner), {
+  engine.run(scatterAddKernel.of(inner, dtype), {
     bind: [x, ids, y],
     params: {
       ...{ entries, rows: extent, inner: items },
@@ -132,7 +138,7 @@ function addChosen(y: Tensor, { outer, extent, inner }: Block, ids: Tensor, alon
 }
 
 function requireIds(name: string, ids: Tensor): void {
-  if (kindOf(ids.dtype) === "float") throw new TensorError(`${name}: ids must be u32 or i32, not ${ids}.`);
+  if (!isInteger(ids.dtype)) throw new TensorError(`${name}: ids must be u32 or i32, not ${ids}.`);
 }
 
 /** Sums into zeros, in the dtype of what is summed. */
@@ -152,12 +158,14 @@ function added(
   along: boolean,
 ): Tensor {
   const { engine, dtype } = x;
-  const sums = engine.empty(x.shape);
-  if (dtype === "f32") engine.copy(x, sums);
+  // Sums of f16 are f32.
+  const own = dtype === "f32" || isInteger(dtype);
+  const sums = engine.empty(x.shape, own ? dtype : "f32");
+  if (own) engine.copy(x, sums);
   else castInto(x, sums);
   addChosen(sums, view, ids, along, updates);
   let y = sums;
-  if (dtype !== "f32") {
+  if (!own) {
     y = engine.empty(x.shape, dtype);
     castInto(sums, y);
     sums.dispose();
@@ -183,11 +191,11 @@ export function gather(x: Tensor, ids: Tensor, axis = 0): Tensor {
 
 /**
  * `x` with `updates` added to the entries along `axis` that `ids` name, in the order of the ids; of the shape that
- * `gather(x, ids, axis)` has. f32 or f16, with the same bits in every run. Ids that are not there are passed over, and their
+ * `gather(x, ids, axis)` has. f32 or f16, with the same bits in every run; integers modulo 2^32, without gradients. Ids that are not there are passed over, and their
  * updates' gradients are 0. Throws TensorError where shapes or dtypes do not fit.
  */
 export function scatterAdd(x: Tensor, ids: Tensor, updates: Tensor, axis = 0): Tensor {
-  requireFloat("scatterAdd", x, updates);
+  requireAlike("scatterAdd", x, updates);
   const at = axisOf("scatterAdd", x, axis);
   requireIds("scatterAdd", ids);
   const shape = [...x.shape.slice(0, at), ...ids.shape, ...x.shape.slice(at + 1)];
@@ -216,11 +224,10 @@ export function takeAlongAxis(x: Tensor, ids: Tensor, axis = -1): Tensor {
 }
 
 /**
- * `x` with each element of `updates` added in its place but along `axis`, where its id says: PyTorch's scatter_add. f32 or f16,
- * with the same bits in every run. Throws TensorError where `updates` has not the shape of `ids`, and as `takeAlongAxis`.
+ * `x` with each element of `updates` added in its place but along `axis`, where its id says: PyTorch's scatter_add. Dtypes as of `scatterAdd`. Throws TensorError where `updates` has not the shape of `ids`, and as `takeAlongAxis`.
  */
 export function addAlongAxis(x: Tensor, ids: Tensor, updates: Tensor, axis = -1): Tensor {
-  requireFloat("addAlongAxis", x, updates);
+  requireAlike("addAlongAxis", x, updates);
   const view = alongAxis("addAlongAxis", x, ids, axis);
   if (`${updates.shape}` !== `${ids.shape}`)
     throw new TensorError(`addAlongAxis: updates [${updates.shape}] are not [${ids.shape}].`);

@@ -1,7 +1,7 @@
 // Adds every entry of x to the row of y that its id names, y[o, ids[j], i] += x[o, j, i], without atomics and with the same
 // bits in every run: a workgroup owns a strip of the rows of one residue class of one o and walks over all ids in order. A
 // tile of ids is scanned at once, one id a lane; the matches come back as a bit mask (a sum of distinct powers of two, exact in f32), and all
-// lanes then add the matching entries. Equal neighbours, such as padding, are summed in a register first. y, f32, has its numbers
+// lanes then add the matching entries. Equal neighbours, such as padding, are summed in a register first. y, f32 or integers, has its numbers
 // before. Host side: gather.ts. Constants: SIGNED.
 
 const TILE = min(LANES, 32u);
@@ -32,14 +32,14 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
       for (var i = strip * LANES + id; i < params.inner; i += params.strips * LANES) {
         var rest = mask;
         var row = rowOf(ids[tile + countTrailingZeros(rest)]);
-        var sum = Wide(0.0);
+        var sum = Wide();
         while (rest != 0u) {
           let entry = tile + countTrailingZeros(rest);
           rest &= rest - 1u;
           if (rowOf(ids[entry]) != row) {
             y[(rows + row) * params.inner + i] += sum;
             row = rowOf(ids[entry]);
-            sum = Wide(0.0);
+            sum = Wide();
           }
           sum += Wide(x[(first + entry) * params.inner + i]);
         }

@@ -17,6 +17,14 @@ fn greater(a: Wide, b: Wide) -> Wide {
   return max(a, b);
 }
 
+fn sizeOf(x: Wide) -> Wide {
+  return abs(x);
+}
+
+fn signOf(x: Wide) -> Wide {
+  return select(Wide(), Wide(vec4u(1u)), x > Wide()) | select(Wide(), ~Wide(), x < Wide());
+}
+
 // The remainder with the sign of the divisor; 0 where that is 0.
 fn modulo(a: Wide, b: Wide) -> Wide {
   let rest = a % b;

@@ -4,6 +4,9 @@
 // Of infinity; NaNs lie above.
 const INFINITE = 0x7f800000u;
 
+// The bits that turn the order of numbers round.
+const TURNING = 0x80000000u;
+
 fn isNan(value: f32) -> bool {
   return (bitcast<u32>(value) & 0x7fffffffu) > INFINITE;
 }

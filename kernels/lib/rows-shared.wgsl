@@ -1,20 +1,20 @@
 // Sums and maxima over the WORKERS invocations of a workgroup through shared memory, as trees; rows-subgroup.wgsl is the
 // same interface on subgroups. Every invocation must call them, in uniform control flow, and gets the result. `main`
-// sets `lane` to its local_invocation_index first. Constants: GROUPS.
+// sets `lane` to its local_invocation_index first. `Laned` is their type. Constants: GROUPS.
 
 const WORKERS = LANES * GROUPS;
 var<private> lane: u32;
-var<workgroup> laneValues: array<f32, WORKERS>;
+var<workgroup> laneValues: array<Laned, WORKERS>;
 
-fn laneSum(value: f32) -> f32 {
+fn laneSum(value: Laned) -> Laned {
   return reduced(value, false);
 }
 
-fn laneMax(value: f32) -> f32 {
+fn laneMax(value: Laned) -> Laned {
   return reduced(value, true);
 }
 
-fn reduced(value: f32, toLargest: bool) -> f32 {
+fn reduced(value: Laned, toLargest: bool) -> Laned {
   laneValues[lane] = value;
   workgroupBarrier();
   for (var span = WORKERS / 2u; span > 0u; span /= 2u) {

@@ -2,14 +2,22 @@
 // `laneSum` and `laneMax`, on subgroups or on shared memory.
 import type { Backend } from "../../engine/index.ts";
 import eachSource from "./each-row.wgsl?raw";
+import type { Computed } from "./items.ts";
 import shared from "./rows-shared.wgsl?raw";
 import subgroups from "./rows-subgroup.wgsl?raw";
 
-/** The include that brings WORKERS, `lane`, `laneSum` and `laneMax`; needs the constant GROUPS. */
-export const rowLanes = { subgroups, shared };
+/** The include that brings WORKERS, `lane`, `laneSum` and `laneMax` of one type; needs the constant GROUPS. */
+const lanesOf = (type: Computed) => {
+  const alias = `alias Laned = ${type};\n`;
+  return { subgroups: alias + subgroups, shared: alias + shared };
+};
+export const rowLanes = lanesOf("f32");
 /** The includes that call `takeRows` for ROWS rows a workgroup, or for one. */
 export const eachRows = [rowLanes, eachSource];
-export const eachRow = [...eachRows, "const ROWS = 1u;"];
+const oneRow = "const ROWS = 1u;";
+export const eachRow = [...eachRows, oneRow];
+/** For one row a workgroup, of floats or of integers. */
+export const eachRowOf = (type: Computed) => [lanesOf(type), eachSource, oneRow];
 
 /**
  * GROUPS for rows of so many items: as many as have work for two rounds, a power of two, within what the engine lets a

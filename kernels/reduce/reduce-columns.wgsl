@@ -14,13 +14,13 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   let first = part * params.partSize;
   let end = min(first + params.partSize, params.extent);
   let base = o * params.extent * params.inner + i;
-  var result = signedItem(x[base + first * params.inner]);
+  var result = turned(Wide(x[base + first * params.inner]));
   var highest = magnitudes(result);
   for (var r = first + 1u; r < end;) {
     // Few numbers at a time, so that a long sum is rounded no more often than a pairwise one.
-    var block = Wide(0.0);
+    var block = Wide();
     for (let blockEnd = min(r + 32u, end); r < blockEnd; r++) {
-      let next = signedItem(x[base + r * params.inner]);
+      let next = turned(Wide(x[base + r * params.inner]));
       if (EXTREME) {
         result = max(result, next);
         highest = max(highest, magnitudes(next));
@@ -37,5 +37,5 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   if (EXTREME) {
     result = select(result, Wide(nan()), highest > Bits(INFINITE));
   }
-  y[index] = Out(result * params.scale);
+  y[index] = Out(turned(result) * One(params.scale));
 }

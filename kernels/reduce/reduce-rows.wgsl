@@ -7,10 +7,10 @@ fn takeRows(index: u32) {
   let first = base + part * params.partSize;
   let end = min(first + params.partSize, base + params.extent);
   // The part's first item is a safe start of a maximum for the lanes that get no item.
-  var result = select(Wide(0.0), signedItem(x[first]), EXTREME);
+  var result = select(Wide(), turned(Wide(x[first])), EXTREME);
   var highest = magnitudes(result);
   for (var i = first + lane; i < end; i += WORKERS) {
-    let next = signedItem(x[i]);
+    let next = turned(Wide(x[i]));
     if (EXTREME) {
       result = max(result, next);
       highest = max(highest, magnitudes(next));
@@ -18,16 +18,16 @@ fn takeRows(index: u32) {
       result += next;
     }
   }
-  var whole = f32();
+  var whole = One();
   if (EXTREME) {
     whole = laneMax(largest(result));
-    if (laneMax(select(0.0, 1.0, any(highest > Bits(INFINITE)))) > 0.0) {
+    if (laneMax(select(One(), One(1), any(highest > Bits(INFINITE)))) > One()) {
       whole = nan();
     }
   } else {
     whole = laneSum(total(result));
   }
   if (lane == 0u) {
-    y[index] = Result(whole * params.scale);
+    y[index] = Result(turnedOne(whole) * One(params.scale));
   }
 }

@@ -14,44 +14,44 @@ import { broadcastStrides, copyStrided, filled } from "../elementwise/strided.ts
 import { scaled } from "../elementwise/unary.ts";
 import { type Axes, axesOf, axisOf, type Block, blockOf } from "../lib/axes.ts";
 import eachSource from "../lib/each.wgsl?raw";
-import { blocks, defineByWidth, items, requireFloat, type Stored } from "../lib/items.ts";
+import { blocks, type Computed, isInteger, items, rangeOf, requireFloat, type Stored } from "../lib/items.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
-import nanSource from "../lib/nan.wgsl?raw";
-import { eachRow, rowGroups } from "../lib/rows.ts";
+import { eachRowOf, rowGroups } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
+import { columnPart, rowPart } from "./parts.ts";
 import productBackwardSource from "./product-backward.wgsl?raw";
 import columnsSource from "./reduce-columns.wgsl?raw";
 import rowsSource from "./reduce-rows.wgsl?raw";
-import signedItemSource from "./signed-item.wgsl?raw";
-import winnerSource from "./winner.wgsl?raw";
-import winnerBackwardSource from "./winner-backward.wgsl?raw";
-import winnerRowsSource from "./winner-rows.wgsl?raw";
+import { orderOf } from "./turned.ts";
+import { toWinners, winnerKernels, winnersOf } from "./winner.ts";
 
-/** One kernel per item width and pair of storage types. */
+/** One kernel per item width and pair of storage types, and one for integers, which are stored as they are. */
 /* @__NO_SIDE_EFFECTS__ */
-function variants<K>(make: (name: string, include: string) => K): {
+function variants<K>(make: (name: string, one: Computed, include: string) => K): {
   of(width: 1 | 4, from: DType, to: DType): K;
   all: K[];
 } {
-  const pairs: [Stored, Stored][] = [
-    ["Scalar", "Scalar"],
-    ["Scalar", "f32"],
-    ["f32", "Scalar"],
+  const kinds: [Stored, Stored, Computed][] = [
+    ["Scalar", "Scalar", "f32"],
+    ["Scalar", "f32", "f32"],
+    ["f32", "Scalar", "f32"],
+    ["Scalar", "Scalar", "Scalar"],
   ];
   const all = ([1, 4] as const).flatMap((width) =>
-    pairs.map(([from, to]) => make(`${width}-${from}-${to}`.toLowerCase(), items(width, from, to))),
+    kinds.map(([from, to, one]) => {
+      const types = one === "f32" ? `${from}-${to}` : "whole";
+      return make(`${width}-${types}`.toLowerCase(), one, items(width, from, to, one));
+    }),
   );
-  return {
-    of: (width, from, to) => all[(width === 1 ? 0 : 3) + (from === to ? 0 : to === "f32" ? 1 : 2)]!,
-    all,
-  };
+  const kindOf = (from: DType, to: DType) => (isInteger(from) ? 3 : from === to ? 0 : to === "f32" ? 1 : 2);
+  return { of: (width, from, to) => all[(width === 1 ? 0 : 4) + kindOf(from, to)]!, all };
 }
 
-const columnsKernel = variants((name, include) =>
+const columnsKernel = variants((name, one, include) =>
   defineKernel({
     name: `reduce-columns-${name}`,
     source: columnsSource,
-    includes: [include, nanSource, signedItemSource],
+    includes: [include, ...orderOf(one)],
     bindings: ["x: In", "+y: Out"],
     params: {
       outer: "u32",
@@ -67,11 +67,11 @@ const columnsKernel = variants((name, include) =>
   }),
 );
 
-const rowsKernel = variants((name, include) =>
+const rowsKernel = variants((name, one, include) =>
   defineKernel({
     name: `reduce-rows-${name}`,
     source: rowsSource,
-    includes: [include, nanSource, signedItemSource, ...eachRow],
+    includes: [include, ...orderOf(one), ...eachRowOf(one)],
     bindings: [
       "x: In",
       // One element per workgroup, whatever WIDTH is.
@@ -91,59 +91,28 @@ const rowsKernel = variants((name, include) =>
   }),
 );
 
-const along = { extent: "u32", inner: "u32" } as const;
-/** Elements of x, or columns. */
-const counted = { count: "u32", ...along } as const;
-const winnerKernel = defineKernel({
-  name: "winner",
-  source: winnerSource,
-  includes: [nanSource, eachSource],
-  bindings: ["x: Scalar", "y: Scalar", "+winner: atomic<u32>"],
-  params: counted,
-  flops: perElement("x", 1),
-});
-const winnerRows = defineByWidth({
-  name: "winner-rows",
-  source: winnerRowsSource,
-  includes: (width) => [
-    ...[nanSource, signedItemSource, ...eachRow],
-    `fn placesOf(item: u32) -> Bits { return ${width === 4 ? "Bits(4u * item) + Bits(0u, 1u, 2u, 3u)" : "item"}; }`,
-  ],
-  bindings: ["x: In", "+winner: u32"],
-  params: {
-    rows: "u32",
-    // Items (of WIDTH elements) of a row.
-    extent: "u32",
-  },
-  flops: perElement("x", 1),
-});
-const winnerBackward = defineKernel({
-  name: "winner-backward",
-  source: winnerBackwardSource,
-  includes: [eachSource],
-  bindings: ["winner: u32", "dy: Scalar", "+dx: Scalar"],
-  params: counted,
-  flops: () => 0,
-});
 const productBackward = defineKernel({
   name: "product-backward",
   source: productBackwardSource,
   includes: [eachSource],
   bindings: ["x: Scalar", "dy: Scalar", "+dx: Scalar"],
-  params: counted,
+  // Columns.
+  params: { count: "u32", extent: "u32", inner: "u32" },
   flops: perElement("x", 3),
 });
 
-/** What a reduction makes of many numbers, and of none. */
-const identities = {
-  sum: 0,
-  max: Number.NEGATIVE_INFINITY,
-  min: Number.POSITIVE_INFINITY,
-  product: 1,
-};
+/** What a reduction makes of many numbers. */
+type Made = "sum" | "max" | "min" | "product";
+
+/** What it makes of none: of floats the infinities, of integers the ends of what there is. */
+function identity(of: Made, dtype: DType): number {
+  if (of === "sum" || of === "product") return of === "sum" ? 0 : 1;
+  const [least, most] = rangeOf(dtype);
+  return of === "max" ? least : most;
+}
 
 interface Reduction {
-  of?: keyof typeof identities;
+  of?: Made;
   /** Multiplies a sum. */
   scale?: number;
 }
@@ -153,7 +122,7 @@ function reduce(x: Tensor, view: Block, shape: Shape, reduction: Reduction, dtyp
   const { outer, extent, inner } = view;
   const { of = "sum", scale = 1 } = reduction;
   // NaN is the mean of nothing, whose scale is infinite.
-  if (extent === 0) return filled(x.engine, shape, of === "sum" ? 0 * scale : identities[of], dtype);
+  if (extent === 0) return filled(x.engine, shape, identity(of, dtype) * scale, dtype);
   // Lanes sum and compare; products are made by each for itself.
   const byRows = inner === 1 && of !== "product";
   const single = inner === 1 && !byRows;
@@ -162,14 +131,16 @@ function reduce(x: Tensor, view: Block, shape: Shape, reduction: Reduction, dtyp
   const parts = Math.ceil(extent / partSize);
   const { engine } = x;
   const last = parts === 1;
-  const y = last ? engine.empty(shape, dtype) : engine.empty([outer, parts, inner], "f32");
+  const y = last
+    ? engine.empty(shape, dtype)
+    : engine.empty([outer, parts, inner], isInteger(dtype) ? dtype : "f32");
   const run = {
     bind: [x, y],
-    dtype: x.dtype === "f16" || y.dtype === "f16" ? ("f16" as const) : ("f32" as const),
+    // What `Scalar` is: of partial results, which are f32, that of the other side.
+    dtype: y.dtype === "f32" ? x.dtype : y.dtype,
     constants: { EXTREME: of === "max" || of === "min", NEGATED: of === "min" },
   };
-  // Each stage of a minimum turns its sign back.
-  const factor = of === "min" ? -1 : last ? scale : 1;
+  const factor = last ? scale : 1;
   if (byRows) {
     engine.run(rowsKernel.of(width, x.dtype, y.dtype), {
       ...run,
@@ -192,21 +163,6 @@ function reduce(x: Tensor, view: Block, shape: Shape, reduction: Reduction, dtyp
     });
   }
   return last ? y : reduce(y, { outer, extent: parts, inner }, shape, reduction, dtype);
-}
-
-/** Elements of a row that one workgroup reduces in one go. */
-export const longestRow = 8192;
-
-/** Elements of a row that one workgroup reduces. */
-function rowPart(extent: number, width: number): number {
-  if (extent <= longestRow) return extent;
-  return Math.ceil(Math.max(4096, Math.sqrt(extent)) / width) * width;
-}
-
-/** Rows that one invocation reduces, where `columns` items lie side by side. */
-function columnPart(extent: number, columns: number): number {
-  const few = columns < 16384 ? 64 : 1024;
-  return extent <= few ? extent : Math.max(32, Math.ceil(Math.sqrt(extent)));
 }
 
 /**
@@ -266,7 +222,6 @@ function overAxes(
   { keepDims = false }: ReduceOptions,
   one: (x: Tensor, view: Block, shape: Shape) => Tensor,
 ): Tensor {
-  requireFloat(name, x);
   const all = x.shape.map((_, d) => d);
   const chosen = new Set(axesOf(name, x, axes));
   const runs: [from: number, to: number][] = [];
@@ -310,25 +265,28 @@ function repeatedOver(x: Tensor, view: Shape, shape: Shape): Tensor {
 }
 
 /**
- * Sum over one axis or several, which leave the shape, or over everything, which gives a scalar []. f32 or f16 (summed in f32).
- * Throws TensorError on an axis that is not there, or there twice.
+ * Sum over one axis or several, which leave the shape, or over everything, which gives a scalar []. f32 or f16 (summed in f32),
+ * with a gradient; u32 and i32 exactly, modulo 2^32. Throws TensorError on an axis that is not there, or there twice.
  */
 export function sum(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   return scaledSum("sum", x, axes, options, () => 1);
 }
 
-/** Mean over axes or over everything; NaN of nothing; otherwise as `sum`. */
+/** Mean over axes or over everything, of f32 or f16 alone; NaN of nothing; otherwise as `sum`. */
 export function mean(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  requireFloat("mean", x);
   return scaledSum("mean", x, axes, options, (extent) => 1 / extent);
 }
 
-/** Maximum over axes or over everything, NaN where a NaN is among them, minus infinity of nothing. The gradient goes to
- * the first of equal maxima, or of NaNs. Otherwise as `sum`. */
+/**
+ * Maximum over axes or over everything, NaN where a NaN is among them; of nothing minus infinity, or the least there is of
+ * integers. The gradient goes to the first of equal maxima, or of NaNs. Otherwise as `sum`.
+ */
 export function max(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   return extreme("max", x, axes, options);
 }
 
-/** Minimum, infinity of nothing; otherwise as `max`. */
+/** Minimum, of nothing infinity or the largest integer; otherwise as `max`. */
 export function min(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   return extreme("min", x, axes, options);
 }
@@ -336,47 +294,10 @@ export function min(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor
 function extreme(of: "max" | "min", x: Tensor, axes: Axes, options: ReduceOptions): Tensor {
   return overAxes(of, x, axes, options, (x, view, shape) => {
     const y = reduce(x, view, shape, { of });
-    return x.engine.record(of, y, [x], (dy) => {
-      const { engine, dtype } = x;
-      const winner = winnersOf(x, y, view);
-      const dx = engine.empty(x.shape, dtype);
-      engine.run(winnerBackward, {
-        bind: [winner, dy, dx],
-        params: { count: x.size, extent: view.extent, inner: view.inner },
-        grid: blocks(x.size),
-        dtype,
-      });
-      return [dx];
-    });
+    return x.engine.record(of, y, [x], (dy) => [
+      x.size === 0 ? x.engine.zeros(x.shape, x.dtype) : toWinners(dy, winnersOf(of, x, view, shape), x, view),
+    ]);
   });
-}
-
-/** Where along the middle of `x` its extremes `y` come first: u32 of the shape of `y`. */
-function winnersOf(x: Tensor, y: Tensor, { extent, inner }: Block): Tensor {
-  const { engine, dtype } = x;
-  const winner = filled(engine, y.shape, 0xffffffff, "u32");
-  engine.run(winnerKernel, {
-    bind: [x, y, winner],
-    params: { count: x.size, extent, inner },
-    grid: blocks(x.size),
-    dtype,
-  });
-  return winner;
-}
-
-/** The same of rows, without knowing the extremes. */
-function winnersOfRows(of: "max" | "min", x: Tensor, { outer, extent }: Block, shape: Shape): Tensor {
-  const { engine, dtype } = x;
-  const winner = engine.empty(shape, "u32");
-  const width = extent % 4 === 0 ? 4 : 1;
-  engine.run(winnerRows.of(extent), {
-    bind: [x, winner],
-    params: { rows: outer, extent: extent / width },
-    grid: outer,
-    dtype,
-    constants: { NEGATED: of === "min", GROUPS: rowGroups(engine, extent / width) },
-  });
-  return winner;
 }
 
 /** Where along an axis, or in all of `x` as one row, its extreme comes first. */
@@ -391,17 +312,13 @@ function argument(
   const only = axis === undefined ? axis : axisOf(name, x, axis);
   return overAxes(name, x, only, options, (x, view, shape) => {
     if (view.extent === 0) throw new TensorError(`${name}: [${x.shape}] has nothing to choose from.`);
-    if (view.inner === 1 && view.extent <= longestRow) return winnersOfRows(of, x, view, shape);
-    const y = reduce(x, view, shape, { of });
-    const winner = winnersOf(x, y, view);
-    y.dispose();
-    return winner;
+    return winnersOf(of, x, view, shape);
   });
 }
 
 /**
  * Where along `axis` the maximum stands, the first of equal ones or of NaNs, which count as the largest: u32; over everything
- * the place in all of `x` as one row. f32 or f16. Throws TensorError where there is nothing, and on an axis that is not there.
+ * the place in all of `x` as one row. Of any dtype. Throws TensorError where there is nothing, and on an axis that is not there.
  */
 export function argmax(x: Tensor, axis?: number, options: ReduceOptions = {}): Tensor {
   return argument("argmax", "max", x, axis, options);
@@ -412,7 +329,7 @@ export function argmin(x: Tensor, axis?: number, options: ReduceOptions = {}): T
   return argument("argmin", "min", x, axis, options);
 }
 
-/** Product over axes or over everything, 1 of nothing; in f32; otherwise as `sum`. */
+/** Product over axes or over everything, 1 of nothing; otherwise as `sum`. */
 export function prod(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   return overAxes("prod", x, axes, options, (x, view, shape) => {
     const y = reduce(x, view, shape, { of: "product" });
@@ -434,6 +351,6 @@ export function prod(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tenso
 export const reduceKernels = kernelsIn<Kernel>(() => [
   ...columnsKernel.all,
   ...rowsKernel.all,
-  ...winnerRows.all,
-  ...[winnerKernel, winnerBackward, productBackward],
+  ...winnerKernels,
+  productBackward,
 ]);

@@ -1,25 +1,30 @@
-// winner[row] = where in a row its extreme comes first, or its first NaN, by one workgroup of WORKERS invocations. Host side:
-// reduce.ts. Constants: NEGATED.
+// winner[row, part] = where in a row the extreme of one of its parts comes first, or the first NaN of that, by one workgroup of WORKERS
+// invocations. Host side: winner.ts. Constants: NEGATED.
 
-fn takeRows(row: u32) {
-  let first = row * params.extent;
-  // The row's first item is a safe start for the lanes that get no item.
-  var best = signedItem(x[first]);
+// More than the entries of a part, and few enough for f32 to count them.
+const MOST = 65536u;
+
+fn takeRows(index: u32) {
+  let part = index % params.parts;
+  let row = index / params.parts * params.extent;
+  let first = row + part * params.partSize;
+  let end = min(first + params.partSize, row + params.extent);
+  // The part's first item is a safe start for the lanes that get no item.
+  var best = turned(Wide(x[first]));
   var places = placesOf(0u);
-  for (var i = lane; i < params.extent; i += WORKERS) {
-    let next = signedItem(x[first + i]);
-    let takes = (magnitudes(best) <= Bits(INFINITE))
-      & ((magnitudes(next) > Bits(INFINITE)) | (next > best));
+  for (var i = first + lane; i < end; i += WORKERS) {
+    let next = turned(Wide(x[i]));
+    let takes = beats(next, best);
     best = select(best, next, takes);
-    places = select(places, placesOf(i), takes);
+    places = select(places, placesOf(i - first), takes);
   }
   let none = magnitudes(best) > Bits(INFINITE);
-  let hasNone = laneMax(select(0.0, 1.0, any(none))) > 0.0;
-  let top = laneMax(largest(select(best, Wide(-3.4028234e38), none)));
-  // Rows are short enough for f32 to count their entries.
-  let chosen = select(Wide(1e9), Wide(places), select(best == Wide(top), none, hasNone));
-  let place = -laneMax(largest(-chosen));
+  let hasNone = laneMax(select(One(), One(1), any(none))) > One();
+  let top = laneMax(largest(best));
+  // The first is the one that most are left behind.
+  let left = select(Wide(), Wide(Bits(MOST) - places), select(best == Wide(top), none, hasNone));
+  let place = MOST - u32(laneMax(largest(left)));
   if (lane == 0u) {
-    winner[row] = u32(place);
+    winner[index] = part * params.partSize * WIDTH + place;
   }
 }

@@ -1,9 +1,9 @@
 // Running sums along an axis. It is cut into short parts: their sums come first, then the running sums of those by the same
-// way, then each part goes on from what is before it (Blelloch, "Prefix sums and their applications", 1990). Sums are f32.
+// way, then each part goes on from what is before it (Blelloch, "Prefix sums and their applications", 1990). Sums of floats are f32.
 import type { Tensor } from "../../engine/index.ts";
 import { axisOf, type Block, blockOf } from "../lib/axes.ts";
 import eachSource from "../lib/each.wgsl?raw";
-import { blocks, defineByWidth, requireFloat } from "../lib/items.ts";
+import { blocks, defineByDtype, isInteger } from "../lib/items.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
 import { perElement } from "../lib/work.ts";
 import partSumsSource from "./part-sums.wgsl?raw";
@@ -21,7 +21,7 @@ const params = {
   parts: "u32",
 } as const;
 const includes = [eachSource, partsSource, `const PART = ${part}u;`];
-const scanKernel = defineByWidth({
+const scanKernel = defineByDtype({
   name: "scan",
   source: scanSource,
   includes,
@@ -29,7 +29,7 @@ const scanKernel = defineByWidth({
   params,
   flops: perElement("x", 1),
 });
-const partSumsKernel = defineByWidth({
+const partSumsKernel = defineByDtype({
   name: "part-sums",
   source: partSumsSource,
   includes,
@@ -56,14 +56,14 @@ function scan(x: Tensor, { outer, extent, inner }: Block, options: Required<Cums
   const REVERSE = options.reverse;
   let before: Tensor | null = null;
   if (parts > 1) {
-    const sums = engine.empty([outer, parts, inner]);
-    engine.run(partSumsKernel.of(inner), { ...run, bind: [x, sums], constants: { REVERSE } });
+    const sums = engine.empty([outer, parts, inner], isInteger(dtype) ? dtype : "f32");
+    engine.run(partSumsKernel.of(inner, dtype), { ...run, bind: [x, sums], constants: { REVERSE } });
     // Parts are counted in the order of the sums.
     before = scan(sums, { outer, extent: parts, inner }, { exclusive: true, reverse: false });
     sums.dispose();
   }
   const y = engine.empty(x.shape, dtype);
-  engine.run(scanKernel.of(inner), {
+  engine.run(scanKernel.of(inner, dtype), {
     ...run,
     bind: [x, before ?? x, y],
     constants: { REVERSE, EXCLUSIVE: options.exclusive, HAS_BEFORE: before !== null },
@@ -72,9 +72,8 @@ function scan(x: Tensor, { outer, extent, inner }: Block, options: Required<Cums
   return y;
 }
 
-/** Running sums along `axis`; f32 or f16, of the same shape. Throws TensorError on an axis that is not there. */
+/** Running sums along `axis`, of the same shape; f32 or f16, or integers modulo 2^32, without a gradient. Throws TensorError on an axis that is not there. */
 export function cumsum(x: Tensor, axis: number, options: CumsumOptions = {}): Tensor {
-  requireFloat("cumsum", x);
   const view = blockOf(x.shape, axisOf("cumsum", x, axis));
   const { exclusive = false, reverse = false } = options;
   const y = scan(x, view, { exclusive, reverse });

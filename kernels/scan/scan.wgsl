@@ -2,7 +2,7 @@
 // before it. Host side: scan.ts. Constants: REVERSE, EXCLUSIVE, HAS_BEFORE.
 
 fn make(index: u32) {
-  var sum = Wide(0.0);
+  var sum = Wide();
   if (HAS_BEFORE) {
     sum = before[index];
   }

@@ -8,7 +8,8 @@ import { kernelsIn } from "../lib/kernels-in.ts";
 import nanSource from "../lib/nan.wgsl?raw";
 import { eachRow, rowGroups } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
-import { longestRow, max, type ReduceOptions, sum } from "../reduce/reduce.ts";
+import { longestRow } from "../reduce/parts.ts";
+import { max, type ReduceOptions, sum } from "../reduce/reduce.ts";
 import source from "./log-sum-exp.wgsl?raw";
 
 const kernel = defineByWidth({
