@@ -244,6 +244,16 @@ export const convCases: OpCase[] = [
   }),
   convCase({ x: [3, 4, 5, 5], weight: [6, 2, 3, 3], groups: 2, padding: 1 }),
   convCase({ x: [2, 6, 7, 4], weight: [6, 1, 3, 3], groups: 6, padding: 1, bias: true }),
+  convCase({ x: [1, 4, 23, 20], weight: [8, 1, 3, 3], groups: 4, padding: 1 }),
+  convCase({ x: [2, 8, 14, 8], weight: [8, 1, 3, 3], groups: 8, padding: 1, dtype: "f16" }),
+  convCase({ x: [1, 2, 8, 12], weight: [2, 1, 5, 5], groups: 2, padding: 2 }),
+  convCase({
+    ...{ x: [2, 4, 9, 8], weight: [6, 2, 3, 2], groups: 2 },
+    padding: [
+      [2, 0],
+      [1, 0],
+    ],
+  }),
   convCase({ x: [2, 8, 5, 4], weight: [12, 8, 1, 1] }),
   convCase({ x: [2, 8, 5, 5], weight: [4, 4, 1, 1], groups: 2, stride: 2 }),
   convCase({ x: [2, 3, 5, 8], weight: [4, 3, 3, 3], padding: 1, bias: true }),
