@@ -37,16 +37,18 @@ function patchifyCase(shape: number[], size: number, dtype: DType = "f32"): OpCa
 const mean = [0.48145466, 0.4578275, 0.40821073];
 const std = [0.26862954, 0.26130258, 0.27577711];
 
-function pixelsCase(batch: number, height: number, width: number): OpCase {
+function pixelsCase(batch: number, height: number, width: number, patch: number | null = null): OpCase {
   const pixels = height * width;
   const size = batch * pixels * 3;
+  const planes = Array.from({ length: size }, (_, i) => i);
+  const sources = patch ? patchSources([batch, 3, height, width], patch) : planes;
   return {
-    name: `pixelsToFloat ${batch}x${height}x${width}`,
+    name: `pixelsToFloat ${batch}x${height}x${width}${patch ? ` by ${patch}` : ""}`,
     inputs: [{ name: "words", shape: [Math.ceil(size / 4)], dtype: "u32", draw: { below: 2 ** 32 } }],
-    run: ([words]) => pixelsToFloat(words!, [batch, height, width, 3], mean, std),
+    run: ([words]) => pixelsToFloat(words!, [batch, height, width, 3], mean, std, patch),
     reference: ([words]) => {
       const bytes = new Uint8Array(Uint32Array.from(words!).buffer);
-      return Float64Array.from({ length: size }, (_, i) => {
+      return Float64Array.from(sources, (i) => {
         const channel = Math.floor(i / pixels) % 3;
         const byte = bytes[(Math.floor(i / pixels / 3) * pixels + (i % pixels)) * 3 + channel]!;
         return (byte / 255 - mean[channel]!) / std[channel]!;
@@ -97,6 +99,8 @@ export const patchCases: OpCase[] = [
   patchifyCase([1, 3, 16, 8], 8, "f16"),
   pixelsCase(2, 24, 24),
   pixelsCase(3, 5, 7),
+  pixelsCase(2, 8, 12, 4),
+  pixelsCase(3, 6, 9, 3),
   prependCase(3, 4, 8),
   prependCase(5, 20, 40),
   prependCase(3, 25, 11),

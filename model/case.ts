@@ -88,7 +88,7 @@ export class Case {
 
   /**
    * Encodes pictures.
-   * @param pixels f32 [pictures, 3, size, size], normalised
+   * @param pixels f32 [pictures, 3, size, size], or patches of that as `patchify` makes them, normalised
    * @returns [pictures, tokens, width] in the model's precision
    */
   encodeImages(pixels: Tensor): Tensor {
@@ -123,7 +123,7 @@ export class Case {
       checkpointing,
     });
     return stage(this.engine, () => {
-      const shift = this.project(slice(hidden, [null, 0]), "text_proj");
+      const shift = this.project(onlyTokens(hidden), "text_proj");
       if (!composer) return direction(shift);
       // A packed source begins with the rows themselves.
       const rows = this.engine.slice(source, 0, [text.ids.shape[0]!]);
@@ -143,7 +143,7 @@ export class Case {
     const { checkpointing, config } = this;
     const options = { streams, firstOnly: true, checkpointing };
     const hidden = bert(this.parameters, config.text, text, null, options);
-    return stage(this.engine, () => direction(this.project(slice(hidden, [null, 0]), "text_proj")));
+    return stage(this.engine, () => direction(this.project(onlyTokens(hidden), "text_proj")));
   }
 
   /**
@@ -202,6 +202,11 @@ function attentionShares(query: Tensor, keyValue: Tensor, heads: number): Tensor
   const keys = slice(keyValue, [null, null, [0, heads * size]]);
   const scale = 1 / Math.sqrt(size);
   return softmax(matmul(byHead(query), byHead(keys), { transposeB: true, scale }));
+}
+
+/** [texts, 1, width] to [texts, width]. */
+function onlyTokens(x: Tensor): Tensor {
+  return reshape(x, [x.shape[0]!, x.shape[2]!]);
 }
 
 /** Rows of unit length in f32: lengths and similarities want more digits than f16 has. */

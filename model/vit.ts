@@ -130,7 +130,8 @@ function layersOf(parameters: Parameters, config: VisionConfig) {
 
 /**
  * Encodes pictures.
- * @param pixels [pictures, 3, size, size], normalised, in the precision of the parameters
+ * @param pixels [pictures, 3, size, size], or as `patchify` makes patches of that, normalised, in the precision of the
+ *   parameters
  * @returns [pictures, tokens, width], the class token first and registers behind it, after the final norm where that is
  *   of all tokens
  */
@@ -168,7 +169,8 @@ export function vit(
   let x = stage(
     engine,
     () => {
-      const patches = dense(patchify(pixels, config.patchSize), "embeddings.patch_embedding");
+      const cut = pixels.shape.length === 3 ? pixels : patchify(pixels, config.patchSize);
+      const patches = dense(cut, "embeddings.patch_embedding");
       observe?.("patches", patches);
       const positions = p("embeddings.position_embedding");
       const placed =

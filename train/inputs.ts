@@ -41,14 +41,14 @@ export function packRows(rows: Uint8Array, count: number, ids: ArrayLike<number>
   return words(packed);
 }
 
-/** Pictures of `packRows` as a ViT takes them: f32 [count, 3, size, size]. */
+/** Pictures of `packRows` as a ViT takes them, in patches: f32 [count, (size / patchSize)², 3 patchSize²]. */
 export function normalizePictures(
   packed: Tensor,
   count: number,
   size: number,
-  { mean, std }: Pick<ModelConfig["vision"], "mean" | "std">,
+  { mean, std, patchSize }: Pick<ModelConfig["vision"], "mean" | "std" | "patchSize">,
 ): Tensor {
-  return pixelsToFloat(packed, [count, size, size, 3], mean, std);
+  return pixelsToFloat(packed, [count, size, size, 3], mean, std, patchSize);
 }
 
 /**

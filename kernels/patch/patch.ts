@@ -37,8 +37,10 @@ const pixelsKernel = defineKernel({
   params: {
     // vec4s of the result.
     count: "u32",
-    // Pixels of a picture.
-    pixels: "u32",
+    // Pixels of a patch, and patches side by side.
+    height: "u32",
+    width: "u32",
+    across: "u32",
     mean0: "f32",
     mean1: "f32",
     mean2: "f32",
@@ -108,13 +110,15 @@ export function packBytes(bytes: Uint8Array): Uint32Array {
 
 /**
  * Normalises RGB bytes [B, H, W, 3], given as u32 words (`packBytes`): f32 [B, 3, H, W] of (byte / 255 - mean) / std,
- * one mean and standard deviation a channel. Throws TensorError where the words do not fill the shape.
+ * one mean and standard deviation a channel; or with `patch` what `patchify` makes of that by so many pixels. Throws TensorError
+ * where the words do not fill the shape, and as `patchify`.
  */
 export function pixelsToFloat(
   words: Tensor,
   shape: Shape,
   mean: readonly number[],
   std: readonly number[],
+  patch: number | null = null,
 ): Tensor {
   const [batch = 0, height = 0, width = 0, channels] = shape;
   const fits = words.dtype === "u32" && words.size === Math.ceil(sizeOf(shape) / 4);
@@ -122,13 +126,18 @@ export function pixelsToFloat(
     throw new TensorError(`pixelsToFloat: ${words} does not fill [${shape}], or it is no [B, H, W, 3].`);
   if (mean.length !== 3 || std.length !== 3)
     throw new TensorError("pixelsToFloat: needs three means and three standard deviations.");
+  if (patch !== null && (!(patch >= 1) || height % patch !== 0 || width % patch !== 0))
+    throw new TensorError(`pixelsToFloat: [${shape}] is not of whole patches of ${patch}.`);
   const { engine } = words;
-  const y = engine.empty([batch, 3, height, width]);
+  const size = patch ? { height: patch, width: patch } : { height, width };
+  const patches = (height / size.height) * (width / size.width);
+  const y = engine.empty(patch ? [batch, patches, 3 * patch ** 2] : [batch, 3, height, width]);
   engine.run(pixelsKernel, {
     bind: [words, y],
     params: {
       count: vectors(y),
-      pixels: height * width,
+      ...size,
+      across: width / size.width,
       mean0: mean[0]!,
       mean1: mean[1]!,
       mean2: mean[2]!,
@@ -137,6 +146,7 @@ export function pixelsToFloat(
       std2: std[2]!,
     },
     grid: blocks(vectors(y)),
+    constants: { QUADS: size.width % 4 === 0 },
   });
   return y;
 }
@@ -164,10 +174,9 @@ export function prependToken(x: Tensor, token: Tensor, positions: Tensor): Tenso
     grid: blocks(count),
     dtype,
   });
-  const part = (start: number, count: number) => partAlong(y.shape, 1, start, count);
   return engine.record("prependToken", y, [x, token, positions], (dy, needs) => [
-    needs[0] ? taken(dy, part(prefix, length)) : null,
-    needs[1] ? engine.view(sumLeading(taken(dy, part(0, prefix)), token.size), token.shape) : null,
+    needs[0] ? taken(dy, partAlong(y.shape, 1, prefix, length)) : null,
+    needs[1] ? engine.view(sumLeading(dy, tokens * width, dtype, token.size), token.shape) : null,
     needs[2] ? engine.view(sumLeading(dy, tokens * width), positions.shape) : null,
   ]);
 }

@@ -1,10 +1,22 @@
-// Bytes [B, H, W, 3], four to a word, to normalised planes [B, 3, H, W]: (byte / 255 - mean) / std. An item is
-// a vec4 of the result. Host side: patch.ts.
+// Bytes [B, H, W, 3], four to a word, to normalised patches [B, H / height, W / width, 3, height, width], planes where a patch is
+// a whole picture: (byte / 255 - mean) / std. An item is a vec4 of the result. Host side: patch.ts. Constants: QUADS, where
+// patches are whole vec4s wide.
 
-fn elementAt(index: u32) -> f32 {
-  let pixel = index % params.pixels;
-  let channel = index / params.pixels % 3u;
-  let at = (index / params.pixels / 3u * params.pixels + pixel) * 3u + channel;
+// Of an element of the result its byte in front of the channel's, and the channel.
+fn placeOf(index: u32) -> vec2u {
+  let x = index % params.width;
+  var rest = index / params.width;
+  let y = rest % params.height;
+  rest /= params.height;
+  let channel = rest % 3u;
+  rest /= 3u;
+  // Rows of patches go on from picture to picture, as rows of pixels do.
+  let row = rest / params.across * params.height + y;
+  return vec2u(((row * params.across + rest % params.across) * params.width + x) * 3u, channel);
+}
+
+fn valueAt(pixel: u32, channel: u32) -> f32 {
+  let at = pixel + channel;
   let byte = (words[at / 4u] >> (at % 4u * 8u)) & 255u;
   let mean = select(select(params.mean2, params.mean1, channel == 1u), params.mean0, channel == 0u);
   let deviation = select(select(params.std2, params.std1, channel == 1u), params.std0, channel == 0u);
@@ -13,5 +25,15 @@ fn elementAt(index: u32) -> f32 {
 
 fn make(index: u32) {
   let at = index * 4u;
-  y[index] = vec4f(elementAt(at), elementAt(at + 1u), elementAt(at + 2u), elementAt(at + 3u));
+  let first = placeOf(at);
+  var places = array(first, first + vec2u(3u, 0u), first + vec2u(6u, 0u), first + vec2u(9u, 0u));
+  if (!QUADS) {
+    places = array(first, placeOf(at + 1u), placeOf(at + 2u), placeOf(at + 3u));
+  }
+  y[index] = vec4f(
+    valueAt(places[0].x, places[0].y),
+    valueAt(places[1].x, places[1].y),
+    valueAt(places[2].x, places[2].y),
+    valueAt(places[3].x, places[3].y),
+  );
 }

@@ -13,14 +13,14 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   let o = index / params.inner / params.parts;
   let first = part * params.partSize;
   let end = min(first + params.partSize, params.extent);
-  let base = o * params.extent * params.inner + i;
-  var result = turned(Wide(x[base + first * params.inner]));
+  let base = o * params.extent * params.stride + i;
+  var result = turned(Wide(x[base + first * params.stride]));
   var highest = magnitudes(result);
   for (var r = first + 1u; r < end;) {
     // Few numbers at a time, so that a long sum is rounded no more often than a pairwise one.
     var block = Wide();
     for (let blockEnd = min(r + 32u, end); r < blockEnd; r++) {
-      let next = turned(Wide(x[base + r * params.inner]));
+      let next = turned(Wide(x[base + r * params.stride]));
       if (EXTREME) {
         result = max(result, next);
         highest = max(highest, magnitudes(next));

@@ -58,6 +58,8 @@ const columnsKernel = variants((name, one, include) =>
       extent: "u32",
       // Items (of WIDTH elements) of the inner extent.
       inner: "u32",
+      // Items from one r to the next.
+      stride: "u32",
       parts: "u32",
       // r's in one part.
       partSize: "u32",
@@ -117,16 +119,20 @@ interface Reduction {
   scale?: number;
 }
 
+/** A tensor seen as [outer, extent, stride], of whose last dimension the first `inner` count, all unless told. */
+interface View extends Block {
+  stride?: number;
+}
+
 /** Reduces `x`, seen as `view`, over `extent` into a tensor of `shape` and `dtype`; not recorded. */
-function reduce(x: Tensor, view: Block, shape: Shape, reduction: Reduction, dtype: DType = x.dtype): Tensor {
-  const { outer, extent, inner } = view;
+function reduce(x: Tensor, view: View, shape: Shape, reduction: Reduction, dtype: DType = x.dtype): Tensor {
+  const { outer, extent, inner, stride = inner } = view;
   const { of = "sum", scale = 1 } = reduction;
   // NaN is the mean of nothing, whose scale is infinite.
   if (extent === 0) return filled(x.engine, shape, identity(of, dtype) * scale, dtype);
   // Lanes sum and compare; products are made by each for itself.
-  const byRows = inner === 1 && of !== "product";
-  const single = inner === 1 && !byRows;
-  const width = !single && (byRows ? extent : inner) % 4 === 0 ? 4 : 1;
+  const byRows = stride === 1 && of !== "product";
+  const width = (byRows ? extent % 4 : inner % 4 || stride % 4) === 0 ? 4 : 1;
   const partSize = byRows ? rowPart(extent, width) : columnPart(extent, (outer * inner) / width);
   const parts = Math.ceil(extent / partSize);
   const { engine } = x;
@@ -158,7 +164,10 @@ function reduce(x: Tensor, view: Block, shape: Shape, reduction: Reduction, dtyp
     engine.run(columnsKernel.of(width, x.dtype, y.dtype), {
       ...run,
       constants: { ...run.constants, PRODUCT: of === "product" },
-      params: { outer, extent, inner: inner / width, parts, partSize, scale: factor },
+      params: {
+        ...{ outer, extent, inner: inner / width, stride: stride / width },
+        ...{ parts, partSize, scale: factor },
+      },
       grid: Math.ceil((outer * parts * inner) / width / 32),
     });
   }
@@ -166,15 +175,20 @@ function reduce(x: Tensor, view: Block, shape: Shape, reduction: Reduction, dtyp
 }
 
 /**
- * Sums `x` over all its leading dimensions: [..., columns] gives [columns], f32 or f16, in `dtype` if told.
- * Not recorded, the same bits in every run. Throws TensorError where `columns` does not divide the size.
+ * Sums `x` over all its leading dimensions: [..., columns] gives [columns], or of these the `first` ones, f32 or f16, in `dtype`
+ * if told. Not recorded, the same bits in every run. Throws TensorError where `columns` does not divide the size.
  */
-export function sumLeading(x: Tensor, columns: number, dtype: DType = x.dtype): Tensor {
+export function sumLeading(
+  x: Tensor,
+  columns: number,
+  dtype: DType = x.dtype,
+  first: number = columns,
+): Tensor {
   requireFloat("sumLeading", x);
   const rows = columns === 0 ? 0 : x.size / columns;
   if (!Number.isInteger(columns) || columns < 0 || !Number.isInteger(rows) || rows * columns !== x.size)
     throw new TensorError(`sumLeading: [${x.shape}] has no rows of ${columns}.`);
-  return reduce(x, { outer: 1, extent: rows, inner: columns }, [columns], {}, dtype);
+  return reduce(x, { outer: 1, extent: rows, inner: first, stride: columns }, [first], {}, dtype);
 }
 
 /**

@@ -1,6 +1,6 @@
 // Parts of tensors and tensors of parts: slices as Python has them, and concatenations. What is a part is a selection by
 // strides, which is read for a slice and written for its gradient.
-import { type Shape, type Tensor, TensorError } from "../../engine/index.ts";
+import { bytesPerElement, type Shape, type Tensor, TensorError } from "../../engine/index.ts";
 import { contiguousStrides, copyStrided, placeStrided, type Selection } from "../elementwise/strided.ts";
 import { type Axes, axesOf, axisOf, withExtent } from "../lib/axes.ts";
 
@@ -52,9 +52,18 @@ export function taken(x: Tensor, part: Part, shape: Shape = part.shape): Tensor 
 
 /** Zeros of `shape` but for a part, which is `x`; not recorded. */
 export function amongZeros(x: Tensor, shape: Shape, part: Part): Tensor {
-  const y = x.engine.zeros(shape, x.dtype);
-  placeStrided([x, { strides: contiguousStrides(part.shape) }], [y, part], part.shape);
+  const { engine } = x;
+  const y = engine.zeros(shape, x.dtype);
+  if (isPiece(x, part)) engine.copy(x, engine.slice(y, part.start, x.shape));
+  else placeStrided([x, { strides: contiguousStrides(part.shape) }], [y, part], part.shape);
   return y;
+}
+
+/** Whether a part is one piece of memory that copies can reach: in whole words, from where a tensor may begin. */
+function isPiece({ dtype, bytes }: Tensor, { start, strides, shape }: Part): boolean {
+  const own = contiguousStrides(shape);
+  const inOne = strides.every((stride, d) => stride === own[d] || shape[d] === 1);
+  return inOne && bytes % 4 === 0 && (start * bytesPerElement[dtype]) % 256 === 0;
 }
 
 /** A part of `x` as an operation; `shape` is that of the result, which may leave axes of 1 out. */
