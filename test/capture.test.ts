@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { multiply } from "../cases/check.ts";
 import { Engine, normal, RandomStreams, Scalar, type Tensor } from "../engine/index.ts";
-import { type Lifetime, leastBytes, planMemory } from "../engine/run/planner.ts";
+import { coalesced, type Lifetime, leastBytes, planMemory } from "../engine/run/planner.ts";
 import { backward } from "../kernels/backward.ts";
 import { add } from "../kernels/elementwise/arithmetic.ts";
 import { dropout } from "../kernels/elementwise/dropout.ts";
@@ -269,22 +269,40 @@ test("plans keep apart what lives at the same time and what one command reads an
     });
   });
   const limit = 20_000;
-  const { arenas, places } = planMemory(lifetimes, limit);
-  for (const [i, a] of lifetimes.entries()) {
-    const from = places[i]!;
-    assert.is(from.offset % 256, 0);
-    assert.ok(from.offset + a.bytes <= arenas[from.arena]!);
-    for (const j of a.apart) assert.is.not(places[j]!.arena, from.arena);
-    for (let j = 0; j < i; j++) {
-      const [b, to] = [lifetimes[j]!, places[j]!];
-      const together = a.first <= b.last && b.first <= a.last && from.arena === to.arena;
-      const overlap = from.offset < to.offset + b.bytes && to.offset < from.offset + a.bytes;
-      assert.not.ok(together && overlap, `${i} and ${j}`);
-    }
-  }
   const sum = (values: number[]) => values.reduce((x, y) => x + y, 0);
-  assert.ok(arenas.every((size) => size <= limit));
-  assert.ok(sum(arenas) < sum(lifetimes.map(({ bytes }) => bytes)) / 4, `${sum(arenas)} bytes`);
+  // Twenty groups of five that had better lie in one arena.
+  const groups = Array.from({ length: 20 }, (_, g) => [0, 1, 2, 3, 4].map((i) => 15 * g + 3 * i));
+  const classes = coalesced(lifetimes, groups);
+  for (const [together, most] of [
+    [undefined, 1 / 4],
+    [classes, 1 / 3],
+  ] as const) {
+    const { arenas, places } = planMemory(lifetimes, limit, together);
+    for (const [i, a] of lifetimes.entries()) {
+      const from = places[i]!;
+      assert.is(from.offset % 256, 0);
+      assert.ok(from.offset + a.bytes <= arenas[from.arena]!);
+      for (const j of a.apart) assert.is.not(places[j]!.arena, from.arena);
+      for (let j = 0; j < i; j++) {
+        const [b, to] = [lifetimes[j]!, places[j]!];
+        const together = a.first <= b.last && b.first <= a.last && from.arena === to.arena;
+        const overlap = from.offset < to.offset + b.bytes && to.offset < from.offset + a.bytes;
+        assert.not.ok(together && overlap, `${i} and ${j}`);
+      }
+    }
+    assert.ok(arenas.every((size) => size <= limit));
+    assert.ok(sum(arenas) < sum(lifetimes.map(({ bytes }) => bytes)) * most, `${sum(arenas)} bytes`);
+  }
+  // Where no arena is ever full, a class has one.
+  const { places } = planMemory(lifetimes, Number.POSITIVE_INFINITY, classes);
+  const apart = (i: number, j: number) => lifetimes[i]!.apart.has(j);
+  for (const group of groups)
+    for (const i of group)
+      for (const j of group) {
+        if (classes[i] === classes[j]) assert.is(places[i]!.arena, places[j]!.arena);
+        if (apart(i, j)) assert.is.not(classes[i], classes[j]);
+      }
+  assert.ok(groups.filter((group) => group.every((i) => classes[i] === classes[group[0]!])).length > 15);
 });
 
 test("one kernel of a program runs alone, and the rest keeps what it had", async () => {

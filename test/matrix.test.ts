@@ -41,14 +41,7 @@ test("matrix kernels compile on the null backend", async () => {
     ] as const) {
       for (const full of [false, true]) {
         const constants = {
-          ...{
-            TRANS_A,
-            TRANS_B,
-            HAS_BIAS: full,
-            HAS_RESIDUAL: full,
-            GELU: full,
-            SLOPE: !full,
-          },
+          ...{ TRANS_A, TRANS_B, GELU: full, SLOPE: !full },
           ...{ MATRIX_M: 8, MATRIX_N: 8, MATRIX_K: 16 },
         };
         // Dawn wants the workgroup, 8 subgroups, to be whole subgroups of the largest size, here 128.

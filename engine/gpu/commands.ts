@@ -4,7 +4,14 @@
 import type { DType } from "../base/dtype.ts";
 import { numberOf } from "../base/scalar.ts";
 import type { Shape } from "../base/shape.ts";
-import { gridStartOffset, type Kernel, type ParamTypes, type ParamValues } from "./kernel.ts";
+import {
+  boundParamBytes,
+  gridStartOffset,
+  type Kernel,
+  type ParamTypes,
+  type ParamValues,
+  paramBytes,
+} from "./kernel.ts";
 import type { CompiledKernel } from "./pipelines.ts";
 import type { Profiler } from "./profiler.ts";
 import type { Storage } from "./storage.ts";
@@ -92,15 +99,16 @@ export interface Sink {
   write(region: Region, bytes: Uint8Array<ArrayBuffer>): void;
 }
 
-/** Every uniform block of parameters is bound with this many bytes. */
-export const paramBytes = 256;
-
-/** Writes a kernel's parameters as its uniform block has them, for a dispatch that begins at workgroup `start`. */
+/**
+ * Writes a kernel's parameters as its uniform block has them, for a dispatch that begins at workgroup `start`; in a bundle's
+ * form with the first elements of its tensors.
+ */
 export function writeParams<P extends ParamTypes>(
   view: DataView,
   types: P,
   values: ParamValues<P>,
   start: Grid,
+  begins: readonly number[] = [],
 ): void {
   let at = 0;
   for (const name in types) {
@@ -113,6 +121,7 @@ export function writeParams<P extends ParamTypes>(
   }
   const startAt = gridStartOffset(types);
   for (let axis = 0; axis < 3; axis++) view.setUint32(startAt + 4 * axis, start[axis]!, true);
+  for (let i = 0; i < begins.length; i++) view.setUint32(startAt + 12 + 4 * i, begins[i]!, true);
 }
 
 /** What a buffer of `slots` parameter blocks is made by. */
@@ -132,7 +141,7 @@ export function makeBindGroup(
     offset: storage.base + offset,
     size,
   }));
-  resources.push({ buffer: params, size: paramBytes });
+  resources.push({ buffer: params, size: boundParamBytes(compiled.kernel) });
   const entries = resources.map((resource, binding) => ({ binding, resource }));
   return device.createBindGroup({ label: compiled.name, layout: compiled.layout, entries });
 }

@@ -12,6 +12,13 @@ export interface Binding {
   access: "read" | "read_write";
 }
 
+/** A tensor of a bundle's form. */
+export interface Start {
+  name: string;
+  /** The binding that shows it. */
+  through: string;
+}
+
 /** Scalar fields of the uniform block `params`, in order; four bytes each. */
 export type ParamTypes = Readonly<Record<string, "u32" | "i32" | "f32">>;
 
@@ -31,6 +38,13 @@ export interface Kernel<P extends ParamTypes = ParamTypes> {
   bytes?(launch: Launch<P>): number;
   /** Inputs, read as `name[index]` only, whose place the output may take: an invocation reads of them what it writes. */
   inPlace: readonly string[];
+  /**
+   * Whether several dispatches may run as one (engine/run/bundle.ts): tensors are `name[index]`, inside of them where it is
+   * written, and workgroups in x beyond those that it needs do nothing.
+   */
+  bundles: boolean;
+  /** The tensors of a bundle's form: where each begins in the binding that it is seen through, the parameters say. */
+  starts: readonly Start[] | null;
   /** WGSL extensions beside f16 and subgroups. */
   enables: readonly string[];
 }
@@ -71,6 +85,7 @@ export interface KernelSpec<P extends ParamTypes> {
   bindings: readonly `${string}: ${string}`[];
   params?: P;
   inPlace?: readonly string[];
+  bundles?: boolean;
   includes?: readonly Include[];
   /** Floating-point operations of a dispatch, for profiles; unknown unless told. */
   flops?: Kernel<NoInfer<P>>["flops"];
@@ -94,6 +109,8 @@ export function defineKernel<const P extends ParamTypes>(spec: KernelSpec<P>): K
     ...(spec.flops && { flops: spec.flops }),
     ...(spec.bytes && { bytes: spec.bytes }),
     inPlace: spec.inPlace ?? [],
+    bundles: spec.bundles ?? false,
+    starts: null,
     enables: spec.enables ?? [],
   };
 }
@@ -137,11 +154,11 @@ export function wgslParts(kernel: Kernel, dtype: DType, constants: Constants, la
     );
   }
   lines.push(...declarations(kernel));
+  const place = kernel.starts
+    ? "let params = slots[wgInPart.y].params; let wg = vec3u(wgInPart.x, 0u, 0u) + params.gridStart;"
+    : "let wg = wgInPart + params.gridStart;";
   const texts = [...includedTexts(kernel, lanes), kernel.source].map((text) => {
-    const placed = text.replace(
-      entry,
-      (head) => `${head.replace(workgroup, partWorkgroup)} let wg = wgInPart + params.gridStart;`,
-    );
+    const placed = text.replace(entry, (head) => `${head.replace(workgroup, partWorkgroup)} ${place}`);
     return sized ? placed.replace("@compute", "@compute @subgroup_size(LANES)") : placed;
   });
   return [lines.join("\n"), ...texts];
@@ -154,18 +171,36 @@ function includedTexts({ includes }: Kernel, { subgroups }: Pick<Lanes, "subgrou
 }
 
 /** Bindings and parameters, in one group: two take a third longer to encode. */
-function declarations({ bindings, params }: Kernel): string[] {
+function declarations({ bindings, params, starts }: Kernel): string[] {
   const lines = bindings.map(
     ({ name, access, type }, i) =>
       `@group(0) @binding(${i}) var<storage, ${access}> ${name}: array<${type}>;`,
   );
   const fields = Object.entries(params).map(([name, type]) => `${name}: ${type}, `);
-  lines.push(
-    `struct Params { ${fields.join("")}gridStart: vec3u }`,
-    `@group(0) @binding(${bindings.length}) var<uniform> params: Params;`,
-  );
+  const more = (starts ?? []).map(({ name }) => `, ${startOf(name)}: u32`);
+  lines.push(`struct Params { ${fields.join("")}gridStart: vec3u${more.join("")} }`);
+  const block = `@group(0) @binding(${bindings.length}) var<uniform>`;
+  if (starts)
+    lines.push(
+      `struct Slot { @size(${paramBytes}) params: Params }`,
+      `${block} slots: array<Slot, ${mostMembers}>;`,
+    );
+  else lines.push(`${block} params: Params;`);
   return lines;
 }
+
+/** Bytes of a dispatch's parameters; of a bundle's form each member has so many. */
+export const paramBytes = 256;
+/** Dispatches that one may stand for. */
+export const mostMembers = 32;
+
+/** Bytes that are bound for the parameters of a kernel. */
+export function boundParamBytes({ starts }: Kernel): number {
+  return (starts ? mostMembers : 1) * paramBytes;
+}
+
+/** The parameter of a bundle's form that says where a tensor begins. */
+export const startOf = (name: string) => `${name}Begins`;
 
 /** Byte offset in the parameters of `gridStart`, the first workgroup of a dispatch that is a part of another. */
 export function gridStartOffset(params: ParamTypes): number {

@@ -18,8 +18,8 @@ export interface CompiledKernel {
   pipeline: GPUComputePipeline | null;
   /** Why it does not compile. */
   failure: KernelError | null;
-  /** Rejects with `failure`. */
-  ready: Promise<void>;
+  /** Compilation begins with the first who asks. Rejects with `failure`. */
+  readonly ready: Promise<void>;
   layout: GPUBindGroupLayout;
 }
 
@@ -30,6 +30,7 @@ export class PipelineCache {
   created = 0;
   /** Whether those that ask record a step which never runs: nothing compiles. */
   planning = false;
+  private numbers = 0;
   private readonly compiled = new Map<Kernel, Map<string, CompiledKernel>>();
   private readonly layouts = new Map<string, { bind: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
 
@@ -38,7 +39,7 @@ export class PipelineCache {
     private readonly lanes: Lanes,
   ) {}
 
-  /** The pipeline for a kernel with these constants; compilation starts at the first call. */
+  /** The pipeline for a kernel with these constants, which compiles when somebody asks whether it is `ready`. */
   get(kernel: Kernel, dtype: DType, constants: Constants): CompiledKernel {
     if (this.planning) return this.blank(kernel, dtype, constants);
     let variants = this.compiled.get(kernel);
@@ -65,27 +66,37 @@ export class PipelineCache {
   }
 
   private compile(kernel: Kernel, dtype: DType, constants: Constants): CompiledKernel {
-    const parts = wgslParts(kernel, dtype, constants, this.lanes);
-    const layout = this.layout(kernel);
-    const entry = { ...this.blank(kernel, dtype, constants), id: ++this.created };
-    // The scope keeps the module's own error from being reported a second time as an uncaptured one.
-    const { device } = this.session;
-    device.pushErrorScope("validation");
-    const module = device.createShaderModule({ code: parts.join("\n"), label: kernel.name });
-    const moduleError = device.popErrorScope().catch(() => null);
-    const descriptor = { label: kernel.name, layout: layout.pipeline, compute: { module } };
-    entry.ready = this.session.settle(device.createComputePipelineAsync(descriptor)).then(
-      (pipeline) => {
-        entry.pipeline = pipeline;
-      },
-      async (cause: Error) => {
+    let started: Promise<void> | null = null;
+    const start = async () => {
+      this.created++;
+      const parts = wgslParts(kernel, dtype, constants, this.lanes);
+      // The scope keeps the module's own error from being reported a second time as an uncaptured one.
+      const { device } = this.session;
+      device.pushErrorScope("validation");
+      const module = device.createShaderModule({ code: parts.join("\n"), label: kernel.name });
+      const moduleError = device.popErrorScope().catch(() => null);
+      const layout = this.layout(kernel).pipeline;
+      const descriptor = { label: kernel.name, layout, compute: { module } };
+      try {
+        entry.pipeline = await this.session.settle(device.createComputePipelineAsync(descriptor));
+      } catch (cause) {
         if (this.session.ended) throw this.session.ended;
-        entry.failure = await explain(kernel.name, parts, module, (await moduleError) ?? cause);
+        entry.failure = await explain(kernel.name, parts, module, (await moduleError) ?? (cause as Error));
         throw entry.failure;
+      }
+    };
+    const entry: CompiledKernel = {
+      ...this.blank(kernel, dtype, constants),
+      id: ++this.numbers,
+      get ready() {
+        if (!started) {
+          started = start();
+          // Whoever flushes awaits it; this keeps an early failure from counting as unhandled meanwhile.
+          started.catch(() => {});
+        }
+        return started;
       },
-    );
-    // Whoever flushes awaits `ready`; this keeps an early failure from counting as unhandled meanwhile.
-    entry.ready.catch(() => {});
+    };
     return entry;
   }
 

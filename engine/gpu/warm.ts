@@ -2,8 +2,9 @@
 // each pipeline is sent there early, with nothing to do: a dispatch whose number of workgroups, read from a buffer, is 0.
 // Several devices of one adapter compile at the same time; what one has compiled the others find in the driver's cache.
 
-import { paramBuffer, paramBytes } from "./commands.ts";
+import { paramBuffer } from "./commands.ts";
 import { usage } from "./flags.ts";
+import { boundParamBytes, mostMembers } from "./kernel.ts";
 import type { CompiledKernel, PipelineCache } from "./pipelines.ts";
 import type { Session } from "./session.ts";
 
@@ -20,7 +21,7 @@ export class Warmer {
     private readonly session: Session,
     private readonly pipelines: PipelineCache,
   ) {
-    this.params = this.makeBuffer(paramBuffer(1, usage.uniform));
+    this.params = this.makeBuffer(paramBuffer(mostMembers, usage.uniform));
     this.nothing = this.makeBuffer({ size: 12, usage: usage.indirect, label: "an empty grid" });
   }
 
@@ -33,7 +34,7 @@ export class Warmer {
     while (scratch.length < kernel.bindings.length)
       scratch.push(this.makeBuffer({ size: scratchBytes, usage: usage.storage, label: "scratch" }));
     const resources: GPUBufferBinding[] = kernel.bindings.map((_, i) => ({ buffer: scratch[i]! }));
-    resources.push({ buffer: this.params, size: paramBytes });
+    resources.push({ buffer: this.params, size: boundParamBytes(kernel) });
     const entries = resources.map((resource, binding) => ({ binding, resource }));
     const encoder = device.createCommandEncoder({ label: `warm ${kernel.name}` });
     const pass = encoder.beginComputePass();

@@ -10,11 +10,15 @@ import {
   touched,
   touchedBy,
 } from "../gpu/commands.ts";
+import type { Kernel } from "../gpu/kernel.ts";
 import type { CompiledKernel, PipelineCache } from "../gpu/pipelines.ts";
 import { requireFit } from "../gpu/pool.ts";
 import { type Memory, release, retain, Storage } from "../gpu/storage.ts";
+import { workOf } from "../gpu/work.ts";
+import { formOf, roomForBundles } from "./bundle.ts";
 import { elidableCopies } from "./elide.ts";
 import { replaceable, throughOutput } from "./in-place.ts";
+import { independent, type Life, type Node, neighbours, type Range } from "./neighbours.ts";
 
 /** A command before its memory is known. */
 export type Step =
@@ -22,6 +26,8 @@ export type Step =
       kind: "dispatch";
       /** The form that runs where the result takes an input's place. */
       inPlace: { compiled: CompiledKernel; regions: readonly Region[] } | null;
+      /** The form that can run with its neighbours of the same `bundle`. */
+      bundle: { compiled: CompiledKernel; number: number } | null;
     })
   | Extract<Command, { kind: "copy" | "clear" }>;
 
@@ -35,6 +41,9 @@ interface Claim {
   host: { storage: Storage; offset: number } | null;
 }
 
+/** Operations and bytes that take a large GPU about as long as a dispatch takes the host: beyond, nothing is gained. */
+const long = { flops: 4e8, bytes: 16e6 };
+
 /** Takes commands down instead of sending them, and hands out memory that has no place yet. */
 export class Capture implements Sink, Memory {
   readonly reuses = false;
@@ -44,6 +53,7 @@ export class Capture implements Sink, Memory {
   /** Storage from outside of the step; kept from the pool, so that nobody else gets it while the program lives. */
   readonly externals = new Set<Storage>();
   private open = true;
+  private readonly kernelNumbers = new Map<Kernel, number>();
 
   /** `largestStorage`: bytes that one storage can have on the device. */
   constructor(private readonly largestStorage: number) {}
@@ -64,14 +74,98 @@ export class Capture implements Sink, Memory {
   close(pipelines: PipelineCache): void {
     this.open = false;
     this.elideCopies();
+    this.bringTogether();
     this.placeInPlace(pipelines);
+    this.bundle(pipelines);
   }
 
   /** The kernels of all dispatches, each once. */
   get kernels(): CompiledKernel[] {
     const kernels = new Set<CompiledKernel>();
-    for (const step of this.steps) if (step.kind === "dispatch") kernels.add((step.inPlace ?? step).compiled);
+    for (const step of this.steps) if (step.kind === "dispatch") kernels.add(formOfStep(step).compiled);
     return [...kernels];
+  }
+
+  /** The outputs of a dispatch that its bundle's form sees through the first: those in the same memory from outside. */
+  private joined({ kernel, regions }: DispatchRequest): string[] {
+    const written = kernel.bindings.flatMap(({ access, name, type }, i) =>
+      access === "read_write" ? [{ name, type, root: this.rootOf(regions[i]!.storage).storage }] : [],
+    );
+    const [first, ...others] = written;
+    if (!first || !this.externals.has(first.root)) return [];
+    return others
+      .filter(({ type, root }) => type === first.type && root === first.root)
+      .map(({ name }) => name);
+  }
+
+  /** The same for dispatches that a bundle could hold; null for a command that none can. */
+  private kindOf(step: Step): string | null {
+    if (!isBundled(step)) return null;
+    const { flops, bytes } = workOf(step);
+    if ((flops ?? 0) > long.flops || bytes > long.bytes) return null;
+    const { kernel, compiled } = step;
+    const { dtype, constants } = compiled;
+    const number = this.kernelNumbers.get(kernel) ?? this.kernelNumbers.size;
+    this.kernelNumbers.set(kernel, number);
+    return JSON.stringify([number, dtype, constants, this.joined(step)]);
+  }
+
+  /** The steps by what they touch. */
+  private asNodes(numbers: ReadonlyMap<Storage, number>): Node[] {
+    return this.steps.map((step) => {
+      const ranges = (regions: readonly Region[]) =>
+        regions.map(({ storage, offset, size }): Range => {
+          const root = this.rootOf(storage);
+          const begin = root.offset + offset;
+          return { storage: numbers.get(root.storage)!, begin, end: begin + size };
+        });
+      const { reads, writes } = touches(step);
+      return { reads: ranges(reads), writes: ranges(writes), kind: this.kindOf(step) };
+    });
+  }
+
+  /** Numbers for the memory that the steps lie in. */
+  private numbered(): Map<Storage, number> {
+    const roots = [...this.claims.keys(), ...this.externals].filter(
+      (storage) => this.rootOf(storage).storage === storage,
+    );
+    return new Map(roots.map((storage, i) => [storage, i]));
+  }
+
+  /** Orders the steps so that those which can run as one are next to each other. */
+  private bringTogether(): void {
+    const numbers = this.numbered();
+    const lives = [...numbers.keys()].map((storage): Life => {
+      const claim = this.claims.get(storage);
+      const constant = claim?.constant != null;
+      return {
+        bytes: claim ? storage.size : 0,
+        early: constant,
+        late: constant || claim?.returned === false,
+      };
+    });
+    const steps = neighbours(this.asNodes(numbers), lives, roomForBundles / 4).map((i) => this.steps[i]!);
+    this.steps.splice(0, steps.length, ...steps);
+  }
+
+  /** Numbers the runs of neighbours that can run as one, and gives all that a bundle could hold its form: a kernel has one. */
+  private bundle(pipelines: PipelineCache): void {
+    const nodes = this.asNodes(this.numbered());
+    let members: Node[] = [];
+    let number = 0;
+    this.steps.forEach((step, i) => {
+      const node = nodes[i]!;
+      const joins = members.every((other) => independent(node, other) && node.kind === other.kind);
+      if (!joins || node.kind === null) {
+        members = [];
+        number++;
+      }
+      members.push(node);
+      if (!isBundled(step)) return;
+      const { kernel, compiled } = step;
+      const form = pipelines.get(formOf(kernel, this.joined(step)), compiled.dtype, compiled.constants);
+      step.bundle = { compiled: form, number };
+    });
   }
 
   /** Whether commands of the step alone make and use a storage, which has a place of its own so far. */
@@ -145,7 +239,7 @@ export class Capture implements Sink, Memory {
 
   dispatch(request: DispatchRequest): void {
     this.hold(request.regions);
-    this.steps.push({ kind: "dispatch", inPlace: null, ...request });
+    this.steps.push({ kind: "dispatch", inPlace: null, bundle: null, ...request });
   }
 
   copy(from: Region, to: Region): void {
@@ -200,6 +294,28 @@ export class Capture implements Sink, Memory {
 function regionsOf(step: Step): readonly Region[] {
   if (step.kind === "dispatch") return step.regions;
   return step.kind === "copy" ? [step.from, step.to] : [step.region];
+}
+
+/** Whether a command runs in the form of its kernel that bundles have. */
+function isBundled(step: Step): step is Extract<Step, { kind: "dispatch" }> {
+  if (step.kind !== "dispatch" || step.inPlace) return false;
+  const { kernel, grid } = step;
+  return kernel.bundles && grid[1] === 1 && grid[2] === 1;
+}
+
+/** What of a dispatch runs when it runs by itself or in a bundle. */
+function formOfStep(step: Extract<Step, { kind: "dispatch" }>): { compiled: CompiledKernel } {
+  return step.bundle ?? step.inPlace ?? step;
+}
+
+/** Whether two neighbours may run as one. */
+export function sameBundle(a: Step, b: Step | undefined): boolean {
+  return (
+    a.kind === "dispatch" &&
+    b?.kind === "dispatch" &&
+    a.bundle !== null &&
+    a.bundle.number === b.bundle?.number
+  );
 }
 
 /** Which regions a step reads and writes. */

@@ -5,8 +5,9 @@ import type { Region } from "../gpu/commands.ts";
 import { usage } from "../gpu/flags.ts";
 import type { Session } from "../gpu/session.ts";
 import type { Storage } from "../gpu/storage.ts";
-import { type Capture, touches } from "./capture.ts";
-import { leastBytes, type Plan, planMemory } from "./planner.ts";
+import { roomForBundles } from "./bundle.ts";
+import { type Capture, sameBundle, touches } from "./capture.ts";
+import { coalesced, leastBytes, type Plan, planMemory } from "./planner.ts";
 
 /** Memory of a program in bytes. */
 export interface ProgramMemory {
@@ -53,8 +54,19 @@ export function planCapture(
   }
   // What is left behind has to be read and written side by side, which WebGPU refuses within one buffer.
   for (const i of kept) for (const j of kept) if (i !== j) lifetimes[i]!.apart.add(j);
-  steps.forEach((step, time) => {
+  /** What members of a bundle bind in one place, which has to lie in one buffer. */
+  const inBundles = new Map<string, number[]>();
+  let time = 0;
+  steps.forEach((step, i) => {
+    // What may run as one runs at one time, in any order.
+    if (!sameBundle(step, steps[i - 1])) time = i;
     const { reads, writes } = touches(step);
+    if (step.kind === "dispatch" && step.bundle)
+      for (const [binding, { storage }] of step.regions.entries()) {
+        const at = index.get(storage);
+        const key = `${step.bundle.number} ${binding}`;
+        if (at !== undefined) inBundles.set(key, [...(inBundles.get(key) ?? []), at]);
+      }
     const indices = (regions: readonly Region[]) =>
       regions.map(({ storage }) => index.get(storage)).filter((i) => i !== undefined);
     const [read, written] = [indices(reads), indices(writes)];
@@ -71,8 +83,10 @@ export function planCapture(
       }
     }
   });
-  const plan = planMemory(lifetimes, limit);
   const sum = (sizes: number[]) => sizes.reduce((a, b) => a + b, 0);
+  const small = planMemory(lifetimes, limit);
+  const near = planMemory(lifetimes, limit, coalesced(lifetimes, [...inBundles.values()]));
+  const plan = sum(near.arenas) <= sum(small.arenas) + roomForBundles ? near : small;
   const naive = sum([...claims.keys()].map(({ size }) => size));
   const memory = {
     ...{ planned: sum(plan.arenas), arenas: plan.arenas.length },

@@ -6,21 +6,17 @@ import type { DType } from "../base/dtype.ts";
 import { KernelError, TensorError } from "../base/errors.ts";
 import { Scalar } from "../base/scalar.ts";
 import { type Shape, sizeOf } from "../base/shape.ts";
-import {
-  bindGroupKey,
-  type Command,
-  makeBindGroup,
-  paramBuffer,
-  paramBytes,
-  writeParams,
-} from "../gpu/commands.ts";
+import { bindGroupKey, type Command, makeBindGroup, paramBuffer, writeParams } from "../gpu/commands.ts";
 import { usage } from "../gpu/flags.ts";
+import { mostMembers, paramBytes } from "../gpu/kernel.ts";
 import type { Pace, Part } from "../gpu/pace.ts";
+import type { CompiledKernel } from "../gpu/pipelines.ts";
 import type { Session } from "../gpu/session.ts";
 import type { Storage } from "../gpu/storage.ts";
 import { type LaunchWork, workOf } from "../gpu/work.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import type { Capture, Step } from "./capture.ts";
+import { type Bundle, bundlesOf } from "./bundle.ts";
+import { type Capture, type Step, sameBundle } from "./capture.ts";
 import type { Tenant } from "./faults.ts";
 import { type ArenaOptions, type ProgramMemory, place } from "./placement.ts";
 import type { Recorder } from "./recorder.ts";
@@ -47,16 +43,27 @@ function misfitOf(tensor: Tensor, given: InputValues): string {
   return values.length === tensor.size ? "" : `; it got ${values.length} values`;
 }
 
-/** A dispatch of a step, or a part of one, and the byte offset of its parameters. */
+type DispatchStep = Extract<Step, { kind: "dispatch" }>;
+
+/** A dispatch as it is sent: of one step or of a bundle. */
+interface Sent extends Bundle<DispatchStep> {
+  compiled: CompiledKernel;
+}
+
+/** A dispatch, or a part of one, and the byte offset of its parameters. */
 interface Launch {
-  step: Extract<Step, { kind: "dispatch" }>;
+  sent: Sent;
   part: Part;
   estimate: number;
   slot: number;
 }
 
-function writeLaunch(view: DataView, { step: { kernel, params }, part: { start } }: Launch): void {
-  writeParams(view, kernel.params, params, start);
+/** Writes the parameters of a launch, a slot for each member. */
+function writeLaunch(bytes: ArrayBuffer, { sent, part: { start }, slot }: Launch): void {
+  sent.members.forEach(({ kernel, params }, i) => {
+    const view = new DataView(bytes, slot + i * paramBytes, paramBytes);
+    writeParams(view, kernel.params, params, start, sent.begins[i]);
+  });
 }
 
 /** What a program needs of its engine. */
@@ -79,8 +86,8 @@ export class Program<T> {
   private readonly arenas: GPUBuffer[];
   private readonly commands: Command[] = [];
   private readonly params: GPUBuffer;
-  /** Dispatches whose parameters hold a Scalar, with their slots in `changingBytes`; these come first. */
-  private readonly changing: { view: DataView; launch: Launch }[];
+  /** Dispatches whose parameters hold a Scalar, whose slots in `changingBytes` come first. */
+  private readonly changing: readonly Launch[];
   private readonly launchList: readonly Launch[];
   private readonly changingBytes: ArrayBuffer;
   /** The gradients that the step makes, with their leaves: each run brings them there. */
@@ -116,34 +123,38 @@ export class Program<T> {
     const early = new TensorError("The captured step that this is a result of has not run yet.");
     for (const storage of capture.claims.keys()) storage.fault = early;
 
-    const divided = steps.map((step) => this.divide(step));
-    const launches = divided.flat();
-    const changes = ({ step }: Launch) => Object.values(step.params).some((value) => value instanceof Scalar);
+    const ordered = this.inBundles(steps).map((step) =>
+      "kind" in step ? { step, launches: [] } : { step, launches: this.divide(step) },
+    );
+    const launches = ordered.flatMap((one) => one.launches);
+    const changes = ({ sent }: Launch) =>
+      sent.members.some(({ params }) => Object.values(params).some((value) => value instanceof Scalar));
     const changing = launches.filter(changes);
-    const inOrder = [...changing, ...launches.filter((launch) => !changes(launch))];
-    const values = new ArrayBuffer(Math.max(1, inOrder.length) * paramBytes);
-    inOrder.forEach((launch, i) => {
-      launch.slot = i * paramBytes;
-      writeLaunch(new DataView(values, launch.slot, paramBytes), launch);
-    });
+    let bytes = 0;
+    let changingBytes = 0;
+    for (const launch of [...changing, ...launches.filter((launch) => !changes(launch))]) {
+      launch.slot = bytes;
+      bytes += launch.sent.members.length * paramBytes;
+      if (launch === changing.at(-1)) changingBytes = bytes;
+    }
+    // A bundle's slots are bound as if it had as many members as one can have.
+    const values = new ArrayBuffer(bytes + mostMembers * paramBytes);
+    for (const launch of launches) writeLaunch(values, launch);
     this.launchList = launches;
     this.dispatches = launches.length;
     const slotCount = values.byteLength / paramBytes;
     this.params = session.makeBuffer(paramBuffer(slotCount, usage.uniform | usage.copyTarget), refused);
     device.queue.writeBuffer(this.params, 0, values);
-    this.changingBytes = new ArrayBuffer(changing.length * paramBytes);
-    this.changing = changing.map((launch) => ({
-      view: new DataView(this.changingBytes, launch.slot, paramBytes),
-      launch,
-    }));
+    this.changing = changing;
+    this.changingBytes = new ArrayBuffer(changingBytes);
 
     const groups = new Map<string, GPUBindGroup>();
-    for (const [at, step] of steps.entries()) {
-      if (step.kind !== "dispatch") {
+    for (const { step, launches } of ordered) {
+      if ("kind" in step) {
         this.commands.push(step);
         continue;
       }
-      const { compiled, regions } = step.inPlace ?? step;
+      const { compiled, regions } = step;
       const key = bindGroupKey(compiled, regions);
       const bindGroup =
         groups.get(key) ??
@@ -156,7 +167,7 @@ export class Program<T> {
         );
       groups.set(key, bindGroup);
       const common = { kind: "dispatch", kernel: compiled, regions, bindGroup } as const;
-      for (const { part, estimate, slot } of divided[at]!)
+      for (const { part, estimate, slot } of launches)
         this.commands.push({ ...common, params: slot, grid: part.grid, estimate });
     }
     this.ready = session.judged().then(() => {
@@ -185,7 +196,7 @@ export class Program<T> {
       const given = values[name]!;
       this.inputs[name]!.engine.write(this.inputs[name]!, "shape" in given ? given.values : given);
     }
-    for (const { view, launch } of this.changing) writeLaunch(view, launch);
+    for (const launch of this.changing) writeLaunch(this.changingBytes, launch);
     const { externals, claims } = this.capture;
     let fault: Error | null = null;
     for (const storage of externals) fault ??= storage.fault;
@@ -221,21 +232,50 @@ export class Program<T> {
     this.host.recorder.replay(commands, this.params, changingBytes, { reads, writes: this.written });
   }
 
-  /** A step's dispatch in the parts that it is sent in. */
-  private divide(step: Step): Launch[] {
-    if (step.kind !== "dispatch") return [];
+  /** The steps with what runs as one in one. */
+  private inBundles(steps: readonly Step[]): (Exclude<Step, DispatchStep> | Sent)[] {
     const { pace } = this.host;
-    const estimate = pace.estimate(workOf(step));
-    const parts = pace.divide(step.kernel, step.grid, estimate);
-    return parts.map((part) => ({ step, part, estimate: estimate / parts.length, slot: 0 }));
+    const fits = (members: readonly DispatchStep[]) =>
+      !pace.isLong(members.reduce((sum, member) => sum + pace.estimate(workOf(member)), 0));
+    return steps.flatMap((step, i): (Exclude<Step, DispatchStep> | Sent)[] => {
+      if (step.kind !== "dispatch") return [step];
+      const { bundle } = step;
+      if (!bundle) {
+        const { compiled, regions } = step.inPlace ?? step;
+        return [{ compiled, regions: [...regions], members: [step], begins: [[]], grid: step.grid }];
+      }
+      if (sameBundle(step, steps[i - 1])) return [];
+      const { compiled } = bundle;
+      let end = i + 1;
+      while (sameBundle(step, steps[end])) end++;
+      const members = steps.slice(i, end) as DispatchStep[];
+      return bundlesOf(compiled, members, fits).map((one) => ({ ...one, compiled }));
+    });
   }
 
-  /** What is dispatched in order, with the work of each; scalars count as they are now. */
+  /** A dispatch in the parts that it is sent in. */
+  private divide(sent: Sent): Launch[] {
+    const { pace } = this.host;
+    const estimate = sent.members.reduce((sum, member) => sum + pace.estimate(workOf(member)), 0);
+    const parts = pace.divide(sent.compiled.kernel, sent.grid, estimate);
+    return parts.map((part) => ({ sent, part, estimate: estimate / parts.length, slot: 0 }));
+  }
+
+  /**
+   * What is dispatched in order, with the work of each; scalars count as they are now. A bundle's operations, bytes and
+   * bindings are those of all its members, the rest is the first's.
+   */
   launches(): LaunchWork[] {
-    return this.launchList.map(({ step, part }) => {
-      const { flops, bytes, ...work } = workOf(step);
-      const share = sizeOf(part.grid) / sizeOf(step.grid);
-      return { ...work, grid: part.grid, flops: flops && flops * share, bytes: bytes * share };
+    return this.launchList.map(({ sent, part }) => {
+      const works = sent.members.map(workOf);
+      const sum = (of: (work: LaunchWork) => number) => works.reduce((all, work) => all + of(work), 0);
+      const share = sizeOf(part.grid) / sizeOf(sent.grid);
+      return {
+        ...works[0]!,
+        ...{ grid: part.grid, bindings: works.flatMap(({ bindings }) => bindings) },
+        flops: works[0]!.flops === null ? null : sum(({ flops }) => flops!) * share,
+        bytes: sum(({ bytes }) => bytes) * share,
+      };
     });
   }
 

@@ -11,13 +11,13 @@ import {
   type Grid,
   makeBindGroup,
   paramBuffer,
-  paramBytes,
   type Region,
   type Sink,
   touchedBy,
   writeParams,
 } from "../gpu/commands.ts";
 import { usage } from "../gpu/flags.ts";
+import { paramBytes } from "../gpu/kernel.ts";
 import type { Pace } from "../gpu/pace.ts";
 import type { CompiledKernel } from "../gpu/pipelines.ts";
 import type { Profiler } from "../gpu/profiler.ts";
@@ -71,6 +71,8 @@ export class Recorder implements Sink {
   /** Records one dispatch, in parts where it is long. */
   dispatch(request: DispatchRequest): void {
     const { kernel, compiled, regions, grid } = request;
+    // It compiles while more is recorded.
+    void compiled.ready;
     const estimate = this.estimate(request);
     const group = this.bindGroup(compiled, regions);
     if (!this.pace.isLong(estimate)) {

@@ -150,6 +150,7 @@ fn ofSingles(p: Offsets, q: Offsets, r: Offsets, s: Offsets) -> Out {
       count: "u32",
       ...params,
     },
+    bundles: true,
     flops: perElement("y", flops),
     ...(starts && { bytes: partOf("y") }),
   });
@@ -229,6 +230,7 @@ function definePlace(width: 1 | 4): Kernel {
     bindings: ["x: In", "+y: Out"],
     // Items (of WIDTH elements) are counted.
     params: { count: "u32", ...params },
+    bundles: true,
     flops: ({ params, constants }) => (constants.ADD ? width * params.count! : 0),
     bytes: ({ params, constants, bindings }) =>
       (constants.ADD ? 3 : 2) * width * params.count! * bytesPerElement[bindings[1]!.dtype],

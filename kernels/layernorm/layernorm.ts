@@ -75,6 +75,7 @@ const backwardKernel = defineByWidth({
 });
 const affineKernel = defineByWidth({
   name: "layernorm-affine",
+  bundles: true,
   source: affineSource,
   includes: (width) => [rowLanes, laneSums(width)],
   bindings: ["parts: Wide", "+dGamma: Out", "+dBeta: Out"],

@@ -98,12 +98,13 @@ export function multiply(
       splitStride: strides[0]!,
       sumsStride: strides[1] ?? 0,
       scale: product.scale ?? 1,
+      hasBias: bias ? 1 : 0,
+      hasResidual: residual ? 1 : 0,
     },
     grid: tiles * splits * batch,
     dtype,
     constants: {
-      ...{ TRANS_A: transposeA, TRANS_B: transposeB, HAS_BIAS: !!bias, HAS_RESIDUAL: !!residual },
-      ...{ GELU: gelu, SLOPE: !!slopeAt, ...constants },
+      ...{ TRANS_A: transposeA, TRANS_B: transposeB, GELU: gelu, SLOPE: !!slopeAt, ...constants },
     },
   });
   const [y, kept = null] = targets.map((target, i) => {

@@ -1,7 +1,7 @@
 // What every variant of the matrix product shares: its parameters, where a workgroup's tile lies, and the epilogue.
 // y = op(a) op(b) for every matrix of a batch; `a` is stored [m, k], or [k, m] with TRANS_A, `b` [k, n], or [n, k] with
 // TRANS_B. A quad is four neighbours in memory; variants.ts writes how they are loaded and stored.
-// Constants: TRANS_A, TRANS_B, HAS_BIAS, HAS_RESIDUAL, GELU, SLOPE; HAS_SUMS and HAS_PRE come with what is kept beside y.
+// Constants: TRANS_A, TRANS_B, GELU, SLOPE; HAS_SUMS and HAS_PRE come with what is kept beside y.
 
 // A workgroup's part of the work.
 struct Tile {
@@ -116,7 +116,7 @@ fn finish(tile: Tile, row: u32, column: u32, sum: vec4f) {
   let at = tile.y + row * params.n + column;
   let left = params.n - column;
   var value = sum * params.scale;
-  if (HAS_BIAS) {
+  if (params.hasBias != 0u) {
     value += loadBias(column, left);
   }
   if (GELU) {
@@ -129,7 +129,7 @@ fn finish(tile: Tile, row: u32, column: u32, sum: vec4f) {
     // The binding has the values at which GELU's slope is taken.
     value *= geluSlope(loadResidual(at, left));
   }
-  if (HAS_RESIDUAL) {
+  if (params.hasResidual != 0u) {
     value += loadResidual(at, left);
   }
   store(at, left, value);

@@ -55,6 +55,10 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(subgroup_invocation_id) lane:
   }
 }
 
-fn rowStep(sum: vec4f, a: vec4f, b: array<vec4f, 4>) -> vec4f {
-  return fma(vec4f(a.w), b[3], fma(vec4f(a.z), b[2], fma(vec4f(a.y), b[1], fma(vec4f(a.x), b[0], sum))));
+fn rowStep(sum: vec4f, terms: vec4f, block: array<vec4f, 4>) -> vec4f {
+  return fma(
+    vec4f(terms.w),
+    block[3],
+    fma(vec4f(terms.z), block[2], fma(vec4f(terms.y), block[1], fma(vec4f(terms.x), block[0], sum))),
+  );
 }

@@ -34,6 +34,9 @@ const productParams = {
   tiles: "u32",
   batch: "u32",
   scale: "f32",
+  // Whether the epilogue has them; each by itself would be a kernel to compile.
+  hasBias: "u32",
+  hasResidual: "u32",
 } as const;
 
 type ProductKernel = Kernel<typeof productParams>;
@@ -143,6 +146,7 @@ function kernels(name: string, source: string, more: Kernel["includes"] = [], en
         ...(kept === "sums" ? ["+rowSums: vec4<Out>" as const] : []),
       ],
       params: productParams,
+      bundles: enables.length === 0,
       enables,
       // Of the product itself. The epilogue is not counted, as nobody else counts it.
       flops: ({ params: { m, n, k, batch } }) => 2 * m * n * k * batch,

@@ -18,6 +18,7 @@ const params = {
 
 const forwardKernel = defineByWidth({
   name: "normalize",
+  bundles: true,
   source: forwardSource,
   includes: [nanSource, inverseSource, ...eachRow],
   bindings: [
@@ -31,6 +32,7 @@ const forwardKernel = defineByWidth({
 });
 const backwardKernel = defineByWidth({
   name: "normalize-backward",
+  bundles: true,
   source: backwardSource,
   includes: [nanSource, inverseSource, ...eachRow],
   bindings: ["x: In", "norms: f32", "dy: In", "+dx: Out"],

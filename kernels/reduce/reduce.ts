@@ -65,6 +65,7 @@ const columnsKernel = variants((name, one, include) =>
       partSize: "u32",
       scale: "f32",
     },
+    bundles: true,
     flops: perElement("x", 1),
   }),
 );
@@ -89,6 +90,7 @@ const rowsKernel = variants((name, one, include) =>
       partSize: "u32",
       scale: "f32",
     },
+    bundles: true,
     flops: perElement("x", 1),
   }),
 );

@@ -39,8 +39,8 @@ export async function blankStep(
 
 const word = "a";
 
-/** One white picture, of which every batch asks the same. */
-function blankSet({ model, data }: RunConfig): TrainingSet {
+/** A data set of one white picture, of which every batch asks the same. */
+export function blankSet({ model, data }: RunConfig): TrainingSet {
   const { imageSize } = model.vision;
   const text = Array.from({ length: model.text.maxLength }, () => word).join(" ");
   const pixels = new Uint8Array(3 * imageSize ** 2).fill(255);

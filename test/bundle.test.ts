@@ -1,0 +1,146 @@
+// Dispatches that run as one: the bits of each by itself, no more memory than there is room for, and as few for a training
+// step of emoji-tiny as are promised.
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { Engine, normal, type Tensor } from "../engine/index.ts";
+import { independent, type Life, type Node, neighbours, type Range } from "../engine/run/neighbours.ts";
+import { backward } from "../kernels/backward.ts";
+import { add, mul } from "../kernels/elementwise/arithmetic.ts";
+import { layernorm } from "../kernels/layernorm/layernorm.ts";
+import { linear, matmul } from "../kernels/matmul/matmul.ts";
+import { normalize } from "../kernels/normalize/normalize.ts";
+import { sum } from "../kernels/reduce/reduce.ts";
+import { slice } from "../kernels/shape/slice.ts";
+import { linearSpecs, normSpecs, Parameters } from "../model/parameters.ts";
+import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
+import { makeModel } from "../train/loop/trainer.ts";
+import { blankSet } from "../train/run/blank.ts";
+import { loadConfig } from "../train/run/config-file.ts";
+import { makeTrainer } from "../train/run/trainer.ts";
+
+const random = (stream: number, count: number) =>
+  Float32Array.from({ length: count }, (_, i) => normal({ key: 3, stream }, i));
+
+/** How much each kernel is dispatched in a step that is recorded by itself and in one that is captured. */
+async function compare(engine: Engine, width: number): Promise<[number, number]> {
+  const names = ["one", "two", "three"];
+  const parameters = new Parameters(
+    engine,
+    names.flatMap((name) => [
+      ...linearSpecs(`${name}.first`, width, width, { normal: 0.5 }),
+      ...normSpecs(`${name}.norm`, width),
+      ...linearSpecs(`${name}.second`, 2 * width, width, { normal: 0.5 }),
+    ]),
+  );
+  parameters.initialize(4);
+  const inputs = names.map((_, i) => engine.tensor(random(i, (5 + 4 * i) * width), [5 + 4 * i, width]));
+  /** Networks of one kind on different numbers of rows, none of which waits for another. */
+  const step = () => {
+    const parts = names.map((name, i) => {
+      const p = (which: string) => parameters.get(`${name}.${which}`);
+      const hidden = linear(inputs[i]!, p("first.weight"), { bias: p("first.bias"), gelu: true });
+      const normed = layernorm(hidden, p("norm.weight"), p("norm.bias"));
+      const rows = normalize(linear(normed, p("second.weight"), { bias: p("second.bias") }));
+      const some = slice(rows, [[1, 4]]);
+      return sum(mul(matmul(some, rows, { transposeB: true }), 0.5));
+    });
+    const loss = add(add(parts[0]!, parts[1]!), parts[2]!);
+    parameters.renewGradients(() => backward(loss));
+    return { loss };
+  };
+  const read = async (loss: Tensor) => [
+    ...(await loss.read()),
+    ...(await Promise.all(parameters.flats.map(({ gradient }) => gradient.read()))).flatMap((all) => [
+      ...all,
+    ]),
+  ];
+  const before = engine.stats().dispatches;
+  const { loss } = engine.scope(step);
+  const alone = engine.stats().dispatches - before;
+  const expected = await read(loss);
+  assert.ok(expected.every(Number.isFinite) && expected.some((value) => value !== 0));
+  const program = await engine.capture(step);
+  for (let run = 0; run < 2; run++) {
+    for (const { gradient } of parameters.flats) engine.clear(gradient);
+    program.run();
+    assert.equal(await read(program.outputs.loss), expected, `rows of ${width}, run ${run}`);
+  }
+  const { dispatches } = program;
+  program.dispose();
+  parameters.dispose();
+  return [alone, dispatches];
+}
+
+for (const [without, width] of [
+  [[], 8],
+  [["subgroups"], 7],
+] as const) {
+  const title = `three networks at once${without.length > 0 ? ", without subgroups" : ""}`;
+  test(`${title}: the bits of each by itself, in fewer dispatches`, async () => {
+    const engine = await Engine.create({ without, poison: true });
+    const [alone, together] = await compare(engine, width);
+    console.log(`rows of ${width}: ${alone} dispatches, ${together} in bundles`);
+    assert.ok(together < 0.8 * alone, `${together} of ${alone}`);
+    engine.dispose();
+  });
+}
+
+test("commands change places only with those that they don't wait for, and little more is held at one time", () => {
+  const draw = (i: number, below: number) =>
+    Math.floor(Math.abs(normal({ key: 5, stream: 1 }, i)) * 1e6) % below;
+  const storages = 40;
+  const range = (i: number): Range => {
+    const begin = draw(i, 3);
+    return { storage: draw(i + 1, storages), begin, end: begin + 1 + draw(i + 2, 2) };
+  };
+  const nodes = Array.from({ length: 120 }, (_, i): Node => {
+    const kind = draw(20 * i, 5);
+    return {
+      reads: [range(20 * i + 1), range(20 * i + 4)],
+      writes: [range(20 * i + 7)],
+      kind: kind < 3 ? `${kind}` : null,
+    };
+  });
+  const lives = Array.from(
+    { length: storages },
+    (_, i): Life => ({ bytes: draw(3000 + i, 50), early: false, late: i % 9 === 0 }),
+  );
+  const runs = (order: readonly number[]) =>
+    order.filter((node, i) => i === 0 || nodes[node]!.kind !== nodes[order[i - 1]!]!.kind).length;
+  const order = neighbours(nodes, lives, 100);
+  assert.equal(
+    [...order].sort((a, b) => a - b),
+    nodes.map((_, i) => i),
+  );
+  order.forEach((a, i) => {
+    for (const b of order.slice(i + 1))
+      assert.ok(a < b || independent(nodes[a]!, nodes[b]!), `${b} has to come before ${a}`);
+  });
+  assert.ok(runs(order) < runs(nodes.map((_, i) => i)), `${runs(order)} runs of one kind`);
+  // Without any room nothing that makes something live longer moves.
+  const far = (reads: number[], writes: number[], kind: string | null): Node => ({
+    reads: reads.map((storage) => ({ storage, begin: 0, end: 1 })),
+    writes: writes.map((storage) => ({ storage, begin: 0, end: 1 })),
+    kind,
+  });
+  const chain = [far([0], [1], null), far([1], [2], "sum"), far([0], [3], null), far([3], [4], "sum")];
+  const sized = [10, 9, 1, 9, 1].map((bytes): Life => ({ bytes, early: false, late: bytes === 1 }));
+  assert.equal(neighbours(chain, sized, 0), [0, 1, 2, 3]);
+  assert.equal(neighbours(chain, sized, 9), [0, 2, 1, 3]);
+});
+
+test("a training step of emoji-tiny is at most 120 dispatches", async () => {
+  const engine = await Engine.create();
+  const config = await loadConfig("train/configs/emoji-tiny.json");
+  const tokenizer = new Tokenizer([...specialTokens, "a"]);
+  const model = makeModel(engine, config, tokenizer.size);
+  const trainer = makeTrainer(engine, model, tokenizer, blankSet(config), config);
+  // Nothing has to compile to be counted.
+  (engine as unknown as { pipelines: { planning: boolean } }).pipelines.planning = true;
+  const { program } = await trainer.prepare();
+  console.log(`${program.dispatches} dispatches`);
+  assert.ok(program.dispatches <= 120, `${program.dispatches}`);
+  engine.dispose();
+});
+
+test.run();
