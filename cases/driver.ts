@@ -147,6 +147,9 @@ const cut: readonly (string | RegExp)[] = [
   "softmax 6x11 f16",
   "logSoftmax 33x64 f32",
   "softmax masked 3x41 f32",
+  /^softmax (4x5x6|2x70x40) axis -?[12] f32$/,
+  /^softmax (7x3 axis 0|3x19x12 axis 1) f16$/,
+  /^logSumExp (3x70x40 axis -2|33x6 axis 0|3x4x5x6 axis 1,2|21x8 axis 0) f(32|16)$/,
   /^(AdamW|SGD|SGD momentum|Lion) (5003,37 f32|37,2050 mixed f16)$/,
   /^WeightAverage (5003,7 f32|9,31 f16)$/,
   // Finite and wrong on others' drivers and kernels.

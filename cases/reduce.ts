@@ -130,19 +130,41 @@ function tiedCase(op: Op, shape: number[], axis: number): OpCase {
 }
 
 /** A NaN is both the largest and the smallest, and the first of two counts. */
-function nanCase(op: "max" | "min" | "argmax" | "argmin"): OpCase {
+function nanCase(op: "max" | "min" | "argmax" | "argmin", axis: number): OpCase {
   const values = Float64Array.from({ length: 30 }, (_, i) =>
-    i === 7 || i === 9 ? Number.NaN : (i * 7) % 11,
+    [17, 19, 27].includes(i) ? Number.NaN : (i * 7) % 11,
   );
   return {
-    name: `${op} of NaN 3x10 f32`,
+    name: `${op} of NaN 3x10 axis ${axis} f32`,
     inputs: [{ name: "x", shape: [3, 10], grad: false }],
-    run: ([x], engine) => ops[op].run(engine.tensor(values, x!.shape), 1),
+    run: ([x], engine) => ops[op].run(engine.tensor(values, x!.shape), axis),
     reference: () =>
-      Float64Array.from(groupsOf([3, 10], [1]), (group, row) => {
-        const row0 = op.startsWith("arg") ? 7 : Number.NaN;
-        return row === 0 ? row0 : ops[op].of(group.map((at) => values[at]!));
+      Float64Array.from(groupsOf([3, 10], [axis]), (group) => {
+        const found = group.map((at) => values[at]!);
+        const none = found.findIndex(Number.isNaN);
+        return none < 0 ? ops[op].of(found) : op.startsWith("arg") ? none : Number.NaN;
       }),
+  };
+}
+
+/** Sums of exponentials with minus infinities among them, and of nothing else. */
+function infiniteCase(shape: number[], axis: number): OpCase {
+  const [, columns] = shape as [number, number];
+  const opCase = reduceCase("logSumExp", shape, axis);
+  const at = (i: number, drawn: number) => {
+    const along = axis === 0 ? i % columns : Math.floor(i / columns);
+    return along < 2 || i % 4 === 1 ? Number.NEGATIVE_INFINITY : drawn;
+  };
+  return {
+    ...opCase,
+    name: `${opCase.name} infinite`,
+    inputs: [{ name: "x", shape, draw: { at }, grad: false }],
+    gradients: undefined,
+    // Infinity minus infinity is none.
+    reference: ([x]) =>
+      Float64Array.from(groupsOf(shape, [axis]), (group) =>
+        Math.log(group.reduce((sum, at) => sum + Math.exp(x![at]!), 0)),
+      ),
   };
 }
 
@@ -190,10 +212,7 @@ export const reduceCases: OpCase[] = [
   tiedCase("argmax", [6, 33], -1),
   tiedCase("argmax", [5, 60, 8], 1),
   tiedCase("argmin", [300, 5], 0),
-  nanCase("max"),
-  nanCase("min"),
-  nanCase("argmax"),
-  nanCase("argmin"),
+  ...(["max", "min", "argmax", "argmin"] as const).flatMap((op) => [nanCase(op, 0), nanCase(op, 1)]),
   ...(["max", "min", "argmax", "argmin"] as const).flatMap((op) => [
     reduceCase(op, [1]),
     reduceCase(op, [7, 5]),
@@ -223,8 +242,15 @@ export const reduceCases: OpCase[] = [
   reduceCase("prod", [3, 4], 1, "f32", { draw: { at: (i, normal) => ([1, 6, 7].includes(i) ? 0 : normal) } }),
   reduceCase("logSumExp", [5, 33], 1),
   reduceCase("logSumExp", [33, 6], 0, "f16"),
+  reduceCase("logSumExp", [3, 70, 40], -2),
+  reduceCase("logSumExp", [21, 8], 0, "f16"),
+  // So few and long columns that they are put together of other operations.
+  reduceCase("logSumExp", [4100, 3], 0),
+  reduceCase("logSumExp", [0, 3], 0),
   reduceCase("logSumExp", [4, 9], 1, "f32", { draw: { at: (_, normal) => 1000 + normal } }),
   reduceCase("logSumExp", [4, 9], 0, "f32", { draw: { at: (_, normal) => -1e4 + 100 * normal } }),
+  infiniteCase([9, 6], 0),
+  infiniteCase([6, 9], 1),
   constantCase([250_000, 3]),
   sumLeadingCase(1, 8),
   sumLeadingCase(65, 7),

@@ -42,8 +42,8 @@ export function softmaxCase(shape: number[], log = false, dtype: DType = "f32", 
 
 /** Along another axis than the last. */
 export function softmaxAxisCase(shape: number[], axis: number, log: boolean, dtype: DType = "f32"): OpCase {
-  const groups = groupsOf(shape, [axis]);
-  const length = shape[axis]!;
+  const groups = groupsOf(shape, [axis < 0 ? axis + shape.length : axis]);
+  const length = shape.at(axis)!;
   /** Each group in a row, and back. */
   const gathered = (x: Float64Array) => Float64Array.from(groups.flat(), (at) => x[at]!);
   const scattered = (rows: Float64Array) => {
@@ -81,6 +81,18 @@ function maskedScores(): Float64Array {
   );
 }
 
+/** The same down columns. */
+const maskedColumnsCase: OpCase = {
+  name: "softmax masked 41x3 axis 0 f32",
+  inputs: [{ name: "x", shape: [41, 3], grad: false }],
+  run: ([x], engine) => softmax(engine.tensor(turned(maskedScores(), 41), x!.shape), 0),
+  reference: () => turned(softmaxRows(maskedScores(), 41, false), 41),
+};
+
+/** Rows of so many as columns. */
+const turned = (rows: Float64Array, length: number) =>
+  rows.map((_, i) => rows[(i % (rows.length / length)) * length + Math.floor((i * length) / rows.length)]!);
+
 /** Scores far from zero beside their differences, which are what counts. */
 const farCase: OpCase = {
   name: "logSoftmax far from zero 5x39 f32",
@@ -100,6 +112,12 @@ export const softmaxCases: OpCase[] = [
     softmaxCase([3, 0], log),
     softmaxAxisCase([4, 5, 6], 1, log),
     softmaxAxisCase([7, 3], 0, log, "f16"),
+    softmaxAxisCase([2, 70, 40], -2, log),
+    softmaxAxisCase([3, 19, 12], 1, log, "f16"),
+    softmaxAxisCase([9, 1], 0, log),
+    softmaxAxisCase([2, 0, 4], 1, log),
+    // So few and long columns that they are turned to rows.
+    softmaxAxisCase([4100, 3], 0, log),
     softmaxCase([5, 3], log),
     softmaxCase([2, 3, 8], log),
     softmaxCase([9, 37], log),
@@ -112,6 +130,7 @@ export const softmaxCases: OpCase[] = [
   // More rows than a grid has workgroups in x.
   softmaxCase([40_000, 3], false),
   maskedCase,
+  maskedColumnsCase,
   farCase,
   softmaxCase([6924, 577], false, "f32", true),
 ];

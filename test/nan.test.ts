@@ -114,12 +114,16 @@ const cases: Record<string, Case> = {
       const columns = {
         "columns' sum": (x: Tensor) => ops.sum(x, 0),
         "columns' max": (x: Tensor) => ops.max(x, 0),
+        "columns' logSumExp": (x: Tensor) => ops.logSumExp(x, 0),
       };
       const list: [string, Case][] = [];
       for (const [name, op] of Object.entries(whole))
         list.push([`${name} of ${length}`, { run: (engine) => op(input(engine)), nans: rows }]);
       for (const [name, op] of Object.entries(each))
         list.push([`${name} of ${length}`, { run: (engine) => op(input(engine)), nans: [1, 3] }]);
+      const down = { run: (engine: Engine) => ops.softmax(input(engine), 0) };
+      const both = range(0, 5).flatMap((row) => [row * length + 3, row * length + 7]);
+      list.push([`columns' softmax of ${length}`, { ...down, nans: both }]);
       for (const [name, op] of Object.entries(columns))
         list.push([`${name} of ${length}`, { run: (engine) => op(input(engine)), nans: [3, 7] }]);
       list.push([

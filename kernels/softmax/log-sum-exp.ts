@@ -1,8 +1,9 @@
 // The logarithm of a sum of exponentials, relative to the largest, so that none is beyond what f32 has.
-import { sizeOf, type Tensor } from "../../engine/index.ts";
+import type { Kernel, Tensor } from "../../engine/index.ts";
 import { add, div, less, mul, sub, where } from "../elementwise/arithmetic.ts";
 import { abs, exp, log } from "../elementwise/unary.ts";
-import { type Axes, axesOf } from "../lib/axes.ts";
+import { type Axes, axesOf, blockOf } from "../lib/axes.ts";
+import { columnRun, columnTypes, eachColumn } from "../lib/columns.ts";
 import { defineByWidth, requireFloat } from "../lib/items.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
 import nanSource from "../lib/nan.wgsl?raw";
@@ -11,6 +12,7 @@ import { perElement } from "../lib/work.ts";
 import { longestRow } from "../reduce/parts.ts";
 import { max, type ReduceOptions, sum } from "../reduce/reduce.ts";
 import source from "./log-sum-exp.wgsl?raw";
+import columnsSource from "./log-sum-exp-columns.wgsl?raw";
 
 const kernel = defineByWidth({
   name: "log-sum-exp",
@@ -25,7 +27,16 @@ const kernel = defineByWidth({
   flops: perElement("x", 4),
 });
 
-export const logSumExpKernels = kernelsIn(() => kernel.all);
+const columnsKernel = defineByWidth({
+  name: "log-sum-exp-columns",
+  source: columnsSource,
+  includes: [nanSource, eachColumn],
+  bindings: ["x: In", "+tops: Out", "+sums: Out", "+y: Out"],
+  params: columnTypes,
+  flops: perElement("x", 4),
+});
+
+export const logSumExpKernels = kernelsIn<Kernel>(() => [...kernel.all, ...columnsKernel.all]);
 
 /** What the gradient needs beside the result, both with reduced axes of extent 1. */
 interface Parts {
@@ -34,17 +45,27 @@ interface Parts {
   sums: Tensor;
 }
 
-/** Of rows of the last axes, by a kernel of its own; null where others are reduced, or rows are too long for one workgroup. */
-function ofRows(x: Tensor, axes: ReadonlySet<number>, { keepDims = false }: ReduceOptions): Parts | null {
+/** Of axes beside each other, by a kernel for rows or columns; null where others are reduced, or they are too long for one workgroup. */
+function ofNeighbours(
+  x: Tensor,
+  axes: ReadonlySet<number>,
+  { keepDims = false }: ReduceOptions,
+): Parts | null {
   const { engine, shape, dtype } = x;
   const from = shape.findIndex((_, d) => axes.has(d));
-  if (from < 0 || shape.some((_, d) => d >= from && !axes.has(d))) return null;
-  const kept = shape.map((n, d) => (d < from ? n : 1));
-  const extent = sizeOf(shape.slice(from));
-  const rows = sizeOf(kept);
-  if (extent === 0 || rows === 0 || extent > longestRow) return null;
+  const to = from + axes.size;
+  if (from < 0 || x.size === 0 || shape.some((_, d) => d >= from && d < to !== axes.has(d))) return null;
+  const view = blockOf(shape, from, to);
+  const { outer: rows, extent, inner } = view;
+  const columns = inner > 1 ? columnRun(engine, view) : null;
+  if (!columns && (inner > 1 || extent > longestRow)) return null;
+  const kept = shape.map((n, d) => (axes.has(d) ? 1 : n));
   const [top, sums] = [engine.empty(kept, dtype), engine.empty(kept, dtype)];
-  const y = engine.empty(keepDims ? kept : shape.slice(0, from), dtype);
+  const y = engine.empty(keepDims ? kept : shape.filter((_, d) => !axes.has(d)), dtype);
+  if (columns) {
+    engine.run(columnsKernel.of(inner), { ...columns, bind: [x, top, sums, y], dtype });
+    return { y, top, sums };
+  }
   const items = extent % 4 === 0 ? extent / 4 : extent;
   engine.run(kernel.of(extent), {
     bind: [x, top, sums, y],
@@ -78,7 +99,7 @@ export function logSumExp(x: Tensor, axes?: Axes, options: ReduceOptions = {}): 
   requireFloat("logSumExp", x);
   const { engine } = x;
   const chosen = new Set(axesOf("logSumExp", x, axes));
-  const { y, top, sums } = ofRows(x, chosen, options) ?? ofParts(x, axes, options);
+  const { y, top, sums } = ofNeighbours(x, chosen, options) ?? ofParts(x, axes, options);
   // Without the logarithm, whose last digits some drivers lack.
   return engine.record("logSumExp", y, [x], (dy) => [
     mul(engine.view(dy, top.shape), div(exp(sub(x, top)), engine.view(sums, top.shape))),

@@ -1,13 +1,19 @@
-// Softmax and log-softmax, one workgroup a row of the last axis, or four rows where they don't begin at vec4s.
-import { defineKernel, type Tensor } from "../../engine/index.ts";
-import { axisOf } from "../lib/axes.ts";
-import { requireFloat, rowsOf } from "../lib/items.ts";
+// Softmax and log-softmax, one workgroup a row of the last axis, or four rows where they don't begin at vec4s; along other axes by
+// columns.
+import { defineKernel, type Kernel, type Tensor } from "../../engine/index.ts";
+import { axisOf, type Block, blockOf } from "../lib/axes.ts";
+import { columnRun, columnTypes, eachColumn } from "../lib/columns.ts";
+import { defineByWidth, requireFloat } from "../lib/items.ts";
+import { kernelsIn } from "../lib/kernels-in.ts";
 import edgesSource from "../lib/row-edges.wgsl?raw";
 import { eachRows, rowGroups } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
 import { permute } from "../shape/reshape.ts";
+import columnSumSource from "./column-sum.wgsl?raw";
 import forwardSource from "./softmax.wgsl?raw";
 import backwardSource from "./softmax-backward.wgsl?raw";
+import columnsSource from "./softmax-columns.wgsl?raw";
+import columnsBackwardSource from "./softmax-columns-backward.wgsl?raw";
 
 const params = { rows: "u32", length: "u32" } as const;
 const includes = [...eachRows, edgesSource];
@@ -29,11 +35,30 @@ const backwardKernel = defineKernel({
   flops: perElement("s", 4),
 });
 
-export const softmaxKernels = [forwardKernel, backwardKernel];
+const columnsKernel = defineByWidth({
+  name: "softmax-columns",
+  source: columnsSource,
+  includes: [eachColumn, columnSumSource],
+  bindings: ["x: In", "+y: Out"],
+  params: columnTypes,
+  flops: perElement("x", 7, { LOG: -2 }),
+});
+const columnsBackwardKernel = defineByWidth({
+  name: "softmax-columns-backward",
+  source: columnsBackwardSource,
+  includes: [eachColumn],
+  bindings: ["s: In", "dy: In", "+y: Out"],
+  params: columnTypes,
+  flops: perElement("s", 4),
+});
 
-function apply(name: string, x: Tensor, log: boolean): Tensor {
-  requireFloat(name, x);
-  const { rows, length } = rowsOf(name, x);
+export const softmaxKernels = kernelsIn<Kernel>(() => [
+  ...[forwardKernel, backwardKernel],
+  ...[...columnsKernel.all, ...columnsBackwardKernel.all],
+]);
+
+/** Along the last axis, or all behind which are of extent 1. */
+function ofRows(name: string, x: Tensor, { outer: rows, extent: length }: Block, log: boolean): Tensor {
   const { engine } = x;
   const together = length % 4 === 0 ? 1 : 4;
   const run = {
@@ -51,12 +76,34 @@ function apply(name: string, x: Tensor, log: boolean): Tensor {
   });
 }
 
-/** `apply` along another axis, by way of the last. */
+function ofColumns(
+  name: string,
+  x: Tensor,
+  { inner }: Block,
+  columns: NonNullable<ReturnType<typeof columnRun>>,
+  log: boolean,
+): Tensor {
+  const { engine, shape, dtype } = x;
+  const run = { ...columns, dtype, constants: { ...columns.constants, LOG: log } };
+  const y = engine.empty(shape, dtype);
+  engine.run(columnsKernel.of(inner), { ...run, bind: [x, y] });
+  return engine.record(name, y, [x], (dy) => {
+    const dx = engine.empty(shape, dtype);
+    engine.run(columnsBackwardKernel.of(inner), { ...run, bind: [y, dy, dx] });
+    return [dx];
+  });
+}
+
 function alongAxis(name: string, x: Tensor, axis: number, log: boolean): Tensor {
-  const [at, last] = [axisOf(name, x, axis), x.shape.length - 1];
-  if (at === last) return apply(name, x, log);
+  requireFloat(name, x);
+  const at = axisOf(name, x, axis);
+  const view = blockOf(x.shape, at);
+  if (view.inner === 1 || x.size === 0) return ofRows(name, x, { ...view, inner: 1 }, log);
+  const columns = columnRun(x.engine, view);
+  if (columns) return ofColumns(name, x, view, columns, log);
+  const last = x.shape.length - 1;
   const swapped = x.shape.map((_, d) => (d === at ? last : d === last ? at : d));
-  return permute(apply(name, permute(x, swapped), log), swapped);
+  return permute(alongAxis(name, permute(x, swapped), -1, log), swapped);
 }
 
 /**
