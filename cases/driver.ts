@@ -121,7 +121,7 @@ const cut: readonly (string | RegExp)[] = [
   "gather 3x7x8 axis 1 ids 2x6 i32 f32",
   "gather 3x7x5 axis 1 ids 9 u32 f32",
   /^gather 3x7x[58] .* (f16|[iu]32)$/,
-  /^takeAlongAxis 6x4 axis 0 ids 3x4 u32 i32$/,
+  /^takeAlongAxis (6x4 axis 0 ids 3x4 u32 i32|6x7 axis 1 ids 6x4 u32 u32|70x50 axis -1 ids 70x12 u32 f32)$/,
   /^addAlongAxis (7x5x3|9x6) /,
   "cumsum 3x70x5 axis 1 exclusive reverse f32",
   "conv2d 2x3x6x7 by 5x3x3x2 padding 1 groups 1 bias f32",

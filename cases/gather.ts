@@ -79,14 +79,15 @@ export function scatterAddCase(spec: Spec, along = false): OpCase {
 }
 
 /** Ids that are not there: NaN, and of integers 0. */
-function beyondCase(dtype: DType, idType: "u32" | "i32", along: boolean): OpCase {
-  const ids = idType === "u32" ? [3, 1, 4, 2 ** 32 - 1, 0] : [-1, -4, 3, -5, 4];
+function beyondCase(dtype: DType, idType: "u32" | "i32", along: boolean, count: 5 | 8): OpCase {
+  const all = idType === "u32" ? [3, 1, 4, 2 ** 32 - 1, 0, 2, 5, 1] : [-1, -4, 3, -5, 4, 2, -3, -9];
+  const ids = all.slice(0, count);
   const there = (id: number) => (id < 0 ? id + 4 : id);
   const none = dtype === "i32" || dtype === "u32" ? 0 : Number.NaN;
   return {
-    name: `${along ? "takeAlongAxis" : "gather"} beyond the end ${idType} ${dtype}`,
+    name: `${along ? "takeAlongAxis" : "gather"} of ${count} beyond the end ${idType} ${dtype}`,
     inputs: [{ name: "x", shape: [4], dtype, grad: false, ...(none === 0 && { draw: { below: 1000 } }) }],
-    run: ([x], engine) => (along ? takeAlongAxis : gather)(x!, engine.tensor(ids, [5], idType), 0),
+    run: ([x], engine) => (along ? takeAlongAxis : gather)(x!, engine.tensor(ids, [count], idType), 0),
     reference: ([x]) => Float64Array.from(ids, (id) => x![there(id)] ?? none),
   };
 }
@@ -155,12 +156,18 @@ export const gatherCases: OpCase[] = [
   gatherCase({ x: [7, 5, 4], axis: 0, ids: [2, 5, 4], dtype: "f16" }, true),
   gatherCase({ x: [50], axis: 0, ids: [70] }, true),
   gatherCase({ x: [70, 50], axis: -1, ids: [70, 1] }, true),
+  gatherCase({ x: [70, 50], axis: -1, ids: [70, 12] }, true),
+  gatherCase({ x: [70, 50], axis: 1, ids: [2, 8], idType: "i32" }),
+  gatherCase({ x: [6, 7], axis: 1, ids: [6, 4], dtype: "u32" }, true),
   gatherCase({ x: [6, 4], axis: 0, ids: [3, 4], dtype: "i32" }, true),
   gatherCase({ x: [6, 4], axis: 0, ids: [0, 4] }, true),
   ...(["u32", "i32"] as const).flatMap((ids) => [
-    beyondCase("f32", ids, false),
-    beyondCase("f16", ids, true),
-    beyondCase("i32", ids, false),
+    beyondCase("f32", ids, false, 5),
+    beyondCase("f16", ids, true, 5),
+    beyondCase("i32", ids, false, 5),
+    beyondCase("f32", ids, false, 8),
+    beyondCase("f16", ids, true, 8),
+    beyondCase("i32", ids, true, 8),
   ]),
   scatterAddCase({ x: [7, 5], axis: 0, ids: [19] }),
   scatterAddCase({ x: [3, 7, 8], axis: 1, ids: [2, 6], idType: "i32" }),

@@ -11,6 +11,7 @@ import { rowLanes } from "../lib/rows.ts";
 import { partOf, perElement } from "../lib/work.ts";
 import addAlongSource from "./add-along.wgsl?raw";
 import gatherSource from "./gather.wgsl?raw";
+import gatherQuadsSource from "./gather-quads.wgsl?raw";
 import rowSource from "./row.wgsl?raw";
 import scatterAddSource from "./scatter-add.wgsl?raw";
 
@@ -28,6 +29,16 @@ const gatherKernel = defineByWidth({
   bindings: ["x: In", "ids: u32", "+y: Out"],
   // Items of y.
   params: { count: "u32", ...sizes },
+  flops: () => 0,
+  bytes: partOf("y"),
+});
+const gatherQuads = defineKernel({
+  name: "gather-quads",
+  source: gatherQuadsSource,
+  includes: [nanSource, eachSource],
+  bindings: ["x: Scalar", "ids: vec4u", "+y: Vec"],
+  // vec4s of y, ids and rows of x.
+  params: { count: "u32", entries: "u32", rows: "u32" },
   flops: () => 0,
   bytes: partOf("y"),
 });
@@ -62,6 +73,7 @@ const [addAlong, addAlongWhole] = (["f32", "Scalar"] as const).map((one) =>
 
 export const gatherKernels = kernelsIn(() => [
   ...gatherKernel.all,
+  gatherQuads,
   ...scatterAddKernel.all,
   ...[addAlong, addAlongWhole],
 ]);
@@ -89,6 +101,13 @@ function chosen(
   const { engine, dtype } = x;
   const y = engine.empty(shape, dtype);
   const entries = along ? ids.size / Math.max(1, outer * inner) : ids.size;
+  const constants = { ALONG: along, ...signed(ids), ZEROS: zeros };
+  if (inner === 1 && entries % 4 === 0 && extent > 0) {
+    const count = y.size / 4;
+    const params = { count, entries, rows: extent };
+    engine.run(gatherQuads, { bind: [x, ids, y], params, grid: blocks(count), dtype, constants });
+    return y;
+  }
   const quads = !along && inner % 4 === 0;
   const items = quads ? inner / 4 : inner;
   const count = outer * entries * items;
@@ -97,7 +116,7 @@ function chosen(
     params: { count, entries, rows: extent, inner: items },
     grid: blocks(count),
     dtype,
-    constants: { ALONG: along, ...signed(ids), ZEROS: zeros },
+    constants,
   });
   return y;
 }
