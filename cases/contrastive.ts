@@ -68,7 +68,7 @@ const steps = [1, 2, 4, 8, 16];
 const sigmoid = (value: number) => 1 / (1 + Math.exp(-Math.max(-50, Math.min(50, value))));
 const slope = (value: number) => (Math.abs(value) < 50 ? sigmoid(value) * (1 - sigmoid(value)) : 0);
 
-function recallCase(spec: LossSpec, rankTemperature: number): OpCase {
+export function recallCase(spec: LossSpec, rankTemperature: number): OpCase {
   const { rows, columns } = spec;
   const ranks = ([s, goal, mask]: Float64Array[]) =>
     Array.from({ length: rows }, (_, row) => {

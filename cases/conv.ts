@@ -146,7 +146,10 @@ export function convCase(spec: ConvSpec): OpCase {
 }
 
 /** The convolution `spec` the other way round: from pictures of its result's shape to those of x. */
-function transposeCase(spec: ConvSpec, more: Pick<ConvTransposeOptions, "outputPadding"> = {}): OpCase {
+export function transposeCase(
+  spec: ConvSpec,
+  more: Pick<ConvTransposeOptions, "outputPadding"> = {},
+): OpCase {
   const { x: result, weight, bias = false, dtype = "f32", groups = 1, ...options } = spec;
   const shape = eachProduct(spec, () => {});
   const channelOf = (i: number) => Math.floor(i / (result[2] * result[3])) % result[1];

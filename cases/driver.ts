@@ -48,6 +48,7 @@ const cut: readonly (string | RegExp)[] = [
   "linear bias+gelu 6x8x12 f16",
   "beside itself, linear bias 7x5x5 f16",
   "feedForward+residual 70x40x100 f32",
+  /^feedForward (1x1x1|0x4x8) f32$/,
   "selfAttention holes 2x2x45x45x32 f32",
   "selfAttention half 2x2x21x21x32 f16",
   "crossAttention dropout 2x3x12x35x32 f32",

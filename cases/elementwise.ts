@@ -341,7 +341,7 @@ const { add, sub, mul, div, pow, minimum, maximum, squaredDifference, atan2 } = 
 const { less, lessEqual, greater, greaterEqual, equal, notEqual, where } = arithmetic;
 const share = (more: boolean, tie: boolean) => (tie ? 0.5 : more ? 1 : 0);
 
-const binaryOps: Record<string, Binary> = {
+export const binaryOps: Record<string, Binary> = {
   add: { run: add, value: (a, b) => a + b, slopes: () => [1, 1] },
   sub: { run: sub, value: (a, b) => a - b, slopes: () => [1, -1] },
   mul: { run: mul, value: (a, b) => a * b, slopes: (a, b) => [b, a] },
@@ -392,7 +392,7 @@ const binaryOps: Record<string, Binary> = {
 };
 
 /** Comparisons, which know ties of both zeros. */
-const masks: Record<string, Binary> = {
+export const masks: Record<string, Binary> = {
   less: { run: less, value: (a, b) => Number(a < b) },
   lessEqual: { run: lessEqual, value: (a, b) => Number(a <= b) },
   greater: { run: greater, value: (a, b) => Number(a > b) },
@@ -546,25 +546,33 @@ export function whereCase(shapes: [number[], number[], number[]], dtype: DType =
 const integer = (dtype: DType, value: number) => (dtype === "u32" ? value >>> 0 : value | 0);
 
 /** Exact in float64 up to the wrap around 2^32, but for products, which are not. */
-const integerOps: Record<string, { run(a: Tensor, b: Tensor): Tensor; value(a: number, b: number): number }> =
-  {
-    add: { run: add, value: (a, b) => a + b },
-    sub: { run: sub, value: (a, b) => a - b },
-    mul: { run: mul, value: Math.imul },
-    div: { run: div, value: (a, b) => (b === 0 ? a : Math.trunc(a / b)) },
-    mod: { run: arithmetic.mod, value: (a, b) => (b === 0 ? 0 : a - Math.floor(a / b) * b) },
-    minimum: { run: minimum, value: Math.min },
-    maximum: { run: maximum, value: Math.max },
-    bitAnd: { run: arithmetic.bitAnd, value: (a, b) => a & b },
-    bitOr: { run: arithmetic.bitOr, value: (a, b) => a | b },
-    bitXor: { run: arithmetic.bitXor, value: (a, b) => a ^ b },
-    shiftLeft: { run: arithmetic.shiftLeft, value: (a, b) => (b > 31 ? 0 : a << b) },
-    shiftRight: { run: arithmetic.shiftRight, value: (a, b) => Math.floor(a / 2 ** b) },
-    ...masks,
-  };
+export const integerOps: Record<
+  string,
+  { run(a: Tensor, b: Tensor): Tensor; value(a: number, b: number): number }
+> = {
+  add: { run: add, value: (a, b) => a + b },
+  sub: { run: sub, value: (a, b) => a - b },
+  mul: { run: mul, value: Math.imul },
+  div: { run: div, value: (a, b) => (b === 0 ? a : Math.trunc(a / b)) },
+  mod: { run: arithmetic.mod, value: (a, b) => (b === 0 ? 0 : a - Math.floor(a / b) * b) },
+  minimum: { run: minimum, value: Math.min },
+  maximum: { run: maximum, value: Math.max },
+  bitAnd: { run: arithmetic.bitAnd, value: (a, b) => a & b },
+  bitOr: { run: arithmetic.bitOr, value: (a, b) => a | b },
+  bitXor: { run: arithmetic.bitXor, value: (a, b) => a ^ b },
+  shiftLeft: { run: arithmetic.shiftLeft, value: (a, b) => (b > 31 ? 0 : a << b) },
+  shiftRight: { run: arithmetic.shiftRight, value: (a, b) => Math.floor(a / 2 ** b) },
+  ...masks,
+};
 
 /** Integers of all sizes, or small ones that tie; of shifts the amount is small. */
-function integerCase(op: string, a: number[], b: number[], dtype: "u32" | "i32", small = false): OpCase {
+export function integerCase(
+  op: string,
+  a: number[],
+  b: number[],
+  dtype: "u32" | "i32",
+  small = false,
+): OpCase {
   const { run, value } = integerOps[op]!;
   const { size, at } = places(a, b);
   const signed = dtype === "i32";
@@ -589,7 +597,7 @@ function integerCase(op: string, a: number[], b: number[], dtype: "u32" | "i32",
 }
 
 /** Between integers and floats: to floats the nearest, to integers toward zero within their range. */
-function integerCastCase(shape: number[], from: DType, to: DType, draw: Draw): OpCase {
+export function integerCastCase(shape: number[], from: DType, to: DType, draw: Draw): OpCase {
   const range = to === "u32" ? [0, 2 ** 32 - 1] : [-(2 ** 31), 2 ** 31 - 1];
   const floats = (dtype: DType) => dtype === "f32" || dtype === "f16";
   const toInteger = (x: number) =>
@@ -606,7 +614,7 @@ function integerCastCase(shape: number[], from: DType, to: DType, draw: Draw): O
 }
 
 /** A factor that no gradient reaches. */
-function detachCase(shape: number[]): OpCase {
+export function detachCase(shape: number[]): OpCase {
   return {
     name: `detach ${shape.join("x")} f32`,
     inputs: [{ name: "x", shape }],
@@ -637,7 +645,7 @@ const wideHalves: Draw = {
 };
 
 /** There and back, as how a number is rounded is left to the adapter: to either of its neighbours. */
-function packHalvesCase(shape: number[], draw: Draw): OpCase {
+export function packHalvesCase(shape: number[], draw: Draw): OpCase {
   return {
     name: `packHalves ${shape.join("x")}${draw === "normal" ? "" : " to beyond the largest"} f32`,
     inputs: [{ name: "x", shape, draw, grad: false }],
@@ -649,7 +657,7 @@ function packHalvesCase(shape: number[], draw: Draw): OpCase {
 }
 
 /** Any words, whose exponents are made odd and small, as WGSL leaves open what becomes of subnormals, infinity and NaN. */
-function unpackHalvesCase(shape: number[]): OpCase {
+export function unpackHalvesCase(shape: number[]): OpCase {
   const words = shape.reduce((a, b) => a * b, 1) / 2;
   return {
     name: `unpackHalves ${shape.join("x")}`,
@@ -672,7 +680,7 @@ function unpackHalvesCase(shape: number[]): OpCase {
 }
 
 /** In place on a part of a copy, as the table's inputs must stay as they are, and what follows the part must as well. */
-function clampCase(size: number, part: number): OpCase {
+export function clampCase(size: number, part: number): OpCase {
   return {
     name: `clampInPlace ${part} of ${size} f32`,
     inputs: [{ name: "x", shape: [size], grad: false }],
@@ -687,7 +695,7 @@ function clampCase(size: number, part: number): OpCase {
 }
 
 /** In place as well; the sum in f32 of an f16 value, where `from` is f16. */
-function accumulateCase(size: number, part: number, dtype: DType = "f32", from = dtype): OpCase {
+export function accumulateCase(size: number, part: number, dtype: DType = "f32", from = dtype): OpCase {
   return {
     name: `accumulateInto ${part} of ${size} ${dtype}, ${from} value`,
     inputs: [

@@ -67,7 +67,7 @@ const f32 = (name: string, size: number): Input => ({ name, shape: [size], grad:
  * @param decayEnd where the first group's decay ends
  * @param mixed with copies in f16, which are the result
  */
-function optimizerCase(op: string, sizes: [number, number], decayEnd: number, mixed = false): OpCase {
+export function optimizerCase(op: string, sizes: [number, number], decayEnd: number, mixed = false): OpCase {
   const { make, step: stepOf } = rules[op]!;
   return {
     name: `${op} ${sizes.join(",")}${mixed ? " mixed f16" : " f32"}`,

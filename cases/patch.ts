@@ -17,7 +17,7 @@ function patchSources([batch, channels, height, width]: number[], size: number):
   return sources;
 }
 
-function patchifyCase(shape: number[], size: number, dtype: DType = "f32"): OpCase {
+export function patchifyCase(shape: number[], size: number, dtype: DType = "f32"): OpCase {
   const sources = patchSources(shape, size);
   return {
     name: `patchify ${shape.join("x")} by ${size} ${dtype}`,
@@ -37,7 +37,12 @@ function patchifyCase(shape: number[], size: number, dtype: DType = "f32"): OpCa
 const mean = [0.48145466, 0.4578275, 0.40821073];
 const std = [0.26862954, 0.26130258, 0.27577711];
 
-function pixelsCase(batch: number, height: number, width: number, patch: number | null = null): OpCase {
+export function pixelsCase(
+  batch: number,
+  height: number,
+  width: number,
+  patch: number | null = null,
+): OpCase {
   const pixels = height * width;
   const size = batch * pixels * 3;
   const planes = Array.from({ length: size }, (_, i) => i);
@@ -57,7 +62,13 @@ function pixelsCase(batch: number, height: number, width: number, patch: number 
   };
 }
 
-function prependCase(batch: number, length: number, width: number, dtype: DType = "f32", tokens = 1): OpCase {
+export function prependCase(
+  batch: number,
+  length: number,
+  width: number,
+  dtype: DType = "f32",
+  tokens = 1,
+): OpCase {
   const prefix = tokens * width;
   const sequence = prefix + length * width;
   const place = (i: number) => ({ b: Math.floor(i / sequence), rest: i % sequence });

@@ -12,7 +12,7 @@ const draws: Partial<Record<DType, Draw>> = {
 };
 
 /** `sources[i]` is the index into the inputs, laid end to end, of element i of the result; -1 where it is `fill`. */
-function moveCase(
+export function moveCase(
   name: string,
   shapes: number[][],
   run: (tensors: Tensor[]) => Tensor,
@@ -131,14 +131,19 @@ export function concatCase(shapes: number[][], axis: number, dtype: DType = "f32
   return moveCase(`concat ${axis}`, shapes, (tensors) => concat(tensors, axis), joined(shapes, at), dtype);
 }
 
-function stackCase(count: number, shape: number[], axis: number, dtype: DType = "f32"): OpCase {
+export function stackCase(count: number, shape: number[], axis: number, dtype: DType = "f32"): OpCase {
   const shapes = new Array<number[]>(count).fill(shape);
   const at = axis < 0 ? axis + shape.length + 1 : axis;
   return moveCase(`stack ${axis}`, shapes, (tensors) => stack(tensors, axis), joined(shapes, at), dtype);
 }
 
 /** The parts of a split in another order: each is a result, and has a gradient of its own. */
-function splitCase(shape: number[], parts: number | number[], axis: number, dtype: DType = "f32"): OpCase {
+export function splitCase(
+  shape: number[],
+  parts: number | number[],
+  axis: number,
+  dtype: DType = "f32",
+): OpCase {
   const at = axis < 0 ? axis + shape.length : axis;
   const extent = shape[at]!;
   const sizes = typeof parts === "number" ? new Array<number>(parts).fill(extent / parts) : parts;

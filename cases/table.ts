@@ -4,6 +4,7 @@ import type { OpCase } from "./case.ts";
 import { contrastiveCases } from "./contrastive.ts";
 import { convCases } from "./conv.ts";
 import { dropoutCases } from "./dropout.ts";
+import { edgeCases } from "./edges.ts";
 import { einsumCases } from "./einsum.ts";
 import { elementwiseCases } from "./elementwise.ts";
 import { embeddingCases } from "./embedding.ts";
@@ -20,7 +21,7 @@ import { shapeCases } from "./shape.ts";
 import { softmaxCases } from "./softmax.ts";
 import { topkCases } from "./topk.ts";
 
-export const allCases: OpCase[] = [
+const cases: OpCase[] = [
   ...matmulCases,
   ...attentionCases,
   ...contrastiveCases,
@@ -41,3 +42,5 @@ export const allCases: OpCase[] = [
   ...softmaxCases,
   ...topkCases,
 ];
+
+export const allCases: OpCase[] = [...cases, ...edgeCases(cases)];
