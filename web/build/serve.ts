@@ -19,8 +19,10 @@ export interface Served {
   close(): Promise<void>;
 }
 
+const loopback = "127.0.0.1";
+
 /** Serves the folder; port 0 takes any that is free, one that is taken the next. */
-export async function serve(folder: string, { host = "127.0.0.1", port = 4173 } = {}): Promise<Served> {
+export async function serve(folder: string, { host = loopback, port = 4173 } = {}): Promise<Served> {
   const server = await preview({
     root: fileURLToPath(new URL("..", import.meta.url)),
     configFile: false,
@@ -28,10 +30,13 @@ export async function serve(folder: string, { host = "127.0.0.1", port = 4173 } 
     appType: "mpa",
     logLevel: "error",
     build: { outDir: folder },
-    preview: { host, port, open: false, headers },
+    // Who lets other machines in may have given this one a name.
+    preview: { host, port, open: false, headers, allowedHosts: host === loopback ? [] : true },
   });
   const address = server.httpServer.address();
   if (address === null || typeof address === "string") throw new Error("the server has no port");
-  const name = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  // Of all addresses the one that is a secure context, without which there is no WebGPU.
+  const isAny = address.address === "0.0.0.0" || address.address === "::";
+  const name = isAny ? "localhost" : address.family === "IPv6" ? `[${address.address}]` : address.address;
   return { address: `http://${name}:${address.port}/`, close: () => server.close() };
 }
