@@ -121,9 +121,11 @@ export class TrainPanel {
             event.preventDefault();
             const { dataTransfer } = event as DragEvent;
             if (!dataTransfer) return;
-            const files = await droppedFiles(dataTransfer);
-            const isRun = files.some(({ name }) => /checkpoint-\d+\.safetensors$/.test(name));
-            await this.load(files, isRun ? "run" : "weights");
+            await this.attempt(async () => {
+              const files = await droppedFiles(dataTransfer);
+              const isRun = files.some(({ name }) => /checkpoint-\d+\.safetensors$/.test(name));
+              await this.load(files, isRun ? "run" : "weights");
+            });
           },
         },
       },
@@ -324,11 +326,13 @@ export class TrainPanel {
   }
 
   private async begin(): Promise<void> {
+    this.start.disabled = true;
     // Asks the browser not to clear the run away when the disk gets full.
     await navigator.storage?.persist?.().catch(() => false);
     this.records = [];
     this.glances = [];
     await this.attempt(() => this.client.call("startRun", this.form.get()));
+    this.start.disabled = false;
   }
 
   private async ask(): Promise<void> {
@@ -385,6 +389,7 @@ export class TrainPanel {
           ),
         );
       });
+      if (this.downloads.querySelector("a") === null) this.offer();
     };
     for (const link of this.downloads.querySelectorAll("a")) URL.revokeObjectURL(link.href);
     fill(this.downloads, button("Prepare the files", show));

@@ -41,7 +41,8 @@ export async function openStorage(name: string): Promise<PageStore> {
     ...{ name: "this browser", pathOf: (file) => file, fileOf },
     async list() {
       const names: string[] = [];
-      for await (const file of folder.keys()) names.push(file);
+      // A file that could not be written to its end, or that a closed tab had begun, is there and empty.
+      for await (const file of folder.keys()) if ((await fileOf(file))?.size) names.push(file);
       return names;
     },
     async open(file) {

@@ -112,15 +112,28 @@ export class TrainDesk {
     const step = await newestStep(this.store);
     this.state = "none";
     if (text === "" || step === null) return;
-    this.config = JSON.parse(text) as Record<string, unknown>;
     this.step = step;
-    this.state = step >= parseConfig(this.config, files.config).training.steps ? "finished" : "paused";
+    // A page of another version may have left what this one can't read: it says so when asked to go on, and the run can be
+    // taken away or removed.
+    this.config = JSON.parse(text) as Record<string, unknown>;
+    const wanted = this.readable()?.training.steps;
+    this.state = wanted !== undefined && step >= wanted ? "finished" : "paused";
+  }
+
+  /** The configuration where it is one to this page, otherwise null. */
+  private readable(): RunConfig | null {
+    try {
+      return parseConfig(this.config, files.config);
+    } catch {
+      return null;
+    }
   }
 
   private news(): RunNews {
-    const { training } = this.config as { training?: { steps?: number } };
+    const { training } = this.config as { training?: { steps?: unknown } };
+    const steps = Number(training?.steps) || 0;
     return {
-      ...{ state: this.state, config: this.config, step: this.step, steps: training?.steps ?? 0 },
+      ...{ state: this.state, config: this.config, step: this.step, steps },
       weights: this.weights?.config.name ?? null,
     };
   }
@@ -385,6 +398,7 @@ export class TrainDesk {
   async remove(): Promise<void> {
     this.require("none", "paused", "finished");
     await this.clear();
+    if (!this.readable()) this.config = tiny;
     this.weights = null;
     this.step = 0;
     this.turn("none", { history: { records: [], glances: [], sheet: [] } });
