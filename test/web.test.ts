@@ -132,10 +132,10 @@ test.after(async () => {
 });
 
 /** The status of a path as it stands, which `fetch` would tidy first. */
-const statusOf = (path: string) =>
+const statusOf = (path: string, { address } = served, headers = {}) =>
   new Promise<{ status: number; policy: string }>((resolve, reject) => {
-    const { hostname, port } = new URL(served.address);
-    request({ hostname, port, path }, (response) => {
+    const { hostname, port } = new URL(address);
+    request({ hostname, port, path, headers }, (response) => {
       response.resume();
       resolve({ status: response.statusCode!, policy: `${response.headers["content-security-policy"]}` });
     })
@@ -160,6 +160,18 @@ test("the server binds loopback, serves nothing outside of its folder, and forbi
   assert.is(status, 200);
   assert.match(policy, /script-src 'self'/);
   assert.not.match(policy, /unsafe/);
+});
+
+test("for other machines it answers by any name, and prints an address that has WebGPU", async () => {
+  const host = { host: "desk.example:4173" };
+  assert.is((await statusOf("/", served, host)).status, 403);
+  const open = await serve(site, { host: "0.0.0.0", port: 0 });
+  try {
+    assert.is(new URL(open.address).hostname, "localhost");
+    assert.is((await statusOf("/", open, host)).status, 200);
+  } finally {
+    await open.close();
+  }
 });
 
 test("a folder with other files is left alone", async () => {
@@ -190,8 +202,13 @@ browserTest("a search gives the command line's ten", async () => {
 });
 
 browserTest("the picture that is meant is ranked in each column and labelled; wordings spread", async () => {
-  await page.locator(".column.both .answer").first().click();
+  await page.locator(".column.both .answer").first().press("Enter");
   await says(page, /rank 1$/, ".verdict");
+  assert.is(
+    await page.locator(".column.both .answer.right:focus").count(),
+    1,
+    "a keyboard goes on from there",
+  );
   assert.is((await page.locator(".verdict .label").count()) > 0, true);
   await page.fill("#wording", "<img src=x onerror=alert(1)> dark");
   await page.locator(".wordings form button").click();
@@ -215,10 +232,53 @@ browserTest("each word shows where it looks, by keyboard too, in shares that sum
   assert.ok(Math.abs(sum - 100) <= 2, `${shares}`);
 });
 
+/** Drops or pastes so many small pictures on an element. Returns whether the browser was kept from taking them itself. */
+const give = (selector: string, how: "drop" | "paste", many = 1) =>
+  page.locator(selector).evaluate(
+    async (element, [how, many]) => {
+      const data = new DataTransfer();
+      for (let i = 0; i < many; i++) {
+        const canvas = new OffscreenCanvas(8, 8);
+        canvas.getContext("2d")!.fillRect(0, 0, 1 + (i % 8), 1 + (i >> 3));
+        data.items.add(new File([await canvas.convertToBlob()], `drawn-${i}.png`, { type: "image/png" }));
+      }
+      const options = { bubbles: true, cancelable: true };
+      const event =
+        how === "drop"
+          ? new DragEvent("drop", { ...options, dataTransfer: data })
+          : new ClipboardEvent("paste", { ...options, clipboardData: data });
+      return !element.dispatchEvent(event);
+    },
+    [how, many] as const,
+  );
+
+browserTest(
+  "what is dropped beside a field, pasted on another tab or no picture changes nothing",
+  async () => {
+    const before = await page.locator("figcaption").first().textContent();
+    assert.is(await give(".found", "drop"), true);
+    await page.evaluate(() => location.assign("#device"));
+    await page.locator("#panel-device").waitFor();
+    assert.is(await give("body", "paste"), false);
+    await page.evaluate(() => location.assign("#search"));
+    await page.locator("#panel-search").waitFor();
+    assert.is(await give("body", "paste", 0), true);
+    await says(page, /What was pasted is no picture/);
+    assert.is(await page.locator("figcaption").first().textContent(), before);
+  },
+);
+
 browserTest("broken, huge and animated pictures get a clear message each", async () => {
+  const drawing = join(scratch, "drawing.svg");
+  writeFileSync(drawing, '<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"/>');
+  await page.setInputFiles("#reference", drawing);
+  await says(page, /drawing\.svg can't be used as a picture: .* give a copy in one of these/);
   const broken = join(scratch, "broken.png");
   writeFileSync(broken, "\x89PNG\r\n\x1a\n and no more");
   await page.setInputFiles("#reference", broken);
+  await says(page, /broken\.png can't be used as a picture/);
+  // An answer that comes later does not take the words away.
+  await ask(page, "with broken.png still told of");
   await says(page, /broken\.png can't be used as a picture/);
   const huge = join(scratch, "huge.png");
   await sharp({ create: { width: 9000, height: 6000, channels: 3, background: "#357" } })
@@ -247,6 +307,8 @@ browserTest(
     await says(page, /^1f44b\.png$/, "figcaption");
     await ask(page, "dark ".repeat(2000));
     await says(page, /longer than the model's 24 tokens/);
+    await ask(page, "肌を暗くする");
+    await says(page, /The model knows none of these words/);
     await ask(page, "make the skin dark");
     const wanted = await namesIn(page, "both");
     await ask(page, "");
@@ -303,6 +365,12 @@ browserTest("own pictures are kept, found, seen by another tab, and removed", as
   // The picture itself does not compete.
   await ask(page, "again");
   assert.is(await found(page), 0);
+  // The second drop waits for the first, and leaves the buttons as they were.
+  await give(".library .card >> nth=0", "drop", 2);
+  await give(".library .card >> nth=0", "drop", 17);
+  await says(page, /17 pictures were added/);
+  await says(page, /and 20 of yours are searched/);
+  assert.is(await page.locator("#add-pictures").isDisabled(), false);
   await page.locator("button", { hasText: "Remove my pictures" }).click();
   await says(page, /and 0 of yours are searched/);
   await says(other, /and 0 of yours are searched/);
@@ -581,17 +649,20 @@ browserTest(
   },
 );
 
-browserTest("the Kernels tab by axe, in dark and on a phone", async () => {
+/** Axe finds nothing wrong in light and in dark on a phone, and nothing is wider than the smallest of those. */
+async function isFit(): Promise<void> {
   const size = page.viewportSize()!;
   assert.equal(await violations(page), []);
   await page.emulateMedia({ colorScheme: "dark" });
-  await page.setViewportSize({ width: 390, height: 844 });
+  await page.setViewportSize({ width: 320, height: 700 });
   assert.equal(await violations(page), []);
   const width = await page.evaluate(() => document.documentElement.scrollWidth);
-  assert.ok(width <= 390, `${width} pixels wide on a phone`);
+  assert.ok(width <= 320, `${width} pixels wide on a phone`);
   await page.setViewportSize(size);
   await page.emulateMedia({ colorScheme: "light" });
-});
+}
+
+browserTest("the Kernels tab by axe, in dark and on a phone", isFit);
 
 /** What the form begins with, small enough for seconds. */
 const small = {
@@ -687,12 +758,36 @@ let byNode: StepRecord[] = [];
 let whole: StepRecord[] = [];
 const nodeRun = join(scratch, "node-run");
 
+browserTest("Train: a run that this page can't read is told of and can be removed", async () => {
+  await page.evaluate(async () => {
+    const root = await navigator.storage.getDirectory();
+    const folder = await root.getDirectoryHandle("casement-run", { create: true });
+    const config = { name: "x".repeat(300), training: { steps: "many" } };
+    for (const [name, text] of [
+      ["config.json", JSON.stringify(config)],
+      ["checkpoint-0000004.safetensors", "older"],
+    ]) {
+      const writing = await (await folder.getFileHandle(name!, { create: true })).createWritable();
+      await writing.write(text!);
+      await writing.close();
+    }
+  });
+  await page.locator("#tab-train").click();
+  await state(page, "paused");
+  await isFit();
+  await press("Go on");
+  await says(page, /training\.steps: .*expected number/, ".train .message");
+  await press("Prepare the files");
+  await says(page, /checkpoint-0000004\.safetensors/, ".train .message");
+  await press("Remove this run");
+  await press("Remove it for good");
+  await state(page, "none");
+});
+
 browserTest("Train: what is filled in is checked, and too much for the machine is refused", async () => {
   byNode = await trainInNode(nodeRun);
-  await page.locator("#tab-train").click();
-  await state(page, "none");
   await unfold();
-  assert.equal(await violations(page), []);
+  await isFit();
   await fillForm(small);
   await page.fill("#train-training-learningRate", "fast");
   await press("Start training");
@@ -758,6 +853,12 @@ browserTest(
     await state(page, "paused");
     const { length } = await stored();
     assert.ok(length < 35, `${length} steps before the pause`);
+    // What a full disk or a closed tab leaves of a checkpoint.
+    await page.evaluate(async () => {
+      const root = await navigator.storage.getDirectory();
+      const folder = await root.getDirectoryHandle("casement-run");
+      await folder.getFileHandle("checkpoint-0000039.safetensors", { create: true });
+    });
     await gatherTasks();
     await page.reload();
     await state(page, "paused");
@@ -857,7 +958,14 @@ browserTest("no task on the page's thread takes long, and the console stays quie
   console.log(
     `longest task on the page's thread: ${longest} ms (0: none over 50), load ${load().toFixed(1)}`,
   );
-  assert.ok(longest < 100 * load(), `${longest} ms`);
+  // Of the minutes in which they were gathered, of which the last may have been quiet.
+  const busiest = Math.max(
+    1,
+    ...loadavg()
+      .slice(0, 2)
+      .map((running) => running / availableParallelism()),
+  );
+  assert.ok(longest < 100 * busiest, `${longest} ms`);
   assert.equal(faults, []);
 });
 

@@ -66,6 +66,15 @@ document.body.append(
   el("main", {}, notices, notice, first, training, bench, second),
 );
 
+// A file that misses its field would be opened by the browser in the page's place.
+for (const type of ["dragover", "drop"] as const) {
+  addEventListener(type, (event) => {
+    if (!event.dataTransfer?.types.includes("Files") || event.defaultPrevented) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "none";
+  });
+}
+
 client.listen((news) => {
   if (news.kind === "progress" && !isOpen) status.textContent = `${news.what}: ${news.done} of ${news.total}`;
   if (news.kind === "lost")

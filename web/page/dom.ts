@@ -45,6 +45,15 @@ export function fill(element: Element, ...children: Child[]): void {
   element.replaceChildren(...children.filter(isThere));
 }
 
+/** Fills anew; what lies in the place of what had the focus gets it, so that a keyboard goes on from there. */
+export function refill(element: Element, ...children: Child[]): void {
+  const at = [...element.children].findIndex((child) => child.contains(document.activeElement));
+  fill(element, ...children);
+  const next = element.children[at];
+  const button = next instanceof HTMLButtonElement ? next : next?.querySelector("button");
+  button?.focus({ preventScroll: true });
+}
+
 /** A table that scrolls by itself where it is wider than the page; `label` is what a screen reader calls it. */
 export function wideTable(label: string, heads: readonly HTMLElement[], body: HTMLElement): HTMLElement {
   return el(

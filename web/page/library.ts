@@ -67,7 +67,12 @@ export class LibraryPanel {
       drop: async (event: Event) => {
         event.preventDefault();
         const { dataTransfer } = event as DragEvent;
-        if (dataTransfer) use(await droppedFiles(dataTransfer));
+        if (!dataTransfer) return;
+        try {
+          use(await droppedFiles(dataTransfer));
+        } catch (error) {
+          fill(this.message, `What was dropped could not be read: ${(error as Error).message}`);
+        }
       },
     });
     this.controls = el(
@@ -163,8 +168,14 @@ export class LibraryPanel {
     this.message.textContent = done >= total ? "" : `${what}: ${count(done)} of ${count(total)}`;
   }
 
-  /** Does something that takes a while, and says what went wrong. */
-  private async busy(work: () => Promise<string | HTMLElement>): Promise<void> {
+  /** Does something that takes a while, and says what went wrong. What is dropped meanwhile waits for its turn. */
+  private busy(work: () => Promise<string | HTMLElement>): Promise<void> {
+    this.turn = this.turn.then(() => this.busily(work));
+    return this.turn;
+  }
+  private turn: Promise<void> = Promise.resolve();
+
+  private async busily(work: () => Promise<string | HTMLElement>): Promise<void> {
     const controls = this.controls.querySelectorAll<HTMLButtonElement | HTMLInputElement>("button, input");
     const before = Array.from(controls, ({ disabled }) => disabled);
     for (const control of controls) control.disabled = true;

@@ -1,8 +1,18 @@
 // The search: a reference picture, what should change, and the answers by picture alone, by text alone and by both.
 import type { Label, Way } from "../../train/eval/audit.ts";
-import type { Answer, Found, GalleryNews, Given, Look, Opened, Question, Referred } from "../messages.ts";
+import type {
+  Answer,
+  Found,
+  GalleryNews,
+  Given,
+  Look,
+  Opened,
+  PictureFile,
+  Question,
+  Referred,
+} from "../messages.ts";
 import { type Client, Latest } from "./client.ts";
-import { count, el, fill } from "./dom.ts";
+import { count, el, fill, refill } from "./dom.ts";
 import { chosenFiles, droppedFiles, picturesAmong } from "./files.ts";
 import { picture } from "./sight.ts";
 
@@ -26,12 +36,13 @@ export class SearchPanel {
   readonly element = el("section", { class: "search" });
   private readonly frame = el("div", { class: "frame" });
   private readonly overlay = el("div", { class: "overlay", attributes: { "aria-hidden": "true" } });
-  private readonly caption = el("figcaption", { text: "No picture yet" });
+  private readonly caption = el("figcaption", { text: "No picture yet", attributes: { dir: "auto" } });
   private readonly input = el("input", {
     attributes: {
       type: "text",
       id: "change",
       autocomplete: "off",
+      dir: "auto",
       placeholder: "make the skin dark",
       spellcheck: "false",
     },
@@ -42,7 +53,14 @@ export class SearchPanel {
   private readonly notes = el("p", { class: "notes", attributes: { role: "status" } });
   private readonly lists = new Map(columns.map(({ way }) => [way, el("ol", { class: "answers" })]));
   private readonly verdict = el("section", { class: "card verdict", attributes: { "aria-live": "polite" } });
-  private readonly wordings = el("section", { class: "card wordings" });
+  private readonly wordings = el("section", { class: "card wordings", attributes: { hidden: true } });
+  private readonly spread = el("div");
+  private readonly wording = el("input", {
+    attributes: {
+      ...{ type: "text", id: "wording", autocomplete: "off", dir: "auto" },
+      placeholder: "another way to say it",
+    },
+  });
   private readonly status = el("p", { class: "quiet", attributes: { role: "status" } });
 
   private reference: Referred | null = null;
@@ -81,7 +99,7 @@ export class SearchPanel {
             event.preventDefault();
             figure.classList.remove("over");
             const { dataTransfer } = event as DragEvent;
-            if (dataTransfer) this.giveFiles(await droppedFiles(dataTransfer));
+            if (dataTransfer) this.giveFiles(await droppedFiles(dataTransfer).catch(() => []), "dropped");
           },
         },
       },
@@ -93,9 +111,12 @@ export class SearchPanel {
         file,
         name: file.name || "pasted picture",
       }));
-      if (files.length === 0 || this.element.hidden) return;
+      if (this.element.closest("[hidden]")) return;
+      // What office programs copy is both text and picture: in a field it is text.
+      const isText = event.clipboardData?.types.includes("text/plain");
+      if (event.target instanceof HTMLInputElement && (isText || files.length === 0)) return;
       event.preventDefault();
-      this.giveFiles(files);
+      this.giveFiles(files, "pasted");
     });
     this.input.addEventListener("input", () => {
       if (!this.isMeant) this.right = [];
@@ -140,6 +161,29 @@ export class SearchPanel {
       el("section", { class: "card trying" }, el("h2", { text: "Examples" }), this.examples),
     );
     this.showVerdict();
+    const add = (event: Event) => {
+      event.preventDefault();
+      const other = this.wording.value.trim();
+      if (other === "" || other === this.input.value.trim()) return;
+      this.wording.value = "";
+      this.own = [...this.own, other];
+      this.ask();
+    };
+    this.wordings.append(
+      el("h2", { text: "The same in other words" }),
+      this.spread,
+      el(
+        "form",
+        { on: { submit: add } },
+        el("label", {
+          class: "visually-hidden",
+          text: "Another way to say it",
+          attributes: { for: "wording" },
+        }),
+        this.wording,
+        el("button", { text: "Add", attributes: { type: "submit" } }),
+      ),
+    );
   }
 
   open({ model, gallery }: Opened): void {
@@ -154,7 +198,7 @@ export class SearchPanel {
   renew({ suggestions }: GalleryNews): void {
     this.right = [];
     this.isMeant = false;
-    fill(
+    refill(
       this.examples,
       ...suggestions.map(({ reference, text, right }) =>
         el(
@@ -184,11 +228,19 @@ export class SearchPanel {
   }
   private nextRight: number[] = [];
 
-  private giveFiles(files: readonly { file: File; name: string }[] | { file: Blob; name: string }[]): void {
+  /** @param how the files came, where nothing among them is worth a word */
+  private giveFiles(files: readonly PictureFile[], how?: "dropped" | "pasted"): void {
     const [first] = picturesAmong(files);
     this.nextRight = [];
     if (first) this.given.ask({ kind: "file", ...first });
-    else if (files.length > 0) this.message.textContent = `${files[0]!.name} is no picture.`;
+    else if (files.length > 0) this.complain("picture", `${files[0]!.name} is no picture.`);
+    else if (how) this.complain("picture", `What was ${how} is no picture.`);
+  }
+
+  /** Says what is wrong with the picture that was given, until another is, or with a question, until one is answered. */
+  private complain(of: "picture" | "question", why: string): void {
+    this.message.textContent = why;
+    this.message.dataset.of = of;
   }
 
   private async take(given: Given): Promise<void> {
@@ -205,7 +257,7 @@ export class SearchPanel {
       fill(this.overlay);
       this.ask();
     } catch (error) {
-      this.message.textContent = (error as Error).message;
+      this.complain("picture", (error as Error).message);
     }
   }
 
@@ -224,10 +276,10 @@ export class SearchPanel {
     try {
       const found = await this.client.call("search", question);
       this.found = found;
-      this.message.textContent = "";
+      if (this.message.dataset.of === "question") this.message.textContent = "";
       this.notes.textContent = [...(this.reference?.notes ?? []), ...found.notes].join(" ");
       for (const { way } of columns)
-        fill(this.lists.get(way)!, ...found.answers[way].map((one, i) => this.show(one, i)));
+        refill(this.lists.get(way)!, ...found.answers[way].map((one, i) => this.show(one, i)));
       this.status.textContent = `Answered in ${Math.max(1, Math.round(found.took))} ms`;
       this.element.dataset.text = question.text;
       this.showVerdict();
@@ -236,7 +288,7 @@ export class SearchPanel {
       const looks = await this.client.call("look", question);
       if (isLast()) this.showLooks(looks);
     } catch (error) {
-      this.message.textContent = (error as Error).message;
+      this.complain("question", (error as Error).message);
     }
   }
 
@@ -297,16 +349,20 @@ export class SearchPanel {
       el(
         "dl",
         { class: "ranks" },
-        ...columns.flatMap(({ way, title }) => [
-          el("dt", { text: title }),
-          el("dd", { text: `rank ${count(ranks[way])}` }),
-        ]),
+        ...columns.map(({ way, title }) =>
+          el("div", {}, el("dt", { text: title }), el("dd", { text: `rank ${count(ranks[way])}` })),
+        ),
       ),
       this.isMeant && place !== undefined
         ? el("button", {
             text: "Go on from this picture",
             attributes: { type: "button" },
-            on: { click: () => this.start({ kind: "place", place }, "", []) },
+            on: {
+              click: () => {
+                this.start({ kind: "place", place }, "", []);
+                this.input.focus();
+              },
+            },
           })
         : null,
     );
@@ -314,24 +370,12 @@ export class SearchPanel {
 
   private showWordings(): void {
     const { found } = this;
-    const text = this.input.value.trim();
     this.wordings.hidden = !found?.ranks;
     if (!found?.ranks) return;
     const { paraphrases } = found;
-    const field = el("input", {
-      attributes: { type: "text", id: "wording", autocomplete: "off", placeholder: "another way to say it" },
-    });
-    const add = (event: Event) => {
-      event.preventDefault();
-      const other = field.value.trim();
-      if (other === "" || other === text) return;
-      this.own = [...this.own, other];
-      this.ask();
-    };
     const best = Math.min(...(paraphrases?.texts.map(({ rank }) => rank) ?? [1]));
     fill(
-      this.wordings,
-      el("h2", { text: "The same in other words" }),
+      this.spread,
       paraphrases
         ? el("p", {
             text: `Ranks from ${count(paraphrases.spread.best)} to ${count(paraphrases.spread.worst)}, ${paraphrases.spread.factor.toFixed(1)} times as far.`,
@@ -346,22 +390,11 @@ export class SearchPanel {
                 "li",
                 { class: rank === best ? "chip best" : "chip" },
                 el("b", { text: `${count(rank)}` }),
-                el("span", { text }),
+                el("span", { text, attributes: { dir: "auto" } }),
               ),
             ),
           )
         : null,
-      el(
-        "form",
-        { on: { submit: add } },
-        el("label", {
-          class: "visually-hidden",
-          text: "Another way to say it",
-          attributes: { for: "wording" },
-        }),
-        field,
-        el("button", { text: "Add", attributes: { type: "submit" } }),
-      ),
     );
   }
 
@@ -371,7 +404,7 @@ export class SearchPanel {
       fill(this.looks);
       return;
     }
-    fill(
+    refill(
       this.looks,
       el("span", { class: "quiet", text: "Where each word looks:" }),
       ...looks.map(({ word, shares }) =>

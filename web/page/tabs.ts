@@ -53,7 +53,12 @@ export function tabBar(tabs: readonly Tab[]): HTMLElement {
     },
   });
   bar.append(...buttons);
-  const named = location.hash.slice(1);
-  open(tabs.some(({ id }) => id === named) ? named : tabs[0]!.id);
+  const named = () => tabs.find(({ id }) => id === location.hash.slice(1))?.id;
+  open(named() ?? tabs[0]!.id);
+  // Somebody has typed another address, or followed a link to one.
+  addEventListener("hashchange", () => {
+    const wanted = named();
+    if (wanted !== undefined) open(wanted);
+  });
   return bar;
 }

@@ -345,12 +345,14 @@ export class Desk {
         if (right.length > 0) ranks.push(rankOf(standings(row, { right, reference: -1, among }), false));
       });
       const told = text === "" ? null : tellCut(tokenizer, config.model, [text], "queries");
+      const unknown = tokenizer.id("[UNK]");
+      const isUnknown = text !== "" && tokenizer.pieces(text).every((id) => id === unknown);
       const known = right.length > 0 && texts.length > 0;
       const byWay = known ? { image: ranks[0]!, text: ranks[1]!, both: ranks[2]! } : null;
       return {
         ...{ answers, ranks: byWay, labels: byWay ? labelsOf(byWay, shown) : [] },
         paraphrases: known && texts.length > 1 ? this.paraphrases(texts, ranks.slice(2)) : null,
-        notes: told ? [told] : [],
+        notes: [...(isUnknown ? ["The model knows none of these words."] : []), ...(told ? [told] : [])],
       };
     });
   }

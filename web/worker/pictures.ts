@@ -4,6 +4,8 @@ import { decodeBlob } from "../../train/data/bitmaps.ts";
 import type { Pictures } from "../../train/data/types.ts";
 
 const thumbSide = 128;
+/** Drawings, and what phones and scanners make: pictures to people, which few browsers decode in a worker. */
+const undecoded = /\.(svgz?|hei[cf]|tiff?|jxl)$/i;
 
 /** uint8 [size, size, 3]. Throws, naming the file, where it is no picture or too large. */
 export async function readPicture(
@@ -15,7 +17,10 @@ export async function readPicture(
     return Uint8Array.from(await decodeBlob(file, size, preparation));
   } catch (cause) {
     const why = cause instanceof Error || cause instanceof DOMException ? cause.message : `${cause}`;
-    throw new Error(`${name} can't be used as a picture: ${why.replace(/\.$/, "")}.`, { cause });
+    const advice = undecoded.test(name)
+      ? " Browsers read PNG, JPEG and WebP: give a copy in one of these."
+      : "";
+    throw new Error(`${name} can't be used as a picture: ${why.replace(/\.$/, "")}.${advice}`, { cause });
   }
 }
 
