@@ -13,7 +13,9 @@ test("names are unique", () => {
 test("every op has a case without elements, and one of a single element", () => {
   const count = ({ inputs }: OpCase) => inputs.map(({ shape }) => sizeOf(shape));
   const opOf = ({ name }: OpCase) => name.split(" ")[0]!;
-  const plain = allCases.filter(({ name }) => !/^((beside itself|\S+), |product |(one|ties|zeros|denormals) )/.test(name));
+  const plain = allCases.filter(
+    ({ name }) => !/^((beside itself|\S+), |product |(one|ties|zeros|denormals) )/.test(name),
+  );
   const lacking = (fits: (sizes: number[]) => boolean) => {
     const found = new Set(plain.filter((opCase) => fits(count(opCase))).map(opOf));
     return [...new Set(plain.map(opOf))].filter((op) => !found.has(op)).sort();

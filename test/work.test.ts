@@ -47,7 +47,9 @@ test("every kernel says its operations", () => {
 
 test("every launch of the op table has finite counts, and no more bytes than twice what is bound", async () => {
   const launches = await launchesOf(() => {
-    for (const opCase of allCases) if (!opCase.bench) recordCase(engine, opCase);
+    // A loss's scale begins on the host, which no captured step may.
+    const captured = allCases.filter(({ bench, name }) => !bench && !/ mixed f16$/.test(name));
+    for (const opCase of captured) recordCase(engine, opCase);
     return undefined;
   });
   for (const { kernel, flops, bytes, bindings } of launches) {
