@@ -86,13 +86,13 @@ export class Capture implements Sink, Memory {
     return [...kernels];
   }
 
-  /** The outputs of a dispatch that its bundle's form sees through the first: those in the same memory from outside. */
+  /** The outputs of a dispatch that its bundle's form sees through the first: those in the same memory, which the step leaves. */
   private joined({ kernel, regions }: DispatchRequest): string[] {
     const written = kernel.bindings.flatMap(({ access, name, type }, i) =>
       access === "read_write" ? [{ name, type, root: this.rootOf(regions[i]!.storage).storage }] : [],
     );
     const [first, ...others] = written;
-    if (!first || !this.externals.has(first.root)) return [];
+    if (!first || this.claims.get(first.root)?.returned) return [];
     return others
       .filter(({ type, root }) => type === first.type && root === first.root)
       .map(({ name }) => name);

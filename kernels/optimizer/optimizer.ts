@@ -210,7 +210,7 @@ export abstract class Optimizer {
         },
         grid: Math.ceil(values.size / 1024),
         dtype: copy?.dtype ?? "f32",
-        constants,
+        constants: { ...constants, UNROLLED: engine.rowGroups > 1 },
       });
     });
     return norm;

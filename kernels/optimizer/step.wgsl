@@ -1,7 +1,7 @@
 // A step of an optimiser over one flat buffer of parameters. The gradient is first multiplied by `gradientFactor()`, which scales
 // and clips it; a gradient that is not finite leaves everything as it was, so that the last good parameters survive. Elements
 // from `decayEnd` on get no weight decay. Behind it stands the optimiser's `stepped`; MIXED, and `copyOut` for the parameters'
-// copy, stand in front. Host side: optimizer.ts.
+// copy, stand in front. Host side: optimizer.ts. Constants: UNROLLED.
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
@@ -10,7 +10,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     return;
   }
   let block = (wg.y * GRID_X + wg.x) * 256u;
-  for (var i = 0u; i < 4u; i++) {
+  // Unrolled, a GPU has four loads under way; a processor would have four times the text to compile.
+  let rounds = select(min(4u, params.count), 4u, UNROLLED);
+  for (var i = 0u; i < rounds; i++) {
     let at = block + i * 64u + id;
     if (at * 4u < params.count) {
       let decay = select(0.0, params.weightDecay, at * 4u < params.decayEnd);
