@@ -8,8 +8,10 @@ import type { BoundRegion, Grid, Region } from "../gpu/commands.ts";
 import { type Kernel, mostMembers, startOf } from "../gpu/kernel.ts";
 import type { CompiledKernel } from "../gpu/pipelines.ts";
 
-/** Bytes that a step may take beyond what it needs so that more of it runs in bundles: little to any device. */
-export const roomForBundles = 16 * 2 ** 20;
+/** Bytes that a step which needs `least` may take beyond them so that more of it runs in bundles: little to any device. */
+export function roomForBundles(least: number): number {
+  return Math.min(16 * 2 ** 20, least / 4);
+}
 
 const forms = new WeakMap<Kernel, Map<string, Kernel>>();
 

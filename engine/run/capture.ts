@@ -144,7 +144,9 @@ export class Capture implements Sink, Memory {
         late: constant || claim?.returned === false,
       };
     });
-    const steps = neighbours(this.asNodes(numbers), lives, roomForBundles / 4).map((i) => this.steps[i]!);
+    const steps = neighbours(this.asNodes(numbers), lives, (least) => roomForBundles(least) / 4).map(
+      (i) => this.steps[i]!,
+    );
     this.steps.splice(0, steps.length, ...steps);
   }
 

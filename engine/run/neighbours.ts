@@ -34,10 +34,15 @@ export function independent(a: Node, b: Node): boolean {
   return !meet(a.writes, b.reads) && !meet(a.writes, b.writes) && !meet(a.reads, b.writes);
 }
 
-/** The commands in their new order, by their old places; at most `room` bytes more than before live at one time. */
-export function neighbours(nodes: readonly Node[], lives: readonly Life[], room: number): number[] {
+/** The commands in their new order, by their old places; at most `room` of the bytes that lived at one time before is added to them. */
+export function neighbours(
+  nodes: readonly Node[],
+  lives: readonly Life[],
+  room: (bytes: number) => number,
+): number[] {
   let order = nodes.map((_, i) => i);
-  const most = mostAtOnce(nodes, lives, order) + room;
+  const before = mostAtOnce(nodes, lives, order);
+  const most = before + room(before);
   const free = (node: number, from: number, to: number) => {
     for (let i = from; i < to; i++) if (!independent(nodes[node]!, nodes[order[i]!]!)) return false;
     return true;

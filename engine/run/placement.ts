@@ -86,7 +86,7 @@ export function planCapture(
   const sum = (sizes: number[]) => sizes.reduce((a, b) => a + b, 0);
   const small = planMemory(lifetimes, limit);
   const near = planMemory(lifetimes, limit, coalesced(lifetimes, [...inBundles.values()]));
-  const plan = sum(near.arenas) <= sum(small.arenas) + roomForBundles ? near : small;
+  const plan = sum(near.arenas) <= sum(small.arenas) + roomForBundles(leastBytes(lifetimes)) ? near : small;
   const naive = sum([...claims.keys()].map(({ size }) => size));
   const memory = {
     ...{ planned: sum(plan.arenas), arenas: plan.arenas.length },
