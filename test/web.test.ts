@@ -371,6 +371,10 @@ browserTest("own pictures are kept, found, seen by another tab, and removed", as
   await says(page, /17 pictures were added/);
   await says(page, /and 20 of yours are searched/);
   assert.is(await page.locator("#add-pictures").isDisabled(), false);
+  // Stopped, what was added stays, in whole batches.
+  await give(".library .card >> nth=0", "drop", 64);
+  await page.locator(".library button", { hasText: "Stop" }).click();
+  await says(page, /(16|32|48) pictures were added; stopped, (48|32|16) were not\./);
   await page.locator("button", { hasText: "Remove my pictures" }).click();
   await says(page, /and 0 of yours are searched/);
   await says(other, /and 0 of yours are searched/);

@@ -185,6 +185,8 @@ export interface Calls {
   search(question: Question): Promise<Found>;
   look(question: Pick<Question, "reference" | "text">): Promise<Look[]>;
   addPictures(files: PictureFile[]): Promise<Added>;
+  /** Ends what adds pictures after those that are on their way; what was added stays. */
+  stopAdding(): Promise<void>;
   removeOwn(): Promise<GalleryNews>;
   /** Files of a run's folder. */
   openModel(files: PictureFile[]): Promise<{ model: ModelNews; gallery: GalleryNews }>;

@@ -1,25 +1,38 @@
 // Files as people hand them over: chosen, dropped with the folders that they lie in, or pasted.
 import { isPicture } from "../../train/data/folder.ts";
-import type { PictureFile } from "../messages.ts";
+import type { Added, PictureFile } from "../messages.ts";
+
+/** Files, and those that could not be read. */
+export interface Handed {
+  files: PictureFile[];
+  faults: Added["faults"];
+}
+
+/** Adds a file, or why it can't be had: one that is gone, or that the person may not read, keeps no other back. */
+export async function addFile(handed: Handed, name: string, open: () => Promise<File>): Promise<void> {
+  try {
+    handed.files.push({ file: await open(), name });
+  } catch (error) {
+    handed.faults.push({ name, why: (error as Error).message });
+  }
+}
 
 /** Files of a drop, those in folders with their paths. */
-export async function droppedFiles(transfer: DataTransfer): Promise<PictureFile[]> {
+export async function droppedFiles(transfer: DataTransfer): Promise<Handed> {
   // Both must be asked before anything is waited for: afterwards the transfer is empty.
   const entries = Array.from(transfer.items, (item) => item.webkitGetAsEntry?.() ?? null);
-  const files = [...transfer.files];
-  if (entries.every((entry) => entry === null)) return files.map((file) => ({ file, name: file.name }));
-  const found: PictureFile[] = [];
+  const files = [...transfer.files].map((file) => ({ file, name: file.name }));
+  if (entries.every((entry) => entry === null)) return { files, faults: [] };
+  const found: Handed = { files: [], faults: [] };
   for (const entry of entries) if (entry) await walk(entry, found);
   return found;
 }
 
-async function walk(entry: FileSystemEntry, found: PictureFile[]): Promise<void> {
+async function walk(entry: FileSystemEntry, found: Handed): Promise<void> {
   const path = entry.fullPath.replace(/^\//, "");
   if (entry.isFile) {
-    const file = await new Promise<File>((resolve, reject) =>
-      (entry as FileSystemFileEntry).file(resolve, reject),
-    );
-    found.push({ file, name: path });
+    const file = (entry as FileSystemFileEntry).file.bind(entry);
+    await addFile(found, path, () => new Promise<File>((resolve, reject) => file(resolve, reject)));
     return;
   }
   const reader = (entry as FileSystemDirectoryEntry).createReader();

@@ -3,7 +3,7 @@ import type { PictureSource } from "../gallery.ts";
 import type { GalleryNews, ModelNews, PictureFile } from "../messages.ts";
 import type { Client } from "./client.ts";
 import { count, el, fill } from "./dom.ts";
-import { chosenFiles, droppedFiles, picturesAmong } from "./files.ts";
+import { addFile, chosenFiles, droppedFiles, type Handed, picturesAmong } from "./files.ts";
 import { forgetSights } from "./sight.ts";
 
 interface PickedFolder {
@@ -24,6 +24,7 @@ export class LibraryPanel {
     text: "Embed the page's gallery too",
     attributes: { type: "button" },
   });
+  private readonly stop = el("button", { text: "Stop", attributes: { type: "button" } });
   private readonly usual = el("button", {
     text: "Back to the page's own model",
     attributes: { type: "button" },
@@ -59,10 +60,12 @@ export class LibraryPanel {
         ]
       : chooser("add-folder", "Add a folder", { webkitdirectory: true }, (files) => void this.add(files));
     this.progress.hidden = true;
+    this.stop.hidden = true;
+    this.stop.addEventListener("click", () => void this.client.call("stopAdding"));
     this.remove.addEventListener("click", () => void this.removeOwn());
     this.embed.addEventListener("click", () => void this.embedGallery());
     this.usual.addEventListener("click", () => void this.goBack());
-    const drop = (use: (files: PictureFile[]) => void) => ({
+    const drop = (use: (handed: Handed) => void) => ({
       dragover: (event: Event) => event.preventDefault(),
       drop: async (event: Event) => {
         event.preventDefault();
@@ -77,7 +80,7 @@ export class LibraryPanel {
     });
     this.controls = el(
       "section",
-      { class: "card", on: drop((files) => void this.take(files)) },
+      { class: "card", on: drop((handed) => void this.take(handed)) },
       el("h2", { text: "Your pictures, your model" }),
       el("p", {
         class: "quiet",
@@ -110,6 +113,7 @@ export class LibraryPanel {
         this.usual,
       ),
       this.progress,
+      this.stop,
       this.message,
     );
     this.element.append(this.controls);
@@ -190,19 +194,27 @@ export class LibraryPanel {
     fill(this.message, told);
   }
 
-  private async take(files: readonly PictureFile[]): Promise<void> {
+  private async take({ files, faults }: Handed): Promise<void> {
     const isModel = files.some(({ name }) => name.endsWith(".safetensors"));
-    await (isModel ? this.openModel(files) : this.add(files));
+    await (isModel ? this.openModel(files) : this.add(files, faults));
   }
 
-  private add(files: readonly PictureFile[]): Promise<void> {
+  /** @param unread files that could not even be opened */
+  private add(files: readonly PictureFile[], unread: Handed["faults"] = []): Promise<void> {
     const pictures = picturesAmong(files);
     return this.busy(async () => {
-      if (pictures.length === 0) return files.length > 0 ? "None of these files is a picture." : "";
-      const { added, faults, gallery } = await this.client.call("addPictures", pictures);
+      if (pictures.length + unread.length === 0)
+        return files.length > 0 ? "None of these files is a picture." : "";
+      Object.assign(this.stop, { hidden: false, disabled: false });
+      const done = await this.client.call("addPictures", pictures).finally(() => {
+        this.stop.hidden = true;
+      });
+      const { added, gallery } = done;
       this.changed(gallery);
-      const left = files.length - pictures.length;
-      const words = `${count(added)} pictures were added${left > 0 ? `, ${count(left)} other files left out` : ""}.`;
+      const faults = [...unread, ...done.faults];
+      const others = files.length - pictures.length;
+      const rest = pictures.length - added - done.faults.length;
+      const words = `${count(added)} pictures were added${others > 0 ? `, ${count(others)} other files left out` : ""}${rest > 0 ? `; stopped, ${count(rest)} were not` : ""}.`;
       if (faults.length === 0) return words;
       return el(
         "div",
@@ -220,12 +232,12 @@ export class LibraryPanel {
   }
 
   private async addFolder(pick: FolderPicker): Promise<void> {
-    const files: PictureFile[] = [];
+    const handed: Handed = { files: [], faults: [] };
     const walk = async (folder: PickedFolder, path: string) => {
       for await (const entry of folder.values()) {
         const name = `${path}${entry.name}`;
         if (entry.kind === "directory") await walk(entry, `${name}/`);
-        else files.push({ file: await entry.getFile(), name });
+        else await addFile(handed, name, () => entry.getFile());
       }
     };
     try {
@@ -236,7 +248,7 @@ export class LibraryPanel {
       this.message.textContent = (error as Error).message;
       return;
     }
-    await this.add(files);
+    await this.add(handed.files, handed.faults);
   }
 
   private removeOwn(): Promise<void> {

@@ -99,7 +99,14 @@ export class SearchPanel {
             event.preventDefault();
             figure.classList.remove("over");
             const { dataTransfer } = event as DragEvent;
-            if (dataTransfer) this.giveFiles(await droppedFiles(dataTransfer).catch(() => []), "dropped");
+            if (dataTransfer)
+              this.giveFiles(
+                await droppedFiles(dataTransfer).then(
+                  ({ files }) => files,
+                  () => [],
+                ),
+                "dropped",
+              );
           },
         },
       },

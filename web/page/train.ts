@@ -122,7 +122,8 @@ export class TrainPanel {
             const { dataTransfer } = event as DragEvent;
             if (!dataTransfer) return;
             await this.attempt(async () => {
-              const files = await droppedFiles(dataTransfer);
+              const { files, faults } = await droppedFiles(dataTransfer);
+              if (faults[0]) throw new Error(`${faults[0].name} could not be read: ${faults[0].why}`);
               const isRun = files.some(({ name }) => /checkpoint-\d+\.safetensors$/.test(name));
               await this.load(files, isRun ? "run" : "weights");
             });

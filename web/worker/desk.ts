@@ -88,6 +88,8 @@ export class Desk {
   private current: Engine | null = null;
   private readonly losses = new Losses();
   private turn: Promise<unknown> = Promise.resolve();
+  /** Whether pictures that are being added go on. */
+  private adding = false;
   /** By text, what else the data set says wherever it says that. */
   private readonly phrasings = new Map<string, readonly string[]>();
 
@@ -429,7 +431,8 @@ export class Desk {
   async addPictures(files: readonly PictureFile[]): Promise<Added> {
     const faults: Added["faults"] = [];
     let added = 0;
-    for (let from = 0; from < files.length; from += batch) {
+    this.adding = true;
+    for (let from = 0; from < files.length && this.adding; from += batch) {
       const part = files.slice(from, from + batch);
       const [key, seen] = this.bench
         ? await this.onDevice(
@@ -452,6 +455,10 @@ export class Desk {
     }
     await this.layAgain();
     return { added, faults, gallery: this.news() };
+  }
+
+  stopAdding(): void {
+    this.adding = false;
   }
 
   async removeOwn(): Promise<GalleryNews> {

@@ -41,6 +41,7 @@ const calls: Answers<Calls> = {
   search: (question: Parameters<Calls["search"]>[0]) => desk.search(question),
   look: (question: Parameters<Calls["look"]>[0]) => desk.look(question),
   addPictures: (files: Parameters<Calls["addPictures"]>[0]) => changed(desk.addPictures(files)),
+  stopAdding: async () => desk.stopAdding(),
   removeOwn: () => changed(desk.removeOwn()),
   openModel: (files: Parameters<Calls["openModel"]>[0]) => desk.openModel(files),
   usualModel: () => desk.usualModel(),
