@@ -24,7 +24,7 @@ export class LibraryPanel {
     text: "Embed the page's gallery too",
     attributes: { type: "button" },
   });
-  private readonly stop = el("button", { text: "Stop", attributes: { type: "button" } });
+  private readonly stop = el("button", { text: "Stop adding", attributes: { type: "button" } });
   private readonly usual = el("button", {
     text: "Back to the page's own model",
     attributes: { type: "button" },
