@@ -49,6 +49,12 @@ export class SearchPanel {
   });
   private readonly looks = el("div", { class: "words" });
   private readonly examples = el("div", { class: "examples" });
+  private readonly trying = el(
+    "section",
+    { class: "card trying" },
+    el("h2", { text: "Examples" }),
+    this.examples,
+  );
   private readonly message = el("p", { class: "message", attributes: { role: "alert" } });
   private readonly notes = el("p", { class: "notes", attributes: { role: "status" } });
   private readonly lists = new Map(columns.map(({ way }) => [way, el("ol", { class: "answers" })]));
@@ -165,7 +171,7 @@ export class SearchPanel {
         this.wordings,
         this.status,
       ),
-      el("section", { class: "card trying" }, el("h2", { text: "Examples" }), this.examples),
+      this.trying,
     );
     this.showVerdict();
     const add = (event: Event) => {
@@ -205,6 +211,7 @@ export class SearchPanel {
   renew({ suggestions }: GalleryNews): void {
     this.right = [];
     this.isMeant = false;
+    this.trying.hidden = suggestions.length === 0;
     refill(
       this.examples,
       ...suggestions.map(({ reference, text, right }) =>
