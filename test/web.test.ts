@@ -52,13 +52,23 @@ const faults: string[] = [];
 const longTasks: number[] = [];
 
 interface Observed {
-  longTasks: number[];
+  longTasks: { startTime: number; duration: number }[];
+  /** From when to when the test's own tools ran in the page. */
+  toolTimes: [from: number, to: number][];
 }
 
-/** Takes note of long tasks; before a page is loaded anew, too. */
+/** Takes note of long tasks but for those of the test's tools; before a page is loaded anew, too. */
 async function gatherTasks(): Promise<void> {
-  const found = await page.evaluate(() => (globalThis as unknown as Observed).longTasks.splice(0));
-  longTasks.push(...found);
+  const found = await page.evaluate(() => {
+    const { longTasks, toolTimes } = globalThis as unknown as Observed;
+    return longTasks
+      .splice(0)
+      .filter(
+        ({ startTime, duration }) =>
+          !toolTimes.some(([from, to]) => startTime < to && from < startTime + duration),
+      );
+  });
+  longTasks.push(...found.map(({ duration }) => duration));
 }
 
 function watch(context: BrowserContext): void {
@@ -112,10 +122,10 @@ test.before(async () => {
   context = await launch(chromium, join(scratch, "profile"));
   watch(context);
   await context.addInitScript(() => {
-    const tasks: number[] = [];
-    Object.assign(globalThis, { longTasks: tasks });
+    const tasks: Observed["longTasks"] = [];
+    Object.assign(globalThis, { longTasks: tasks, toolTimes: [] });
     new PerformanceObserver((list) => {
-      for (const { duration } of list.getEntries()) tasks.push(duration);
+      for (const { startTime, duration } of list.getEntries()) tasks.push({ startTime, duration });
     }).observe({ type: "longtask", buffered: true });
   });
   const start = performance.now();
@@ -432,18 +442,17 @@ browserTest("a lost device comes back with its state", async () => {
 /** What axe finds wrong with what is shown. */
 async function violations(tab: Page): Promise<string[]> {
   if (tab === page) await gatherTasks();
+  const from = await tab.evaluate(() => performance.now());
   // As a tool of the test's: the page's policy lets no script in.
   await tab.evaluate(`${await source()};0`);
-  return tab.evaluate(async () => {
-    const { axe, longTasks } = globalThis as unknown as Partial<Observed> & {
+  return tab.evaluate(async (from) => {
+    const { axe, toolTimes } = globalThis as unknown as Partial<Observed> & {
       axe: typeof import("axe-core");
     };
     const { violations } = await axe.run();
-    // Those were axe's own tasks; observers hear of them a little later.
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    longTasks?.splice(0);
+    toolTimes?.push([from, performance.now()]);
     return violations.flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id}: ${target}`));
-  });
+  }, from);
 }
 const source = () =>
   import("node:fs/promises").then(({ readFile }) => readFile(require.resolve("axe-core/axe.min.js"), "utf8"));
