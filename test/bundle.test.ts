@@ -2,7 +2,9 @@
 // step of emoji-tiny as are promised.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Engine, normal, type Tensor } from "../engine/index.ts";
+import { allKernels } from "../cases/kernels.ts";
+import { defineKernel, Engine, normal, type Tensor } from "../engine/index.ts";
+import { formOf } from "../engine/run/bundle.ts";
 import { independent, type Life, type Node, neighbours, type Range } from "../engine/run/neighbours.ts";
 import { backward } from "../kernels/backward.ts";
 import { add, mul } from "../kernels/elementwise/arithmetic.ts";
@@ -147,6 +149,24 @@ test("a training step of emoji-tiny is at most 120 dispatches", async () => {
   console.log(`${program.dispatches} dispatches`);
   assert.ok(program.dispatches <= 120, `${program.dispatches}`);
   engine.dispose();
+});
+
+test("a kernel whose function indexes a variable named as a tensor is refused, not computed from other numbers", () => {
+  const kernel = (helper: string) =>
+    defineKernel({
+      ...{ name: "own", bindings: ["x: f32", "+y: f32"], bundles: true },
+      source: `${helper}
+@compute @workgroup_size(16)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
+  y [id] = first(vec4f(x[id], 7.0, 8.0, 9.0));
+}`,
+    });
+  const hidden = /own: a kernel with bundles can't index a variable named x/;
+  assert.throws(() => formOf(kernel("fn first(x: vec4f) -> f32 { return x[0]; }"), []), hidden);
+  assert.throws(() => formOf(kernel("fn first(v: vec4f) -> f32 { var x = v; return x[0]; }"), []), hidden);
+  const { source } = formOf(kernel("fn first(v: vec4f) -> f32 { return v[0]; }"), []);
+  assert.match(source, /y\[params\.yBegins \+ id\] = first\(params, vec4f\(x\[params\.xBegins \+ id\]/);
+  for (const one of allKernels) if (one.bundles) formOf(one, []);
 });
 
 test.run();

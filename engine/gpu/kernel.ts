@@ -40,7 +40,8 @@ export interface Kernel<P extends ParamTypes = ParamTypes> {
   inPlace: readonly string[];
   /**
    * Whether several dispatches may run as one (engine/run/bundle.ts): tensors are `name[index]`, inside of them where it is
-   * written, and workgroups in x beyond those that it needs do nothing.
+   * written, no variable that is indexed has a tensor's name, `main` takes `@builtin(workgroup_id) wg: vec3u`, and workgroups in x
+   * beyond those that it needs do nothing.
    */
   bundles: boolean;
   /** The tensors of a bundle's form: where each begins in the binding that it is seen through, the parameters say. */

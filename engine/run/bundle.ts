@@ -45,7 +45,8 @@ function rewrite(kernel: Kernel, joined: readonly string[]): Kernel {
   functions.delete("main");
   const either = (names: Iterable<string>) => `(?<![.\\w])(${[...names].join("|")})`;
   const calls = new RegExp(`(fn )?${either(functions)}\\(`, "g");
-  const accesses = new RegExp(`${either(starts.map(({ name }) => name))}\\[`, "g");
+  const accesses = new RegExp(`${either(starts.map(({ name }) => name))}\\s*\\[`, "g");
+  for (const text of [...variants.flat(), kernel.source]) refuseHidden(kernel, text);
   const through = new Map(starts.map(({ name, through }) => [name, through]));
   const rewritten = (text: string) => {
     const passed =
@@ -68,6 +69,22 @@ function rewrite(kernel: Kernel, joined: readonly string[]): Kernel {
     bundles: false,
     starts,
   };
+}
+
+/** Throws where a function indexes a variable of its own that has a tensor's name: which of the two is meant, the text alone does not say. */
+function refuseHidden({ name: kernel, bindings }: Kernel, text: string): void {
+  for (const one of text.split(/^(?=fn |@)/m)) {
+    const head = one.slice(0, one.indexOf("{"));
+    for (const { name } of bindings) {
+      const hidden =
+        new RegExp(`\\b${name}\\s*:`).test(head) ||
+        new RegExp(`\\b(?:var|let|const)\\s+${name}\\b`).test(one);
+      if (hidden && new RegExp(`(?<![.\\w])${name}\\s*\\[`).test(one))
+        throw new Error(
+          `${kernel}: a kernel with bundles can't index a variable named ${name}, as a tensor is.`,
+        );
+    }
+  }
 }
 
 /** Bytes of an element of a binding, by the aliases of the kernel's text. */
