@@ -37,16 +37,15 @@ function rewrite(kernel: Kernel, joined: readonly string[]): Kernel {
   const variants = kernel.includes.map((include) =>
     typeof include === "string" ? [include] : Object.values(include),
   );
+  const texts = [...variants.flat(), kernel.source];
   const functions = new Set(
-    [...variants.flat(), kernel.source].flatMap((text) =>
-      Array.from(text.matchAll(/\bfn (\w+)\(/g), ([, name]) => name!),
-    ),
+    texts.flatMap((text) => Array.from(text.matchAll(/\bfn (\w+)\(/g), ([, name]) => name!)),
   );
   functions.delete("main");
   const either = (names: Iterable<string>) => `(?<![.\\w])(${[...names].join("|")})`;
   const calls = new RegExp(`(fn )?${either(functions)}\\(`, "g");
   const accesses = new RegExp(`${either(starts.map(({ name }) => name))}\\s*\\[`, "g");
-  for (const text of [...variants.flat(), kernel.source]) refuseHidden(kernel, text);
+  for (const text of texts) refuseHidden(kernel, text);
   const through = new Map(starts.map(({ name, through }) => [name, through]));
   const rewritten = (text: string) => {
     const passed =

@@ -234,9 +234,7 @@ export class Program<T> {
 
   /** The steps with what runs as one in one. */
   private inBundles(steps: readonly Step[]): (Exclude<Step, DispatchStep> | Sent)[] {
-    const { pace } = this.host;
-    const fits = (members: readonly DispatchStep[]) =>
-      !pace.isLong(members.reduce((sum, member) => sum + pace.estimate(workOf(member)), 0));
+    const fits = (members: readonly DispatchStep[]) => !this.host.pace.isLong(this.estimateOf(members));
     return steps.flatMap((step, i): (Exclude<Step, DispatchStep> | Sent)[] => {
       if (step.kind !== "dispatch") return [step];
       const { bundle } = step;
@@ -253,11 +251,14 @@ export class Program<T> {
     });
   }
 
+  private estimateOf(members: readonly DispatchStep[]): number {
+    return members.reduce((sum, member) => sum + this.host.pace.estimate(workOf(member)), 0);
+  }
+
   /** A dispatch in the parts that it is sent in. */
   private divide(sent: Sent): Launch[] {
-    const { pace } = this.host;
-    const estimate = sent.members.reduce((sum, member) => sum + pace.estimate(workOf(member)), 0);
-    const parts = pace.divide(sent.compiled.kernel, sent.grid, estimate);
+    const estimate = this.estimateOf(sent.members);
+    const parts = this.host.pace.divide(sent.compiled.kernel, sent.grid, estimate);
     return parts.map((part) => ({ sent, part, estimate: estimate / parts.length, slot: 0 }));
   }
 

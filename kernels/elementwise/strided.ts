@@ -15,7 +15,7 @@ import {
   TensorError,
 } from "../../engine/index.ts";
 import eachSource from "../lib/each.wgsl?raw";
-import { blocks, items, vectors } from "../lib/items.ts";
+import { blocks, isInteger, items, vectors } from "../lib/items.ts";
 import { partOf, perElement } from "../lib/work.ts";
 import placeSource from "./place.wgsl?raw";
 import source from "./strided.wgsl?raw";
@@ -28,7 +28,7 @@ const wides = { float: "vec4f", u32: "vec4u", i32: "vec4i", stored: "Vec" } as c
 const ones = { float: "f32", u32: "u32", i32: "i32", stored: "Scalar" } as const;
 
 export function kindOf(dtype: DType): Kind {
-  return dtype === "u32" || dtype === "i32" ? dtype : "float";
+  return isInteger(dtype) ? dtype : "float";
 }
 
 /** Dimensions that may be left after merging. */

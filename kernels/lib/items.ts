@@ -20,7 +20,7 @@ export type Stored = "Scalar" | "f32";
 /** What is computed with: f32 whatever floats are stored as, or integers as they are. */
 export type Computed = "f32" | "Scalar";
 
-export const isInteger = (dtype: DType): boolean => dtype === "u32" || dtype === "i32";
+export const isInteger = (dtype: DType): dtype is "u32" | "i32" => dtype === "u32" || dtype === "i32";
 
 /** The least and the largest number: of floats the infinities. */
 export function rangeOf(dtype: DType): [least: number, most: number] {
