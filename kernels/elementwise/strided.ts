@@ -14,6 +14,7 @@ import {
   type Tensor,
   TensorError,
 } from "../../engine/index.ts";
+import { divisions, divisorTypes, divisorValues } from "../lib/division.ts";
 import eachSource from "../lib/each.wgsl?raw";
 import { blocks, isInteger, items, vectors } from "../lib/items.ts";
 import { partOf, perElement } from "../lib/work.ts";
@@ -34,52 +35,98 @@ export function kindOf(dtype: DType): Kind {
 /** Dimensions that may be left after merging. */
 const mostDims = 8;
 const dimensions = Array.from({ length: mostDims }, (_, d) => d);
+const sizes = dimensions.slice(0, -1).map((d) => `size${d}` as const);
 
 /**
- * WGSL for where the element at an index is in each of up to three tensors, `offsets`, and the parameters of that: extents
- * but the outermost, the innermost last; elements between a tensor's neighbours along each dimension; and with `starts`
- * where each tensor's first element is. A step backwards is a stride below 0: sums of u32 go round. Constants: DIMS.
+ * WGSL for where elements are in each of up to three tensors, by their index: `offsets` of one, and `fourOffsets` of four behind
+ * each other, found together where they lie WITHIN a row or ACROSS two; and the parameters of that: extents but the outermost,
+ * numbered from the innermost on; elements between a tensor's neighbours along each dimension; and with `starts`
+ * where each tensor's first element is. A step backwards is a stride below 0: sums of u32 go round. Constants: DIMS, WITHIN, ACROSS.
  */
 function addressing(names: readonly string[], starts: boolean): { wgsl: string; params: ParamTypes } {
   const type = names.length === 1 ? "u32" : `vec${names.length}u`;
   const each = (what: string) => `Offsets(${names.map((x) => `params.${x}${what}`).join(", ")})`;
-  const steps = dimensions
-    .slice(1)
-    .reverse()
-    .map(
-      (d) => `  if (DIMS > ${d}u) {
-    at += rest % params.size${d} * ${each(`Stride${d}`)};
-    rest /= params.size${d};
+  const steps = dimensions.slice(1).map(
+    (d) => `  if (DIMS > ${d + 1}u) {
+    let divided = bySize${d}(rest);
+    at += divided.y * ${each(`Stride${d}`)};
+    rest = divided.x;
+  } else if (DIMS == ${d + 1}u) {
+    at += rest * ${each(`Stride${d}`)};
   }`,
-    );
+  );
+  // The outermost has none above it.
+  steps[steps.length - 1] = `  if (DIMS == ${mostDims}u) {
+    at += rest * ${each(`Stride${mostDims - 1}`)};
+  }`;
   const all = names.flatMap((x) => [
     ...(starts ? [`${x}Start`] : []),
     ...dimensions.map((d) => `${x}Stride${d}`),
   ]);
   return {
-    wgsl: `alias Offsets = ${type};
-fn offsets(index: u32) -> Offsets {
-  var rest = index;
+    wgsl: `${divisions(...sizes)}
+alias Offsets = ${type};
+struct Four { p: Offsets, q: Offsets, r: Offsets, s: Offsets }
+fn byRows(index: u32) -> vec2u {
+  if (DIMS == 1u) {
+    return vec2u(0u, index);
+  }
+  return bySize0(index);
+}
+fn rowStart(row: u32) -> Offsets {
+  var rest = row;
   var at = ${starts ? each("Start") : "Offsets()"};
 ${steps.join("\n")}
-  return at + rest * ${each("Stride0")};
+  return at;
+}
+fn offsets(index: u32) -> Offsets {
+  let at = byRows(index);
+  return rowStart(at.x) + at.y * ${each("Stride0")};
+}
+fn fourOffsets(index: u32) -> Four {
+  if (!WITHIN && !ACROSS) {
+    return Four(offsets(index), offsets(index + 1u), offsets(index + 2u), offsets(index + 3u));
+  }
+  let at = byRows(index);
+  let step = ${each("Stride0")};
+  let first = rowStart(at.x) + at.y * step;
+  if (WITHIN) {
+    return Four(first, first + step, first + 2u * step, first + 3u * step);
+  }
+  // As if the next row went on before its start.
+  let next = rowStart(at.x + 1u) + (at.y - params.size0) * step;
+  let room = params.size0 - at.y;
+  return Four(
+    first,
+    select(next, first, room > 1u) + step,
+    select(next, first, room > 2u) + 2u * step,
+    select(next, first, room > 3u) + 3u * step,
+  );
 }`,
-    params: Object.fromEntries(
-      [...dimensions.slice(1).map((d) => `size${d}`), ...all].map((name) => [name, "u32"] as const),
-    ),
+    params: {
+      ...divisorTypes(...sizes),
+      ...Object.fromEntries(all.map((name) => [name, "u32"] as const)),
+    },
   };
 }
 
 /** The values of `addressing`'s parameters but for starts. */
 function addresses(dims: readonly Dimension[], names: readonly string[]): Record<string, number> {
-  const values: Record<string, number> = {};
-  for (const d of dimensions) {
-    if (d > 0) values[`size${d}`] = dims[d]?.size ?? 1;
+  const inwards = dims.toReversed();
+  const extents = sizes.map((name, d) => [name, inwards[d]?.size ?? 1] as const);
+  const values: Record<string, number> = divisorValues(Object.fromEntries(extents));
+  for (const d of dimensions)
     names.forEach((x, k) => {
-      values[`${x}Stride${d}`] = dims[d]?.steps[k] ?? 0;
+      values[`${x}Stride${d}`] = inwards[d]?.steps[k] ?? 0;
     });
-  }
   return values;
+}
+
+/** The constants of `addressing`. */
+function layoutOf(dims: readonly Dimension[]) {
+  const inner = dims.at(-1)!.size;
+  const within = dims.length === 1 || inner % 4 === 0;
+  return { DIMS: dims.length, WITHIN: within, ACROSS: !within && inner > 2 };
 }
 
 interface StridedSpec {
@@ -117,8 +164,8 @@ export function defineStrided(spec: StridedSpec): Kernel {
   }
   return ${wide}(${x}[${offset("at", k)} / 4u]);
 }
-fn ${x}Gathered(p: Offsets, q: Offsets, r: Offsets, s: Offsets) -> ${wide} {
-  return ${wide}(${["p", "q", "r", "s"].map(single).join(", ")});
+fn ${x}Gathered(at: Four) -> ${wide} {
+  return ${wide}(${["at.p", "at.q", "at.r", "at.s"].map(single).join(", ")});
 }`;
   }, "\n");
   return defineKernel<ParamTypes>({
@@ -135,8 +182,8 @@ fn valueOf(${join((x) => `${x}: ${condition(x) ? "vec4u" : "Wide"}`)}) -> Out {
 fn ofQuads(at: Offsets) -> Out {
   return valueOf(${join((x) => `${x}Quad(at)`)});
 }
-fn ofSingles(p: Offsets, q: Offsets, r: Offsets, s: Offsets) -> Out {
-  return valueOf(${join((x) => `${x}Gathered(p, q, r, s)`)});
+fn ofSingles(at: Four) -> Out {
+  return valueOf(${join((x) => `${x}Gathered(at)`)});
 }`,
     includes: [eachSource, ...includes],
     bindings: [
@@ -207,7 +254,7 @@ export function runStrided(
     grid: blocks(vectors(y)),
     dtype,
     constants: {
-      DIMS: dims.length,
+      ...layoutOf(dims),
       VECTOR: vector,
       ...Object.fromEntries(names.map((x, k) => [`SPLAT_${x.toUpperCase()}`, inner.steps[k] === 0])),
     },
@@ -228,12 +275,12 @@ function definePlace(width: 1 | 4): Kernel {
     source: placeSource,
     includes: [eachSource, items(width), wgsl],
     bindings: ["x: In", "+y: Out"],
-    // Items (of WIDTH elements) are counted.
-    params: { count: "u32", ...params },
+    // `count` is of fours.
+    params: { count: "u32", elements: "u32", ...params },
     bundles: true,
-    flops: ({ params, constants }) => (constants.ADD ? width * params.count! : 0),
+    flops: ({ params, constants }) => (constants.ADD ? params.elements! : 0),
     bytes: ({ params, constants, bindings }) =>
-      (constants.ADD ? 3 : 2) * width * params.count! * bytesPerElement[bindings[1]!.dtype],
+      (constants.ADD ? 3 : 2) * params.elements! * bytesPerElement[bindings[1]!.dtype],
   });
 }
 const placeQuads = definePlace(4);
@@ -267,25 +314,20 @@ export function placeStrided(
     inner.steps.every((step) => step === 1) &&
     dims.slice(0, -1).every(({ steps }) => steps.every(whole)) &&
     [from, to].every(({ start = 0 }) => whole(start));
-  const width = quads ? 4 : 1;
-  // In items.
-  const scaled = dims.map((dim) =>
-    dim === inner
-      ? { size: dim.size / width, steps: dim.steps }
-      : { size: dim.size, steps: dim.steps.map((step) => step / width) },
-  );
-  const count = sizeOf(shape) / width;
+  const elements = sizeOf(shape);
+  const count = Math.ceil(elements / 4);
   y.engine.run(quads ? placeQuads : placeSingles, {
     bind: [x, y],
     params: {
       count,
-      ...addresses(scaled, ["x", "y"]),
-      xStart: (from.start ?? 0) / width,
-      yStart: (to.start ?? 0) / width,
+      elements,
+      ...addresses(dims, ["x", "y"]),
+      xStart: from.start ?? 0,
+      yStart: to.start ?? 0,
     },
     grid: blocks(count),
     dtype: add ? y.dtype : bitsOf(y.dtype),
-    constants: { DIMS: dims.length, ADD: add },
+    constants: { ...layoutOf(dims), ADD: add },
   });
 }
 
