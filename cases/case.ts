@@ -22,6 +22,8 @@ export interface Input {
   draw?: Draw;
   /** False for inputs that carry no gradient (ids, masks). */
   grad?: boolean;
+  /** An f16 leaf whose gradient is kept in f32, and then is to come so. */
+  master?: boolean;
 }
 
 /** What an engine of others must compute for the same result, the inputs being those of the case in their order. */
@@ -99,6 +101,12 @@ export function besideItself(opCase: OpCase, run?: OpCase["run"]): OpCase {
         return [first!.map((value, i) => value + dy[i]!), ...rest];
       }),
   };
+}
+
+/** A case of f16 whose inputs of these names are parameters in mixed precision: the rule makes their gradients in f32. */
+export function withMasters(opCase: OpCase, ...names: string[]): OpCase {
+  const inputs = opCase.inputs.map((input) => ({ ...input, master: names.includes(input.name) }));
+  return { ...opCase, name: `masters, ${opCase.name}`, inputs };
 }
 
 /** The values of a case's inputs: the same in every run and on every machine, rounded to what the dtypes hold. */

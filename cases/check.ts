@@ -129,7 +129,10 @@ export function recordCase(engine: Engine, opCase: OpCase): void {
     const tensors = opCase.inputs.map((input) => engine.zeros(input.shape, input.dtype));
     opCase.run(tensors, engine);
     if (!opCase.gradients) return;
-    for (const [i, input] of opCase.inputs.entries()) tensors[i]!.requiresGrad = carriesGradient(input);
+    for (const [i, input] of opCase.inputs.entries()) {
+      tensors[i]!.requiresGrad = carriesGradient(input);
+      if (input.master) tensors[i]!.grad = engine.zeros(input.shape);
+    }
     const output = opCase.run(tensors, engine);
     propagate(multiply(output, outputFactor), output, { add: addTensors, leaf() {} });
   });
@@ -216,7 +219,7 @@ export async function runCase(engine: Engine, opCase: OpCase): Promise<CaseResul
         compare(
           label,
           got,
-          wanted.map((value) => inputFactor * outputFactor * value),
+          wanted.map((value) => factorOf(inputs[i]!) * outputFactor * value),
         );
       }
     }
@@ -232,14 +235,15 @@ async function runGradients(engine: Engine, opCase: OpCase, expected: Expected, 
   const failures: string[] = [];
   const tensors = inputs.map((input, i) => {
     const values = expected.values[i]!;
-    const doubled = carriesGradient(input) ? values.map((value) => value / inputFactor) : values;
+    const doubled = carriesGradient(input) ? values.map((value) => value / factorOf(input)) : values;
     const tensor = engine.tensor(doubled, input.shape, input.dtype);
     tensor.requiresGrad = chosen.includes(i);
+    if (input.master) tensor.grad = engine.zeros(input.shape);
     return tensor;
   });
   const made = engine.scope(() => {
     const halved = tensors.map((tensor, i) =>
-      carriesGradient(inputs[i]!) ? multiply(tensor, inputFactor) : tensor,
+      factorOf(inputs[i]!) !== 1 ? multiply(tensor, inputFactor) : tensor,
     );
     const output = opCase.run(halved, engine);
     const weights = engine.tensor(expected.weights, output.shape, output.dtype);
@@ -257,7 +261,8 @@ async function runGradients(engine: Engine, opCase: OpCase, expected: Expected, 
         if (gradient.shape.join() !== tensor.shape.join()) {
           failures.push(`gradient of ${inputs[i]!.name}: shape [${gradient.shape}], not [${tensor.shape}]`);
         }
-        if (gradient.dtype !== tensor.dtype) failures.push(`gradient of ${inputs[i]!.name}: ${gradient}`);
+        const dtype = inputs[i]!.master ? "f32" : tensor.dtype;
+        if (gradient.dtype !== dtype) failures.push(`gradient of ${inputs[i]!.name}: ${gradient}`);
         gradients[i] = gradient;
       },
     });
@@ -271,6 +276,7 @@ async function runGradients(engine: Engine, opCase: OpCase, expected: Expected, 
   const gradients: (ArrayLike<number> | null)[] = [];
   for (const i of inputs.keys()) gradients.push(made[i] ? await made[i].read() : null);
   for (const tensor of [...tensors, made.output, ...inputs.map((_, i) => made[i])]) tensor?.dispose();
+  for (const tensor of tensors) tensor.grad?.dispose();
   return { output, gradients, failures };
 }
 
@@ -329,6 +335,11 @@ function checkFormulas(
     }
   });
   return failures;
+}
+
+/** What an input is multiplied by in front of the op; a parameter is a leaf, with nothing in front. */
+function factorOf(input: Input): number {
+  return carriesGradient(input) && !input.master ? inputFactor : 1;
 }
 
 function carriesGradient(input: Input): boolean {

@@ -657,15 +657,16 @@ export function packHalvesCase(shape: number[], draw: Draw): OpCase {
 }
 
 /** Any words, whose exponents are made odd and small, as WGSL leaves open what becomes of subnormals, infinity and NaN. */
-export function unpackHalvesCase(shape: number[]): OpCase {
+export function unpackHalvesCase(shape: number[], dtype: "f32" | "f16" = "f32"): OpCase {
   const words = shape.reduce((a, b) => a * b, 1) / 2;
   return {
-    name: `unpackHalves ${shape.join("x")}`,
+    name: `unpackHalves ${shape.join("x")}${dtype === "f16" ? " to f16" : ""}`,
+    half: dtype === "f16",
     inputs: [{ name: "words", shape: [words], dtype: "u32", draw: { below: 2 ** 32 } }],
     run: ([drawn], engine) => {
       const word = (value: number) => engine.tensor(Uint32Array.of(value), [], "u32");
       const normal = arithmetic.bitOr(arithmetic.bitAnd(drawn!, word(0xbbff_bbff)), word(0x0400_0400));
-      return unpackHalves(normal, shape);
+      return unpackHalves(normal, shape, dtype);
     },
     reference: ([drawn]) => {
       const halves = new Uint16Array(Uint32Array.from(drawn!).buffer);
@@ -887,6 +888,7 @@ export const elementwiseCases: OpCase[] = [
   packHalvesCase([5, 202], wideHalves),
   unpackHalvesCase([3, 14]),
   unpackHalvesCase([5, 900]),
+  unpackHalvesCase([5, 90], "f16"),
   clampCase(91, 7),
   clampCase(2803, 2799),
   accumulateCase(11, 6),

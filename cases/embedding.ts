@@ -1,7 +1,7 @@
 // Cases of embedding and addPositions: few and many ids, equal neighbours, tables larger than the classes of ids.
 import type { DType } from "../engine/index.ts";
 import { addPositions, embedding } from "../kernels/embedding/embedding.ts";
-import type { OpCase } from "./case.ts";
+import { type OpCase, withMasters } from "./case.ts";
 import { sumRows } from "./reference.ts";
 
 export function embeddingCase(
@@ -72,4 +72,6 @@ export const embeddingCases: OpCase[] = [
   positionsCase(3, 4, 8, 6),
   positionsCase(2, 5, 3, 5),
   positionsCase(2, 3, 7, 9, "f16"),
+  withMasters(embeddingCase(9, 12, [6, 5], "f16"), "table"),
+  withMasters(positionsCase(2, 3, 8, 9, "f16"), "table"),
 ];

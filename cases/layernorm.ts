@@ -2,7 +2,7 @@
 import { type DType, type RandomKey, uniform } from "../engine/index.ts";
 import { groupnorm } from "../kernels/layernorm/groupnorm.ts";
 import { layernorm, rmsnorm } from "../kernels/layernorm/layernorm.ts";
-import { besideItself, type Input, type OpCase } from "./case.ts";
+import { besideItself, type Input, type OpCase, withMasters } from "./case.ts";
 import { sumRows } from "./reference.ts";
 
 interface Spec {
@@ -150,6 +150,9 @@ export const layernormCases: OpCase[] = [
   layernormCase({ shape: [5, 96], mean: 1000 }),
   layernormCase({ shape: [5, 99], mean: -2000 }),
   layernormCase({ shape: [6, 24], dtype: "f16" }),
+  withMasters(layernormCase({ shape: [19, 24], dtype: "f16" }), "gamma", "beta"),
+  withMasters(layernormCase({ shape: [5, 7], residual: true, dtype: "f16" }), "gamma", "beta"),
+  withMasters(layernormCase({ shape: [3, 40], rms: true, dtype: "f16" }), "gamma"),
   layernormCase({ shape: [5, 15], residual: true, dtype: "f16" }),
   layernormCase({ shape: [5, 8], rms: true }),
   layernormCase({ shape: [7, 9], rms: true, mean: 3 }),

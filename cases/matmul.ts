@@ -5,7 +5,7 @@ import { feedForward, linear, matmul } from "../kernels/matmul/matmul.ts";
 import { type Bits, type PackedWeight, unpackNumbers } from "../kernels/matmul/packed.ts";
 import { multiply } from "../kernels/matmul/product.ts";
 import { runs, type VariantName, variantNames } from "../kernels/matmul/variants.ts";
-import { besideItself, type Input, type OpCase, type PeerOp } from "./case.ts";
+import { besideItself, type Input, type OpCase, type PeerOp, withMasters } from "./case.ts";
 import { gelu, geluSlope, type ProductSizes, product, productAt, sumRows } from "./reference.ts";
 
 interface MatmulSpec extends ProductSizes {
@@ -181,6 +181,12 @@ export function feedForwardCase(
   };
 }
 
+/** The weight's gradient is a sum beyond what f16 holds, which is none the worse in f32. */
+function beyondHalf(opCase: OpCase): OpCase {
+  const [x, ...others] = opCase.inputs;
+  return { ...opCase, inputs: [{ ...x!, draw: { at: (_, normal) => 2000 * normal } }, ...others] };
+}
+
 interface VariantSpec extends ProductSizes {
   variant: VariantName;
   dtype?: DType;
@@ -188,6 +194,8 @@ interface VariantSpec extends ProductSizes {
   epilogue?: boolean;
   /** Add up the rows of op(a) as well. */
   sums?: boolean;
+  /** f32 of f16. */
+  wide?: boolean;
   /** Which of the results to look at. */
   want?: "y" | "pre" | "sums";
 }
@@ -195,7 +203,7 @@ interface VariantSpec extends ProductSizes {
 /** One variant by name, also where neither the rule nor the tuner would choose it. */
 function variantCase(spec: VariantSpec): OpCase {
   const { variant, m, n, k, batch = 1, transposeA, transposeB, dtype = "f32" } = spec;
-  const { epilogue = false, sums = false, want = "y" } = spec;
+  const { epilogue = false, sums = false, want = "y", wide = false } = spec;
   const sizes = { m, n, k, batch, transposeA, transposeB, scale: -0.75 };
   const way = `${transposeA ? "t" : "n"}${transposeB ? "t" : "n"}`;
   const inputs: Input[] = [
@@ -206,7 +214,7 @@ function variantCase(spec: VariantSpec): OpCase {
     inputs.push({ name: "bias", shape: [n], dtype }, { name: "residual", shape: [batch, m, n], dtype });
   }
   return {
-    name: `product ${variant} ${want} ${way} ${batch}x${m}x${n}x${k} ${dtype}`,
+    name: `product ${variant} ${want} ${way} ${batch}x${m}x${n}x${k} ${dtype}${wide ? " to f32" : ""}`,
     lacks: (engine) => (runs(engine, variant, dtype) ? null : `no ${variant} here`),
     inputs,
     run: ([a, b, bias, residual], engine) => {
@@ -220,6 +228,7 @@ function variantCase(spec: VariantSpec): OpCase {
         keep,
         shape,
         variant,
+        result: wide ? "f32" : dtype,
       });
       return want === "y" ? y : kept!;
     },
@@ -259,6 +268,10 @@ function variantCases(): OpCase[] {
         ...(transposeB
           ? []
           : each({ variant: `${name}/split`, dtype: "f16", m: 8, n: 12, k: transposeA ? 1030 : 1028 })),
+        // Gradients of masters are made in f32.
+        ...(transposeA && !transposeB
+          ? each({ variant: name, dtype: "f16", m: 36, n: 132, k: 38, wide: true })
+          : []),
         ...(odd
           ? [
               ...each({ variant: name, m: 37, n: 131, k: 19 }),
@@ -401,5 +414,12 @@ export const matmulCases: OpCase[] = [
   besideItself(linearCase({ m: 9, n: 12, k: 12, bias: true })),
   besideItself(linearCase({ m: 7, n: 5, k: 5, bias: true, dtype: "f16" })),
   linearCase({ m: 70, n: 72, k: 40, bias: true, gelu: true, residual: true }),
+  withMasters(linearCase({ m: 38, n: 24, k: 12, bias: true, dtype: "f16" }), "weight", "bias"),
+  withMasters(linearCase({ m: 5, n: 7, k: 11, bias: true, gelu: true, dtype: "f16" }), "weight", "bias"),
+  // One without the other, whose gradients then are not made together.
+  withMasters(linearCase({ m: 9, n: 12, k: 8, bias: true, dtype: "f16" }), "weight"),
+  withMasters(linearCase({ m: 9, n: 12, k: 20, bias: true, dtype: "f16" }), "bias"),
+  withMasters(feedForwardCase(14, 8, 12, true, "f16"), "w1", "b1", "w2", "b2"),
+  beyondHalf(withMasters(linearCase({ m: 600, n: 8, k: 8, bias: true, dtype: "f16" }), "weight", "bias")),
   ...benchLinears.map((spec) => linearCase({ ...spec, bias: true, bench: true })),
 ];

@@ -3,7 +3,7 @@ import type { DType } from "../engine/index.ts";
 import { normalize } from "../kernels/normalize/normalize.ts";
 import type { OpCase } from "./case.ts";
 
-export function normalizeCase(shape: number[], dtype: DType = "f32", eps = 1e-12): OpCase {
+export function normalizeCase(shape: number[], dtype: DType = "f32", eps = 1e-12, wide = false): OpCase {
   const length = shape.at(-1)!;
   /** Calls `use` with every row's range, its norm and the divisor. */
   const eachRow = (x: Float64Array, use: (start: number, norm: number, divisor: number) => void) => {
@@ -13,9 +13,9 @@ export function normalizeCase(shape: number[], dtype: DType = "f32", eps = 1e-12
     }
   };
   return {
-    name: `normalize ${shape.join("x")}${eps > 1e-9 ? ` eps ${eps}` : ""} ${dtype}`,
+    name: `normalize ${shape.join("x")}${eps > 1e-9 ? ` eps ${eps}` : ""} ${dtype}${wide ? " to f32" : ""}`,
     inputs: [{ name: "x", shape, dtype }],
-    run: ([x]) => normalize(x!, eps),
+    run: ([x]) => normalize(x!, eps, wide ? "f32" : dtype),
     reference: ([x]) => {
       const y = new Float64Array(x!.length);
       eachRow(x!, (start, _, divisor) => {
@@ -46,4 +46,6 @@ export const normalizeCases: OpCase[] = [
   normalizeCase([24, 4], "f32", 2),
   normalizeCase([6, 20], "f16"),
   normalizeCase([6, 9], "f16"),
+  normalizeCase([6, 20], "f16", 1e-12, true),
+  normalizeCase([7, 9], "f16", 1e-12, true),
 ];

@@ -1,7 +1,7 @@
 // Cases of the picture kernels.
 import type { DType } from "../engine/index.ts";
 import { patchify, pixelsToFloat, prependToken } from "../kernels/patch/patch.ts";
-import type { OpCase } from "./case.ts";
+import { type OpCase, withMasters } from "./case.ts";
 import { sumRows } from "./reference.ts";
 
 /** For each element of the patches, where it is in the pictures. */
@@ -42,15 +42,17 @@ export function pixelsCase(
   height: number,
   width: number,
   patch: number | null = null,
+  dtype: "f32" | "f16" = "f32",
 ): OpCase {
   const pixels = height * width;
   const size = batch * pixels * 3;
   const planes = Array.from({ length: size }, (_, i) => i);
   const sources = patch ? patchSources([batch, 3, height, width], patch) : planes;
   return {
-    name: `pixelsToFloat ${batch}x${height}x${width}${patch ? ` by ${patch}` : ""}`,
+    name: `pixelsToFloat ${batch}x${height}x${width}${patch ? ` by ${patch}` : ""}${dtype === "f16" ? " to f16" : ""}`,
+    ...(dtype === "f16" && { half: true, tolerance: 2 ** -11 }),
     inputs: [{ name: "words", shape: [Math.ceil(size / 4)], dtype: "u32", draw: { below: 2 ** 32 } }],
-    run: ([words]) => pixelsToFloat(words!, [batch, height, width, 3], mean, std, patch),
+    run: ([words]) => pixelsToFloat(words!, [batch, height, width, 3], mean, std, { patch, dtype }),
     reference: ([words]) => {
       const bytes = new Uint8Array(Uint32Array.from(words!).buffer);
       return Float64Array.from(sources, (i) => {
@@ -112,6 +114,7 @@ export const patchCases: OpCase[] = [
   pixelsCase(3, 5, 7),
   pixelsCase(2, 8, 12, 4),
   pixelsCase(3, 6, 9, 3),
+  pixelsCase(2, 8, 12, 4, "f16"),
   prependCase(3, 4, 8),
   prependCase(5, 20, 40),
   prependCase(3, 25, 11),
@@ -120,4 +123,5 @@ export const patchCases: OpCase[] = [
   prependCase(2, 5, 3, "f32", 2),
   prependCase(1, 1, 12, "f16"),
   prependCase(4, 2, 5, "f16"),
+  withMasters(prependCase(3, 4, 8, "f16"), "token", "positions"),
 ];

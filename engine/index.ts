@@ -33,7 +33,7 @@ export { boundBytes, type LaunchWork } from "./gpu/work.ts";
 export type { Jit, JitInput, JitOptions } from "./run/jit.ts";
 export type { ProgramMemory } from "./run/placement.ts";
 export { type InputValues, Program } from "./run/program.ts";
-export { type Accumulator, propagate, tracked } from "./tensor/autograd.ts";
+export { type Accumulator, gradientDType, propagate, tracked } from "./tensor/autograd.ts";
 export {
   type Backend,
   type Backward,

@@ -211,5 +211,5 @@ function onlyTokens(x: Tensor): Tensor {
 
 /** Rows of unit length in f32: lengths and similarities want more digits than f16 has. */
 function direction(x: Tensor): Tensor {
-  return normalize(cast(x, "f32"));
+  return normalize(x, undefined, "f32");
 }

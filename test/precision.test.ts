@@ -6,10 +6,14 @@ import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { relativeError } from "../cases/compare.ts";
-import { Engine, findAdapter, normal, uniform } from "../engine/index.ts";
+import { Engine, findAdapter, normal, type Tensor, uniform } from "../engine/index.ts";
+import { backward, clearGrad } from "../kernels/backward.ts";
 import { accumulateInto } from "../kernels/elementwise/accumulate.ts";
+import { add, mul } from "../kernels/elementwise/arithmetic.ts";
 import { castInto } from "../kernels/elementwise/cast.ts";
+import { linear } from "../kernels/matmul/matmul.ts";
 import { readState } from "../kernels/optimizer/loss-scale.ts";
+import { sum } from "../kernels/reduce/reduce.ts";
 import { Case } from "../model/case.ts";
 import { Parameters, type Precision } from "../model/parameters.ts";
 import { specialTokens, Tokenizer } from "../model/tokenizer.ts";
@@ -220,6 +224,53 @@ halfTest("f16 gradients add up in f32, and what lies behind stays", async () => 
     Float32Array.from(wanted, (value, i) => (inside(i) ? added[i - 64] : value)),
   );
 });
+
+halfTest("a step casts nothing: gradients are made in f32 where masters take them", async () => {
+  const trainer = makeTrainer("f16");
+  const { program } = await trainer.prepare();
+  const kernels = program.launches().map(({ kernel }) => kernel);
+  assert.ok(kernels.includes("adamw-mixed"));
+  assert.equal(
+    kernels.filter((name) => name.startsWith("cast")),
+    [],
+  );
+  dispose(trainer);
+});
+
+halfTest(
+  "a parameter's gradients from rules that make them in f32 and from others add up, and checkpoints see the same",
+  async () => {
+    const draw = (stream: number, shape: number[]) =>
+      Float64Array.from({ length: shape[0]! * shape[1]! }, (_, i) => normal({ key: 9, stream }, i));
+    const [x, w] = (
+      [
+        [20, 8],
+        [8, 8],
+      ] as const
+    ).map((shape, stream) => engine.tensor(draw(stream, [...shape]), shape, "f16")) as [Tensor, Tensor];
+    w.requiresGrad = true;
+    // As a layer's weight, as its input, and element by element.
+    const work = () => {
+      const [tied, first] = [linear(w, w), sum(mul(linear(w, x), 0.5))];
+      return add(add(first, sum(mul(linear(x, mul(w, w)), 0.25))), add(sum(mul(tied, w)), sum(linear(x, w))));
+    };
+    const gradientOf = async (grad: Tensor | null, whole: () => Tensor) => {
+      w.grad = grad;
+      engine.scope(() => backward(whole()));
+      const values = (await w.grad!.read()).slice();
+      assert.is(w.grad!.dtype, grad?.dtype ?? "f16");
+      clearGrad([w]);
+      return values;
+    };
+    const halves = await gradientOf(null, work);
+    const wide = await gradientOf(engine.zeros([8, 8]), work);
+    assert.ok(relativeError(halves, Float64Array.from(wide)) < 2e-3);
+    assert.ok(relativeError(halves, Float64Array.from(wide)) > 0, "f32 is not rounded to f16");
+    const again = await gradientOf(engine.zeros([8, 8]), () => engine.checkpoint(work));
+    assert.equal(again, wide);
+    for (const tensor of [x, w]) tensor.dispose();
+  },
+);
 
 halfTest("gradients of one step are those of f32", async () => {
   const gradients = async (precision: Precision) => {

@@ -3,6 +3,7 @@
 import type { DType, Engine, Tensor } from "../engine/index.ts";
 import { pixelsToFloat } from "../kernels/patch/patch.ts";
 import type { ModelConfig } from "../model/config.ts";
+import type { Precision } from "../model/parameters.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 
 /** A tensor's values before they are on the GPU. */
@@ -41,14 +42,18 @@ export function packRows(rows: Uint8Array, count: number, ids: ArrayLike<number>
   return words(packed);
 }
 
-/** Pictures of `packRows` as a ViT takes them, in patches: f32 [count, (size / patchSize)², 3 patchSize²]. */
+/** Pictures of `packRows` as a ViT takes them, in patches and in its precision: [count, (size / patchSize)², 3 patchSize²]. */
 export function normalizePictures(
   packed: Tensor,
   count: number,
   size: number,
   { mean, std, patchSize }: Pick<ModelConfig["vision"], "mean" | "std" | "patchSize">,
+  precision: Precision = "f32",
 ): Tensor {
-  return pixelsToFloat(packed, [count, size, size, 3], mean, std, patchSize);
+  return pixelsToFloat(packed, [count, size, size, 3], mean, std, {
+    patch: patchSize,
+    dtype: precision,
+  });
 }
 
 /**

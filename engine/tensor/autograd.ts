@@ -2,16 +2,18 @@
 //   - it gets the gradient of the loss with respect to the node's output, never null, of the output's shape;
 //   - it returns one gradient per input, of that input's shape, or null where `needs[i]` is false or no gradient
 //     exists; it must multiply by the incoming gradient (a rule that forgets it passes only at the end of a graph);
+//   - a gradient is of its input's dtype, but may be f32 where `gradientDType` says so, which saves the leaf a cast;
 //   - it returns a fresh tensor or the incoming one, and writes to neither the incoming gradient nor the inputs;
 //   - it may ask `earlier` for what an input has from other nodes, and return the sum, which saves a pass over memory.
 // Nodes run in reverse order of creation, which is a topological order because inputs exist before outputs. A leaf gets
 // its gradient as soon as the last node that uses it has run, so that few gradients wait at a time.
+import type { DType } from "../base/dtype.ts";
 import { TensorError } from "../base/errors.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** What `backward` needs from the kernels, which this folder does not know. */
 export interface Accumulator {
-  /** A new tensor, a + b. */
+  /** A new tensor, a + b; one of the two may be f32 where the other is f16, and the sum then is. */
   add(a: Tensor, b: Tensor): Tensor;
   /** Called for each leaf with its whole gradient of this pass. */
   leaf(parameter: Tensor, grad: Tensor): void;
@@ -20,6 +22,17 @@ export interface Accumulator {
 /** Whether a gradient has to reach this tensor. */
 export function tracked(tensor: Tensor): boolean {
   return tensor.engine.gradients && (tensor.requiresGrad || tensor.node !== null);
+}
+
+/**
+ * What the gradients of leaves of one dtype are best made in: f32 where all of them keep theirs so, as parameters in mixed
+ * precision do, else their own dtype.
+ */
+export function gradientDType(first: Tensor, ...others: readonly Tensor[]): DType {
+  const wide = [first, ...others].every(
+    ({ requiresGrad, node, grad }) => requiresGrad && !node && grad?.dtype === "f32" && !grad.disposed,
+  );
+  return wide ? "f32" : first.dtype;
 }
 
 /** Propagates `grad`, of the shape of `output`, to all leaves that require gradients. */
@@ -65,8 +78,12 @@ function walk(
     const added = new Set<number>();
     const results = node.backward(incoming, needs, (i) => {
       const earlier = grads.get(inputs[i]!);
-      // An input that a node uses twice has two results, which are added as usual.
-      if (!earlier || inputs.indexOf(inputs[i]!) !== inputs.lastIndexOf(inputs[i]!)) return null;
+      // An input that a node uses twice has two results, which are added as usual, as is what another rule made in f32.
+      if (
+        earlier?.dtype !== inputs[i]!.dtype ||
+        inputs.indexOf(inputs[i]!) !== inputs.lastIndexOf(inputs[i]!)
+      )
+        return null;
       added.add(i);
       return earlier;
     });

@@ -16,7 +16,7 @@ const packKernel = defineKernel({
 const unpackKernel = defineKernel({
   name: "unpack-halves",
   source: unpackSource,
-  bindings: ["words: vec2u", "+y: vec4f"],
+  bindings: ["words: vec2u", "+y: Vec"],
   ...shared,
 });
 export const halvesKernels = [packKernel, unpackKernel];
@@ -32,11 +32,11 @@ export function packHalves(x: Tensor): Tensor {
   return run(packKernel, x, words, x.size);
 }
 
-/** Undoes packHalves: f32 of this shape. Not recorded. Throws TensorError where the words do not fill it. */
-export function unpackHalves(words: Tensor, shape: Shape): Tensor {
+/** Undoes packHalves: f32, or f16, of this shape. Not recorded. Throws TensorError where the words do not fill it. */
+export function unpackHalves(words: Tensor, shape: Shape, dtype: "f32" | "f16" = "f32"): Tensor {
   if (words.dtype !== "u32" || 2 * words.size !== sizeOf(shape))
     throw new TensorError(`unpackHalves: ${words} does not fill [${shape}].`);
-  return run(unpackKernel, words, words.engine.empty(shape), sizeOf(shape));
+  return run(unpackKernel, words, words.engine.empty(shape, dtype), sizeOf(shape));
 }
 
 function run(
@@ -46,6 +46,8 @@ function run(
   size: number,
 ): Tensor {
   const count = Math.ceil(size / 4);
-  to.engine.run(kernel, { bind: [from, to], params: { count }, grid: blocks(count) });
+  // What `Vec` is where floats come out.
+  const dtype = to.dtype === "f16" ? "f16" : "f32";
+  to.engine.run(kernel, { bind: [from, to], params: { count }, grid: blocks(count), dtype });
   return to;
 }

@@ -2,5 +2,5 @@
 
 fn make(index: u32) {
   let pair = words[index];
-  y[index] = vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+  y[index] = Vec(vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y)));
 }

@@ -1,8 +1,9 @@
 // Rows of a table by id, and position embeddings.
-import { type Tensor, TensorError } from "../../engine/index.ts";
+import { gradientDType, type Tensor, TensorError } from "../../engine/index.ts";
 import { add } from "../elementwise/arithmetic.ts";
 import { gather } from "../gather/gather.ts";
 import { requireFloat } from "../lib/items.ts";
+import { sumTo } from "../reduce/reduce.ts";
 import { amongZeros, partAlong } from "../shape/slice.ts";
 
 /**
@@ -27,9 +28,15 @@ export function addPositions(x: Tensor, table: Tensor): Tensor {
     throw new TensorError(`addPositions: table [${table.shape}] does not fit [${x.shape}].`);
   const { engine } = x;
   const used = engine.slice(table, 0, [length, width]);
-  const first = partAlong(table.shape, 0, 0, length);
-  return add(
-    x,
-    engine.record("addPositions", used, [table], (dy) => [amongZeros(dy, table.shape, first)]),
-  );
+  const y = engine.inference(() => add(x, used));
+  return engine.record("addPositions", y, [x, table], (dy, needs) => [
+    dy,
+    needs[1]
+      ? amongZeros(
+          sumTo(dy, used.shape, 1, gradientDType(table)),
+          table.shape,
+          partAlong(table.shape, 0, 0, length),
+        )
+      : null,
+  ]);
 }

@@ -1,6 +1,13 @@
 // Entries along an axis by their numbers, and sums into them: each is the other's gradient. Numbers are for whole slices, the
 // same all over the tensor (gather, scatterAdd), or for every element by itself (takeAlongAxis, addAlongAxis).
-import { defineKernel, type Kernel, type Shape, type Tensor, TensorError } from "../../engine/index.ts";
+import {
+  defineKernel,
+  gradientDType,
+  type Kernel,
+  type Shape,
+  type Tensor,
+  TensorError,
+} from "../../engine/index.ts";
 import { cast, castInto } from "../elementwise/cast.ts";
 import { axisOf, type Block, blockOf, withExtent } from "../lib/axes.ts";
 import eachSource from "../lib/each.wgsl?raw";
@@ -160,12 +167,12 @@ function requireIds(name: string, ids: Tensor): void {
   if (!isInteger(ids.dtype)) throw new TensorError(`${name}: ids must be u32 or i32, not ${ids}.`);
 }
 
-/** Sums into zeros, in the dtype of what is summed. */
-function sumsOf(dy: Tensor, shape: Shape, view: Block, ids: Tensor, along: boolean): Tensor {
+/** Sums into zeros of the shape of `x`, as its gradient. */
+function sumsOf(dy: Tensor, x: Tensor, view: Block, ids: Tensor, along: boolean): Tensor {
   // Sums are f32 also where the numbers are f16.
-  const sums = dy.engine.zeros(shape);
+  const sums = dy.engine.zeros(x.shape);
   addChosen(sums, view, ids, along, dy);
-  return cast(sums, dy.dtype);
+  return cast(sums, gradientDType(x));
 }
 
 /** `x` with sums in its middle, as an operation. */
@@ -205,7 +212,7 @@ export function gather(x: Tensor, ids: Tensor, axis = 0): Tensor {
   requireIds("gather", ids);
   const view = blockOf(x.shape, at);
   const y = chosen(x, view, ids, false, [...x.shape.slice(0, at), ...ids.shape, ...x.shape.slice(at + 1)]);
-  return x.engine.record("gather", y, [x], (dy) => [sumsOf(dy, x.shape, view, ids, false)]);
+  return x.engine.record("gather", y, [x], (dy) => [sumsOf(dy, x, view, ids, false)]);
 }
 
 /**
@@ -239,7 +246,7 @@ function alongAxis(name: string, x: Tensor, ids: Tensor, axis: number): Block {
 export function takeAlongAxis(x: Tensor, ids: Tensor, axis = -1): Tensor {
   const view = alongAxis("takeAlongAxis", x, ids, axis);
   const y = chosen(x, view, ids, true, ids.shape);
-  return x.engine.record("takeAlongAxis", y, [x], (dy) => [sumsOf(dy, x.shape, view, ids, true)]);
+  return x.engine.record("takeAlongAxis", y, [x], (dy) => [sumsOf(dy, x, view, ids, true)]);
 }
 
 /**

@@ -1,7 +1,14 @@
 // Layer normalisation over the last axis, with what stands in front of it in a transformer's block fused in, dropout and
 // the residual sum: LayerNorm(dropout(x) + residual) is one kernel forward and two backward. RMSNorm is the same without the
 // mean and without beta.
-import { type Backend, type RandomKey, type Tensor, TensorError, tracked } from "../../engine/index.ts";
+import {
+  type Backend,
+  gradientDType,
+  type RandomKey,
+  type Tensor,
+  TensorError,
+  tracked,
+} from "../../engine/index.ts";
 import { defineByWidth, laneSums, randomItems, requireFloat, rowsOf } from "../lib/items.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
 import { eachRows, rowGroups, rowLanes } from "../lib/rows.ts";
@@ -197,13 +204,15 @@ function normalized(
     let dGamma: Tensor | null = null;
     let dBeta: Tensor | null = null;
     if (affine) {
-      dGamma = engine.empty([length], dtype);
-      dBeta = engine.empty([length], dtype);
+      const learnt = [gamma, ...(beta ? [beta] : [])].filter((_, i) => needs[i + 1]);
+      const result = gradientDType(learnt[0]!, ...learnt.slice(1));
+      dGamma = engine.empty([length], result);
+      dBeta = engine.empty([length], result);
       engine.run(affineKernel.of(length), {
         bind: [parts, dGamma, dBeta],
         params: { length: items, blocks },
         grid: 2 * items,
-        dtype,
+        dtype: result,
         constants: { GROUPS: 1 },
       });
     }

@@ -1,6 +1,6 @@
 // Matrix products: plain, batched and transposed, and the linear layer with bias, GELU and residual in its epilogue.
 // Gradients are matrix products again, so the four transpose variants serve forward and backward alike.
-import { type Shape, sizeOf, type Tensor, TensorError, tracked } from "../../engine/index.ts";
+import { gradientDType, type Shape, sizeOf, type Tensor, TensorError, tracked } from "../../engine/index.ts";
 import { broadcastStrides, copyStrided } from "../elementwise/strided.ts";
 import { multiplyByGeluSlope } from "../elementwise/unary.ts";
 import { requireFloat, rowsOf } from "../lib/items.ts";
@@ -144,7 +144,7 @@ export function linear(x: Tensor, weight: Tensor | PackedWeight, options: Linear
   return x.engine.record("linear", y, inputs, (dy, needs, earlier) => {
     const dPre = pre ? multiplyByGeluSlope(dy, pre) : dy;
     const wanted = { x: needs[0]!, weight: needs[1]!, bias: bias !== null && needs[2]! };
-    const grads = layerGradients(dPre, x, weight, wanted, { earlier: earlier(0) });
+    const grads = layerGradients(dPre, x, { weight, bias }, wanted, { earlier: earlier(0) });
     return [grads.x, grads.weight, ...(bias ? [grads.bias] : []), ...(residual ? [dy] : [])];
   });
 }
@@ -191,7 +191,7 @@ function layer(
 function layerGradients(
   dy: Tensor,
   x: Tensor,
-  weight: Tensor,
+  { weight, bias }: { weight: Tensor; bias: Tensor | null },
   wanted: { x: boolean; weight: boolean; bias: boolean },
   options: { slopeAt?: Tensor | null; earlier?: Tensor | null },
 ): { x: Tensor | null; weight: Tensor | null; bias: Tensor | null } {
@@ -202,13 +202,15 @@ function layerGradients(
   const dx = () =>
     multiply(engine, dy, weight, { m, n: k, k: n, batch: 1, slopeAt, residual, shape: x.shape }).y;
   const sizes = { m: n, n: k, k: m, batch: 1, transposeA: true, shape: weight.shape };
-  // Where there are no weights nothing is multiplied, and nothing summed on the way.
-  const keep = wanted.bias && k > 0 ? "sums" : null;
-  const dW = wanted.weight ? multiply(engine, dy, x, { ...sizes, keep }) : null;
+  const result = gradientDType(weight);
+  const biasDType = bias ? gradientDType(bias) : result;
+  // Where there are no weights nothing is multiplied, and nothing summed on the way; and both are made in one dtype.
+  const keep = wanted.bias && k > 0 && biasDType === result ? "sums" : null;
+  const dW = wanted.weight ? multiply(engine, dy, x, { ...sizes, keep, result }) : null;
   return {
     x: wanted.x ? dx() : null,
     weight: dW?.y ?? null,
-    bias: dW?.kept ?? (wanted.bias ? sumLeading(dy, n) : null),
+    bias: dW?.kept ?? (wanted.bias ? sumLeading(dy, n, biasDType) : null),
   };
 }
 
@@ -244,7 +246,7 @@ export function feedForward(
     const outer = layerGradients(
       dy,
       hidden,
-      w2,
+      { weight: w2, bias: second.bias },
       { x: needs[0]! || needs[1]! || needs[2]!, weight: needs[3]!, bias: needs[4]! },
       { slopeAt: pre },
     );
@@ -252,7 +254,9 @@ export function feedForward(
     // Where the input is the residual as well, its gradient is one sum.
     const same = residual === x;
     const inner = outer.x
-      ? layerGradients(outer.x, x, w1, wanted, { earlier: same ? dy : earlier(0) })
+      ? layerGradients(outer.x, x, { weight: w1, bias: first.bias }, wanted, {
+          earlier: same ? dy : earlier(0),
+        })
       : { x: null, weight: null, bias: null };
     const rest = residual ? [same ? null : dy] : [];
     return [inner.x, inner.weight, inner.bias, outer.weight, outer.bias, ...rest];

@@ -1,6 +1,13 @@
 // Runs one matrix product by one of its variants: the sizes and the epilogue come in, kernel, grid and memory are
 // decided here. Everything that is a matrix product, forward or backward, goes through `multiply`.
-import { type Backend, type Shape, sizeOf, type Tensor, TensorError } from "../../engine/index.ts";
+import {
+  type Backend,
+  type DType,
+  type Shape,
+  sizeOf,
+  type Tensor,
+  TensorError,
+} from "../../engine/index.ts";
 import { sumLeading } from "../reduce/reduce.ts";
 import { isPacked, type PackedWeight } from "./packed.ts";
 import {
@@ -42,6 +49,8 @@ export interface Product {
   keep?: Kept | null;
   /** Of y. */
   shape: Shape;
+  /** Of y and what is kept but for the values before GELU: f32 in place of f16, so that nothing is rounded twice. */
+  result?: DType;
   /** Run this variant instead of the one that the rule or a measurement chooses. */
   variant?: VariantName;
 }
@@ -65,6 +74,7 @@ export function multiply(
   const { m, n, k, batch, transposeA = false, transposeB = false, bias, residual, gelu = false } = product;
   const { keep = null, slopeAt, shape } = product;
   const { dtype } = a;
+  const { result = dtype } = product;
   const [packed, operand] = isPacked(b) ? [b, b.words] : [null, b];
   if (!packed && dtype !== operand.dtype) throw new TensorError(`matmul: ${a} and ${b} differ in dtype.`);
   const sizes: Sizes = { m, n, k, batch, transposeA, transposeB };
@@ -75,13 +85,20 @@ export function multiply(
   const variant =
     product.variant ??
     choose(engine, a, b, { ...sizes, cycleA, cycleB }, !(bias || residual || gelu || slopeAt));
-  const { kernel, constants, tile, splits, depth } = plan(engine, variant, sizes, dtype, keep, packed?.bits);
+  const { kernel, constants, tile, splits, depth } = plan(
+    engine,
+    variant,
+    sizes,
+    { dtype, result },
+    keep,
+    packed?.bits,
+  );
 
   const shapes: Shape[] = [shape, ...(keep ? [keep === "pre" ? shape : [m]] : [])];
   // Parts of split sums are f32, in whole quads, and added up afterwards, always in the same order.
   const strides = shapes.map((one) => Math.ceil(sizeOf(one) / 4) * 4);
   const targets = shapes.map((one, i) =>
-    splits > 1 ? engine.empty([splits, strides[i]!]) : engine.empty(one, dtype),
+    splits > 1 ? engine.empty([splits, strides[i]!]) : engine.empty(one, result),
   );
   const tilesN = Math.ceil(n / tile[1]);
   const tiles = tilesN * Math.ceil(m / tile[0]);
@@ -109,10 +126,10 @@ export function multiply(
   });
   const [y, kept = null] = targets.map((target, i) => {
     if (splits === 1) return target;
-    const whole = sumLeading(target, strides[i]!, dtype);
-    const result = engine.slice(whole, 0, shapes[i]!);
+    const whole = sumLeading(target, strides[i]!, result);
+    const part = engine.slice(whole, 0, shapes[i]!);
     for (const tensor of [target, whole]) tensor.dispose();
-    return result;
+    return part;
   }) as [Tensor, Tensor?];
   return { y, kept };
 }

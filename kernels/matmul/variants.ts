@@ -112,8 +112,8 @@ function keeping(kept: Kept | null, odd: boolean): string {
 }
 
 /**
- * The same kernel for even and odd sizes, with results of the tensors' own type or, for parts of sums, f32, by what is
- * kept, and by how `b` is packed, which is of even sizes and keeps nothing. Parts have no GELU.
+ * The same kernel for even and odd sizes, with results of the tensors' own type or, for parts of sums and where they are asked for,
+ * f32, by what is kept, and by how `b` is packed, which is of even sizes and keeps nothing. What is f32 beside f16 has no GELU.
  */
 /* @__NO_SIDE_EFFECTS__ */
 function kernels(name: string, source: string, more: Kernel["includes"] = [], enables: string[] = []) {
@@ -311,12 +311,12 @@ const busy = 128;
 /** Terms that a part has at least. */
 const shortest = 128;
 
-/** How a variant runs a product. `dtype` is that of the operands. */
+/** How a variant runs a product; parts of split sums are f32 whatever the result is. */
 export function plan(
   engine: Backend,
   name: VariantName,
   sizes: Sizes,
-  dtype: DType,
+  { dtype, result }: { dtype: DType; result: DType },
   kept: Kept | null,
   bits: Bits | null = null,
 ): Plan {
@@ -327,7 +327,7 @@ export function plan(
   const splits = base === name ? 1 : splitsOf(engine, variant, sizes);
   const depth = Math.max(1, Math.ceil(k / splits / 4)) * 4;
   return {
-    kernel: variant.kernels.of(odd, splits > 1 && dtype !== "f32", kept, bits),
+    kernel: variant.kernels.of(odd, dtype !== "f32" && (splits > 1 || result === "f32"), kept, bits),
     constants: variant.constants(engine),
     tile: variant.tile(engine),
     splits: Math.max(1, Math.ceil(k / depth)),

@@ -1,5 +1,5 @@
 // Scaling rows to length 1, as torch.nn.functional.normalize does.
-import type { Tensor } from "../../engine/index.ts";
+import { type DType, type Tensor, TensorError } from "../../engine/index.ts";
 import { defineByWidth, requireFloat, rowsOf } from "../lib/items.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
 import nanSource from "../lib/nan.wgsl?raw";
@@ -16,38 +16,51 @@ const params = {
   eps: "f32",
 } as const;
 
-const forwardKernel = defineByWidth({
-  name: "normalize",
-  bundles: true,
-  source: forwardSource,
-  includes: [nanSource, inverseSource, ...eachRow],
-  bindings: [
-    "x: In",
-    "+y: Out",
-    // The norm of each row.
-    "+norms: f32",
-  ],
-  params,
-  flops: perElement("x", 3),
-});
-const backwardKernel = defineByWidth({
-  name: "normalize-backward",
-  bundles: true,
-  source: backwardSource,
-  includes: [nanSource, inverseSource, ...eachRow],
-  bindings: ["x: In", "norms: f32", "dy: In", "+dx: Out"],
-  params,
-  flops: perElement("x", 7),
-});
+/** Both kernels; with `wide`, result and incoming gradient are f32 whatever `x` is. */
+/* @__NO_SIDE_EFFECTS__ */
+function define(wide: boolean) {
+  const [suffix, stored] = wide ? (["-f32", "Wide"] as const) : (["", "Out"] as const);
+  const shared = { bundles: true, params };
+  const includes = [nanSource, inverseSource, `alias Made = ${stored};`, ...eachRow];
+  return {
+    forward: defineByWidth({
+      ...shared,
+      name: `normalize${suffix}`,
+      source: forwardSource,
+      includes,
+      bindings: [
+        "x: In",
+        "+y: Made",
+        // The norm of each row.
+        "+norms: f32",
+      ],
+      flops: perElement("x", 3),
+    }),
+    backward: defineByWidth({
+      ...shared,
+      name: `normalize${suffix}-backward`,
+      source: backwardSource,
+      includes,
+      bindings: ["x: In", "norms: f32", "dy: Made", "+dx: Out"],
+      flops: perElement("x", 7),
+    }),
+  };
+}
+const alike = define(false);
+const widening = define(true);
 
-export const normalizeKernels = kernelsIn(() => [...forwardKernel.all, ...backwardKernel.all]);
+export const normalizeKernels = kernelsIn(() =>
+  [alike, widening].flatMap(({ forward, backward }) => [...forward.all, ...backward.all]),
+);
 
 /**
  * x / max(|x|, eps) with the Euclidean norm along the last axis; 1e-12 as in PyTorch unless told. f32 or f16, computed
- * in f32; a row with a NaN is all NaN. Throws TensorError on a scalar.
+ * in f32, and of f16 a result in f32 where `dtype` says so; a row with a NaN is all NaN. Throws TensorError on a scalar, and for f16 of
+ * f32.
  */
-export function normalize(x: Tensor, eps = 1e-12): Tensor {
+export function normalize(x: Tensor, eps = 1e-12, dtype: DType = x.dtype): Tensor {
   requireFloat("normalize", x);
+  if (dtype !== x.dtype && dtype !== "f32") throw new TensorError(`normalize: ${x} gives no ${dtype}.`);
   const { rows, length } = rowsOf("normalize", x);
   const { engine } = x;
   const items = length % 4 === 0 ? length / 4 : length;
@@ -57,12 +70,13 @@ export function normalize(x: Tensor, eps = 1e-12): Tensor {
     dtype: x.dtype,
     constants: { GROUPS: rowGroups(engine, items) },
   };
-  const y = engine.empty(x.shape, x.dtype);
+  const { forward, backward } = dtype === x.dtype ? alike : widening;
+  const y = engine.empty(x.shape, dtype);
   const norms = engine.empty([rows]);
-  engine.run(forwardKernel.of(length), { ...run, bind: [x, y, norms] });
+  engine.run(forward.of(length), { ...run, bind: [x, y, norms] });
   return engine.record("normalize", y, [x], (dy) => {
     const dx = engine.empty(x.shape, x.dtype);
-    engine.run(backwardKernel.of(length), { ...run, bind: [x, norms, dy, dx] });
+    engine.run(backward.of(length), { ...run, bind: [x, norms, dy, dx] });
     return [dx];
   });
 }

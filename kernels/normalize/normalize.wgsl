@@ -14,6 +14,6 @@ fn takeRows(row: u32) {
   }
   let factor = inverseOf(norm);
   for (var i = lane; i < params.length; i += WORKERS) {
-    y[base + i] = Out(Wide(x[base + i]) * factor);
+    y[base + i] = Made(Wide(x[base + i]) * factor);
   }
 }

@@ -1,6 +1,13 @@
 // The way of pictures into a vision transformer: bytes to normalised planes, planes to patches, a class token and
 // position embeddings (Dosovitskiy et al., "An image is worth 16x16 words", arXiv 2010.11929).
-import { defineKernel, type Shape, sizeOf, type Tensor, TensorError } from "../../engine/index.ts";
+import {
+  defineKernel,
+  gradientDType,
+  type Shape,
+  sizeOf,
+  type Tensor,
+  TensorError,
+} from "../../engine/index.ts";
 import eachSource from "../lib/each.wgsl?raw";
 import { blocks, defineByWidth, requireFloat, vectors } from "../lib/items.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
@@ -33,7 +40,7 @@ const pixelsKernel = defineKernel({
   name: "pixels",
   source: pixelsSource,
   includes: [eachSource],
-  bindings: ["words: u32", "+y: vec4f"],
+  bindings: ["words: u32", "+y: Vec"],
   params: {
     // vec4s of the result.
     count: "u32",
@@ -108,9 +115,16 @@ export function packBytes(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(padded.buffer);
 }
 
+export interface PixelOptions {
+  /** Side of the patches that the pictures are cut into; not unless told. */
+  patch?: number | null;
+  /** Of the result; f32 unless told. */
+  dtype?: "f32" | "f16";
+}
+
 /**
- * Normalises RGB bytes [B, H, W, 3], given as u32 words (`packBytes`): f32 [B, 3, H, W] of (byte / 255 - mean) / std,
- * one mean and standard deviation a channel; or with `patch` what `patchify` makes of that by so many pixels. Throws TensorError
+ * Normalises RGB bytes [B, H, W, 3], given as u32 words (`packBytes`): [B, 3, H, W] of (byte / 255 - mean) / std,
+ * one mean and standard deviation a channel, f32 or f16; or with `patch` what `patchify` makes of that by so many pixels. Throws TensorError
  * where the words do not fill the shape, and as `patchify`.
  */
 export function pixelsToFloat(
@@ -118,7 +132,7 @@ export function pixelsToFloat(
   shape: Shape,
   mean: readonly number[],
   std: readonly number[],
-  patch: number | null = null,
+  { patch = null, dtype = "f32" }: PixelOptions = {},
 ): Tensor {
   const [batch = 0, height = 0, width = 0, channels] = shape;
   const fits = words.dtype === "u32" && words.size === Math.ceil(sizeOf(shape) / 4);
@@ -131,7 +145,7 @@ export function pixelsToFloat(
   const { engine } = words;
   const size = patch ? { height: patch, width: patch } : { height, width };
   const patches = (height / size.height) * (width / size.width);
-  const y = engine.empty(patch ? [batch, patches, 3 * patch ** 2] : [batch, 3, height, width]);
+  const y = engine.empty(patch ? [batch, patches, 3 * patch ** 2] : [batch, 3, height, width], dtype);
   engine.run(pixelsKernel, {
     bind: [words, y],
     params: {
@@ -146,6 +160,7 @@ export function pixelsToFloat(
       std2: std[2]!,
     },
     grid: blocks(vectors(y)),
+    dtype,
     constants: { QUADS: size.width % 4 === 0 },
   });
   return y;
@@ -176,7 +191,9 @@ export function prependToken(x: Tensor, token: Tensor, positions: Tensor): Tenso
   });
   return engine.record("prependToken", y, [x, token, positions], (dy, needs) => [
     needs[0] ? taken(dy, partAlong(y.shape, 1, prefix, length)) : null,
-    needs[1] ? engine.view(sumLeading(dy, tokens * width, dtype, token.size), token.shape) : null,
-    needs[2] ? engine.view(sumLeading(dy, tokens * width), positions.shape) : null,
+    needs[1]
+      ? engine.view(sumLeading(dy, tokens * width, gradientDType(token), token.size), token.shape)
+      : null,
+    needs[2] ? engine.view(sumLeading(dy, tokens * width, gradientDType(positions)), positions.shape) : null,
   ]);
 }

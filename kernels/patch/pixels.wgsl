@@ -30,10 +30,10 @@ fn make(index: u32) {
   if (!QUADS) {
     places = array(first, placeOf(at + 1u), placeOf(at + 2u), placeOf(at + 3u));
   }
-  y[index] = vec4f(
+  y[index] = Vec(vec4f(
     valueAt(places[0].x, places[0].y),
     valueAt(places[1].x, places[1].y),
     valueAt(places[2].x, places[2].y),
     valueAt(places[3].x, places[3].y),
-  );
+  ));
 }

@@ -195,9 +195,9 @@ export function sumLeading(
 
 /**
  * Undoes a broadcast: scale times the sum of `x` over the repetitions that made its shape out of `shape`; `x` itself
- * where nothing is to be done. Not recorded. Throws TensorError for integers.
+ * where nothing is to be done. Not recorded. Sums are of `dtype` if told. Throws TensorError for integers.
  */
-export function sumTo(x: Tensor, shape: Shape, scale = 1): Tensor {
+export function sumTo(x: Tensor, shape: Shape, scale = 1, dtype: DType = x.dtype): Tensor {
   requireFloat("sumTo", x);
   const padded = [...new Array<number>(x.shape.length - shape.length).fill(1), ...shape];
   let current = x;
@@ -215,7 +215,7 @@ export function sumTo(x: Tensor, shape: Shape, scale = 1): Tensor {
       inner: sizeOf(sizes.slice(to)),
     };
     sizes = sizes.map((size, d) => (d >= from && d < to ? 1 : size));
-    current = reduce(current, view, sizes, { scale: factor });
+    current = reduce(current, view, sizes, { scale: factor }, dtype);
     factor = 1;
   }
   if (factor !== 1) current = scaled(current, factor);

@@ -76,7 +76,9 @@ export async function embedPictures(
 function encodePictures(engine: Engine, model: Case, pixels: Uint8Array, count: number): Tensor {
   const { vision } = model.config;
   const { packed } = upload(engine, { packed: words(packBytes(pixels)) });
-  return model.encodeImages(normalizePictures(packed, count, vision.imageSize, vision));
+  return model.encodeImages(
+    normalizePictures(packed, count, vision.imageSize, vision, model.parameters.precision),
+  );
 }
 
 /** Embeddings of queries, row-major [queries, projection]. Throws NotFiniteError. */

@@ -5,7 +5,6 @@
 // device (Gao et al., "Scaling deep contrastive learning batch size under memory limited setup", arXiv 2101.06983).
 import type { RandomStreams, Tensor } from "../../engine/index.ts";
 import { mul } from "../../kernels/elementwise/arithmetic.ts";
-import { cast } from "../../kernels/elementwise/cast.ts";
 import { unpackHalves } from "../../kernels/elementwise/halves.ts";
 import { matmul } from "../../kernels/matmul/matmul.ts";
 import { sum } from "../../kernels/reduce/reduce.ts";
@@ -65,9 +64,10 @@ function encodePart(
   streams: RandomStreams,
 ): [Tensor, Tensor] {
   const { vision } = model.config;
+  const { precision } = model.parameters;
   const tokens = areTokens
-    ? cast(unpackHalves(pictures, [count, imageTokens(vision), vision.width]), model.parameters.precision)
-    : model.encodeImages(normalizePictures(pictures, count, vision.imageSize, vision));
+    ? unpackHalves(pictures, [count, imageTokens(vision), vision.width], precision)
+    : model.encodeImages(normalizePictures(pictures, count, vision.imageSize, vision, precision));
   const queries = source
     ? model.embedQueries({ ids, mask }, tokens, source, streams)
     : model.embedTexts({ ids, mask }, streams);

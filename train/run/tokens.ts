@@ -129,7 +129,9 @@ export class TokenCache implements KeptTokens {
     const pixels = await pictures.read(filled);
     const packed = engine.inference(() => {
       const { bytes } = upload(engine, { bytes: words(packBytes(pixels)) });
-      const tokens = model.encodeImages(normalizePictures(bytes, count, vision.imageSize, vision));
+      const tokens = model.encodeImages(
+        normalizePictures(bytes, count, vision.imageSize, vision, model.parameters.precision),
+      );
       return packHalves(cast(tokens, "f32"));
     });
     const { buffer, byteOffset } = (await packed.read()) as Uint32Array;
