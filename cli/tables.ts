@@ -5,6 +5,7 @@ import type { Metrics, Recall } from "../train/eval/metrics.ts";
 import { protocols, provenanceOf, type Result } from "../train/eval/protocols.ts";
 import type { SubmissionCheck } from "../train/eval/submit.ts";
 import { kernelRows, millisecondsOf, type StepProfile } from "../train/profile/measure.ts";
+import { besideChain, named, type Schedule, scheduleOf, waitsInWords } from "../train/profile/schedule.ts";
 import { metricName, rate, share } from "../train/report/format.ts";
 import type { Answer } from "../train/run/search.ts";
 import { visible } from "./output.ts";
@@ -106,6 +107,7 @@ export function importTable(plan: ImportPlan): string {
 export function profileTable(profile: StepProfile): string {
   const { adapter, peak, timing, dispatches, stepMilliseconds, hostMicroseconds, memory, spans } = profile;
   const whole = millisecondsOf(spans);
+  const schedule = scheduleOf(profile);
   const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
   const row = (name: string, ...cells: string[]) =>
     `  ${name.padEnd(34)} ${cells.map((cell) => cell.padStart(9)).join(" ")}`;
@@ -119,6 +121,7 @@ export function profileTable(profile: StepProfile): string {
     `A step: ${dispatches} dispatches, ${stepMilliseconds.toFixed(1)} ms, of these ` +
       `${hostMicroseconds.toFixed(1)} µs a dispatch on the host; ` +
       `memory ${megabytes(memory.planned)} planned, ${megabytes(memory.naive)} without a plan`,
+    `Waits: ${waitsInWords(profile, schedule, whole).join("\n  ")}`,
     `Kernels: ${how}`,
     "",
     row("", "calls", "ms", "of step", "GFLOP/s", "GB/s", "bound by", "of peak"),
@@ -130,7 +133,26 @@ export function profileTable(profile: StepProfile): string {
       ),
     ),
     row("together", `${dispatches}`, whole.toFixed(2), "100.0 %"),
+    ...(schedule ? besideLines(schedule) : []),
   ].join("\n");
+}
+
+/** Dispatches named beside the longest chain; the page and the trace have more. */
+const mostBeside = 5;
+
+function besideLines(schedule: Schedule): string[] {
+  const rows = besideChain(schedule);
+  if (rows.length === 0) return [];
+  return [
+    "",
+    `Could run beside the longest chain, ${Math.min(mostBeside, rows.length)} of ${rows.length}:`,
+    ...rows
+      .slice(0, mostBeside)
+      .flatMap(({ number, kernel, milliseconds, slack, waitsFor, neededBy }) => [
+        `  ${number} ${kernel}: ${milliseconds.toFixed(2)} ms, could begin ${slack.toFixed(2)} ms later;`,
+        `    waits for ${named(schedule, waitsFor)}, needed by ${named(schedule, neededBy)}`,
+      ]),
+  ];
 }
 
 /** Figures in percent, each line under what it is of. */

@@ -32,7 +32,8 @@ export type { DispatchTime } from "./gpu/profiler.ts";
 export { boundBytes, type LaunchWork } from "./gpu/work.ts";
 export type { Jit, JitInput, JitOptions } from "./run/jit.ts";
 export type { ProgramMemory } from "./run/placement.ts";
-export { type InputValues, Program } from "./run/program.ts";
+export { type InputValues, Program, type ReplayCommand } from "./run/program.ts";
+export { chainsOf, type WaitsSummary } from "./run/waits.ts";
 export { type Accumulator, gradientDType, propagate, tracked } from "./tensor/autograd.ts";
 export {
   type Backend,

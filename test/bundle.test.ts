@@ -6,6 +6,7 @@ import { allKernels } from "../cases/kernels.ts";
 import { defineKernel, Engine, normal, type Tensor } from "../engine/index.ts";
 import { formOf } from "../engine/run/bundle.ts";
 import { independent, type Life, type Node, neighbours, type Range } from "../engine/run/neighbours.ts";
+import { barriersOf, type Piece, summaryOf, type Touched, waitsOf } from "../engine/run/waits.ts";
 import { backward } from "../kernels/backward.ts";
 import { add, mul } from "../kernels/elementwise/arithmetic.ts";
 import { layernorm } from "../kernels/layernorm/layernorm.ts";
@@ -19,6 +20,7 @@ import { makeModel } from "../train/loop/trainer.ts";
 import { blankSet } from "../train/run/blank.ts";
 import { loadConfig } from "../train/run/config-file.ts";
 import { makeTrainer } from "../train/run/trainer.ts";
+import { needsOf, shuffle } from "./shuffled.ts";
 
 const random = (stream: number, count: number) =>
   Float32Array.from({ length: count }, (_, i) => normal({ key: 3, stream }, i));
@@ -35,7 +37,8 @@ async function compare(engine: Engine, width: number): Promise<[number, number]>
     ]),
   );
   parameters.initialize(4);
-  const inputs = names.map((_, i) => engine.tensor(random(i, (5 + 4 * i) * width), [5 + 4 * i, width]));
+  const valuesOf = (i: number, stream = i) => random(stream, (5 + 4 * i) * width);
+  const inputs = names.map((_, i) => engine.tensor(valuesOf(i), [5 + 4 * i, width]));
   /** Networks of one kind on different numbers of rows, none of which waits for another. */
   const step = () => {
     const parts = names.map((name, i) => {
@@ -67,6 +70,25 @@ async function compare(engine: Engine, width: number): Promise<[number, number]>
     program.run();
     assert.equal(await read(program.outputs.loss), expected, `rows of ${width}, run ${run}`);
   }
+  const again = async (stream: (i: number) => number, needs?: ReadonlySet<number>[]) => {
+    inputs.forEach((input, i) => {
+      engine.write(input, valuesOf(i, stream(i)));
+    });
+    // Later commands first, as far as they don't wait.
+    shuffle(program, (count) => count - 1, needs);
+    for (const { gradient } of parameters.flats) engine.clear(gradient);
+    program.run();
+    return read(program.outputs.loss);
+  };
+  const own = (i: number) => i;
+  assert.equal(await again(own), expected, `rows of ${width}, in another order`);
+  // Where one wait is left out, something of the replay before is read.
+  assert.not.equal(await again((i) => i + 10), expected);
+  const needs = needsOf(program);
+  const last = needs.findLastIndex((others) => others.size > 0);
+  const missing = needs.map((others, i) => (i === last ? new Set<number>() : others));
+  assert.not.equal(await again(own, missing), expected, `rows of ${width}, without what ${last} waits for`);
+  assert.equal(await again(own), expected);
   const { dispatches } = program;
   program.dispose();
   parameters.dispose();
@@ -146,9 +168,53 @@ test("a training step of emoji-tiny is at most 120 dispatches", async () => {
   // Nothing has to compile to be counted.
   (engine as unknown as { pipelines: { planning: boolean } }).pipelines.planning = true;
   const { program } = await trainer.prepare();
-  console.log(`${program.dispatches} dispatches`);
+  const { replay, ...waits } = program.waits();
+  console.log(`${program.dispatches} dispatches; ${JSON.stringify(waits)}`);
   assert.ok(program.dispatches <= 120, `${program.dispatches}`);
+  assert.ok(waits.barriers <= 130 && waits.depth <= 110, JSON.stringify(waits));
+  assert.is(replay.filter(({ launch }) => launch !== null).length, program.dispatches);
   engine.dispose();
+});
+
+test("barriers come as Dawn places them: by buffer, for a use after a write and for every write", () => {
+  const piece = (buffer: string, begin = 0) => ({
+    buffer,
+    storage: `${buffer}${begin}`,
+    begin,
+    end: begin + 1,
+  });
+  const command = (reads: Piece[], writes: Piece[], how: Touched["how"] = "dispatch"): Touched => ({
+    ...{ how, whole: {}, reads, writes },
+  });
+  const commands = [
+    command([piece("weights")], [piece("a")]),
+    // Nothing else uses this buffer, but the replay before did.
+    command([piece("weights")], [piece("b")]),
+    command([piece("a"), piece("b")], []),
+    command([piece("a")], []),
+    // Read already, but not by copies.
+    command([piece("a")], [], "copy"),
+    command([piece("weights")], [], "copy"),
+    command([], [piece("a", 1)]),
+  ];
+  assert.equal(barriersOf(commands), [true, true, true, false, true, false, true]);
+  const waits = waitsOf(commands);
+  assert.equal(
+    waits.map(({ results }) => results),
+    [[], [], [1, 0], [0], [0], [], []],
+  );
+  assert.equal(
+    waits.flatMap(({ places }) => places),
+    [],
+  );
+  const { barriers, needed, depth } = summaryOf(commands, waits);
+  assert.equal([barriers, needed, depth], [5, 1, 2]);
+  // The memory of one tensor becomes another's.
+  const next = { ...piece("a"), storage: "next" };
+  const reused = [...commands, command([piece("weights")], [next])];
+  assert.equal(waitsOf(reused)[7]!.places, [4, 3, 2]);
+  const whole = summaryOf(reused, waitsOf(reused));
+  assert.equal([whole.depth, whole.depthOfResults], [3, 2]);
 });
 
 test("a kernel whose function indexes a variable named as a tensor is refused, not computed from other numbers", () => {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { profileTable } from "../cli/tables.ts";
-import { Engine, findAdapter, type LaunchWork } from "../engine/index.ts";
+import { Engine, findAdapter, type LaunchWork, type ReplayCommand } from "../engine/index.ts";
 import { parseConfig } from "../train/config.ts";
 import { profile, profileFiles } from "../train/profile/index.ts";
 import {
@@ -18,6 +18,7 @@ import {
   shapeRows,
 } from "../train/profile/measure.ts";
 import { rooflinePage } from "../train/profile/roofline.ts";
+import { besideChain, scheduleOf } from "../train/profile/schedule.ts";
 import { chromeTrace } from "../train/profile/trace.ts";
 import { runCommand } from "./command.ts";
 
@@ -44,6 +45,10 @@ const span = (begin: number, end: number, ...launches: LaunchWork[]): Span => ({
   ...{ kernel: launches[0]!.kernel, begin, end, launches },
 });
 
+const command = (launch: number | null, results: number[], places: number[] = []): ReplayCommand => ({
+  ...{ name: launch === null ? "clear" : "one", launch, barrier: true, results, places },
+});
+
 /** At 100 GFLOP/s and 10 GB/s, ten operations a byte divide what arithmetic bounds from what memory does. */
 const madeUp: StepProfile = {
   adapter: "Made-up <adapter>",
@@ -53,6 +58,14 @@ const madeUp: StepProfile = {
   stepMilliseconds: 8,
   hostMicroseconds: 5,
   memory: { planned: 1e6, arenas: 2, least: 9e5, naive: 3e6 },
+  waits: {
+    ...{ commands: 6, barriers: 6, needed: 2, depth: 3, depthOfResults: 2 },
+    // The sum needs the first product by way of a clear, the copy the second and the sum.
+    replay: [
+      ...[command(0, []), command(1, [0]), command(null, [], [0]), command(2, [2]), command(3, [1], [3])],
+      command(4, []),
+    ],
+  },
   spans: [
     span(0, 2, launch("product", 80e6, 4e6)),
     span(2, 5, launch("product", 160e6, 4e6)),
@@ -89,9 +102,38 @@ test("rates, what bounds them and shares of that peak", () => {
   );
 });
 
-test("the trace keeps begin and end, in microseconds", () => {
+test("dispatches at their earliest, and what could begin later", () => {
+  const { chainMilliseconds, dispatches } = scheduleOf(madeUp)!;
+  assert.is(chainMilliseconds, 5.5);
+  assert.equal(
+    dispatches.map(({ earliest, slack, waitsFor }) => [earliest, slack, waitsFor]),
+    [
+      [0, 0, []],
+      [2, 0, [0]],
+      [2, 2, [0]],
+      [5, 0, [1, 2]],
+      [0, 5.5, []],
+    ],
+  );
+  assert.equal(
+    besideChain({ chainMilliseconds, dispatches }).map(({ number, neededBy }) => [number, neededBy]),
+    [[2, [3]]],
+  );
+  assert.is(scheduleOf({ ...madeUp, timing: "wall clock" }), null);
+  const table = profileTable(madeUp);
+  assert.match(
+    table,
+    /6 of 6 dispatches, .*, 2 for one that they need\.\n.* has 3 and takes 5\.50 of 6\.50 ms/,
+  );
+  assert.match(
+    table,
+    /2 sum: 1\.00 ms, could begin 2\.00 ms later;\n +waits for 0 product, needed by 3 copy/,
+  );
+});
+
+test("the trace keeps begin and end, in microseconds, and has what waits for what", () => {
   const { traceEvents } = chromeTrace(madeUp);
-  const events = traceEvents.filter(({ ph }) => ph === "X");
+  const events = traceEvents.filter(({ ph, pid }) => ph === "X" && pid === 1);
   assert.equal(
     events.map(({ name, ts, dur }) => [name, ts, dur]),
     [
@@ -104,6 +146,19 @@ test("the trace keeps begin and end, in microseconds", () => {
   );
   const { shapes, grid, flops, bytes } = events[0]!.args;
   assert.equal([shapes, grid, flops, bytes], [{ x: "f32[1000000]" }, "1 x 2 x 3", 80e6, 4e6]);
+  assert.is(events[3]!.args.waitsFor, "1 product, 2 sum");
+  const earliest = traceEvents.filter(({ ph, pid }) => ph === "X" && pid === 2);
+  assert.equal(
+    earliest.map(({ tid, ts, dur, cat }) => [tid, ts, dur, cat]),
+    [
+      [1, 0, 2000, "chain"],
+      [1, 2000, 3000, "chain"],
+      [2, 2000, 1000, "beside"],
+      [1, 5000, 500, "chain"],
+      [2, 0, 0, "beside"],
+    ],
+  );
+  for (const ph of ["s", "f"]) assert.is(traceEvents.filter((event) => event.ph === ph).length, 4, ph);
 });
 
 /** One page that fetches nothing, runs nothing and shows no broken number. */
@@ -120,7 +175,7 @@ test("the page has a point for each kernel that computes, under the roof", async
   assert.ok(page.includes("have no point: copy."));
   const names = [...page.matchAll(/<text[^>]*>([a-z]+)<\/text>/g)].map((match) => match[1]);
   assert.ok(names.includes("product") && names.includes("sum") && !names.includes("copy"), `${names}`);
-  assert.is(page.match(/<tr><th scope="row">/g)!.length, 4 + 4, "kernels, then shapes");
+  assert.is(page.match(/<tr><th scope="row">/g)!.length, 4 + 4 + 1, "kernels, shapes, beside the chain");
 });
 
 test("the command prints a table and writes its three files", async () => {
@@ -137,7 +192,7 @@ test("the command prints a table and writes its three files", async () => {
   const read = async (name: string) => readFile(join(dir, "p", name), "utf8");
   const figures = JSON.parse(await read(profileFiles.figures));
   const { traceEvents } = JSON.parse(await read(profileFiles.trace));
-  const events = traceEvents.filter(({ ph }: { ph: string }) => ph === "X");
+  const events = traceEvents.filter(({ ph, pid }: { ph: string; pid: number }) => ph === "X" && pid === 1);
   checkPage(await read(profileFiles.roofline));
   assert.match(out, /peaks of \d+\.\d GFLOP\/s and \d+\.\d GB\/s/);
   assert.match(
@@ -168,6 +223,12 @@ test("--json prints the figures alone", async () => {
   const figures = JSON.parse(out);
   assert.is(figures.name, "micro");
   assert.ok(figures.kernels.length > 5 && figures.hostMicroseconds > 0);
+  const { commands, barriers, depth, depthOfResults } = figures.waits;
+  assert.ok(
+    commands >= figures.dispatches && barriers === commands && depth <= commands,
+    JSON.stringify(figures.waits),
+  );
+  assert.ok(depthOfResults <= depth && !("replay" in figures.waits));
 });
 
 test("an unknown configuration, none at all and a bad number of steps get a line each", async () => {

@@ -10,7 +10,8 @@ import { median } from "../../cases/timing.ts";
 import { type DispatchTime, Engine, type Tensor, type Tuned } from "../../engine/index.ts";
 import { AdamW } from "../../kernels/optimizer/adamw.ts";
 import type { Parameters } from "../../model/parameters.ts";
-import { kernelRows, measureStep, millisecondsOf, shapeRows } from "../../train/profile/measure.ts";
+import { figures } from "../../train/profile/figures.ts";
+import { measureStep, millisecondsOf } from "../../train/profile/measure.ts";
 import { measurePeak, runCopy } from "../../train/profile/peak/peak.ts";
 import { adamw, numbers, period, repeated } from "../steps.ts";
 import { VitStep } from "../vit-step.ts";
@@ -305,14 +306,8 @@ async function profile() {
   if (!(step instanceof CaseStep)) throw new Error("No step of CASE is ready.");
   const { program, values } = await step.parts();
   const measured = await measureStep(engine, program, values, 3);
-  const { spans, ...figures } = measured;
-  const gpuMilliseconds = millisecondsOf(spans);
-  return {
-    ...figures,
-    gpuMilliseconds,
-    kernels: kernelRows(measured),
-    shapes: shapeRows(measured).slice(0, 40),
-  };
+  const { shapes, ...rest } = figures("a step of CASE", measured);
+  return { ...rest, gpuMilliseconds: millisecondsOf(measured.spans), shapes: shapes.slice(0, 40) };
 }
 
 serve({

@@ -6,7 +6,14 @@ import type { DType } from "../base/dtype.ts";
 import { KernelError, TensorError } from "../base/errors.ts";
 import { Scalar } from "../base/scalar.ts";
 import { type Shape, sizeOf } from "../base/shape.ts";
-import { bindGroupKey, type Command, makeBindGroup, paramBuffer, writeParams } from "../gpu/commands.ts";
+import {
+  bindGroupKey,
+  type Command,
+  makeBindGroup,
+  paramBuffer,
+  type Region,
+  writeParams,
+} from "../gpu/commands.ts";
 import { usage } from "../gpu/flags.ts";
 import { mostMembers, paramBytes } from "../gpu/kernel.ts";
 import type { Pace, Part } from "../gpu/pace.ts";
@@ -16,11 +23,12 @@ import type { Storage } from "../gpu/storage.ts";
 import { type LaunchWork, workOf } from "../gpu/work.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { type Bundle, bundlesOf } from "./bundle.ts";
-import { type Capture, type Step, sameBundle } from "./capture.ts";
+import { type Capture, type Step, sameBundle, touches } from "./capture.ts";
 import type { Tenant } from "./faults.ts";
 import { type ArenaOptions, type ProgramMemory, place } from "./placement.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Taken } from "./take-down.ts";
+import { type Piece, summaryOf, type Touched, type Waits, type WaitsSummary, waitsOf } from "./waits.ts";
 
 /** New contents of an input: its values, and their shape and dtype to be checked. */
 export type InputValues =
@@ -64,6 +72,14 @@ function writeLaunch(bytes: ArrayBuffer, { sent, part: { start }, slot }: Launch
     const view = new DataView(bytes, slot + i * paramBytes, paramBytes);
     writeParams(view, kernel.params, params, start, sent.begins[i]);
   });
+}
+
+/** A command of a replay and what it waits for. */
+export interface ReplayCommand extends Waits {
+  /** The kernel's name, or "copy" or "clear". */
+  name: string;
+  /** Its number in `launches()`; null for what is no dispatch. */
+  launch: number | null;
 }
 
 /** What a program needs of its engine. */
@@ -278,6 +294,39 @@ export class Program<T> {
         bytes: sum(({ bytes }) => bytes) * share,
       };
     });
+  }
+
+  /** The commands of a replay in order, with what each waits for, and the sums of that. */
+  waits(): WaitsSummary & { replay: ReplayCommand[] } {
+    let dispatches = 0;
+    const names = this.commands.map((command) =>
+      command.kind === "dispatch"
+        ? { name: command.kernel.name, launch: dispatches++ }
+        : { name: command.kind, launch: null },
+    );
+    const touched = this.commands.map((command, i): Touched => {
+      const { launch } = names[i]!;
+      const sent = launch === null ? null : this.launchList[launch]!.sent;
+      const all = (sent?.members ?? [command as Step]).map(touches);
+      return {
+        how: sent ? "dispatch" : "copy",
+        whole: sent ?? command,
+        reads: all.flatMap(({ reads }) => reads.map((region) => this.pieceOf(region))),
+        writes: all.flatMap(({ writes }) => writes.map((region) => this.pieceOf(region))),
+      };
+    });
+    const waits = waitsOf(touched);
+    return { ...summaryOf(touched, waits), replay: waits.map((one, i) => ({ ...names[i]!, ...one })) };
+  }
+
+  private pieceOf({ storage, offset, size }: Region): Piece {
+    const begin = storage.base + offset;
+    return {
+      buffer: storage.buffer,
+      storage: this.capture.rootOf(storage).storage,
+      begin,
+      end: begin + size,
+    };
   }
 
   /** Replays only the dispatches of one kernel, on whatever lies in memory: for its time by itself. */

@@ -6,6 +6,7 @@ import { accumulateInto, clampInPlace } from "../../kernels/elementwise/accumula
 import { add } from "../../kernels/elementwise/arithmetic.ts";
 import { neg } from "../../kernels/elementwise/unary.ts";
 import { reshape } from "../../kernels/shape/reshape.ts";
+import { shuffle } from "../shuffled.ts";
 import { type Expected, errorOf, Model, Refused } from "./model.ts";
 import { Draws, operations } from "./operations.ts";
 import type { EngineName, Statement } from "./statements.ts";
@@ -163,6 +164,7 @@ class Player {
         });
         // A leaf that had another gradient gets the program's: the other is its owner's to dispose.
         for (const { grad } of this.leaves) if (grad) this.gradients.add(grad);
+        if (this.order.chance(0.5)) shuffle(program, (count) => this.order.below(count));
         program.run(Object.fromEntries(values));
         break;
       }

@@ -8,7 +8,8 @@ import { makeFolder } from "../make-folder.ts";
 import type { RunEvents } from "../run/events.ts";
 import { requirePrecision } from "../run/fitting.ts";
 import { openTrainer } from "../run/train.ts";
-import { kernelRows, measureStep, type StepProfile, shapeRows } from "./measure.ts";
+import { figures } from "./figures.ts";
+import { measureStep, type StepProfile } from "./measure.ts";
 import { chromeTrace } from "./trace.ts";
 
 export interface ProfileOptions {
@@ -44,10 +45,4 @@ export async function profile(
   await write(profileFiles.trace, JSON.stringify(chromeTrace(measured)));
   await write(profileFiles.roofline, await rooflinePage(`A training step of ${config.name}`, measured));
   return measured;
-}
-
-/** A profile without its single dispatches, which the trace has. */
-export function figures(name: string, measured: StepProfile) {
-  const { spans: _, ...summary } = measured;
-  return { name, ...summary, kernels: kernelRows(measured), shapes: shapeRows(measured) };
 }

@@ -2,7 +2,15 @@
 // none, each kernel's dispatches by themselves on the wall clock. Rates are held against the adapter's measured peaks by
 // the roofline (Williams, Waterman and Patterson, CACM 52, 2009): a kernel can't be faster than the peak of arithmetic,
 // nor than memory at its peak brings the operands.
-import type { Engine, InputValues, LaunchWork, Program, ProgramMemory } from "../../engine/index.ts";
+import type {
+  Engine,
+  InputValues,
+  LaunchWork,
+  Program,
+  ProgramMemory,
+  ReplayCommand,
+  WaitsSummary,
+} from "../../engine/index.ts";
 import { measurePeak, type Peak } from "./peak/peak.ts";
 
 /** Work that was timed in one piece: a dispatch, or all dispatches of a kernel. Milliseconds since the first began. */
@@ -41,6 +49,8 @@ export interface StepProfile {
   /** Of the calling thread, to replay one dispatch; median. */
   hostMicroseconds: number;
   memory: ProgramMemory;
+  /** What waits for what. */
+  waits: WaitsSummary & { replay: ReplayCommand[] };
   /** Of the fastest step that was measured. */
   spans: Span[];
 }
@@ -85,6 +95,7 @@ export async function measureStep(
     stepMilliseconds: median(walls),
     hostMicroseconds: (1000 * median(hosts)) / program.dispatches,
     memory: program.memory,
+    waits: program.waits(),
     spans: measured.reduce((a, b) => (millisecondsOf(b) < millisecondsOf(a) ? b : a)),
   };
 }
@@ -149,7 +160,7 @@ export function shapeRows(profile: StepProfile): Row[] {
 }
 
 /** The shapes that a launch is bound to, memory that is bound twice left out, and the variants that are switched on. */
-function shapesOf({ bindings, constants }: LaunchWork): string {
+export function shapesOf({ bindings, constants }: LaunchWork): string {
   const shapes = bindings.filter(({ repeated }) => !repeated).map(({ shape }) => shape.join("x") || "1");
   const on = Object.entries(constants).flatMap(([name, value]) => (value === true ? [name] : []));
   return [shapes.join(" "), ...(on.length > 0 ? [`(${on.join(", ")})`] : [])].join(" ");

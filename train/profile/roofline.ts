@@ -5,13 +5,16 @@ import { html, type Markup, raw } from "../report/html.ts";
 import { COLOURS, logTicks } from "../report/look.ts";
 import { factList, figure, page } from "../report/page.ts";
 import { kernelRows, millisecondsOf, type Row, type StepProfile, shapeRows } from "./measure.ts";
+import { besideChain, named, type Schedule, scheduleOf, waitsInWords } from "./schedule.ts";
 
 const WIDTH = 1080;
 const HEIGHT = 460;
 const STYLE = raw(`.rates tbody td{font-weight:400}.rates thead th{text-align:right}
-.rates thead th:first-child{text-align:left}`);
+.rates thead th:first-child{text-align:left}.waits td{white-space:normal}`);
 /** Shapes shown; the rest is in the JSON. */
 const mostShapes = 40;
+/** Letters of a name that tables show, the one of waits fewer; what runs as one has the shapes of all. */
+const letters = { shape: 56, wait: 36 };
 /** Kernels with a smaller share of the time get a point without a name. */
 const leastNamed = 0.01;
 /** Decades below the roof; what is slower lies on the axis. */
@@ -137,16 +140,36 @@ async function plotRoofline({ peak }: StepProfile, rows: readonly Row[]): Promis
   };
 }
 
+const shortened = (name: string, most: number) =>
+  name.length > most ? `${name.slice(0, most - 1).trimEnd()}…` : name;
+
 function table(caption: string, rows: readonly Row[], whole: number): Markup {
   const heads = ["calls", "ms", "of the step", "GFLOP/s", "GB/s", "bound by", "of that peak"];
   const lines = rows.map(
     ({ name, calls, milliseconds, gflops, gbps, bound, ofPeak }) =>
-      html`<tr><th scope="row">${name}</th><td>${count(calls)}</td><td>${milliseconds.toFixed(2)}</td>
+      html`<tr><th scope="row">${shortened(name, letters.shape)}</th><td>${count(calls)}</td><td>${milliseconds.toFixed(2)}</td>
 <td>${share(milliseconds / whole)}</td><td>${rate(gflops)}</td><td>${rate(gbps)}</td><td>${bound}</td><td>${share(ofPeak)}</td></tr>`,
   );
   return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table class="rates">
 <caption>${caption}</caption>
 <thead><tr><th scope="col">kernel</th>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
+<tbody>${lines}</tbody>
+</table></div>`;
+}
+
+/** Dispatches that could run beside others. */
+function besideTable(schedule: Schedule): Markup {
+  const rows = besideChain(schedule);
+  const lines = rows.slice(0, mostShapes).map(
+    ({ number, kernel, shapes, milliseconds, slack, waitsFor, neededBy }) =>
+      html`<tr><th scope="row">${shortened(`${number} ${kernel} ${shapes}`, letters.wait)}</th><td>${milliseconds.toFixed(2)}</td><td>${slack.toFixed(2)}</td>
+<td>${named(schedule, waitsFor)}</td><td>${named(schedule, neededBy)}</td></tr>`,
+  );
+  const caption = `${Math.min(mostShapes, rows.length)} of ${rows.length} dispatches that could run beside the longest chain, those that would save most first`;
+  const heads = ["ms", "later by, ms", "waits for", "needed by"];
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table class="rates waits">
+<caption>${caption}</caption>
+<thead><tr><th scope="col">dispatch</th>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
 <tbody>${lines}</tbody>
 </table></div>`;
 }
@@ -174,6 +197,10 @@ export async function rooflinePage(title: string, profile: StepProfile): Promise
     shapes.slice(0, mostShapes),
     whole,
   )}</section>`;
+  const schedule = scheduleOf(profile);
+  const waits = html`<section><h2>What waits for what</h2>
+<p class="lead">${waitsInWords(profile, schedule, whole).join(" ")}</p>
+${schedule && besideChain(schedule).length > 0 ? besideTable(schedule) : ""}</section>`;
   const body = html`<header><h1>${title}</h1>${factList(facts)}</header>
 <main>
 <section><h2>Roofline</h2>
@@ -182,6 +209,7 @@ roof arithmetic at its. Above the slope, data came from a cache; on the axis lie
 ${figure(await plotRoofline(profile, rows))}</section>
 <section><h2>By kernel</h2>${table("Kernels, the costliest first", rows, whole)}</section>
 ${shapes.length > 0 ? byShape : ""}
+${waits}
 </main>`;
   return page(title, body, STYLE).text;
 }
