@@ -198,23 +198,43 @@ interface VariantSpec extends ProductSizes {
   wide?: boolean;
   /** Which of the results to look at. */
   want?: "y" | "pre" | "sums";
+  /** Powers of two that the operands' values lie about. */
+  powers?: readonly [number, number];
+  /** The sixth row of `a` begins with infinity, which is no other row's. */
+  infinite?: boolean;
 }
 
 /** One variant by name, also where neither the rule nor the tuner would choose it. */
 function variantCase(spec: VariantSpec): OpCase {
   const { variant, m, n, k, batch = 1, transposeA, transposeB, dtype = "f32" } = spec;
   const { epilogue = false, sums = false, want = "y", wide = false } = spec;
-  const sizes = { m, n, k, batch, transposeA, transposeB, scale: -0.75 };
+  const { powers = [0, 0], infinite } = spec;
+  const scale = -0.75 * 2 ** -(powers[0] + powers[1]);
+  const sizes = { m, n, k, batch, transposeA, transposeB, scale };
   const way = `${transposeA ? "t" : "n"}${transposeB ? "t" : "n"}`;
+  const labels = [
+    powers.some(Boolean) ? ` about 2^${powers.join(" and 2^")}` : "",
+    infinite ? " with infinity" : "",
+    wide ? " to f32" : "",
+  ];
+  const about = (power: number, at = -1): Pick<Input, "draw"> =>
+    power === 0 && at < 0
+      ? {}
+      : { draw: { at: (i, normal) => (i === at ? Number.POSITIVE_INFINITY : normal * 2 ** power) } };
   const inputs: Input[] = [
-    { name: "a", shape: [batch, ...(transposeA ? [k, m] : [m, k])], dtype },
-    { name: "b", shape: [batch, ...(transposeB ? [n, k] : [k, n])], dtype },
+    {
+      name: "a",
+      shape: [batch, ...(transposeA ? [k, m] : [m, k])],
+      dtype,
+      ...about(powers[0], infinite ? 5 * k : -1),
+    },
+    { name: "b", shape: [batch, ...(transposeB ? [n, k] : [k, n])], dtype, ...about(powers[1]) },
   ];
   if (epilogue) {
     inputs.push({ name: "bias", shape: [n], dtype }, { name: "residual", shape: [batch, m, n], dtype });
   }
   return {
-    name: `product ${variant} ${want} ${way} ${batch}x${m}x${n}x${k} ${dtype}${wide ? " to f32" : ""}`,
+    name: `product ${variant} ${want} ${way} ${batch}x${m}x${n}x${k} ${dtype}${labels.join("")}`,
     lacks: (engine) => (runs(engine, variant, dtype) ? null : `no ${variant} here`),
     inputs,
     run: ([a, b, bias, residual], engine) => {
@@ -244,14 +264,17 @@ function variantCase(spec: VariantSpec): OpCase {
   };
 }
 
+/** Those that need no matrix units. */
+const arithmetic = variantNames.filter((name) => !name.startsWith("matrix"));
+
 /**
  * Every variant by every way to store the operands, at sizes beyond its tile; odd sizes, which share what is odd about
  * them, by every way for two variants only, as those pipelines take long to compile.
  */
 function variantCases(): OpCase[] {
-  return variantNames.flatMap((name) =>
+  return arithmetic.flatMap((name) =>
     ways.flatMap((way) => {
-      const dtype = name === "matrix" ? "f16" : "f32";
+      const dtype = "f32";
       const { transposeA, transposeB } = way;
       const wants: ("y" | "sums")[] = transposeA ? ["y", "sums"] : ["y"];
       const each = (spec: VariantSpec) =>
@@ -283,9 +306,49 @@ function variantCases(): OpCase[] {
   );
 }
 
+/**
+ * Variants on matrix units: the smaller shape by every way to store its operands, the others, whose text differs in little, by
+ * some, as a driver without such units in its hardware takes seconds for each pipeline. Sizes are whole units of 16, or none.
+ */
+function unitCases(): OpCase[] {
+  const dtype = "f16" as const;
+  const [nn, nt, tn, tt] = ways as [Ways, Ways, Ways, Ways];
+  const whole = { dtype, m: 144, n: 160, k: 80, batch: 2, epilogue: true } as const;
+  const parts = { dtype, m: 16, n: 48, k: 1040 } as const;
+  const odd = { dtype, m: 37, n: 131, k: 19 } as const;
+  const both = (spec: VariantSpec, second: "pre" | "sums") =>
+    (["y", second] as const).map((want) => variantCase({ ...spec, want, sums: second === "sums" }));
+  // Sums of many times what f16 holds, and operands below what is normal there.
+  const far = [
+    [9, 9],
+    [-18, 10],
+  ] as const;
+  return [
+    ...ways.flatMap((way) => both({ variant: "matrix-small", ...whole, ...way }, "pre")),
+    ...[nn, tn].map((way) => variantCase({ variant: "matrix-small/split", ...odd, m: 9, k: 1030, ...way })),
+    ...[nt, tt].map((way) =>
+      variantCase({ variant: "matrix-small/split", dtype, m: 8, n: 16, k: 1032, ...way }),
+    ),
+    ...both({ variant: "matrix-small", ...odd, ...tn }, "sums"),
+    ...both({ variant: "matrix-small/split", ...odd, k: 701, ...tt }, "sums"),
+    variantCase({ variant: "matrix-small", ...odd, ...nn }),
+    variantCase({ variant: "matrix-small", ...odd, ...nt, infinite: true }),
+    ...both({ variant: "matrix", ...whole, ...nt }, "pre"),
+    ...both({ variant: "matrix", ...whole, batch: 1, epilogue: false, ...tn, wide: true }, "sums"),
+    variantCase({ variant: "matrix", ...odd, ...tt }),
+    variantCase({ variant: "matrix/split", ...parts, ...nn }),
+    ...ways.map((way) => variantCase({ variant: "matrix-direct", ...whole, ...way })),
+    ...both({ variant: "matrix-direct/split", ...parts, ...tn }, "sums"),
+    ...far.map((powers) =>
+      variantCase({ variant: "matrix-small", ...whole, ...nn, epilogue: false, powers }),
+    ),
+    ...far.map((powers) => variantCase({ variant: "matrix-direct", ...whole, ...nt, powers })),
+  ];
+}
+
 /** A product with a packed weight, by one variant; `split` has its sums in parts of another dtype than its result. */
 function packedCase(variant: (typeof variantNames)[number], bits: Bits, split: boolean): OpCase {
-  const dtype = split || variant === "matrix" ? "f16" : "f32";
+  const dtype = split || variant === "matrix-small" ? "f16" : "f32";
   const { m, n, k } = split ? { m: 9, n: 12, k: 544 } : { m: 37, n: 136, k: 96 };
   const name: VariantName = split ? `${variant}/split` : variant;
   const sizes = { m, n, k, batch: 1, transposeB: true, scale: -0.75 };
@@ -316,11 +379,13 @@ function packedCase(variant: (typeof variantNames)[number], bits: Bits, split: b
   };
 }
 
-const packedCases = (["subgroup-4", "subgroup-16", "subgroup-32", "block-64", "matrix"] as const).flatMap(
-  (variant) =>
-    ([8, 4] as const).flatMap((bits) => [false, true].map((split) => packedCase(variant, bits, split))),
+const packedCases = (
+  ["subgroup-4", "subgroup-16", "subgroup-32", "block-64", "matrix-small"] as const
+).flatMap((variant) =>
+  ([8, 4] as const).flatMap((bits) => [false, true].map((split) => packedCase(variant, bits, split))),
 );
 
+type Ways = Pick<ProductSizes, "transposeA" | "transposeB">;
 const ways = [
   { transposeA: false, transposeB: false },
   { transposeA: false, transposeB: true },
@@ -357,6 +422,7 @@ const benchLinears = [
 
 export const matmulCases: OpCase[] = [
   ...variantCases(),
+  ...unitCases(),
   ...packedCases,
   ...ways.flatMap((way) => [
     matmulCase("odd", { m: 7, n: 5, k: 9, ...way }),

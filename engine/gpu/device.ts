@@ -9,6 +9,8 @@ export interface OpenDevice {
   info: GPUAdapterInfo;
   /** Held so that Dawn's instance outlives the device (adapter.ts); null where the caller holds it, and in browsers. */
   instance: GPU | null;
+  /** WGSL's language features here; none where nobody can say, as of a caller's device in Node. */
+  language: ReadonlySet<string>;
 }
 
 export interface LaneOptions {
@@ -42,7 +44,7 @@ const usualLanes = 32;
 /** The caller's device, or one of the best adapter with all its limits. Throws DeviceError where there is no adapter. */
 export async function openDevice(options: DeviceOptions, dawn: GPU | null = null): Promise<OpenDevice> {
   const { device } = options;
-  if (device) return { device, info: device.adapterInfo, instance: null };
+  if (device) return { device, info: device.adapterInfo, instance: null, language: languageOf(null) };
   const { adapter, instance } = await findAdapter(options, dawn);
   const { limits } = adapter;
   return {
@@ -59,7 +61,13 @@ export async function openDevice(options: DeviceOptions, dawn: GPU | null = null
     }),
     info: adapter.info,
     instance,
+    language: languageOf(instance),
   };
+}
+
+function languageOf(instance: GPU | null): ReadonlySet<string> {
+  const gpu = instance ?? (globalThis.navigator as Partial<Navigator> | undefined)?.gpu;
+  return gpu?.wgslLanguageFeatures ?? new Set();
 }
 
 /** The wanted features that an adapter has, except those in `without` and what would bring them along. */

@@ -40,6 +40,7 @@ export interface OperationOptions extends LaneOptions {
 export class Operations implements Backend {
   readonly device: GPUDevice;
   readonly adapterInfo: GPUAdapterInfo;
+  readonly language: ReadonlySet<string>;
   readonly lanes: Lanes;
   readonly rowGroups: number;
   protected readonly session: Session;
@@ -64,6 +65,7 @@ export class Operations implements Backend {
   ) {
     this.device = opened.device;
     this.adapterInfo = opened.info;
+    this.language = opened.language;
     this.lanes = chooseLanes(opened, options);
     this.rowGroups = chooseRowGroups(opened, this.lanes, options);
     this.poison = options.poison ?? false;

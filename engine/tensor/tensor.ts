@@ -184,6 +184,8 @@ export interface Choice<V extends string = string> {
 export interface Backend {
   readonly device: GPUDevice;
   readonly adapterInfo: GPUAdapterInfo;
+  /** WGSL's language features that are known to be there. */
+  readonly language: ReadonlySet<string>;
   readonly lanes: Lanes;
   /** How many groups of `lanes` a workgroup may have for one row: one where lanes are few, as those are a CPU's vectors. */
   readonly rowGroups: number;

@@ -149,10 +149,13 @@ function choose(
 ): VariantName {
   const { dtype } = a;
   const packed = isPacked(b) ? b : null;
+  const variants = candidates(engine, sizes, dtype, splittable, packed !== null);
+  // What takes whole units only is no choice for the rest of a class.
+  const direct = variants.includes("matrix-direct") ? " direct" : "";
   return engine.choose({
-    key: `${choiceKey(sizes, dtype, splittable)}${packed ? ` int${packed.bits}` : ""}`,
+    key: `${choiceKey(sizes, dtype, splittable)}${direct}${packed ? ` int${packed.bits}` : ""}`,
     kernels: matmulKernels,
-    variants: candidates(engine, sizes, dtype, splittable),
+    variants,
     inputs: isPacked(b) ? [a, b.words, b.scales] : [a, b],
     run: (variant, [a, b, scales]) => {
       const operand = packed ? { ...packed, words: b!, scales: scales! } : b!;

@@ -2,8 +2,14 @@
 // measured. Each exists for even sizes (contiguous extents are multiples of 4: whole vec4s) and for odd ones.
 import { type Backend, type DType, defineKernel, type Kernel } from "../../engine/index.ts";
 import geluSource from "../lib/gelu.wgsl?raw";
+import { load, multiply, store } from "../tiles/text.ts";
+import tilesSource from "../tiles/tiles.wgsl?raw";
+import { type MatrixShape, matrixUnits, unitConstants, unitsEnable } from "../tiles/units.ts";
 import blockSource from "./block.wgsl?raw";
+import blocksSource from "./blocks.wgsl?raw";
 import matrixSource from "./matrix.wgsl?raw";
+import directSource from "./matrix-direct.wgsl?raw";
+import stagedSource from "./matrix-staged.wgsl?raw";
 import { type Bits, blockLength } from "./packed.ts";
 import productSource from "./product.wgsl?raw";
 import quadsSource from "./quads.wgsl?raw";
@@ -93,6 +99,20 @@ function unpacking(bits: Bits): string {
 }`;
 }
 
+/** WGSL that loads eight f16 in a row, of what has no more than `left`, as words of two. */
+function loadingEights(side: "A" | "B", quads: string | null): string {
+  if (!quads)
+    return `fn eightOf${side}(at: u32, left: u32) -> vec4u {
+  return ${side.toLowerCase()}[at / 8u];
+}`;
+  return `${quads}
+fn eightOf${side}(at: u32, left: u32) -> vec4u {
+  let low = load${side}(at, left);
+  let high = load${side}(at + 4u, left - min(left, 4u));
+  return vec4u(pair(low.xy), pair(low.zw), pair(high.xy), pair(high.zw));
+}`;
+}
+
 /** WGSL that stores a quad of results, or what is `left` in the row, in the tensor bound as `name`. */
 function storing(fn: string, name: string, odd: boolean): string {
   const lines = components.map((c, i) => `  if (left > ${i}u) { ${name}[at + ${i}u] = Out(value.${c}); }`);
@@ -111,14 +131,53 @@ function keeping(kept: Kept | null, odd: boolean): string {
   ].join("\n");
 }
 
+/** How a family of kernels takes its operands. */
+interface Form {
+  /** Elements that even sizes are multiples of, along the operands' memory. */
+  whole: number;
+  /** What even operands are arrays of. */
+  operand: string;
+  /** WGSL that loads them. */
+  loads(odd: boolean, bits: Bits | null): readonly string[];
+  /** Whether there are odd sizes and packed operands. */
+  all: boolean;
+}
+
+const quadsForm: Form = {
+  ...{ whole: 4, operand: "Vec", all: true },
+  loads: (odd, bits) => [
+    loading("loadA", "a", odd),
+    bits ? unpacking(bits) : loading("loadB", "b", odd),
+    blocksSource,
+  ],
+};
+
+const eightsForm: Form = {
+  ...{ whole: 8, operand: "vec4u", all: true },
+  loads: (odd, bits) => [
+    loadingEights("A", odd ? loading("loadA", "a", odd) : null),
+    loadingEights("B", bits ? unpacking(bits) : odd ? loading("loadB", "b", odd) : null),
+  ],
+};
+
+/** Matrix units load from arrays of scalars. */
+const matricesForm: Form = { whole: 8, operand: "Scalar", all: false, loads: () => [] };
+
 /**
  * The same kernel for even and odd sizes, with results of the tensors' own type or, for parts of sums and where they are asked for,
  * f32, by what is kept, and by how `b` is packed, which is of even sizes and keeps nothing. What is f32 beside f16 has no GELU.
  */
 /* @__NO_SIDE_EFFECTS__ */
-function kernels(name: string, source: string, more: Kernel["includes"] = [], enables: string[] = []) {
+function kernels(
+  name: string,
+  source: string,
+  form: Form,
+  more: Kernel["includes"] = [],
+  enables: string[] = [],
+) {
   const make = (odd: boolean, parts: boolean, kept: Kept | null, bits: Bits | null): ProductKernel => {
-    const [operand, result] = odd ? ["Scalar", "Out"] : ["Vec", "vec4<Out>"];
+    const operand = odd ? "Scalar" : form.operand;
+    const [other, result] = odd ? ["Scalar", "Out"] : ["Vec", "vec4<Out>"];
     return defineKernel({
       name: `matmul-${name}${odd ? "-odd" : ""}${parts ? "-parts" : ""}${kept ? `-${kept}` : ""}${bits ? `-int${bits}` : ""}`,
       source,
@@ -126,20 +185,19 @@ function kernels(name: string, source: string, more: Kernel["includes"] = [], en
         `alias Out = ${parts ? "f32" : "Scalar"};`,
         geluSource,
         quadsSource,
-        loading("loadA", "a", odd),
-        bits ? unpacking(bits) : loading("loadB", "b", odd),
         loading("loadBias", "bias", odd),
         loading("loadResidual", "residual", odd),
         storing("store", "y", odd),
         keeping(kept, odd),
         productSource,
+        ...form.loads(odd, bits),
         ...more,
       ],
       bindings: [
         `a: ${operand}`,
         bits ? "b: u32" : `b: ${operand}`,
-        `bias: ${operand}`,
-        `residual: ${operand}`,
+        `bias: ${other}`,
+        `residual: ${other}`,
         ...(bits ? ["scales: f32" as const] : []),
         `+y: ${result}`,
         ...(kept === "pre" ? [`+pre: ${result}` as const] : []),
@@ -154,16 +212,17 @@ function kernels(name: string, source: string, more: Kernel["includes"] = [], en
   };
   const each = [false, true];
   const all = new Map<string, ProductKernel>();
-  for (const odd of each) {
+  for (const odd of form.all ? each : [false]) {
     for (const parts of each) {
       for (const kept of [null, "sums", ...(parts ? [] : ["pre" as const])] as const)
         all.set(`${odd} ${parts} ${kept} ${null}`, make(odd, parts, kept, null));
     }
   }
-  for (const parts of each)
+  for (const parts of form.all ? each : [])
     for (const bits of [8, 4] as const)
       all.set(`${false} ${parts} ${null} ${bits}`, make(false, parts, null, bits));
   return {
+    form,
     all: [...all.values()],
     of: (odd: boolean, parts: boolean, kept: Kept | null, bits: Bits | null) =>
       all.get(`${odd} ${parts} ${kept} ${bits}`)!,
@@ -186,17 +245,68 @@ ${lines.join("\n")}
 }
 
 const subgroupKernels = (rows: number) =>
-  kernels(`subgroup-${rows}`, subgroupSource, [
+  kernels(`subgroup-${rows}`, subgroupSource, quadsForm, [
     // The second text is never used: these run only where there are subgroups.
     { subgroups: rowSteps(rows), shared: "" },
   ]);
-const blockKernels = kernels("block", blockSource);
-const matrixKernels = kernels(
-  "matrix",
-  matrixSource,
-  [{ subgroups: "", shared: "" }],
-  ["chromium_experimental_subgroup_matrix"],
-);
+const blockKernels = kernels("block", blockSource, quadsForm);
+
+/** WGSL of what goes by the number of units that a subgroup has each way: loads from `from`, products, epilogue. */
+/* @__NO_SIDE_EFFECTS__ */
+function unitWords(units: number, direct: boolean): string {
+  const rows = Array.from({ length: units }, (_, i) => i);
+  const place = (i: number, [extent, size, to]: readonly [string, string, string]) =>
+    direct
+      ? `at + min(line + ${i}u * ${size}, params.${extent} - ${size}) * select(params.k, 1u, ${to})`
+      : `at + ${i}u * ${size} * ${extent === "m" ? "ROW" : "COLUMN"}`;
+  const sides = { a: ["m", "MATRIX_M", "TRANS_A"], b: ["n", "MATRIX_N", "!TRANS_B"] } as const;
+  const finish = (name: string, what: string, all: number, columns: number, lines: (i: number) => string) => `
+@diagnostic(off, chromium.subgroup_matrix_uniformity)
+fn ${name} {
+${rows.map((i) => `  ${what}${i}(sums, mine);\n  workgroupBarrier();\n  ${lines(i)}\n  workgroupBarrier();`).join("\n")}
+}
+${rows.map((i) => store(`${what}${i}`, all, i * columns, columns, "LINE")).join("\n")}`;
+  return [
+    `const UNITS = ${units}u;`,
+    load("leftsOf", "Left", units, (i) => place(i, sides.a), {
+      columns: "TRANS_A",
+      stride: direct ? "select(params.k, params.m, TRANS_A)" : "STRIDE_A",
+      ...(direct && { from: "&a" }),
+    }),
+    load("rightsOf", "Right", units, (i) => place(i, sides.b), {
+      columns: "TRANS_B",
+      stride: direct ? "select(params.n, params.k, TRANS_B)" : "STRIDE_B",
+      ...(direct && { from: "&b" }),
+    }),
+    multiply("multiplyUnits", units, units),
+    multiply("multiplyOnes", units, 1),
+    finish(
+      "finishUnits(tile: Tile, sums: ptr<function, Sums>, mine: u32, lane: u32, row: u32, column: u32)",
+      "storeUnits",
+      units * units,
+      units,
+      (i) => `finishRow(tile, mine, lane, row + ${i}u * MATRIX_M, column);`,
+    ),
+    finish(
+      "finishTotals(tile: Tile, sums: ptr<function, Totals>, subgroup: u32, mine: u32, lane: u32, row: u32)",
+      "storeTotals",
+      units,
+      1,
+      (i) => `finishTotal(tile, mine, subgroup, lane, row + ${i}u * MATRIX_M);`,
+    ),
+  ].join("\n");
+}
+
+/* @__NO_SIDE_EFFECTS__ */
+function matrixKernels(name: string, units: number, direct: boolean) {
+  return kernels(
+    name,
+    matrixSource,
+    direct ? matricesForm : eightsForm,
+    [{ subgroups: tilesSource, shared: "" }, unitWords(units, direct), direct ? directSource : stagedSource],
+    [unitsEnable],
+  );
+}
 
 interface Variant {
   kernels: ReturnType<typeof kernels>;
@@ -204,6 +314,10 @@ interface Variant {
   /** Rows and columns of a workgroup's tile. */
   tile(engine: Backend): readonly [number, number];
   runs(engine: Backend, dtype: DType): boolean;
+  /** Terms that parts of split sums are multiples of; 4 unless told. */
+  depth?: number;
+  /** Whether it can run these sizes, of a packed `b` or one that is not; all of them unless told. */
+  fits?(engine: Backend, sizes: Sizes, packed: boolean): boolean;
 }
 
 /* @__NO_SIDE_EFFECTS__ */
@@ -232,48 +346,47 @@ function blockVariant(side: number, big: boolean): Variant {
   };
 }
 
-/** A shape of matrix unit, as `GPUAdapterInfo.subgroupMatrixConfigs` lists them. */
-export interface MatrixShape {
-  componentType: string;
-  resultComponentType: string;
-  M: number;
-  N: number;
-  K: number;
+/**
+ * 2 x 2 subgroups by so many units each way, which come through workgroup memory or, with `direct`, straight from storage.
+ * With four units of 16 a subgroup multiplies 16 times for each byte that it loads, with two 8 times.
+ */
+/* @__NO_SIDE_EFFECTS__ */
+function matrixVariant(name: string, units: number, direct: boolean): Variant {
+  const tileOf = ({ M, N }: MatrixShape) => [2 * units * M, 2 * units * N] as const;
+  /** Of workgroup memory: two steps of 32 terms, whichever way an operand is stored, or a row of units of each subgroup. */
+  const bytesOf = (shape: MatrixShape) => {
+    const lines = 4 * shape.M * (units * shape.N + 4) * 4;
+    const operand = (extent: number) => Math.max(extent * (32 + 8), 32 * (extent + 8)) * 2;
+    const [rows, columns] = tileOf(shape);
+    return direct ? lines : Math.max(lines, 2 * (operand(rows) + operand(columns)));
+  };
+  return {
+    kernels: matrixKernels(name, units, direct),
+    constants: (engine) => {
+      const shape = matrixUnits(engine)!;
+      return unitConstants(shape, bytesOf(shape));
+    },
+    tile: (engine) => tileOf(matrixUnits(engine)!),
+    // Steps are whole.
+    depth: 32,
+    runs: (engine, dtype) => {
+      const shape = dtype === "f16" ? matrixUnits(engine) : null;
+      const { limits } = engine.device;
+      const invocations = 4 * engine.lanes.count;
+      return (
+        shape !== null &&
+        limits.maxComputeInvocationsPerWorkgroup >= invocations &&
+        limits.maxComputeWorkgroupSizeX >= invocations &&
+        limits.maxComputeWorkgroupStorageSize >= bytesOf(shape)
+      );
+    },
+    fits: (engine, { m, n, k }, packed) => {
+      if (!direct) return true;
+      const { M, N, K } = matrixUnits(engine)!;
+      return !packed && m % M === 0 && n % N === 0 && k % K === 0;
+    },
+  };
 }
-
-/** The matrix units with f16 operands and f32 results that matrix.wgsl can use; null where there are none. */
-function matrixShape({ device, adapterInfo }: Backend): MatrixShape | null {
-  if (!device.features.has("chromium-experimental-subgroup-matrix" as GPUFeatureName)) return null;
-  const { subgroupMatrixConfigs } = adapterInfo as { subgroupMatrixConfigs?: Iterable<MatrixShape> };
-  const fits = ({ componentType, resultComponentType, M, N, K }: MatrixShape) =>
-    componentType === "f16" && resultComponentType === "f32" && M % 8 === 0 && N % 8 === 0 && 32 % K === 0;
-  return [...(subgroupMatrixConfigs ?? [])].find(fits) ?? null;
-}
-
-const matrixVariant: Variant = {
-  kernels: matrixKernels,
-  constants: (engine) => {
-    const { M, N, K } = matrixShape(engine)!;
-    return { MATRIX_M: M, MATRIX_N: N, MATRIX_K: K };
-  },
-  tile: (engine) => {
-    const { M, N } = matrixShape(engine)!;
-    return [8 * M, 8 * N];
-  },
-  runs: (engine, dtype) => {
-    const { lanes, device } = engine;
-    const shape = matrixShape(engine);
-    if (!shape || !lanes.subgroups || dtype !== "f16") return false;
-    const { M, N } = shape;
-    // Tiles, results and the count of subgroups, as matrix.wgsl has them.
-    const bytes = 2 * 32 * (8 * M + 8) + 2 * 32 * (8 * N + 8) + 4 * 8 * M * N + 16;
-    return (
-      device.limits.maxComputeInvocationsPerWorkgroup >= 8 * lanes.count &&
-      device.limits.maxComputeWorkgroupSizeX >= 8 * lanes.count &&
-      device.limits.maxComputeWorkgroupStorageSize >= bytes
-    );
-  },
-};
 
 const variants = {
   "subgroup-4": subgroupVariant(4),
@@ -283,7 +396,9 @@ const variants = {
   "block-64": blockVariant(8, true),
   "block-64-wide": blockVariant(16, false),
   "block-128": blockVariant(16, true),
-  matrix: matrixVariant,
+  matrix: matrixVariant("matrix", 4, false),
+  "matrix-small": matrixVariant("matrix-small", 2, false),
+  "matrix-direct": matrixVariant("matrix-direct", 4, true),
 } satisfies Record<string, Variant>;
 
 /** Whether an engine can run a variant on tensors of this dtype. */
@@ -323,11 +438,12 @@ export function plan(
   const { k } = sizes;
   const base = baseOf(name);
   const variant: Variant = variants[base];
-  const odd = isOdd(sizes);
+  const { depth: step = 4, kernels } = variant;
+  const odd = isOdd(sizes, kernels.form.whole);
   const splits = base === name ? 1 : splitsOf(engine, variant, sizes);
-  const depth = Math.max(1, Math.ceil(k / splits / 4)) * 4;
+  const depth = Math.max(1, Math.ceil(k / splits / step)) * step;
   return {
-    kernel: variant.kernels.of(odd, dtype !== "f32" && (splits > 1 || result === "f32"), kept, bits),
+    kernel: kernels.of(odd, dtype !== "f32" && (splits > 1 || result === "f32"), kept, bits),
     constants: variant.constants(engine),
     tile: variant.tile(engine),
     splits: Math.max(1, Math.ceil(k / depth)),
@@ -335,9 +451,9 @@ export function plan(
   };
 }
 
-/** Whether some extent along memory is no multiple of 4, so that scalars are loaded. */
-function isOdd({ m, n, k, transposeA, transposeB }: Sizes): boolean {
-  return (transposeA ? m : k) % 4 !== 0 || (transposeB ? k : n) % 4 !== 0 || n % 4 !== 0;
+/** Whether some extent along memory is no multiple of 4, or of an operand of `whole`, so that scalars are loaded. */
+function isOdd({ m, n, k, transposeA, transposeB }: Sizes, whole = 4): boolean {
+  return (transposeA ? m : k) % whole !== 0 || (transposeB ? k : n) % whole !== 0 || n % 4 !== 0;
 }
 
 /** Into how many parts a variant splits the sums; 1 where it is busy enough without, or the sums are short. */
@@ -354,9 +470,18 @@ function splitsOf(engine: Backend, variant: Variant, { m, n, k, batch }: Sizes):
  * split where even the smallest don't; this side was never measured, `Backend.tune` finds out, and whether an adapter's
  * matrix units are faster.
  */
-export function candidates(engine: Backend, sizes: Sizes, dtype: DType, splittable: boolean): VariantName[] {
+export function candidates(
+  engine: Backend,
+  sizes: Sizes,
+  dtype: DType,
+  splittable: boolean,
+  packed = false,
+): VariantName[] {
   const { m, n, batch } = sizes;
-  const can = variantNames.filter((name) => variants[name].runs(engine, dtype));
+  const can = variantNames.filter((name) => {
+    const variant: Variant = variants[name];
+    return variant.runs(engine, dtype) && (variant.fits?.(engine, sizes, packed) ?? true);
+  });
   const workgroups = (name: Base) => {
     const [rows, columns] = variants[name].tile(engine);
     return Math.ceil(m / rows) * Math.ceil(n / columns) * batch;

@@ -39,8 +39,6 @@ export const harmless: Readonly<Record<string, string>> = {
   "engine/run/program.ts: return parts.map((part) => ({ step, part, estimate: estimate / parts.length, slot: [-0-]{+1+}}));":
     "each gets its slot when all are known",
   // Speed or room
-  "kernels/matmul/variants.ts: const bytes = 2 * 32 * (8 * M + 8) + 2 * 32 * (8 * N + 8) + 4 * [-8-]{+7+}* M * N + 16;":
-    "workgroup memory of matrix units, of which every adapter that has them has more",
   "engine/gpu/wait.ts: Atomics.wait(cell, 0, [-0-]{+1+}, Math.min(longest, (performance.now() - changed) * share));":
     "the thread does not nap between looks at the device",
   "engine/engine.ts: const wanted = this.isSoftware && !this.options.device ? threads [---]{+++}1 : 0;":
