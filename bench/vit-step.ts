@@ -2,8 +2,9 @@
 import type { Subject } from "../cases/timing.ts";
 import type { Engine, Program, Tensor, Tuned } from "../engine/index.ts";
 import { backward } from "../kernels/backward.ts";
-import { mul, sub } from "../kernels/elementwise/arithmetic.ts";
+import { squaredDifference } from "../kernels/elementwise/arithmetic.ts";
 import { cast } from "../kernels/elementwise/cast.ts";
+import { fuse } from "../kernels/elementwise/fuse.ts";
 import { AdamW } from "../kernels/optimizer/adamw.ts";
 import { mean } from "../kernels/reduce/reduce.ts";
 import type { ModelConfig } from "../model/config.ts";
@@ -17,6 +18,9 @@ export interface VitStepOptions {
   /** Gives the parameters their values; those that other engines get, unless told. */
   initialize?: (parameters: Parameters) => void;
 }
+
+/** f32 whatever the network computes in. */
+const errors = fuse((tokens: Tensor, target: Tensor) => squaredDifference(cast(tokens, "f32"), target));
 
 /** A training step of a ViT on fixed data. */
 export class VitStep implements Subject {
@@ -90,11 +94,12 @@ export class VitStep implements Subject {
 
   private record(): { loss: Tensor; norm: Tensor } {
     const { parameters, optimizer } = this;
-    parameters.clearGradients();
-    const tokens = vit(parameters, this.config.vision, cast(this.pixels, parameters.precision));
-    const error = sub(cast(tokens, "f32"), this.target);
-    const loss = mean(mul(error, error));
-    backward(loss, { grad: optimizer.scaler?.scale });
+    const loss = parameters.renewGradients(() => {
+      const tokens = vit(parameters, this.config.vision, cast(this.pixels, parameters.precision));
+      const loss = mean(errors(tokens, this.target));
+      backward(loss, { grad: optimizer.scaler?.scale });
+      return loss;
+    });
     return { loss, norm: optimizer.update({ maxNorm: adamw.maxNorm }) };
   }
 }

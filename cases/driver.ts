@@ -70,6 +70,7 @@ const cut: readonly (string | RegExp)[] = [
   /^\w+ 2x3x4x5,3x1x5 f32$/,
   /^\w+ 3x7,3x1 f16$/,
   /^(pow 2\.5|minimum with 0\.5|maximum with -0\.5) (3x2x700 f32|5x9 f16)$/,
+  /^(masters, )?fuse /,
   // Comparisons and choices, and arithmetic of whole numbers.
   /^\w+ 9x13,13 f(16|32) at ties$/,
   /^where (5x8,5x8,5x8 [fui]32|700x3,700x1,3 f16|3x1x4,2x1x1x1,scalar f16|or a number, f32)$/,
@@ -156,6 +157,7 @@ const cut: readonly (string | RegExp)[] = [
   "softmax masked 3x41 f32",
   /^softmax (4x5x6|2x70x40) axis -?[12] f32$/,
   /^softmax (7x3 axis 0|3x19x12 axis 1) f16$/,
+  /^logSumExp (3x4x5x2 axis 0,-2 f32|4x1x6x3 axis 0,2 f16)$/,
   /^logSumExp (3x70x40 axis -2|33x6 axis 0|3x4x5x6 axis 1,2|21x8 axis 0) f(32|16)$/,
   /^(AdamW|SGD|SGD momentum|Lion) (5003,37 f32|37,2050 mixed f16)$/,
   /^WeightAverage (5003,7 f32|9,31 f16)$/,

@@ -35,7 +35,7 @@ const inside: Draw = { at: (_, drawn) => 0.9 * Math.tanh(drawn) };
 /** Numbers that are away from both, where steps are. */
 const offSteps: Draw = { at: (_, drawn) => (2 * Math.round(64 * drawn) + 1) / 128 };
 
-const unaryOps: Record<string, Function> = {
+export const unaryOps: Record<string, Function> = {
   exp: { run: functions.exp, value: Math.exp, slope: Math.exp, exponents: [-20, 3] },
   log: {
     run: functions.log,
@@ -402,7 +402,11 @@ export const masks: Record<string, Binary> = {
 };
 
 /** The shape of the result, and which elements of the operands belong to each of its elements. */
-function places(...shapes: number[][]): { shape: number[]; size: number; at(index: number): number[] } {
+export function places(...shapes: number[][]): {
+  shape: number[];
+  size: number;
+  at(index: number): number[];
+} {
   const rank = Math.max(...shapes.map(({ length }) => length));
   const padded = shapes.map((shape) => [...new Array<number>(rank - shape.length).fill(1), ...shape]);
   const out = Array.from({ length: rank }, (_, d) => {
@@ -428,7 +432,7 @@ function places(...shapes: number[][]): { shape: number[]; size: number; at(inde
   };
 }
 
-const named = (...shapes: number[][]) => shapes.map((shape) => shape.join("x") || "scalar").join();
+export const named = (...shapes: number[][]) => shapes.map((shape) => shape.join("x") || "scalar").join();
 
 export function binaryCase(
   op: string,

@@ -8,6 +8,7 @@ import { edgeCases } from "./edges.ts";
 import { einsumCases } from "./einsum.ts";
 import { elementwiseCases } from "./elementwise.ts";
 import { embeddingCases } from "./embedding.ts";
+import { fuseCases } from "./fuse.ts";
 import { gatherCases } from "./gather.ts";
 import { integerCases } from "./integers.ts";
 import { layernormCases } from "./layernorm.ts";
@@ -30,6 +31,7 @@ const cases: OpCase[] = [
   ...einsumCases,
   ...elementwiseCases,
   ...embeddingCases,
+  ...fuseCases,
   ...gatherCases,
   ...integerCases,
   ...layernormCases,

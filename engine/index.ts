@@ -35,6 +35,7 @@ export type { ProgramMemory } from "./run/placement.ts";
 export { type InputValues, Program, type ReplayCommand } from "./run/program.ts";
 export { chainsOf, type WaitsSummary } from "./run/waits.ts";
 export { type Accumulator, gradientDType, propagate, tracked } from "./tensor/autograd.ts";
+export { Placeholder } from "./tensor/placeholder.ts";
 export {
   type Backend,
   type Backward,

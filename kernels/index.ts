@@ -14,6 +14,7 @@ export * from "./elementwise/accumulate.ts";
 export * from "./elementwise/arithmetic.ts";
 export * from "./elementwise/cast.ts";
 export * from "./elementwise/dropout.ts";
+export { fuse } from "./elementwise/fuse.ts";
 export * from "./elementwise/halves.ts";
 export { copyKernels } from "./elementwise/strided.ts";
 export * from "./elementwise/unary.ts";

@@ -4,6 +4,7 @@
 // conditioned and composed image retrieval combining CLIP-based features" (CVPR 2022).
 import type { Tensor } from "../engine/index.ts";
 import { add, mul, sub } from "../kernels/elementwise/arithmetic.ts";
+import { fuse } from "../kernels/elementwise/fuse.ts";
 import { relu, sigmoid } from "../kernels/elementwise/unary.ts";
 import { linear } from "../kernels/matmul/matmul.ts";
 import { concat } from "../kernels/shape/slice.ts";
@@ -55,6 +56,16 @@ const mean: Composer = {
   compose: (_parameters, text, reference) => add(text, reference),
 };
 
+const gatedSum = fuse(
+  (gate: Tensor, reference: Tensor, gateShare: Tensor, residual: Tensor, residualShare: Tensor) =>
+    add(mul(mul(sigmoid(gate), reference), gateShare), mul(residual, residualShare)),
+);
+
+/** m + s t + (1 - s) x */
+const mixedSum = fuse((mixture: Tensor, share: Tensor, text: Tensor, reference: Tensor) =>
+  add(mixture, add(mul(sigmoid(share), sub(text, reference)), reference)),
+);
+
 /**
  * TIRG, equations 1 to 3: w_g · sigmoid(W_g2 relu(W_g1 [x, t])) ⊙ x + w_r · W_r2 relu(W_r1 [x, t]), x of the picture. Its
  * batch norms are left out, as what a batch is encoded in parts of must not show.
@@ -73,8 +84,13 @@ const gate: Composer = {
   compose: (parameters, text, reference) => {
     const both = concat([reference, text], 1);
     const share = (name: string) => parameters.get(`${root}.${name}.share`);
-    const gated = mul(sigmoid(perceptron(parameters, "gate", both)), reference);
-    return add(mul(gated, share("gate")), mul(perceptron(parameters, "residual", both), share("residual")));
+    return gatedSum(
+      perceptron(parameters, "gate", both),
+      reference,
+      share("gate"),
+      perceptron(parameters, "residual", both),
+      share("residual"),
+    );
   },
 };
 
@@ -99,10 +115,12 @@ const combiner: Composer = {
       [relu(dense(parameters, "text", text)), relu(dense(parameters, "reference", reference))],
       1,
     );
-    const share = sigmoid(perceptron(parameters, "share", both));
-    // s t + (1 - s) x
-    const between = add(mul(share, sub(text, reference)), reference);
-    return add(perceptron(parameters, "mixture", both), between);
+    return mixedSum(
+      perceptron(parameters, "mixture", both),
+      perceptron(parameters, "share", both),
+      text,
+      reference,
+    );
   },
 };
 

@@ -1,6 +1,13 @@
 // Functions of two and three tensors with NumPy's broadcasting; what they are in WGSL is in arithmetic-table.ts. The gradient
 // of a repeated operand is the sum over its repetitions.
-import { type Backend, type DType, type Kernel, Tensor, TensorError } from "../../engine/index.ts";
+import {
+  type Backend,
+  type DType,
+  gradientDType,
+  type Kernel,
+  Tensor,
+  TensorError,
+} from "../../engine/index.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
 import { type Library, librariesOf } from "../lib/library.ts";
 import { sumTo } from "../reduce/reduce.ts";
@@ -14,6 +21,7 @@ import {
   kinds,
   runStrided,
 } from "./strided.ts";
+import { Symbolic, symbolOf } from "./symbol.ts";
 import { maximumScalar, minimumScalar, powScalar, square } from "./unary.ts";
 
 type Op = ops.Definition;
@@ -135,10 +143,16 @@ function apply(op: Op, a: Operand, b: Operand, condition?: Tensor): Tensor {
   if (tensors.length === 0) throw new TensorError(`${op.name}: needs a tensor.`);
   const { engine } = tensors[0]!;
   const dtype = dtypeOf(op, [a, b]);
-  const { values, slopes } = kernelsOf(op);
   const shape = broadcastShape(op.name, ...Object.values(given).map(shapeOf));
+  const result = op.mask ? "u32" : dtype;
+  if (tensors.some((tensor) => tensor instanceof Symbolic)) {
+    const [ofA, ofB] = op.gradients ?? [];
+    const gradients: Readonly<Record<string, string>> = ofA && ofB ? { a: ofA, b: ofB } : {};
+    return symbolOf({ ...op, operands: given, gradients }, engine, shape, result, dtype);
+  }
+  const { values, slopes } = kernelsOf(op);
   const kind = kindOf(dtype);
-  const y = evaluate(values[kind]!, engine, shape, given, dtype, op.mask ? "u32" : dtype);
+  const y = evaluate(values[kind]!, engine, shape, given, dtype, result);
   if (kind !== "float" || slopes.length === 0) return y;
   const inputs = ["a", "b"].filter((name) => given[name] instanceof Tensor);
   const recorded = inputs.map((name) => given[name] as Tensor);
@@ -159,7 +173,8 @@ function apply(op: Op, a: Operand, b: Operand, condition?: Tensor): Tensor {
       const slope = slopes[name === "a" ? 0 : 1]!;
       const whole = name === "a" ? gradientOfA() : gradient(slope);
       const negative = typeof slope === "string" && slope.startsWith("-");
-      return sumTo(whole, recorded[i]!.shape, negative ? -1 : 1);
+      const input = recorded[i]!;
+      return sumTo(whole, input.shape, negative ? -1 : 1, gradientDType(input));
     });
   });
 }

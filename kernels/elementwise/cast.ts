@@ -4,31 +4,45 @@ import { type DType, type Tensor, TensorError } from "../../engine/index.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
 import { conversions, librariesOf } from "../lib/library.ts";
 import { defineMap, runMap } from "./map.ts";
-import { kindOf } from "./strided.ts";
+import { type Kind, kindOf } from "./strided.ts";
+import { Symbolic, symbolOf } from "./symbol.ts";
 
-/* @__NO_SIDE_EFFECTS__ */
-const define = (name: string, value: string, stored: { from?: "vec4u" | "vec4i"; to?: "vec4u" | "vec4i" }) =>
-  defineMap({
-    name,
-    operands: ["x"],
-    value,
-    includes: librariesOf(value, [conversions]),
-    flops: 0,
-    partial: true,
-    ...stored,
-  });
 const copy = { operands: ["x"], value: "x", flops: 0, partial: true };
 const narrow = defineMap({ name: "cast-f16", ...copy, from: "vec4f" });
 const widen = defineMap({ name: "cast-f32", ...copy, to: "vec4f" });
 
-/** By the kinds of both sides, where these differ. Integers are rounded to f32 once, from two exact halves. */
+/** What is computed between the kinds of both sides, where these differ. Integers are rounded to f32 once, from two exact halves. */
+const values = {
+  "u32 float": "fromWords(x)",
+  "i32 float": "fromIntegers(x)",
+  "float u32": "toWords(x)",
+  "float i32": "toIntegers(x)",
+  "u32 i32": "vec4i(x)",
+  "i32 u32": "vec4u(x)",
+} as const;
+type Between = keyof typeof values;
+const quads = { float: "Vec", u32: "vec4u", i32: "vec4i" } as const;
+
+/* @__NO_SIDE_EFFECTS__ */
+function define(between: Between) {
+  const [from, to] = between.split(" ") as [Kind, Kind];
+  const value = values[between];
+  return defineMap({
+    name: `cast-${from}-${to}`,
+    ...copy,
+    value,
+    includes: librariesOf(value, [conversions]),
+    from: quads[from],
+    to: quads[to],
+  });
+}
 const kernels = {
-  "u32 float": define("cast-u32-float", "fromWords(x)", { from: "vec4u" }),
-  "i32 float": define("cast-i32-float", "fromIntegers(x)", { from: "vec4i" }),
-  "float u32": define("cast-float-u32", "toWords(x)", { to: "vec4u" }),
-  "float i32": define("cast-float-i32", "toIntegers(x)", { to: "vec4i" }),
-  "u32 i32": define("cast-u32-i32", "vec4i(x)", { from: "vec4u", to: "vec4i" }),
-  "i32 u32": define("cast-i32-u32", "vec4u(x)", { from: "vec4i", to: "vec4u" }),
+  "u32 float": define("u32 float"),
+  "i32 float": define("i32 float"),
+  "float u32": define("float u32"),
+  "float i32": define("float i32"),
+  "u32 i32": define("u32 i32"),
+  "i32 u32": define("i32 u32"),
 };
 
 export const castKernels = kernelsIn(() => [narrow, widen, ...Object.values(kernels)]);
@@ -52,7 +66,16 @@ export function castInto(from: Tensor, to: Tensor): void {
 export function cast(x: Tensor, dtype: DType): Tensor {
   if (x.dtype === dtype) return x;
   const { engine, shape } = x;
-  const kernel = kernels[`${kindOf(x.dtype)} ${kindOf(dtype)}` as keyof typeof kernels];
+  const between = `${kindOf(x.dtype)} ${kindOf(dtype)}`;
+  if (x instanceof Symbolic) {
+    const value = values[between as Between];
+    const formula = { name: "cast", operands: { x }, work: [0, 0], uses: [conversions] };
+    return symbolOf(
+      { ...formula, ...(value ? { value } : { value: "x", gradients: { x: "dy" } }) },
+      ...([engine, shape, dtype, x.dtype] as const),
+    );
+  }
+  const kernel = kernels[between as Between];
   const y = engine.empty(shape, dtype);
   // What `Vec` holds in the kernel.
   if (kernel) return runMap(kernel, [x], y, {}, x.dtype === "f16" || dtype === "f16" ? "f16" : "f32");

@@ -25,8 +25,8 @@ import source from "./strided.wgsl?raw";
 export type Kind = "float" | "u32" | "i32";
 
 export const kinds: readonly Kind[] = ["float", "u32", "i32"];
-const wides = { float: "vec4f", u32: "vec4u", i32: "vec4i", stored: "Vec" } as const;
-const ones = { float: "f32", u32: "u32", i32: "i32", stored: "Scalar" } as const;
+export const wides = { float: "vec4f", u32: "vec4u", i32: "vec4i", stored: "Vec" } as const;
+export const ones = { float: "f32", u32: "u32", i32: "i32", stored: "Scalar" } as const;
 
 export function kindOf(dtype: DType): Kind {
   return isInteger(dtype) ? dtype : "float";
@@ -34,8 +34,8 @@ export function kindOf(dtype: DType): Kind {
 
 /** Dimensions that may be left after merging. */
 const mostDims = 8;
-const dimensions = Array.from({ length: mostDims }, (_, d) => d);
-const sizes = dimensions.slice(0, -1).map((d) => `size${d}` as const);
+/** The parameters that are the extents of so many dimensions but the outermost, the innermost first. */
+const sizesOf = (dims: number) => Array.from({ length: dims - 1 }, (_, d) => `size${d}`);
 
 /**
  * WGSL for where elements are in each of up to three tensors, by their index: `offsets` of one, and `fourOffsets` of four behind
@@ -43,7 +43,13 @@ const sizes = dimensions.slice(0, -1).map((d) => `size${d}` as const);
  * numbered from the innermost on; elements between a tensor's neighbours along each dimension; and with `starts`
  * where each tensor's first element is. A step backwards is a stride below 0: sums of u32 go round. Constants: DIMS, WITHIN, ACROSS.
  */
-function addressing(names: readonly string[], starts: boolean): { wgsl: string; params: ParamTypes } {
+export function addressing(
+  names: readonly string[],
+  starts: boolean,
+  most = mostDims,
+): { wgsl: string; params: ParamTypes } {
+  const dimensions = Array.from({ length: most }, (_, d) => d);
+  const sizes = sizesOf(most);
   const type = names.length === 1 ? "u32" : `vec${names.length}u`;
   const each = (what: string) => `Offsets(${names.map((x) => `params.${x}${what}`).join(", ")})`;
   const steps = dimensions.slice(1).map(
@@ -56,8 +62,9 @@ function addressing(names: readonly string[], starts: boolean): { wgsl: string; 
   }`,
   );
   // The outermost has none above it.
-  steps[steps.length - 1] = `  if (DIMS == ${mostDims}u) {
-    at += rest * ${each(`Stride${mostDims - 1}`)};
+  if (most > 1)
+    steps[steps.length - 1] = `  if (DIMS == ${most}u) {
+    at += rest * ${each(`Stride${most - 1}`)};
   }`;
   const all = names.flatMap((x) => [
     ...(starts ? [`${x}Start`] : []),
@@ -111,11 +118,15 @@ fn fourOffsets(index: u32) -> Four {
 }
 
 /** The values of `addressing`'s parameters but for starts. */
-function addresses(dims: readonly Dimension[], names: readonly string[]): Record<string, number> {
+export function addresses(
+  dims: readonly Dimension[],
+  names: readonly string[],
+  most = mostDims,
+): Record<string, number> {
   const inwards = dims.toReversed();
-  const extents = sizes.map((name, d) => [name, inwards[d]?.size ?? 1] as const);
+  const extents = sizesOf(most).map((name, d) => [name, inwards[d]?.size ?? 1] as const);
   const values: Record<string, number> = divisorValues(Object.fromEntries(extents));
-  for (const d of dimensions)
+  for (let d = 0; d < most; d++)
     names.forEach((x, k) => {
       values[`${x}Stride${d}`] = inwards[d]?.steps[k] ?? 0;
     });
@@ -123,7 +134,7 @@ function addresses(dims: readonly Dimension[], names: readonly string[]): Record
 }
 
 /** The constants of `addressing`. */
-function layoutOf(dims: readonly Dimension[]) {
+export function layoutOf(dims: readonly Dimension[]) {
   const inner = dims.at(-1)!.size;
   const within = dims.length === 1 || inner % 4 === 0;
   return { DIMS: dims.length, WITHIN: within, ACROSS: !within && inner > 2 };
@@ -377,7 +388,7 @@ export function broadcastShape(name: string, ...shapes: readonly Shape[]): numbe
   });
 }
 
-interface Dimension {
+export interface Dimension {
   size: number;
   /** Of each operand, elements between neighbours. */
   steps: readonly number[];
@@ -387,7 +398,7 @@ interface Dimension {
  * Drops dimensions of extent 1 and joins neighbours that all operands walk through in one go. Throws TensorError where more
  * than eight are left.
  */
-function merged(name: string, shape: Shape, strides: readonly (readonly number[])[]): Dimension[] {
+export function merged(name: string, shape: Shape, strides: readonly (readonly number[])[]): Dimension[] {
   const dims: Dimension[] = [];
   shape.forEach((size, d) => {
     if (size === 1) return;

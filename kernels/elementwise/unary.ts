@@ -5,6 +5,7 @@ import { kernelsIn } from "../lib/kernels-in.ts";
 import { librariesOf } from "../lib/library.ts";
 import { defineMap, type MapKernel, runMap } from "./map.ts";
 import { type Kind, kindOf } from "./strided.ts";
+import { Symbolic, symbolOf } from "./symbol.ts";
 import * as ops from "./unary-table.ts";
 
 type Op = ops.Definition;
@@ -82,11 +83,25 @@ function evaluate(op: Op, x: Tensor, params: Values = {}): Tensor {
 }
 
 function apply(op: Op, x: Tensor, params?: Values): Tensor {
+  if (x instanceof Symbolic) return symbolFor(op, x, params);
   const y = evaluate(op, x, params);
   if (kindOf(x.dtype) !== "float") return y;
   return x.engine.record(op.name, y, [x], (dy) => [
     multiplyBySlope(op, dy, kernelsOf(op).saved === "y" ? y : x, params),
   ]);
+}
+
+function symbolFor(op: Op, x: Symbolic, numbers: Values = {}): Symbolic {
+  if (!op.of) requireFloat(op.name, x);
+  const { name, value, slope, work, uses } = op;
+  const gradient = slope === "1.0" ? "dy" : `dy * (${slope})`;
+  const gradients: Readonly<Record<string, string>> = slope === "0.0" ? {} : { x: gradient };
+  return symbolOf(
+    { name, value, operands: { x }, numbers, gradients, work, uses },
+    x.engine,
+    x.shape,
+    x.dtype,
+  );
 }
 
 /**

@@ -1,6 +1,7 @@
 // The logarithm of a sum of exponentials, relative to the largest, so that none is beyond what f32 has.
 import type { Kernel, Tensor } from "../../engine/index.ts";
 import { add, div, less, mul, sub, where } from "../elementwise/arithmetic.ts";
+import { fuse } from "../elementwise/fuse.ts";
 import { abs, exp, log } from "../elementwise/unary.ts";
 import { type Axes, axesOf, blockOf } from "../lib/axes.ts";
 import { columnRun, columnTypes, eachColumn } from "../lib/columns.ts";
@@ -77,6 +78,17 @@ function ofNeighbours(
   return { y, top, sums };
 }
 
+const finite = fuse((x: Tensor) => where(less(abs(x), Number.POSITIVE_INFINITY), x, 0));
+const powers = fuse((x: Tensor, top: Tensor) => exp(sub(x, top)));
+// The largest adds 1, so that a sum below is of nothing, whose logarithm WGSL leaves open.
+const logarithms = fuse((sums: Tensor, top: Tensor) =>
+  add(where(less(sums, 0.5), Number.NEGATIVE_INFINITY, log(sums)), top),
+);
+// Without the logarithm, whose last digits some drivers lack.
+const slopes = fuse((dy: Tensor, x: Tensor, top: Tensor, sums: Tensor) =>
+  mul(dy, div(exp(sub(x, top)), sums)),
+);
+
 /** Of any axes, put together of other operations. */
 function ofParts(x: Tensor, axes: Axes, options: ReduceOptions): Parts {
   const { engine } = x;
@@ -84,11 +96,9 @@ function ofParts(x: Tensor, axes: Axes, options: ReduceOptions): Parts {
   return engine.scope(() => {
     const plain = engine.view(x, x.shape);
     const largest = max(plain, axes, { keepDims: true });
-    const top = where(less(abs(largest), Number.POSITIVE_INFINITY), largest, 0);
-    const sums = sum(exp(sub(plain, top)), axes, options);
-    // The largest adds 1, so that a sum below is of nothing, whose logarithm WGSL leaves open.
-    const logs = where(less(sums, 0.5), Number.NEGATIVE_INFINITY, log(sums));
-    return { y: add(logs, engine.view(top, sums.shape)), top, sums };
+    const top = finite(largest);
+    const sums = sum(powers(plain, top), axes, options);
+    return { y: logarithms(sums, engine.view(top, sums.shape)), top, sums };
   });
 }
 
@@ -100,8 +110,7 @@ export function logSumExp(x: Tensor, axes?: Axes, options: ReduceOptions = {}): 
   const { engine } = x;
   const chosen = new Set(axesOf("logSumExp", x, axes));
   const { y, top, sums } = ofNeighbours(x, chosen, options) ?? ofParts(x, axes, options);
-  // Without the logarithm, whose last digits some drivers lack.
   return engine.record("logSumExp", y, [x], (dy) => [
-    mul(engine.view(dy, top.shape), div(exp(sub(x, top)), engine.view(sums, top.shape))),
+    slopes(engine.view(dy, top.shape), x, top, engine.view(sums, top.shape)),
   ]);
 }
