@@ -144,9 +144,10 @@ export function drawValues(
   return dtype === "f16" ? drawn.map(roundToHalf) : drawn;
 }
 
-/** The relative error that a case allows: 1e-5 for f32 and 5e-3 for f16 unless it says otherwise. */
+/** The relative error that a case allows: 1e-5 for f32, 5e-3 for f16 and none for integers unless it says otherwise. */
 export function toleranceOf({ inputs, tolerance }: OpCase): number {
-  return tolerance ?? (inputs.some(({ dtype }) => dtype === "f16") ? 5e-3 : 1e-5);
+  const some = (dtype: DType) => inputs.some((input) => (input.dtype ?? "f32") === dtype);
+  return tolerance ?? (some("f16") ? 5e-3 : some("f32") ? 1e-5 : 0);
 }
 
 /** The nearest number that f16 has, for numbers of ordinary size, where f16 has 11 significant bits. */

@@ -237,6 +237,12 @@ export const shapeCases: OpCase[] = [
   permuteCase([2, 3, 2, 3, 2, 3, 2, 2], [7, 2, 4, 0, 5, 1, 6, 3]),
   permuteCase([2, 0, 4], [2, 0, 1]),
   permuteCase([2, 3, 4], [-1, 0, -2]),
+  // Blocks of 4 x 4: four, two and one beside each other, with axes between and around them.
+  permuteCase([3, 64, 48], [0, 2, 1]),
+  permuteCase([2, 12, 3, 8], [1, 3, 2, 0], "f16"),
+  permuteCase([2, 12, 3, 8], [2, 3, 0, 1]),
+  permuteCase([8, 3, 2, 20], [2, 3, 1, 0], "u32"),
+  permuteCase([4, 6, 20], [2, 1, 0]),
   sliceCase([9, 5], [[2, 5]]),
   sliceCase([90, 40], [[20, 80]]),
   sliceCase([90, 11], [[20, 80]]),

@@ -20,6 +20,7 @@ import { blocks, isInteger, items, vectors } from "../lib/items.ts";
 import { partOf, perElement } from "../lib/work.ts";
 import placeSource from "./place.wgsl?raw";
 import source from "./strided.wgsl?raw";
+import turnSource from "./turn.wgsl?raw";
 
 /** What is computed with: f32 whatever floats are stored as, or integers as they are. */
 export type Kind = "float" | "u32" | "i32";
@@ -297,14 +298,72 @@ function definePlace(width: 1 | 4): Kernel {
 const placeQuads = definePlace(4);
 const placeSingles = definePlace(1);
 
-export const copyKernels = [copyKernel, placeQuads, placeSingles];
+const turnKernel = (() => {
+  const { wgsl, params } = addressing(["x", "y"], true);
+  return defineKernel<ParamTypes>({
+    name: "turn",
+    source: turnSource,
+    includes: [eachSource, wgsl],
+    bindings: ["x: Vec", "+y: Vec"],
+    // `count` is of blocks; from a row of a block to the next there are so many vec4s.
+    params: { count: "u32", xNext: "u32", yNext: "u32", ...params },
+    bundles: true,
+    flops: () => 0,
+    bytes: partOf("y"),
+  });
+})();
+
+export const copyKernels = [copyKernel, placeQuads, placeSingles, turnKernel];
 
 /** The dtype under which elements are moved bit by bit. */
 const bitsOf = (dtype: DType): DType => (bytesPerElement[dtype] === 4 ? "u32" : dtype);
 
 /** The elements of `x` that strides over `shape` lead to, of any dtype, in a tensor of that shape or of one `as` large; not recorded. */
 export function copyStrided(x: Tensor, shape: Shape, selection: Selection, as = shape): Tensor {
-  return runStrided(copyKernel, shape, [{ tensor: x, ...selection }], bitsOf(x.dtype), x.dtype, as);
+  const dtype = bitsOf(x.dtype);
+  const blocked = turned(shape, selection);
+  if (!blocked) return runStrided(copyKernel, shape, [{ tensor: x, ...selection }], dtype, x.dtype, as);
+  const y = x.engine.empty(as, x.dtype);
+  const { dims, xNext, yNext } = blocked;
+  const count = y.size / 16;
+  const places = { ...addresses(dims, ["x", "y"]), xStart: selection.start ?? 0, yStart: 0 };
+  x.engine.run(turnKernel, {
+    bind: [x, y],
+    params: { count, xNext, yNext, ...places },
+    grid: blocks(count),
+    dtype,
+    constants: layoutOf(dims),
+  });
+  return y;
+}
+
+/** The blocks of `turn`, in x and in the contiguous y; null where these are not whole, or nothing is turned. */
+function turned(
+  shape: Shape,
+  { strides, start = 0 }: Selection,
+): { dims: Dimension[]; xNext: number; yNext: number } | null {
+  const dims = merged("copy", shape, [strides, contiguousStrides(shape)]);
+  const row = dims.at(-1)!;
+  const column = dims.find(({ steps }) => steps[0] === 1);
+  const whole = (count: number) => count % 4 === 0;
+  const others = dims.filter((dim) => dim !== column);
+  if (!column || column === row || dims.length + 1 > mostDims || !whole(start)) return null;
+  if (![row, column].every(({ size }) => whole(size)) || !others.every(({ steps }) => whole(steps[0]!)))
+    return null;
+  const between = dims.filter((dim) => dim !== column && dim !== row);
+  const [xStep, yStep] = [row.steps[0]!, column.steps[1]!];
+  // Blocks that lie beside each other in x.
+  const beside = [4, 2, 1].find((count) => (column.size / 4) % count === 0)!;
+  return {
+    dims: [
+      ...between,
+      { size: column.size / 4 / beside, steps: [4 * beside, 4 * beside * yStep] },
+      { size: row.size / 4, steps: [4 * xStep, 4] },
+      { size: beside, steps: [4, 4 * yStep] },
+    ],
+    xNext: xStep / 4,
+    yNext: yStep / 4,
+  };
 }
 
 /**
