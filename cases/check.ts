@@ -188,7 +188,7 @@ export async function runCase(engine: Engine, opCase: OpCase): Promise<CaseResul
   else output.dispose();
   for (const [i, tensor] of tensors.entries()) {
     const after = await tensor.read();
-    if (!after.every((value, j) => value === expected.values[i]![j])) {
+    if (!after.every((value, j) => Object.is(value, expected.values[i]![j]))) {
       result.failures.push(`${inputs[i]!.name} was changed by the op`);
     }
     tensor.dispose();

@@ -190,10 +190,12 @@ export interface PoolSpec extends Geometry {
   dtype?: DType;
   /** Few different values, so that most maxima are there several times. */
   ties?: boolean;
+  /** Most are -∞, so that they are all that many windows have, and some NaN. */
+  low?: boolean;
 }
 
 export function poolCase(kind: "max" | "average", spec: PoolSpec): OpCase {
-  const { x: shape, size, dtype = "f32", ties = false, countPadding = true, ...options } = spec;
+  const { x: shape, size, dtype = "f32", ties = false, low = false, countPadding = true, ...options } = spec;
   const [batch, channels, height, width] = shape;
   const [rows, columns] = two(size);
   const { out, at } = geometry([height, width], [rows, columns], { stride: size, ...options });
@@ -210,11 +212,16 @@ export function poolCase(kind: "max" | "average", spec: PoolSpec): OpCase {
     ),
   );
   const winner = (x: Float64Array, places: number[]) =>
-    places.reduce((best, place) => (x[place]! > x[best]! ? place : best));
-  const draw: Draw | undefined = ties ? { below: 3 } : undefined;
+    places.reduce((best, place) => {
+      const larger = x[place]! > x[best]! || Number.isNaN(x[place]);
+      return larger && !Number.isNaN(x[best]) ? place : best;
+    });
+  const lowAt = (_: number, drawn: number) =>
+    drawn > 0.8 ? drawn : drawn < -1.8 ? Number.NaN : Number.NEGATIVE_INFINITY;
+  const draw: Draw | undefined = ties ? { below: 3 } : low ? { at: lowAt } : undefined;
   const run: AveragePoolOptions = kind === "max" ? options : { ...options, countPadding };
   return {
-    name: `${kind}Pool2d ${shape.join("x")} of ${size}${words(options)}${countPadding ? "" : " alone"}${ties ? " ties" : ""} ${dtype}`,
+    name: `${kind}Pool2d ${shape.join("x")} of ${size}${words(options)}${countPadding ? "" : " alone"}${ties ? " ties" : ""}${low ? " low" : ""} ${dtype}`,
     inputs: [{ name: "x", shape, dtype, ...(draw && { draw }) }],
     run: ([x]) => (kind === "max" ? maxPool2d : averagePool2d)(x!, size, run),
     reference: ([x]) =>
@@ -229,7 +236,7 @@ export function poolCase(kind: "max" | "average", spec: PoolSpec): OpCase {
       });
       return [dx];
     },
-    ...(ties && { differences: false }),
+    ...((ties || low) && { differences: false }),
   };
 }
 
@@ -259,6 +266,8 @@ export const convCases: OpCase[] = [
   }),
   convCase({ x: [2, 8, 5, 4], weight: [12, 8, 1, 1] }),
   convCase({ x: [2, 8, 5, 5], weight: [4, 4, 1, 1], groups: 2, stride: 2 }),
+  convCase({ x: [2, 12, 21, 16], weight: [12, 1, 3, 3], groups: 12, stride: 2, padding: 1 }),
+  convCase({ x: [1, 4, 6, 16], weight: [8, 2, 3, 4], groups: 2, stride: [1, 4], padding: [1, 0] }),
   convCase({ x: [2, 3, 5, 8], weight: [4, 3, 3, 3], padding: 1, bias: true }),
   convCase({ x: [2, 3, 9, 8], weight: [4, 3, 2, 3], stride: [3, 2], padding: [0, 1] }),
   convCase({ x: [1, 1, 1, 1], weight: [1, 1, 1, 1] }),
@@ -279,6 +288,15 @@ export const convCases: OpCase[] = [
   poolCase("max", { x: [1, 2, 9, 7], size: [3, 2], stride: 1, dilation: 2, padding: [2, 1] }),
   poolCase("max", { x: [2, 2, 6, 6], size: 3, stride: 1, ties: true }),
   poolCase("max", { x: [2, 3, 5, 6], size: 2, dtype: "f16" }),
+  // Several rows an invocation, the last ones fewer.
+  poolCase("max", { x: [2, 5, 23, 20], size: 3, stride: 1, padding: 1 }),
+  poolCase("max", { x: [2, 5, 23, 20], size: 3, stride: 1, padding: 1, ties: true }),
+  poolCase("max", { x: [2, 5, 23, 20], size: [2, 3], stride: 1, padding: 1, low: true }),
+  poolCase("max", { x: [3, 5, 30, 32], size: 2, dtype: "f16" }),
+  poolCase("max", { x: [1, 2, 9, 17], size: [2, 4], stride: [1, 4], ties: true }),
+  poolCase("max", { x: [1, 2, 7, 9], size: 3, stride: 2, padding: 1, low: true }),
+  poolCase("average", { x: [2, 5, 23, 20], size: 3, stride: 1, padding: 1 }),
+  poolCase("average", { x: [3, 5, 31, 32], size: [3, 2], stride: 2, padding: [1, 0], countPadding: false }),
   poolCase("average", { x: [2, 3, 6, 8], size: 2 }),
   poolCase("average", { x: [2, 3, 7, 9], size: 3, stride: 2, padding: 1 }),
   poolCase("average", { x: [2, 3, 7, 9], size: 3, stride: 2, padding: 1, countPadding: false }),

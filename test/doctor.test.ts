@@ -121,7 +121,7 @@ test("the check finds nothing wrong here", async () => {
 
 test("the check names the ops that a driver computes wrong, refuses or dies of", async () => {
   const { code, check } = await doctorJson(
-    broken("softmax=miscompile,normalize-odd=refuse,patchify-odd=crash"),
+    broken("softmax=miscompile,normalize-odd=refuse,prepend-token-odd=crash"),
   );
   const wrong = check.cases.filter(({ failures }) => failures.length > 0);
   const failures = (name: RegExp) =>
@@ -130,10 +130,10 @@ test("the check names the ops that a driver computes wrong, refuses or dies of",
   for (const failure of failures(/softmax/i)) assert.match(failure, /relative error/);
   assert.ok(failures(/normalize/).length > 1);
   for (const failure of failures(/normalize/)) assert.match(failure, /normalize-odd.*does not compile/s);
-  assert.ok(failures(/patchify/).length > 1);
-  for (const failure of failures(/patchify/)) assert.match(failure, /ended with SIGKILL/);
+  assert.ok(failures(/prependToken/).length > 1);
+  for (const failure of failures(/prependToken/)) assert.match(failure, /ended with SIGKILL/);
   assert.equal(
-    wrong.map(({ name }) => name).filter((name) => !/softmax|normalize|patchify/i.test(name)),
+    wrong.map(({ name }) => name).filter((name) => !/softmax|normalize|prependToken/i.test(name)),
     [],
     "no others are wrong",
   );

@@ -8,10 +8,8 @@ struct Place {
 }
 
 fn make(index: u32) {
-  let beside = params.width / WIDTH;
-  let row = index / beside;
-  let plane = row / params.height;
-  y[index] = itemOf(Place(plane, rowOf(row - plane * params.height), (index - row * beside) * WIDTH));
+  let at = itemAt(index);
+  y[index] = itemOf(Place(at.plane, rowOf(at.row), at.column));
 }
 
 fn valueAt(place: Place, c: u32) -> Scalar {

@@ -1,24 +1,17 @@
 // dx[p, y, x] = what the windows with this place give back: all of dy where it won, or its share of a mean. Host side: pool.ts.
 // Constants: MAX, CUT.
 
-struct Place {
-  plane: u32,
-  y: u32,
-  x: u32,
-}
+alias Place = Item;
 
 fn make(index: u32) {
-  let beside = params.width / WIDTH;
-  let row = index / beside;
-  let plane = row / params.height;
-  dx[index] = itemOf(Place(plane, row - plane * params.height, (index - row * beside) * WIDTH));
+  dx[index] = itemOf(itemAt(index));
 }
 
 fn valueAt(place: Place, c: u32) -> Scalar {
-  let own = place.y * params.width + place.x + c;
-  let first = columnOf(place.x + c);
+  let own = place.row * params.width + place.column + c;
+  let first = columnOf(place.column + c);
   var sum = 0.0;
-  for (var oy = rowOf(place.y); oy.k < params.rows; oy = nextRow(oy)) {
+  for (var oy = rowOf(place.row); oy.k < params.rows; oy = nextRow(oy)) {
     if (isIn(oy, params.outHeight)) {
       let row = (place.plane * params.outHeight + u32(oy.window)) * params.outWidth;
       for (var ox = first; ox.k < params.columns; ox = nextColumn(ox)) {

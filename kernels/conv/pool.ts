@@ -1,16 +1,22 @@
 // Pooling: the largest or the mean of each window of a picture. The gradient of a maximum goes to the first of the largest, which
 // the forward pass keeps; every place of a picture then asks the windows that it is in.
-import { type Tensor, TensorError } from "../../engine/index.ts";
-import { blocks, defineByWidth, requireFloat } from "../lib/items.ts";
+import { defineKernel, type Tensor, TensorError, tracked } from "../../engine/index.ts";
+import { blocks, defineByWidth, items, requireFloat } from "../lib/items.ts";
 import nanSource from "../lib/nan.wgsl?raw";
 import { perElement } from "../lib/work.ts";
+import nearRowSource from "./near-row.wgsl?raw";
 import poolSource from "./pool.wgsl?raw";
 import poolBackwardSource from "./pool-backward.wgsl?raw";
+import poolNearSource from "./pool-near.wgsl?raw";
 import poolShareSource from "./pool-share.wgsl?raw";
 import {
+  isNear,
   itemWidth,
   type Pair,
+  resultTypes,
+  tallOf,
   type WindowOptions,
+  windowIncludes,
   windowItems,
   windowParams,
   windowRows,
@@ -32,16 +38,26 @@ const poolKernel = defineByWidth({
   params: windowTypes,
   flops: (launch) => perElement("y", launch.params.rows * launch.params.columns)(launch),
 });
+const poolNearKernel = defineKernel({
+  name: "pool-near",
+  source: poolNearSource,
+  includes: [...[items(4), nanSource, ...windowIncludes, nearRowSource], ...[poolShareSource, sharesOf(4)]],
+  bindings: ["x: Scalar", "+y: Vec", "+winners: vec4u"],
+  // What is beside of the plane: nothing, or what no maximum is.
+  params: { ...resultTypes, outside: "f32" },
+  flops: (launch) =>
+    perElement("y", Number(launch.constants.ROWS) * Number(launch.constants.COLUMNS))(launch),
+});
 const poolBackwardKernel = defineByWidth({
   name: "pool-backward",
   source: poolBackwardSource,
   includes: (width) => [...windowItems(width), poolShareSource],
   bindings: ["dy: Scalar", "winners: u32", "+dx: Out"],
-  params: windowTypes,
+  params: resultTypes,
   flops: (launch) => perElement("dy", launch.params.rows * launch.params.columns)(launch),
 });
 
-export const poolKernels = [...poolKernel.all, ...poolBackwardKernel.all];
+export const poolKernels = [poolNearKernel, ...poolKernel.all, ...poolBackwardKernel.all];
 
 export interface AveragePoolOptions extends WindowOptions {
   /** The zeros of borders count in the mean, as in PyTorch; true unless told. */
@@ -64,18 +80,39 @@ function pool(name: string, x: Tensor, size: Pair, options: AveragePoolOptions, 
   // Windows lie within the borders.
   const cut = !(options.countPadding ?? true) && Math.max(top, bottom, left, right) > 0;
   const winners = engine.empty(largest ? y.shape : [4], "u32");
-  const run = (count: number) => ({
-    params: windowParams(windows, count),
-    grid: blocks(count),
-    dtype,
-    constants: { MAX: largest, CUT: cut },
-  });
-  const { outWidth } = windows;
-  engine.run(poolKernel.of(outWidth), { ...run(y.size / itemWidth(outWidth)), bind: [x, y, winners] });
+  const { outHeight, outWidth, strideY, strideX } = windows;
+  const run = (made: Tensor) => {
+    const [down, across] = made.shape.slice(2) as [number, number];
+    const count = made.size / itemWidth(across);
+    return {
+      params: windowParams(windows, count, [down, across]),
+      grid: blocks(count),
+      dtype,
+      constants: { MAX: largest, CUT: cut },
+    };
+  };
+  if (outWidth % 4 === 0 && isNear(windows)) {
+    const TALL = tallOf(engine, 8, y);
+    const strips = Math.ceil(outHeight / TALL);
+    const count = (batch * channels * strips * outWidth) / 4;
+    engine.run(poolNearKernel, {
+      bind: [x, y, winners],
+      params: {
+        ...windowParams(windows, count, [strips, outWidth]),
+        outside: largest ? Number.NEGATIVE_INFINITY : 0,
+      },
+      grid: blocks(count),
+      dtype,
+      constants: {
+        ...{ ROWS: rows, COLUMNS: columns, STRIDE_Y: strideY, STRIDE_X: strideX, TALL },
+        ...{ MAX: largest, CUT: cut, WINNERS: tracked(x) },
+      },
+    });
+  } else engine.run(poolKernel.of(outWidth), { ...run(y), bind: [x, y, winners] });
   return engine.record(name, y, [x], (dy) => {
     const dx = engine.empty(x.shape, dtype);
     engine.run(poolBackwardKernel.of(width), {
-      ...run(x.size / itemWidth(width)),
+      ...run(dx),
       bind: [dy, winners, dx],
     });
     return [dx];

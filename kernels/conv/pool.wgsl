@@ -6,17 +6,13 @@
 const NONE = 0xffffffffu;
 
 fn make(index: u32) {
-  let beside = params.outWidth / WIDTH;
-  let row = index / beside;
-  let ox = (index - row * beside) * WIDTH;
-  let plane = row / params.outHeight;
-  let oy = row - plane * params.outHeight;
-  let first = placeIn(oy, ox, 0u, 0u);
+  let at = itemAt(index);
+  let first = placeIn(at.row, at.column, 0u, 0u);
   var best = Wide(0.0);
   var winner = Bits(NONE);
   var sum = Wide(0.0);
   for (var ky = 0u; ky < params.rows; ky++) {
-    var place = placeAt(plane, first.x + i32(ky * params.dilationY), first.y);
+    var place = placeAt(at.plane, first.x + i32(ky * params.dilationY), first.y);
     for (var kx = 0u; kx < params.columns; kx++) {
       let value = Wide(itemOf(place));
       if (MAX) {
@@ -26,7 +22,7 @@ fn make(index: u32) {
         let takes = (winner == Bits(NONE)) | (larger & (magnitudes(best) <= Bits(INFINITE)));
         let wins = inside & takes & allOf(place.there);
         best = select(best, value, wins);
-        winner = select(winner, Bits(place.row - plane * params.height * params.width) + Bits(columns), wins);
+        winner = select(winner, Bits(place.row - at.plane * params.height * params.width) + Bits(columns), wins);
       } else {
         sum += value;
       }
@@ -37,6 +33,6 @@ fn make(index: u32) {
     y[index] = Out(best);
     winners[index] = winner;
   } else {
-    y[index] = Out(sum / sharesOf(oy, ox));
+    y[index] = Out(sum / sharesOf(at.row, at.column));
   }
 }

@@ -10,15 +10,12 @@ struct Place {
 }
 
 fn make(index: u32) {
-  let beside = params.width / WIDTH;
-  let row = index / beside;
-  let plane = row / params.height;
-  let picture = plane / params.channels;
-  let channel = plane - picture * params.channels;
+  let at = itemAt(index);
+  let picture = at.plane / params.channels;
+  let channel = at.plane - picture * params.channels;
   let group = channel / params.own;
   let result = picture * params.outputs + group * params.share;
-  let place = rowOf(row - plane * params.height);
-  dx[index] = itemOf(Place(channel, result, place, (index - row * beside) * WIDTH));
+  dx[index] = itemOf(Place(channel, result, rowOf(at.row), at.column));
 }
 
 fn valueAt(place: Place, c: u32) -> Scalar {

@@ -1,17 +1,28 @@
 // Convolutions of groups of few channels, each result straight from its windows: a matrix product would have so few rows that laying
 // the windows out costs more than multiplying them.
 import { defineKernel, type Tensor } from "../../engine/index.ts";
+import { divisions, divisorTypes, divisorValues } from "../lib/division.ts";
 import eachSource from "../lib/each.wgsl?raw";
 import { blocks, defineByWidth } from "../lib/items.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
 import { elements } from "../lib/work.ts";
 import nearSource from "./near.wgsl?raw";
+import nearRowSource from "./near-row.wgsl?raw";
 import separateSource from "./separate.wgsl?raw";
 import separateBackwardSource from "./separate-backward.wgsl?raw";
-import { itemWidth, type Windows, windowItems, windowParams, windowRows, windowTypes } from "./windows.ts";
+import {
+  isNear,
+  itemWidth,
+  resultTypes,
+  tallOf,
+  type Windows,
+  windowItems,
+  windowParams,
+  windowRows,
+  windowTypes,
+} from "./windows.ts";
 
-const params = {
-  ...windowTypes,
+const groupTypes = {
   // Of a picture and of the result, of all groups and of one.
   channels: "u32",
   outputs: "u32",
@@ -24,7 +35,7 @@ const separateKernel = defineByWidth({
   source: separateSource,
   includes: windowRows,
   bindings: ["x: Scalar", "weight: Scalar", "+y: Out"],
-  params,
+  params: { ...windowTypes, ...groupTypes },
   flops: (launch) =>
     2 * elements(launch, "y") * launch.params.own * launch.params.rows * launch.params.columns,
 });
@@ -33,7 +44,7 @@ const separateBackwardKernel = defineByWidth({
   source: separateBackwardSource,
   includes: windowItems,
   bindings: ["dy: Scalar", "weight: Scalar", "+dx: Out"],
-  params,
+  params: { ...resultTypes, ...groupTypes },
   flops: (launch) =>
     2 * elements(launch, "dy") * launch.params.own * launch.params.rows * launch.params.columns,
 });
@@ -41,15 +52,14 @@ const separateBackwardKernel = defineByWidth({
 const nearKernel = defineKernel({
   name: "conv-near",
   source: nearSource,
-  includes: [eachSource],
+  includes: [eachSource, divisions("strips", "beside"), nearRowSource],
   bindings: ["x: Scalar", "weight: Scalar", "+y: Vec"],
   params: {
     count: "u32",
     ...{ height: "u32", width: "u32", top: "u32", left: "u32", outHeight: "u32", outWidth: "u32" },
-    // Of x and of y, of all groups and of one.
-    ...{ channels: "u32", outputs: "u32", own: "u32", share: "u32" },
-    // Of TALL rows in a picture of y.
-    strips: "u32",
+    ...groupTypes,
+    // Of TALL rows in a picture of y, and vec4s in a row.
+    ...divisorTypes("strips", "beside"),
   },
   flops: (launch) =>
     2 *
@@ -80,23 +90,21 @@ export function separately(
   const share = outputs / groups;
   if (groups === 1 || share > most) return null;
   const { engine, dtype } = x;
-  const { rows, columns, width, outWidth } = windows;
-  const near =
-    rows * columns <= 25 &&
-    [windows.strideY, windows.strideX, windows.dilationY, windows.dilationX].every((step) => step === 1);
+  const { rows, columns, height, width, outHeight, outWidth, strideY, strideX } = windows;
+  const near = isNear(windows);
   /** By near.wgsl, into pictures of so many rows and columns. */
   const nearly = (from: Tensor, to: Tensor, BACK: boolean) => {
     const [height, width] = from.shape.slice(2) as [number, number];
     const [outHeight, outWidth] = to.shape.slice(2) as [number, number];
-    // As many rows as registers hold, where enough invocations are left; networks' pictures are often seven times a power of two.
-    const tall = rows <= 3 && outHeight % 7 === 0 ? 7 : 4;
-    const TALL = to.size >= 4 * tall * (engine.rowGroups > 1 ? 65536 : 64) ? tall : 1;
+    // Networks' pictures are often seven times a power of two.
+    const TALL = tallOf(engine, rows <= 3 && outHeight % 7 === 0 ? 7 : 4, to);
     const strips = Math.ceil(outHeight / TALL);
     const count = (to.size / outWidth / outHeight) * strips * (outWidth / 4);
     engine.run(nearKernel, {
       bind: [from, weight, to],
       params: {
-        ...{ count, height, width, outHeight, outWidth, strips },
+        ...{ count, height, width, outHeight, outWidth },
+        ...divisorValues({ strips, beside: outWidth / 4 }),
         top: BACK ? rows - 1 - windows.top : windows.top,
         left: BACK ? columns - 1 - windows.left : windows.left,
         ...(BACK
@@ -105,12 +113,19 @@ export function separately(
       },
       grid: blocks(count),
       dtype,
-      constants: { ROWS: rows, COLUMNS: columns, TALL, BACK },
+      constants: {
+        ROWS: rows,
+        COLUMNS: columns,
+        TALL,
+        BACK,
+        STRIDE_Y: BACK ? 1 : strideY,
+        STRIDE_X: BACK ? 1 : strideX,
+      },
     });
     return to;
   };
-  const run = (count: number) => ({
-    params: { ...windowParams(windows, count), channels: own * groups, outputs, own, share },
+  const run = (count: number, planes: readonly [number, number]) => ({
+    params: { ...windowParams(windows, count, planes), channels: own * groups, outputs, own, share },
     grid: blocks(count),
     dtype,
   });
@@ -118,15 +133,18 @@ export function separately(
     forward() {
       const y = engine.empty(made, dtype);
       if (near && outWidth % 4 === 0) return nearly(x, y, false);
-      engine.run(separateKernel.of(outWidth), { ...run(y.size / itemWidth(outWidth)), bind: [x, weight, y] });
+      engine.run(separateKernel.of(outWidth), {
+        ...run(y.size / itemWidth(outWidth), [outHeight, outWidth]),
+        bind: [x, weight, y],
+      });
       return y;
     },
     backward(dy: Tensor) {
       const dx = engine.empty(x.shape, dtype);
-      if (near && width % 4 === 0 && windows.top < rows && windows.left < columns)
+      if (near && strideY * strideX === 1 && width % 4 === 0 && windows.top < rows && windows.left < columns)
         return nearly(dy, dx, true);
       engine.run(separateBackwardKernel.of(width), {
-        ...run(dx.size / itemWidth(width)),
+        ...run(dx.size / itemWidth(width), [height, width]),
         bind: [dy, weight, dx],
       });
       return dx;

@@ -3,18 +3,15 @@
 // for all of that. Host side: windows.ts.
 
 fn make(index: u32) {
-  let beside = params.outWidth / WIDTH;
-  let line = index / beside;
-  let ox = index - line * beside;
-  let rest = line / params.outHeight;
-  let oy = line - rest * params.outHeight;
-  let plane = rest / params.rows;
-  let first = placeIn(oy, ox * WIDTH, rest - plane * params.rows, 0u);
+  // Its plane is a row of all the windows of a plane of x.
+  let at = itemAt(index);
+  let plane = at.plane / params.rows;
+  let first = placeIn(at.row, at.column, at.plane - plane * params.rows, 0u);
   var place = placeAt(plane, first.x, first.y);
-  var to = (rest * params.columns * params.outHeight + oy) * beside + ox;
+  var to = (at.plane * params.columns * params.down + at.row) * params.beside + at.column / WIDTH;
   for (var kx = 0u; kx < params.columns; kx++) {
     y[to] = itemOf(place);
     place.column += i32(params.dilationX);
-    to += params.outHeight * beside;
+    to += params.down * params.beside;
   }
 }

@@ -1,7 +1,8 @@
 // Windows over pictures, which convolutions and poolings have in common: their geometry, and the two kernels that lay all of
 // them out beside each other and add them up again (im2col and col2im: Chellapilla et al., "High performance convolutional neural
 // networks for document processing", 2006).
-import { type Tensor, TensorError } from "../../engine/index.ts";
+import { type Backend, type Tensor, TensorError } from "../../engine/index.ts";
+import { divisions, divisorTypes, divisorValues } from "../lib/division.ts";
 import eachSource from "../lib/each.wgsl?raw";
 import { blocks, defineByWidth } from "../lib/items.ts";
 import { perElement } from "../lib/work.ts";
@@ -55,8 +56,6 @@ export const windowTypes = {
   dilationX: "u32",
   top: "u32",
   left: "u32",
-  outHeight: "u32",
-  outWidth: "u32",
   // From a place that windows may have as one of theirs to the next such: places of a window, strides and what is left of them.
   skipY: "u32",
   skipX: "u32",
@@ -64,9 +63,14 @@ export const windowTypes = {
   restY: "u32",
   wholeX: "u32",
   restX: "u32",
+  // Rows of a plane of what is made, and items in a row of it.
+  ...divisorTypes("down", "beside"),
 } as const;
 
-const windowIncludes = [eachSource, windowsSource];
+/** The same, and of the result how many windows are below and beside each other. */
+export const resultTypes = { ...windowTypes, outHeight: "u32", outWidth: "u32" } as const;
+
+export const windowIncludes = [eachSource, divisions("down", "beside"), windowsSource];
 
 /**
  * The includes of a kernel that makes items of WIDTH elements: `itemOf(place)` calls `valueAt(place, c)` for each, which the kernel
@@ -130,8 +134,12 @@ export function windowsOver(
   };
 }
 
-/** The parameters of a kernel that makes `count` items. */
-export function windowParams({ bottom, right, ...windows }: Windows, count: number) {
+/** The parameters of a kernel that makes `count` items, in planes of so many rows of so many elements. */
+export function windowParams(
+  { bottom, right, ...windows }: Windows,
+  count: number,
+  [down, across]: readonly [number, number],
+) {
   const { strideY, strideX, dilationY, dilationX } = windows;
   const [skipY, skipX] = [dilationY === 1 ? strideY : 1, dilationX === 1 ? strideX : 1];
   return {
@@ -140,6 +148,7 @@ export function windowParams({ bottom, right, ...windows }: Windows, count: numb
     restY: (skipY * dilationY) % strideY,
     wholeX: Math.floor((skipX * dilationX) / strideX),
     restX: (skipX * dilationX) % strideX,
+    ...divisorValues({ down, beside: across / itemWidth(across) }),
   };
 }
 
@@ -156,7 +165,7 @@ const foldKernel = defineByWidth({
   source: foldSource,
   includes: windowItems,
   bindings: ["x: Scalar", "+y: Out"],
-  params: windowTypes,
+  params: resultTypes,
   flops: perElement("x", 1),
 });
 
@@ -164,6 +173,15 @@ export const windowKernels = [...unfoldKernel.all, ...foldKernel.all];
 
 /** Elements of an item along an axis. */
 export const itemWidth = (extent: number): number => (extent % 4 === 0 ? 4 : 1);
+
+/** Whether windows are small and their places next to each other, so that one row of a picture serves several. */
+export const isNear = ({ rows, columns, strideY, strideX, dilationY, dilationX }: Windows) =>
+  rows * columns <= 25 && strideY * strideX <= 4 && dilationY * dilationX === 1;
+
+/** TALL of near-row.wgsl: as many rows as registers hold, where enough invocations are left. */
+export function tallOf(engine: Backend, most: number, made: Tensor): number {
+  return made.size >= 4 * most * (engine.rowGroups > 1 ? 65536 : 64) ? most : 1;
+}
 
 /** Whether each window is one place and each place a window. */
 const isPlain = ({ rows, columns, height, width, outHeight, outWidth, top, left }: Windows) =>
@@ -182,7 +200,7 @@ export function unfold(x: Tensor, planes: number, windows: Windows): Tensor {
   const count = y.size / columns / itemWidth(outWidth);
   engine.run(unfoldKernel.of(outWidth), {
     bind: [x, y],
-    params: windowParams(windows, count),
+    params: windowParams(windows, count, [outHeight, outWidth]),
     grid: blocks(count),
     dtype,
   });
@@ -194,10 +212,11 @@ export function fold(x: Tensor, shape: readonly number[], windows: Windows): Ten
   const { engine, dtype } = x;
   if (isPlain(windows)) return engine.view(x, shape);
   const y = engine.empty(shape, dtype);
-  const count = y.size / itemWidth(windows.width);
-  engine.run(foldKernel.of(windows.width), {
+  const { height, width } = windows;
+  const count = y.size / itemWidth(width);
+  engine.run(foldKernel.of(width), {
     bind: [x, y],
-    params: windowParams(windows, count),
+    params: windowParams(windows, count, [height, width]),
     grid: blocks(count),
     dtype,
   });

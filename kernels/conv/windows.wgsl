@@ -1,6 +1,20 @@
 // Windows over planes [height, width]: the window [rows, columns] of places `dilation` apart that stands at (oy, ox) of
 // [outHeight, outWidth] begins at (oy, ox) * stride - padding. Host side: windows.ts.
 
+// Where item number `index` of what a kernel makes is: in planes of `params.down` rows of `params.beside` items.
+struct Item {
+  plane: u32,
+  row: u32,
+  // Of its first element.
+  column: u32,
+}
+
+fn itemAt(index: u32) -> Item {
+  let line = byBeside(index);
+  let at = byDown(line.x);
+  return Item(at.x, at.y, line.y * WIDTH);
+}
+
 // Where a window's place is in its plane, as vec2i(y, x).
 fn placeIn(oy: u32, ox: u32, ky: u32, kx: u32) -> vec2i {
   return vec2i(

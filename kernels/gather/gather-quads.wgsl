@@ -2,11 +2,10 @@
 // once. Host side: gather.ts. Constants: ALONG, SIGNED, ZEROS.
 
 fn make(index: u32) {
-  let quads = params.entries / 4u;
-  let o = index / quads;
-  let rows = rowsOf(ids[select(index - o * quads, index, ALONG)]);
+  let entry = byQuads(index);
+  let rows = rowsOf(ids[select(entry.y, index, ALONG)]);
   let there = rows < vec4u(params.rows);
-  let at = vec4u(o * params.rows) + min(rows, vec4u(params.rows - 1u));
+  let at = vec4u(entry.x * params.rows) + min(rows, vec4u(params.rows - 1u));
   let none = Vec(Scalar(select(nan(), 0.0, ZEROS)));
   y[index] = select(none, Vec(x[at.x], x[at.y], x[at.z], x[at.w]), there);
 }

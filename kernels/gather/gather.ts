@@ -10,6 +10,7 @@ import {
 } from "../../engine/index.ts";
 import { cast, castInto } from "../elementwise/cast.ts";
 import { axisOf, type Block, blockOf, withExtent } from "../lib/axes.ts";
+import { divisions, divisorTypes, divisorValues } from "../lib/division.ts";
 import eachSource from "../lib/each.wgsl?raw";
 import { blocks, defineByDtype, defineByWidth, isInteger, requireAlike } from "../lib/items.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
@@ -32,20 +33,20 @@ const sizes = {
 const gatherKernel = defineByWidth({
   name: "gather",
   source: gatherSource,
-  includes: [nanSource, eachSource, rowSource],
+  includes: [nanSource, eachSource, rowSource, divisions("entries", "inner")],
   bindings: ["x: In", "ids: u32", "+y: Out"],
   // Items of y.
-  params: { count: "u32", ...sizes },
+  params: { count: "u32", rows: "u32", ...divisorTypes("entries", "inner") },
   flops: () => 0,
   bytes: partOf("y"),
 });
 const gatherQuads = defineKernel({
   name: "gather-quads",
   source: gatherQuadsSource,
-  includes: [nanSource, eachSource],
+  includes: [nanSource, eachSource, divisions("quads")],
   bindings: ["x: Scalar", "ids: vec4u", "+y: Vec"],
-  // vec4s of y, ids and rows of x.
-  params: { count: "u32", entries: "u32", rows: "u32" },
+  // vec4s of y, rows of x, and vec4s of ids.
+  params: { count: "u32", rows: "u32", ...divisorTypes("quads") },
   flops: () => 0,
   bytes: partOf("y"),
 });
@@ -111,7 +112,7 @@ function chosen(
   const constants = { ALONG: along, ...signed(ids), ZEROS: zeros };
   if (inner === 1 && entries % 4 === 0 && extent > 0) {
     const count = y.size / 4;
-    const params = { count, entries, rows: extent };
+    const params = { count, rows: extent, ...divisorValues({ quads: entries / 4 }) };
     engine.run(gatherQuads, { bind: [x, ids, y], params, grid: blocks(count), dtype, constants });
     return y;
   }
@@ -120,7 +121,7 @@ function chosen(
   const count = outer * entries * items;
   engine.run(gatherKernel.of(quads ? 4 : 1), {
     bind: [x, ids, y],
-    params: { count, entries, rows: extent, inner: items },
+    params: { count, rows: extent, ...divisorValues({ entries, inner: items }) },
     grid: blocks(count),
     dtype,
     constants,

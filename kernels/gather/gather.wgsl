@@ -2,12 +2,11 @@
 // gather.ts. Constants: ALONG, SIGNED, ZEROS.
 
 fn make(index: u32) {
-  let i = index % params.inner;
-  let j = index / params.inner % params.entries;
-  let o = index / params.inner / params.entries;
-  let row = rowOf(ids[select(j, index, ALONG)]);
+  let item = byInner(index);
+  let entry = byEntries(item.x);
+  let row = rowOf(ids[select(entry.y, index, ALONG)]);
   if (row < params.rows) {
-    y[index] = x[(o * params.rows + row) * params.inner + i];
+    y[index] = x[(entry.x * params.rows + row) * params.inner + item.y];
   } else {
     y[index] = Out(Wide(select(nan(), 0.0, ZEROS)));
   }

@@ -8,46 +8,27 @@ import {
   type Tensor,
   TensorError,
 } from "../../engine/index.ts";
+import { divisions, divisorTypes, divisorValues } from "../lib/division.ts";
 import eachSource from "../lib/each.wgsl?raw";
 import { blocks, defineByWidth, requireFloat, vectors } from "../lib/items.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
 import { perElement } from "../lib/work.ts";
 import { sumLeading } from "../reduce/reduce.ts";
+import { permuted } from "../shape/reshape.ts";
 import { partAlong, taken } from "../shape/slice.ts";
-import patchifySource from "./patchify.wgsl?raw";
 import pixelsSource from "./pixels.wgsl?raw";
 import prependSource from "./prepend-token.wgsl?raw";
-
-const patchifyKernel = defineByWidth({
-  name: "patchify",
-  source: patchifySource,
-  includes: [eachSource],
-  bindings: ["x: In", "+y: Out"],
-  params: {
-    // Items (of WIDTH elements).
-    count: "u32",
-    channels: "u32",
-    // Rows of a patch, and its items in x.
-    size: "u32",
-    sizeX: "u32",
-    gridHeight: "u32",
-    gridWidth: "u32",
-  },
-  flops: () => 0,
-});
 
 const pixelsKernel = defineKernel({
   name: "pixels",
   source: pixelsSource,
-  includes: [eachSource],
+  includes: [eachSource, divisions("height", "width", "across")],
   bindings: ["words: u32", "+y: Vec"],
   params: {
     // vec4s of the result.
     count: "u32",
     // Pixels of a patch, and patches side by side.
-    height: "u32",
-    width: "u32",
-    across: "u32",
+    ...divisorTypes("height", "width", "across"),
     mean0: "f32",
     mean1: "f32",
     mean2: "f32",
@@ -61,22 +42,20 @@ const pixelsKernel = defineKernel({
 const prependKernel = defineByWidth({
   name: "prepend-token",
   source: prependSource,
-  includes: [eachSource],
+  includes: [eachSource, divisions("tokens", "width")],
   bindings: ["x: In", "token: In", "positions: In", "+y: Out"],
   params: {
     // Items (of WIDTH elements) of y.
     count: "u32",
-    // Tokens of a sequence of y.
-    tokens: "u32",
-    // Those of them that are not of x.
+    // Tokens of a sequence of y, and items of a token.
+    ...divisorTypes("tokens", "width"),
+    // Tokens that are not of x.
     prefix: "u32",
-    // Items of a token.
-    width: "u32",
   },
   flops: perElement("y", 1),
 });
 
-export const patchKernels = kernelsIn(() => [...patchifyKernel.all, pixelsKernel, ...prependKernel.all]);
+export const patchKernels = kernelsIn(() => [pixelsKernel, ...prependKernel.all]);
 
 /**
  * Cuts pictures [B, C, H, W] (f32 or f16) into squares of `size`: [B, (H / size) (W / size), C size²], row by row, each
@@ -88,24 +67,16 @@ export function patchify(pictures: Tensor, size: number): Tensor {
   const [batch = 0, channels = 0, height = 0, width = 0] = pictures.shape;
   if (pictures.shape.length !== 4 || !(size >= 1) || height % size !== 0 || width % size !== 0)
     throw new TensorError(`patchify: [${pictures.shape}] is no [B, C, H, W] of whole patches of ${size}.`);
-  const { engine, dtype } = pictures;
-  const itemWidth = size % 4 === 0 ? 4 : 1;
-  const count = pictures.size / itemWidth;
-  const grid = { gridHeight: height / size, gridWidth: width / size };
-  const move = (from: Tensor, shape: Shape, back: boolean) => {
-    const to = engine.empty(shape, dtype);
-    engine.run(patchifyKernel.of(size), {
-      bind: [from, to],
-      params: { count, channels, size, sizeX: size / itemWidth, ...grid },
-      grid: blocks(count),
-      dtype,
-      constants: { BACKWARD: back },
-    });
-    return to;
-  };
-  const shape = [batch, grid.gridHeight * grid.gridWidth, channels * size * size];
-  const y = move(pictures, shape, false);
-  return engine.record("patchify", y, [pictures], (dy) => [move(dy, pictures.shape, true)]);
+  const { engine } = pictures;
+  const [down, across] = [height / size, width / size];
+  const [rows, patches] = [
+    [batch, channels, down, size, across, size],
+    [batch, down, across, channels, size, size],
+  ];
+  const y = permuted(pictures, [0, 2, 4, 1, 3, 5], rows, [batch, down * across, channels * size * size]);
+  return engine.record("patchify", y, [pictures], (dy) => [
+    permuted(dy, [0, 3, 1, 4, 2, 5], patches, pictures.shape),
+  ]);
 }
 
 /** Bytes as the u32 words that `pixelsToFloat` reads, four to a word, the last filled up with zeros. */
@@ -150,8 +121,7 @@ export function pixelsToFloat(
     bind: [words, y],
     params: {
       count: vectors(y),
-      ...size,
-      across: width / size.width,
+      ...divisorValues({ ...size, across: width / size.width }),
       mean0: mean[0]!,
       mean1: mean[1]!,
       mean2: mean[2]!,
@@ -185,7 +155,7 @@ export function prependToken(x: Tensor, token: Tensor, positions: Tensor): Tenso
   const y = engine.empty([batch, tokens, width], dtype);
   engine.run(prependKernel.of(width), {
     bind: [x, token, positions, y],
-    params: { count, tokens, prefix, width: items },
+    params: { count, prefix, ...divisorValues({ tokens, width: items }) },
     grid: blocks(count),
     dtype,
   });

@@ -4,15 +4,13 @@
 
 // Of an element of the result its byte in front of the channel's, and the channel.
 fn placeOf(index: u32) -> vec2u {
-  let x = index % params.width;
-  var rest = index / params.width;
-  let y = rest % params.height;
-  rest /= params.height;
-  let channel = rest % 3u;
-  rest /= 3u;
+  let line = byWidth(index);
+  let plane = byHeight(line.x);
+  let channel = plane.x % 3u;
+  let at = byAcross(plane.x / 3u);
   // Rows of patches go on from picture to picture, as rows of pixels do.
-  let row = rest / params.across * params.height + y;
-  return vec2u(((row * params.across + rest % params.across) * params.width + x) * 3u, channel);
+  let row = at.x * params.height + plane.y;
+  return vec2u(((row * params.across + at.y) * params.width + line.y) * 3u, channel);
 }
 
 fn valueAt(pixel: u32, channel: u32) -> f32 {

@@ -2,9 +2,11 @@
 // are added (Dosovitskiy et al., arXiv 2010.11929). Host side: patch.ts.
 
 fn make(index: u32) {
-  let i = index % params.width;
-  let t = index / params.width % params.tokens;
-  let sequence = index / params.width / params.tokens;
+  let item = byWidth(index);
+  let place = byTokens(item.x);
+  let i = item.y;
+  let t = place.y;
+  let sequence = place.x;
   var value = Wide(positions[t * params.width + i]);
   if (t < params.prefix) {
     value += Wide(token[t * params.width + i]);

@@ -2,7 +2,8 @@
 // reduce.ts.
 
 fn make(index: u32) {
-  let r = index / params.inner % params.extent;
-  let at = index / params.inner / params.extent * params.inner + index % params.inner;
-  dx[index] = select(Scalar(0.0), dy[at], winner[at] == r);
+  let item = byInner(index);
+  let entry = byExtent(item.x);
+  let at = entry.x * params.inner + item.y;
+  dx[index] = select(Scalar(0.0), dy[at], winner[at] == entry.y);
 }

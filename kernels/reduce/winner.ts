@@ -2,6 +2,7 @@
 // winners are the candidates of the next stage.
 import { defineKernel, type Shape, type Tensor } from "../../engine/index.ts";
 import type { Block } from "../lib/axes.ts";
+import { divisions, divisorTypes, divisorValues } from "../lib/division.ts";
 import eachSource from "../lib/each.wgsl?raw";
 import { blocks, type Computed, defineByDtype } from "../lib/items.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
@@ -53,10 +54,10 @@ const columnsKernel = defineByDtype({
 const backwardKernel = defineKernel({
   name: "winner-backward",
   source: backwardSource,
-  includes: [eachSource],
+  includes: [eachSource, divisions("extent", "inner")],
   bindings: ["winner: u32", "dy: Scalar", "+dx: Scalar"],
   // Elements of x.
-  params: { count: "u32", extent: "u32", inner: "u32" },
+  params: { count: "u32", ...divisorTypes("extent", "inner") },
   flops: () => 0,
 });
 
@@ -116,7 +117,7 @@ export function toWinners(dy: Tensor, winner: Tensor, x: Tensor, { extent, inner
   const dx = engine.empty(x.shape, dtype);
   engine.run(backwardKernel, {
     bind: [winner, dy, dx],
-    params: { count: x.size, extent, inner },
+    params: { count: x.size, ...divisorValues({ extent, inner }) },
     grid: blocks(x.size),
     dtype,
   });

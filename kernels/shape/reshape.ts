@@ -36,13 +36,11 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
   return x.engine.record("permute", permuted(x, order), [x], (dy) => [permuted(dy, inverse)]);
 }
 
-function permuted(x: Tensor, axes: readonly number[]): Tensor {
-  const strides = contiguousStrides(x.shape);
-  return copyStrided(
-    x,
-    axes.map((axis) => x.shape[axis]!),
-    { strides: axes.map((axis) => strides[axis]!) },
-  );
+/** `permute` of `x` seen as `of`, the result in a tensor of shape `as`, its own unless told; not recorded. */
+export function permuted(x: Tensor, axes: readonly number[], of: Shape = x.shape, as?: Shape): Tensor {
+  const strides = contiguousStrides(of);
+  const shape = axes.map((axis) => of[axis]!);
+  return copyStrided(x, shape, { strides: axes.map((axis) => strides[axis]!) }, as ?? shape);
 }
 
 /** [m, n] to [n, m], of any dtype. Throws TensorError for another rank. */
