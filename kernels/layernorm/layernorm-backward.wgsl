@@ -3,7 +3,7 @@
 // dy n and dy over all rows, come as partial sums of a workgroup's BLOCK rows and are added up by layernorm-affine.wgsl.
 // A workgroup first finds the means of its rows; then each lane walks down its columns, with the partial sums in
 // registers. Without CENTRED no mean was taken off, and mean(g) is 0.
-// Host side: layernorm.ts. Constants: GROUPS, BLOCK, DROPOUT, CENTRED.
+// Behind this text stands `scaleOf`, what gamma has for an item of a row. Host side: layernorm.ts. Constants: GROUPS, BLOCK, DROPOUT, CENTRED.
 
 // Of each row mean(g) and mean(g n); every lane has a copy of its own, which spares a barrier.
 var<workgroup> terms: array<vec2f, BLOCK * WORKERS>;
@@ -24,7 +24,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     var sums = Wide(0.0);
     var products = Wide(0.0);
     for (var i = id; i < params.length; i += WORKERS) {
-      let g = Wide(dy[base + i]) * Wide(gamma[i]);
+      let g = Wide(dy[base + i]) * scaleOf(first + r, i);
       sums += g;
       products += g * ((Wide(h[base + i]) - moment.x - moment.y) * moment.z);
     }
@@ -32,7 +32,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     terms[r * WORKERS + id] = vec2f(select(0.0, centre, CENTRED), laneSum(total(products))) / n;
   }
   for (var i = id; i < params.length; i += WORKERS) {
-    let factor = Wide(gamma[i]);
+    let factor = scaleOf(first, i);
     var forGamma = Wide(0.0);
     var forBeta = Wide(0.0);
     for (var r = 0u; r < count; r++) {

@@ -4,6 +4,7 @@
 import {
   type Backend,
   gradientDType,
+  type ParamTypes,
   type RandomKey,
   type Tensor,
   TensorError,
@@ -25,60 +26,86 @@ const dropoutTypes = {
   keptScale: "f32",
 } as const;
 
-const forwardKernel = defineByWidth({
-  name: "layernorm",
-  source: forwardSource,
-  includes: (width) => [...randomItems(width), ...eachRows],
-  bindings: [
-    "x: In",
-    "residual: In",
-    "gamma: In",
-    "beta: In",
-    "+h: Out",
-    "+y: Out",
-    // Of each row what its numbers are relative to, their mean relative to that, and 1 / sqrt(variance + eps).
-    "+moments: vec3f",
-  ],
-  params: {
-    rows: "u32",
-    // Items (of WIDTH elements) of a row.
-    length: "u32",
-    eps: "f32",
-    ...dropoutTypes,
-  },
-  flops: perElement("x", 12, { HAS_RESIDUAL: 1, DROPOUT: 1 }),
-});
-const backwardKernel = defineByWidth({
-  name: "layernorm-backward",
-  source: backwardSource,
-  includes: (width) => [...randomItems(width), rowLanes],
-  bindings: [
-    "h: In",
-    "gamma: In",
-    "moments: vec3f",
-    "dy: In",
-    // A gradient that h has already, to be added.
-    "earlier: In",
-    "+dh: Out",
-    "+dx: Out",
-    // For each workgroup a row of sums for gamma, then one for beta.
-    "+parts: Wide",
-  ],
-  params: {
-    rows: "u32",
-    // Items (of WIDTH elements) of a row.
-    length: "u32",
-    // Rows of a workgroup, BLOCK at most.
-    blockRows: "u32",
-    // Flags. They are no constants, as each pipeline takes its time to compile.
-    hasEarlier: "u32",
-    affine: "u32",
-    ...dropoutTypes,
-  },
-  flops: (launch) => {
-    const { hasEarlier, affine } = launch.params;
-    return perElement("h", 15 + hasEarlier + 3 * affine, { DROPOUT: 1 })(launch);
-  },
+/** How gamma and beta are given: an item for each of a row's, or in another way that WGSL tells with more parameters. */
+interface Affine<P extends ParamTypes> {
+  type: "In" | "Scalar";
+  /** `scaleOf`, and `shiftOf` for the forward pass. */
+  scale: readonly string[];
+  shift: string;
+  params: P;
+}
+
+/** The kernels of normalising rows, forward and for the gradient of what is normalised. */
+/* @__NO_SIDE_EFFECTS__ */
+export function defineNorm<const P extends ParamTypes>(
+  name: string,
+  { type, scale, shift, params }: Affine<P>,
+) {
+  const forward = defineByWidth({
+    name,
+    source: forwardSource,
+    includes: (width) => [...randomItems(width), ...eachRows, ...scale, shift],
+    bindings: [
+      "x: In",
+      "residual: In",
+      `gamma: ${type}`,
+      `beta: ${type}`,
+      "+h: Out",
+      "+y: Out",
+      // Of each row what its numbers are relative to, their mean relative to that, and 1 / sqrt(variance + eps).
+      "+moments: vec3f",
+    ],
+    params: {
+      rows: "u32",
+      // Items (of WIDTH elements) of a row.
+      length: "u32",
+      eps: "f32",
+      ...dropoutTypes,
+      ...params,
+    },
+    flops: perElement("x", 12, { HAS_RESIDUAL: 1, DROPOUT: 1 }),
+  });
+  const backward = defineByWidth({
+    name: `${name}-backward`,
+    source: backwardSource,
+    includes: (width) => [...randomItems(width), rowLanes, ...scale],
+    bindings: [
+      "h: In",
+      `gamma: ${type}`,
+      "moments: vec3f",
+      "dy: In",
+      // A gradient that h has already, to be added.
+      "earlier: In",
+      "+dh: Out",
+      "+dx: Out",
+      // For each workgroup a row of sums for gamma, then one for beta.
+      "+parts: Wide",
+    ],
+    params: {
+      rows: "u32",
+      // Items (of WIDTH elements) of a row.
+      length: "u32",
+      // Rows of a workgroup, BLOCK at most.
+      blockRows: "u32",
+      // Flags. They are no constants, as each pipeline takes its time to compile.
+      hasEarlier: "u32",
+      affine: "u32",
+      ...dropoutTypes,
+      ...params,
+    },
+    flops: (launch) => {
+      const { hasEarlier = 0, affine = 0 } = launch.params;
+      return perElement("h", 15 + hasEarlier + 3 * affine, { DROPOUT: 1 })(launch);
+    },
+  });
+  return { forward, backward };
+}
+
+const { forward: forwardKernel, backward: backwardKernel } = defineNorm("layernorm", {
+  type: "In",
+  scale: ["fn scaleOf(row: u32, i: u32) -> Wide { return Wide(gamma[i]); }"],
+  shift: "fn shiftOf(row: u32, i: u32) -> Wide { return Wide(beta[i]); }",
+  params: {},
 });
 const affineKernel = defineByWidth({
   name: "layernorm-affine",

@@ -3,7 +3,8 @@
 // after Chan et al. (1979), which does not cancel as a difference of squares would; and all numbers are taken relative to
 // the row's first ones, so that a mean far from 0 costs no digits. One workgroup of WORKERS invocations takes ROWS rows: their moments one after the other, then all of them column by column, so that gamma and beta are
 // loaded once. Without CENTRED only the mean of the squares counts, and there is no beta (Zhang and Sennrich, "Root mean square layer
-// normalization", 2019). Host side: layernorm.ts. Constants: ROWS; HAS_RESIDUAL, without which h is x and not written; DROPOUT; CENTRED.
+// normalization", 2019). Behind this text
+// stand `scaleOf` and `shiftOf`, what gamma and beta have for an item of a row. Host side: layernorm.ts. Constants: ROWS; HAS_RESIDUAL, without which h is x and not written; DROPOUT; CENTRED.
 
 fn takeRows(first: u32) {
   // Past the end the last row is taken again, to the same result.
@@ -13,10 +14,10 @@ fn takeRows(first: u32) {
     rowMoments[r] = momentsOf(min(first + r, last));
   }
   for (var i = lane; i < params.length; i += WORKERS) {
-    let scale = Wide(gamma[i]);
+    let scale = scaleOf(first, i);
     var shift = Wide(0.0);
     if (CENTRED) {
-      shift = Wide(beta[i]);
+      shift = shiftOf(first, i);
     }
     for (var r = 0u; r < ROWS; r++) {
       let at = min(first + r, last) * params.length + i;
