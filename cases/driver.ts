@@ -100,7 +100,7 @@ const cut: readonly (string | RegExp)[] = [
   "layernorm residual 517x9 f32",
   "layernorm dropout residual 18x36 f16",
   "rmsnorm residual 2x3x64 f32",
-  "groupnorm 2x6x4x5 of 3 f32",
+  /^groupnorm (2x6x4x5 of 3 f32|3x4x7 of 4 f32|2x6x4x4 of 1 f16|3x6x5x7 of 2 f16)$/,
   "normalize 64x256 f32",
   "normalize 5x7 f32",
   "normalize 6x20 f16",

@@ -166,6 +166,8 @@ export const layernormCases: OpCase[] = [
   groupnormCase([3, 4, 7], 4),
   groupnormCase([2, 8], 2),
   groupnormCase([2, 6, 4, 4], 1, "f16"),
+  groupnormCase([3, 6, 5, 7], 2, "f16"),
+  groupnormCase([3, 12, 16, 12], 4),
   groupnormCase([0, 4, 3], 2),
   layernormCase({ shape: [4616, 768], bench: true }),
   layernormCase({ shape: [4616, 768], residual: true, dtype: "f16", bench: true }),
