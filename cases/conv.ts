@@ -2,7 +2,7 @@
 import type { DType } from "../engine/index.ts";
 import { type ConvTransposeOptions, conv2d, convTranspose2d } from "../kernels/conv/conv.ts";
 import { type AveragePoolOptions, averagePool2d, maxPool2d } from "../kernels/conv/pool.ts";
-import type { Draw, OpCase } from "./case.ts";
+import { type Draw, type OpCase, withMasters } from "./case.ts";
 
 type Two = [number, number];
 type Four = [number, number, number, number];
@@ -283,6 +283,12 @@ export const convCases: OpCase[] = [
   transposeCase({ x: [1, 4, 9, 7], weight: [6, 2, 3, 3], groups: 2, stride: 2, padding: 1, bias: true }),
   transposeCase({ x: [2, 2, 10, 8], weight: [3, 2, 3, 3], stride: 2 }, { outputPadding: 1 }),
   transposeCase({ x: [2, 3, 8, 8], weight: [4, 3, 2, 2], stride: 2, dtype: "f16" }),
+  withMasters(
+    convCase({ x: [2, 3, 6, 8], weight: [4, 3, 3, 3], padding: 1, bias: true, dtype: "f16" }),
+    "weight",
+    "bias",
+  ),
+  withMasters(transposeCase({ x: [1, 3, 8, 8], weight: [4, 3, 2, 2], stride: 2, dtype: "f16" }), "weight"),
   poolCase("max", { x: [2, 3, 6, 8], size: 2 }),
   poolCase("max", { x: [2, 3, 7, 9], size: 3, stride: 2, padding: 1 }),
   poolCase("max", { x: [1, 2, 9, 7], size: [3, 2], stride: 1, dilation: 2, padding: [2, 1] }),

@@ -50,7 +50,7 @@ const cut: readonly (string | RegExp)[] = [
   "linear bias+gelu+residual 5x7x11 f32",
   "linear bias+gelu 6x8x12 f16",
   "beside itself, linear bias 7x5x5 f16",
-  /^masters, linear bias\S* (5x7x11|600x8x8) f16$/,
+  /^masters, (linear bias\S* (5x7x11|600x8x8) f16|matmul shared .*|conv2d .*)$/,
   "feedForward+residual 70x40x100 f32",
   /^feedForward (1x1x1|0x4x8) f32$/,
   "selfAttention holes 2x2x45x45x32 f32",

@@ -480,6 +480,11 @@ export const matmulCases: OpCase[] = [
   besideItself(linearCase({ m: 9, n: 12, k: 12, bias: true })),
   besideItself(linearCase({ m: 7, n: 5, k: 5, bias: true, dtype: "f16" })),
   linearCase({ m: 70, n: 72, k: 40, bias: true, gelu: true, residual: true }),
+  withMasters(matmulCase("half", { m: 12, n: 20, k: 8, transposeA: true, dtype: "f16" }), "a", "b"),
+  withMasters(
+    matmulCase("shared", { leading: [3], m: 7, n: 12, k: 9, sharedB: true, transposeA: true, dtype: "f16" }),
+    "b",
+  ),
   withMasters(linearCase({ m: 38, n: 24, k: 12, bias: true, dtype: "f16" }), "weight", "bias"),
   withMasters(linearCase({ m: 5, n: 7, k: 11, bias: true, gelu: true, dtype: "f16" }), "weight", "bias"),
   // One without the other, whose gradients then are not made together.

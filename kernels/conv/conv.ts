@@ -1,10 +1,10 @@
 // Convolutions as matrix products of weights and windows: what is multiplied goes through the same kernels as everything else.
 // Windows are laid out anew for the gradient instead of kept.
-import { type Shape, sizeOf, type Tensor, TensorError } from "../../engine/index.ts";
+import { gradientDType, type Shape, type Tensor, TensorError } from "../../engine/index.ts";
 import { add } from "../elementwise/arithmetic.ts";
 import { requireFloat } from "../lib/items.ts";
 import { multiply } from "../matmul/product.ts";
-import { sumLeading } from "../reduce/reduce.ts";
+import { sumLeading, sumTo } from "../reduce/reduce.ts";
 import { separately } from "./separate.ts";
 import { fold, unfold, type WindowOptions, type Windows, windowsOver } from "./windows.ts";
 
@@ -39,10 +39,12 @@ const products = (engine: Tensor["engine"], { batch, groups, outer, inner, place
       const sizes = { ...all, cycleA, m: inner, n: places, k: outer, transposeA: true, shape };
       return multiply(engine, weight, made, sizes).y;
     },
-    weight: (made: Tensor, windows: Tensor, shape: Shape) => {
-      const each = [batch, sizeOf(shape)];
-      const sizes = { ...all, m: outer, n: inner, k: places, transposeB: true, shape: each };
-      return engine.view(sumLeading(multiply(engine, made, windows, sizes).y, sizeOf(shape)), shape);
+    /** The gradient of `weight`. */
+    weight: (made: Tensor, windows: Tensor, weight: Tensor) => {
+      const each = [batch, weight.size];
+      const result = gradientDType(weight);
+      const sizes = { ...all, m: outer, n: inner, k: places, transposeB: true, shape: each, result };
+      return engine.view(sumLeading(multiply(engine, made, windows, sizes).y, weight.size), weight.shape);
     },
   };
 };
@@ -66,10 +68,12 @@ function requireBias(name: string, x: Tensor, bias: Tensor | null, channels: num
 function withBias(y: Tensor, bias: Tensor | null): Tensor {
   if (!bias) return y;
   const { engine, size: channels } = bias;
-  const each = engine.record("bias", engine.view(bias, [channels, 1, 1]), [bias], (dy) => [
-    engine.view(dy, bias.shape),
+  const each = engine.view(bias, [channels, 1, 1]);
+  const sum = engine.inference(() => add(y, each));
+  return engine.record("bias", sum, [y, bias], (dy, needs) => [
+    dy,
+    needs[1] ? engine.view(sumTo(dy, each.shape, 1, gradientDType(bias)), bias.shape) : null,
   ]);
-  return add(y, each);
 }
 
 /**
@@ -99,7 +103,7 @@ export function conv2d(x: Tensor, weight: Tensor, options: ConvOptions = {}): Te
     apart ? apart.backward(dy) : fold(product.windows(weight, dy), x.shape, windows);
   engine.record("conv2d", y, [x, weight], (dy, needs) => [
     needs[0] ? toPictures(dy) : null,
-    needs[1] ? product.weight(dy, laidOut(), weight.shape) : null,
+    needs[1] ? product.weight(dy, laidOut(), weight) : null,
   ]);
   return withBias(y, bias);
 }
@@ -156,7 +160,7 @@ export function convTranspose2d(x: Tensor, weight: Tensor, options: ConvTranspos
     const windowsOfDy = unfold(dy, batch * own * groups, windows);
     return [
       needs[0] ? product.made(weight, windowsOfDy, x.shape) : null,
-      needs[1] ? product.weight(x, windowsOfDy, weight.shape) : null,
+      needs[1] ? product.weight(x, windowsOfDy, weight) : null,
     ];
   });
   return withBias(y, bias);

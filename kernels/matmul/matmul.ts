@@ -1,6 +1,14 @@
 // Matrix products: plain, batched and transposed, and the linear layer with bias, GELU and residual in its epilogue.
 // Gradients are matrix products again, so the four transpose variants serve forward and backward alike.
-import { gradientDType, type Shape, sizeOf, type Tensor, TensorError, tracked } from "../../engine/index.ts";
+import {
+  type DType,
+  gradientDType,
+  type Shape,
+  sizeOf,
+  type Tensor,
+  TensorError,
+  tracked,
+} from "../../engine/index.ts";
 import { broadcastStrides, copyStrided } from "../elementwise/strided.ts";
 import { multiplyByGeluSlope } from "../elementwise/unary.ts";
 import { requireFloat, rowsOf } from "../lib/items.ts";
@@ -66,9 +74,10 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
     [right, turnRight, cycleB]: readonly [Tensor, boolean, Cycle | null],
     [rows, columns, terms]: readonly [number, number, number],
     shape: Shape,
+    result = a.dtype,
   ) => {
     const cycles = { cycleA: cycleA ?? all, cycleB: cycleB ?? all };
-    const sizes = { m: rows, n: columns, k: terms, batch, scale, ...cycles };
+    const sizes = { m: rows, n: columns, k: terms, batch, scale, result, ...cycles };
     return multiply(a.engine, left, right, { ...sizes, transposeA: turnLeft, transposeB: turnRight, shape })
       .y;
   };
@@ -80,20 +89,26 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   if (y[0] !== b) y[0].dispose();
   return a.engine.record("matmul", result, [a, b], (dy, needs) => {
     /** The gradient of an operand from that of every product, in matrices that are stored as the operand's. */
-    const gradient = (of: Tensor, { cycle }: typeof sideA, own: Shape, make: (shape: Shape) => Tensor) => {
+    const gradient = (
+      of: Tensor,
+      { cycle }: typeof sideA,
+      own: Shape,
+      make: (shape: Shape, result: DType) => Tensor,
+    ) => {
       const once = cycle && cycle.count === batch;
-      const each = make(once ? of.shape : [...leading, ...own.slice(-2)]);
+      const result = gradientDType(of);
+      const each = make(once ? of.shape : [...leading, ...own.slice(-2)], result);
       return once ? each : of.engine.view(sumTo(each, own), of.shape);
     };
     const incoming = (turned: boolean) => [dy, turned, all] as const;
-    const gradA = (shape: Shape) =>
+    const gradA = (shape: Shape, result: DType) =>
       transposeA
-        ? product(operand(b, sideB, matricesB), incoming(true), [k, m, n], shape)
-        : product(incoming(false), operand(b, sideB, matricesB, true), [m, k, n], shape);
-    const gradB = (shape: Shape) =>
+        ? product(operand(b, sideB, matricesB), incoming(true), [k, m, n], shape, result)
+        : product(incoming(false), operand(b, sideB, matricesB, true), [m, k, n], shape, result);
+    const gradB = (shape: Shape, result: DType) =>
       transposeB
-        ? product(incoming(true), operand(a, sideA, matricesA), [n, k, m], shape)
-        : product(operand(a, sideA, matricesA, true), incoming(false), [k, n, m], shape);
+        ? product(incoming(true), operand(a, sideA, matricesA), [n, k, m], shape, result)
+        : product(operand(a, sideA, matricesA, true), incoming(false), [k, n, m], shape, result);
     return [
       needs[0] ? gradient(a, sideA, matricesA, gradA) : null,
       needs[1] ? gradient(b, sideB, matricesB, gradB) : null,
