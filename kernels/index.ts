@@ -44,7 +44,7 @@ export * from "./patch/patch.ts";
 export * from "./reduce/reduce.ts";
 export * from "./scan/scan.ts";
 export * from "./shape/pad.ts";
-export * from "./shape/reshape.ts";
+export { expand, permute, repeat, reshape, tile, transpose2d } from "./shape/reshape.ts";
 export { concat, flip, type Range, slice, split, stack } from "./shape/slice.ts";
 export * from "./softmax/log-sum-exp.ts";
 export * from "./softmax/softmax.ts";
