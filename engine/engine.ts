@@ -167,8 +167,8 @@ export class Engine extends EagerEngine {
 
   /** What steps are taken down in. */
   private get surroundings() {
-    const { diversion, pipelines, largestStorage } = this;
-    return { diversion, pipelines, largestStorage };
+    const { diversion, pipelines, largestStorage, isSoftware } = this;
+    return { diversion, pipelines, largestStorage, isSoftware };
   }
 
   private rehearse(

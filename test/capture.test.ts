@@ -3,7 +3,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { multiply } from "../cases/check.ts";
 import { Engine, normal, RandomStreams, Scalar, type Tensor } from "../engine/index.ts";
-import { coalesced, type Lifetime, leastBytes, planMemory } from "../engine/run/planner.ts";
+import { bytesOf, coalesced, dispatchesOf, planArenas } from "../engine/run/arenas.ts";
+import { type Lifetime, leastBytes, planMemory, tieBreaks } from "../engine/run/planner.ts";
 import { backward } from "../kernels/backward.ts";
 import { add } from "../kernels/elementwise/arithmetic.ts";
 import { dropout } from "../kernels/elementwise/dropout.ts";
@@ -89,8 +90,8 @@ test("arenas are split where a binding may not be larger, with the same bits", a
     engine.dispose();
   }
   assert.is(losses[1], losses[0]);
-  assert.ok(memories[1]!.arenas > memories[0]!.arenas, `${memories[1]!.arenas} arenas`);
-  assert.ok(memories[1]!.planned <= memories[1]!.arenas * maxArenaBytes);
+  const [free, limited] = memories.map(({ planned, arenas }) => planned / arenas) as [number, number];
+  assert.ok(free > maxArenaBytes && limited <= maxArenaBytes, `${free} and ${limited} bytes an arena`);
   for (const { least, planned, naive } of memories) assert.ok(least <= planned && planned < naive);
 });
 
@@ -270,14 +271,14 @@ test("plans keep apart what lives at the same time and what one command reads an
   });
   const limit = 20_000;
   const sum = (values: number[]) => values.reduce((x, y) => x + y, 0);
-  // Twenty groups of five that had better lie in one arena.
-  const groups = Array.from({ length: 20 }, (_, g) => [0, 1, 2, 3, 4].map((i) => 15 * g + 3 * i));
-  const classes = coalesced(lifetimes, groups);
-  for (const [together, most] of [
-    [undefined, 1 / 4],
-    [classes, 1 / 3],
-  ] as const) {
-    const { arenas, places } = planMemory(lifetimes, limit, together);
+  // Twenty bundles of five members, each of which binds two of them and one from outside.
+  const bundles = Array.from({ length: 20 }, (_, g) =>
+    [0, 1, 2, 3, 4].map((i) => [15 * g + 3 * i, null, 15 * g + 3 * i + 1]),
+  );
+  const classes = coalesced(lifetimes, bundles);
+  const options = tieBreaks.flatMap((tieBreak) => [{ tieBreak }, { tieBreak, classes }]);
+  for (const one of options) {
+    const { arenas, places } = planMemory(lifetimes, limit, one);
     for (const [i, a] of lifetimes.entries()) {
       const from = places[i]!;
       assert.is(from.offset % 256, 0);
@@ -291,18 +292,22 @@ test("plans keep apart what lives at the same time and what one command reads an
       }
     }
     assert.ok(arenas.every((size) => size <= limit));
+    const most = "classes" in one ? 1 / 2 : 1 / 4;
     assert.ok(sum(arenas) < sum(lifetimes.map(({ bytes }) => bytes)) * most, `${sum(arenas)} bytes`);
   }
   // Where no arena is ever full, a class has one.
-  const { places } = planMemory(lifetimes, Number.POSITIVE_INFINITY, classes);
-  const apart = (i: number, j: number) => lifetimes[i]!.apart.has(j);
-  for (const group of groups)
-    for (const i of group)
-      for (const j of group) {
-        if (classes[i] === classes[j]) assert.is(places[i]!.arena, places[j]!.arena);
-        if (apart(i, j)) assert.is.not(classes[i], classes[j]);
-      }
-  assert.ok(groups.filter((group) => group.every((i) => classes[i] === classes[group[0]!])).length > 15);
+  const { places } = planMemory(lifetimes, Number.POSITIVE_INFINITY, { classes });
+  lifetimes.forEach(({ apart }, i) => {
+    for (let j = 0; j < i; j++) if (classes[i] === classes[j]) assert.is(places[i]!.arena, places[j]!.arena);
+    for (const j of apart) assert.is.not(classes[i], classes[j]);
+  });
+  // Bytes that it may cost bring them together.
+  const plans = [0, 9000, 1e9].map((room) => planArenas(lifetimes, limit, bundles, room));
+  const [frugal, near, few] = plans.map(bytesOf) as [number, number, number];
+  assert.ok(frugal < near && near <= frugal + 9000 && near < few, `${[frugal, near, few]} bytes`);
+  const dispatches = plans.map((plan) => dispatchesOf(plan, bundles)) as [number, number, number];
+  assert.ok(dispatches[0] > dispatches[1] && dispatches[1] > dispatches[2], `${dispatches} dispatches`);
+  assert.ok(dispatches[2] < 50, `${dispatches[2]} dispatches of 100`);
 });
 
 test("one kernel of a program runs alone, and the rest keeps what it had", async () => {

@@ -8,9 +8,15 @@ import type { BoundRegion, Grid, Region } from "../gpu/commands.ts";
 import { type Kernel, mostMembers, startOf } from "../gpu/kernel.ts";
 import type { CompiledKernel } from "../gpu/pipelines.ts";
 
-/** Bytes that a step which needs `least` may take beyond them so that more of it runs in bundles: little to any device. */
-export function roomForBundles(least: number): number {
-  return Math.min(16 * 2 ** 20, least / 4);
+/**
+ * Bytes that a step which needs `least` may take beyond them so that more of it runs in bundles: little to any GPU, and where
+ * the processor computes itself only in steps that are small, as it hardly waits between dispatches.
+ */
+export function roomForBundles(least: number, software: boolean): number {
+  const MiB = 2 ** 20;
+  return software
+    ? Math.min(least / 24, Math.max(MiB / 8, 128 * MiB - least))
+    : Math.min(16 * MiB, least / 4);
 }
 
 const forms = new WeakMap<Kernel, Map<string, Kernel>>();

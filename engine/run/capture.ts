@@ -15,7 +15,7 @@ import type { CompiledKernel, PipelineCache } from "../gpu/pipelines.ts";
 import { requireFit } from "../gpu/pool.ts";
 import { type Memory, release, retain, Storage } from "../gpu/storage.ts";
 import { workOf } from "../gpu/work.ts";
-import { formOf, roomForBundles } from "./bundle.ts";
+import { formOf } from "./bundle.ts";
 import { elidableCopies } from "./elide.ts";
 import { replaceable, throughOutput } from "./in-place.ts";
 import { independent, type Life, type Node, neighbours, type Range } from "./neighbours.ts";
@@ -44,6 +44,9 @@ interface Claim {
 /** Operations and bytes that take a large GPU about as long as a dispatch takes the host: beyond, nothing is gained. */
 const long = { flops: 4e8, bytes: 16e6 };
 
+/** Bytes that may live at one time beyond the `least` so that dispatches which can run as one come together. */
+const roomForOrder = (least: number) => Math.min(2 ** 22, least / 16);
+
 /** Takes commands down instead of sending them, and hands out memory that has no place yet. */
 export class Capture implements Sink, Memory {
   readonly reuses = false;
@@ -55,8 +58,11 @@ export class Capture implements Sink, Memory {
   private open = true;
   private readonly kernelNumbers = new Map<Kernel, number>();
 
-  /** `largestStorage`: bytes that one storage can have on the device. */
-  constructor(private readonly largestStorage: number) {}
+  /** `largestStorage`: bytes that one storage can have on the device; `software`: whether the adapter is the processor itself. */
+  constructor(
+    private readonly largestStorage: number,
+    readonly software: boolean,
+  ) {}
 
   /** Memory for a tensor of the step. Throws DeviceError beyond the device's limits. */
   take(bytes: number, what: string): Storage {
@@ -144,7 +150,7 @@ export class Capture implements Sink, Memory {
         late: constant || claim?.returned === false,
       };
     });
-    const steps = neighbours(this.asNodes(numbers), lives, (least) => roomForBundles(least) / 4).map(
+    const steps = neighbours(this.asNodes(numbers), lives, roomForOrder, !this.software).map(
       (i) => this.steps[i]!,
     );
     this.steps.splice(0, steps.length, ...steps);

@@ -1,6 +1,7 @@
 // The order of a captured step's commands: dispatches of one kernel that don't wait for one another are brought next to
-// each other, so that they can run as one (bundle.ts). A gradient that nobody needs before the optimiser waits for others
-// of its kind, say. What they hold lives longer meanwhile, as far as there is room.
+// each other, so that they can run as one (bundle.ts). Devices begin a dispatch once all before it are done, whatever it needs
+// (waits.ts), so that only within one do independent ones run side by side. What lies between two goes in front of them where
+// they wait for it, and after them where it waits for them. What they hold lives longer meanwhile, as far as there is room.
 
 import { mostMembers } from "../gpu/kernel.ts";
 
@@ -34,74 +35,152 @@ export function independent(a: Node, b: Node): boolean {
   return !meet(a.writes, b.reads) && !meet(a.writes, b.writes) && !meet(a.reads, b.writes);
 }
 
-/** The commands in their new order, by their old places; at most `room` of the bytes that lived at one time before is added to them. */
+/** Commands in order, by their numbers; what runs as one together. */
+type Order = readonly (readonly number[])[];
+/** Numbers of commands, a bit for each. */
+type Numbers = Uint32Array;
+
+const add = (to: Numbers, number: number) => {
+  to[number >> 5]! |= 1 << (number & 31);
+};
+const anyOf = (some: Numbers, others: Numbers) => some.some((word, i) => (word & others[i]!) !== 0);
+
+/** For each command those before it that it has to come after. */
+function needsOf(nodes: readonly Node[]): Numbers[] {
+  const words = Math.ceil(nodes.length / 32);
+  const uses = new Map<number, { by: number; begin: number; end: number; writes: boolean }[]>();
+  return nodes.map((node, by) => {
+    const needs = new Uint32Array(words);
+    const own = [
+      ...node.reads.map((range) => ({ ...range, by, writes: false })),
+      ...node.writes.map((range) => ({ ...range, by, writes: true })),
+    ];
+    for (const one of own)
+      for (const other of uses.get(one.storage) ?? [])
+        if ((one.writes || other.writes) && one.begin < other.end && other.begin < one.end)
+          add(needs, other.by);
+    for (const one of own) {
+      const before = uses.get(one.storage);
+      if (before) before.push(one);
+      else uses.set(one.storage, [one]);
+    }
+    return needs;
+  });
+}
+
+/**
+ * The commands in their new order, by their old places; at most `room` of the bytes that lived at one time before is added to
+ * them. Where `far` is false nothing but what is brought together moves: a processor finds what was just computed in its caches.
+ */
 export function neighbours(
   nodes: readonly Node[],
   lives: readonly Life[],
   room: (bytes: number) => number,
+  far: boolean,
 ): number[] {
-  let order = nodes.map((_, i) => i);
-  const before = mostAtOnce(nodes, lives, order);
+  const needs = needsOf(nodes);
+  let order: Order = nodes.map((_, i) => [i]);
+  const peak = peakOf(nodes, lives);
+  const before = peak(order);
   const most = before + room(before);
-  const free = (node: number, from: number, to: number) => {
-    for (let i = from; i < to; i++) if (!independent(nodes[node]!, nodes[order[i]!]!)) return false;
-    return true;
+  const waits = (some: readonly number[], others: Numbers) => some.some((one) => anyOf(needs[one]!, others));
+  const numbers = (some: readonly number[]): Numbers => {
+    const all = new Uint32Array(needs[0]!.length);
+    for (const one of some) add(all, one);
+    return all;
   };
-  /** Takes an order where it needs no more memory. */
-  const take = (changed: number[]) => {
-    if (mostAtOnce(nodes, lives, changed) > most) return false;
+  /** Those between two that wait for the first, be it by way of others. */
+  const waitingFor = (first: readonly number[], between: Order) => {
+    const found = numbers(first);
+    return between.filter((one) => {
+      if (!waits(one, found)) return false;
+      for (const number of one) add(found, number);
+      return true;
+    });
+  };
+  /** Those between two that the last waits for. */
+  const neededBy = (last: readonly number[], between: Order) => {
+    const needed = new Uint32Array(needs[0]!.length);
+    const need = (some: readonly number[]) => {
+      for (const one of some)
+        needs[one]!.forEach((word, i) => {
+          needed[i]! |= word;
+        });
+    };
+    need(last);
+    return between
+      .toReversed()
+      .filter((one) => {
+        if (!anyOf(needed, numbers(one))) return false;
+        need(one);
+        return true;
+      })
+      .toReversed();
+  };
+  /** Brings the places `at` and `last` together, if need be by moving `others` as well. */
+  const join = (at: number, last: number, others: boolean) => {
+    const [a, b] = [order[at]!, order[last]!];
+    if (a.length + b.length > mostMembers || waits(b, numbers(a))) return false;
+    const between = order.slice(at + 1, last);
+    const waiting = waitingFor(a, between);
+    if (waits(b, numbers(waiting.flat()))) return false;
+    const needed = neededBy(b, between);
+    const without = (some: Order) => between.filter((one) => !some.includes(one));
+    const [head, tail] = [order.slice(0, at), order.slice(last + 1)];
+    const together = [...a, ...b];
+    const changed = [
+      ...(others || waiting.length === 0
+        ? [[...head, ...without(waiting), together, ...waiting, ...tail]]
+        : []),
+      ...(others || needed.length === 0 ? [[...head, ...needed, together, ...without(needed), ...tail]] : []),
+    ].find((one) => peak(one) <= most);
+    if (!changed) return false;
     order = changed;
     return true;
   };
-  for (let last = order.length - 1; last > 0; last--) {
-    const { kind } = nodes[order[last]!]!;
-    if (kind === null) continue;
-    // Those that run as one stand from `first` to `last`.
-    let first = last;
-    for (let at = last - 1; at >= 0 && last - first + 1 < mostMembers; at--) {
-      if (nodes[order[at]!]!.kind !== kind) continue;
-      const bundle = order.slice(first, last + 1);
-      const between = order.slice(at + 1, first);
-      const [before, after] = [order.slice(0, at), order.slice(last + 1)];
-      if (free(order[at]!, at + 1, last + 1)) {
-        // It waits for them.
-        if (between.length === 0 || take([...before, ...between, order[at]!, ...bundle, ...after])) first--;
-      } else if (
-        between.length > 0 &&
-        bundle.every((node) => free(node, at, first)) &&
-        take([...before, order[at]!, ...bundle, ...between, ...after])
-      ) {
-        // They go there; what stood between is looked at from its end again.
-        first = last + 1;
-        break;
-      }
+  const kindAt = (place: number) => nodes[order[place]![0]!]!.kind;
+  // What is joined makes the order one shorter, so that the next look is at where it ended.
+  for (const others of far ? [false, true] : [false])
+    for (let last = order.length - 1; last > 0; last--) {
+      if (kindAt(last) === null) continue;
+      for (let at = last - 1; at >= 0; at--) if (kindAt(at) === kindAt(last) && join(at, last, others)) break;
     }
-    last = first;
-  }
-  return order;
+  return order.flat();
 }
 
-/** Bytes that live at one time, at most. */
-function mostAtOnce(nodes: readonly Node[], lives: readonly Life[], order: readonly number[]): number {
-  const first = lives.map(({ early }) => (early ? 0 : order.length));
-  const last = lives.map(({ late }) => (late ? order.length - 1 : -1));
-  order.forEach((node, time) => {
-    for (const ranges of [nodes[node]!.reads, nodes[node]!.writes])
-      for (const { storage } of ranges) {
-        first[storage] = Math.min(first[storage]!, time);
-        last[storage] = Math.max(last[storage]!, time);
+/** Bytes that live at one time, at most, in any order of the commands. */
+function peakOf(nodes: readonly Node[], lives: readonly Life[]) {
+  const touched = nodes.map(({ reads, writes }) => [
+    ...new Set([...reads, ...writes].map(({ storage }) => storage)),
+  ]);
+  const first = new Int32Array(lives.length);
+  const last = new Int32Array(lives.length);
+  const changes = new Float64Array(nodes.length + 1);
+  return (order: Order) => {
+    lives.forEach(({ early, late }, i) => {
+      first[i] = early ? 0 : nodes.length;
+      last[i] = late ? nodes.length - 1 : -1;
+    });
+    let time = 0;
+    for (const together of order)
+      for (const node of together) {
+        for (const storage of touched[node]!) {
+          first[storage] = Math.min(first[storage]!, time);
+          last[storage] = Math.max(last[storage]!, time);
+        }
+        time++;
       }
-  });
-  const changes = new Float64Array(order.length + 1);
-  lives.forEach(({ bytes }, i) => {
-    if (last[i]! < first[i]!) return;
-    changes[first[i]!]! += bytes;
-    changes[last[i]! + 1]! -= bytes;
-  });
-  let [live, most] = [0, 0];
-  for (const change of changes) {
-    live += change;
-    most = Math.max(most, live);
-  }
-  return most;
+    changes.fill(0);
+    lives.forEach(({ bytes }, i) => {
+      if (last[i]! < first[i]!) return;
+      changes[first[i]!]! += bytes;
+      changes[last[i]! + 1]! -= bytes;
+    });
+    let [live, most] = [0, 0];
+    for (const change of changes) {
+      live += change;
+      most = Math.max(most, live);
+    }
+    return most;
+  };
 }

@@ -5,9 +5,10 @@ import type { Region } from "../gpu/commands.ts";
 import { usage } from "../gpu/flags.ts";
 import type { Session } from "../gpu/session.ts";
 import type { Storage } from "../gpu/storage.ts";
+import { bytesOf, planArenas } from "./arenas.ts";
 import { roomForBundles } from "./bundle.ts";
 import { type Capture, sameBundle, touches } from "./capture.ts";
-import { coalesced, leastBytes, type Plan, planMemory } from "./planner.ts";
+import { leastBytes, type Plan } from "./planner.ts";
 
 /** Memory of a program in bytes. */
 export interface ProgramMemory {
@@ -54,19 +55,18 @@ export function planCapture(
   }
   // What is left behind has to be read and written side by side, which WebGPU refuses within one buffer.
   for (const i of kept) for (const j of kept) if (i !== j) lifetimes[i]!.apart.add(j);
-  /** What members of a bundle bind in one place, which has to lie in one buffer. */
-  const inBundles = new Map<string, number[]>();
+  /** By bundle what its members bind. */
+  const bundles = new Map<number, (number | null)[][]>();
   let time = 0;
   steps.forEach((step, i) => {
     // What may run as one runs at one time, in any order.
     if (!sameBundle(step, steps[i - 1])) time = i;
     const { reads, writes } = touches(step);
-    if (step.kind === "dispatch" && step.bundle)
-      for (const [binding, { storage }] of step.regions.entries()) {
-        const at = index.get(storage);
-        const key = `${step.bundle.number} ${binding}`;
-        if (at !== undefined) inBundles.set(key, [...(inBundles.get(key) ?? []), at]);
-      }
+    if (step.kind === "dispatch" && step.bundle) {
+      const members = bundles.get(step.bundle.number) ?? [];
+      members.push(step.regions.map(({ storage }) => index.get(storage) ?? null));
+      bundles.set(step.bundle.number, members);
+    }
     const indices = (regions: readonly Region[]) =>
       regions.map(({ storage }) => index.get(storage)).filter((i) => i !== undefined);
     const [read, written] = [indices(reads), indices(writes)];
@@ -83,15 +83,10 @@ export function planCapture(
       }
     }
   });
-  const sum = (sizes: number[]) => sizes.reduce((a, b) => a + b, 0);
-  const small = planMemory(lifetimes, limit);
-  const near = planMemory(lifetimes, limit, coalesced(lifetimes, [...inBundles.values()]));
-  const plan = sum(near.arenas) <= sum(small.arenas) + roomForBundles(leastBytes(lifetimes)) ? near : small;
-  const naive = sum([...claims.keys()].map(({ size }) => size));
-  const memory = {
-    ...{ planned: sum(plan.arenas), arenas: plan.arenas.length },
-    ...{ least: leastBytes(lifetimes), naive },
-  };
+  const least = leastBytes(lifetimes);
+  const plan = planArenas(lifetimes, limit, [...bundles.values()], roomForBundles(least, capture.software));
+  const naive = [...claims.keys()].reduce((sum, { size }) => sum + size, 0);
+  const memory = { planned: bytesOf(plan), arenas: plan.arenas.length, least, naive };
   return { storages, plan, memory };
 }
 
@@ -107,7 +102,8 @@ export function place(
 ): { arenas: GPUBuffer[]; memory: ProgramMemory } {
   const { device } = session;
   const { claims } = capture;
-  const { storages, plan, memory } = planCapture(capture, Math.min(session.largestStorage, maxArenaBytes));
+  const limit = Math.min(session.largestStorage, maxArenaBytes);
+  const { storages, plan, memory } = planCapture(capture, limit);
   const arenas = plan.arenas.map((size, i) => {
     const flags = usage.storage | usage.copySource | usage.copyTarget;
     return session.makeBuffer({ size, usage: flags, label: `arena ${i} of a captured step` }, refused);

@@ -23,14 +23,20 @@ export interface Plan {
 /** Offsets of bindings are multiples of this many bytes on every adapter. */
 const alignment = 256;
 
+/** Which of lifetimes of one size is placed first: the one that is listed first, that lives longest, or that ends last. */
+export const tieBreaks = ["listed", "longest", "latest"] as const;
+
 /**
  * Places lifetimes in arenas of at most `limit` bytes. Each must fit into one. Those of one of `classes`, as `coalesced` finds
- * them, go into one arena.
+ * them (arenas.ts), go into one arena.
  */
 export function planMemory(
   lifetimes: readonly Lifetime[],
   limit: number,
-  classes: readonly number[] = lifetimes.map((_, i) => i),
+  {
+    classes = lifetimes.map((_, i) => i),
+    tieBreak = "listed",
+  }: { classes?: readonly number[]; tieBreak?: (typeof tieBreaks)[number] } = {},
 ): Plan {
   const apartOf = lifetimes.map(() => new Set<number>());
   lifetimes.forEach(({ apart }, i) => {
@@ -41,11 +47,17 @@ export function planMemory(
   const arenas: number[] = [];
   const residents: number[][] = [];
   const places: Plan["places"] = new Array(lifetimes.length);
-  const order = lifetimes.map((_, i) => i).sort((a, b) => lifetimes[b]!.bytes - lifetimes[a]!.bytes || a - b);
+  const lead = ({ first, last }: Lifetime) =>
+    tieBreak === "listed" ? 0 : tieBreak === "latest" ? last : last - first;
+  const order = lifetimes
+    .map(({ bytes }, i) => ({ i, bytes, lead: lead(lifetimes[i]!) }))
+    .sort((a, b) => b.bytes - a.bytes || b.lead - a.lead || a.i - b.i)
+    .map(({ i }) => i);
   for (const i of order) {
     const own = classes[i]!;
-    const closed = new Set([...apartOf[own]!].flatMap((other) => [...arenasOf[other]!]));
-    const open = arenas.flatMap((_, arena) => (closed.has(arena) ? [] : [arena]));
+    const closed = new Set<number>();
+    for (const other of apartOf[own]!) for (const arena of arenasOf[other]!) closed.add(arena);
+    const open = [...arenas.keys()].filter((arena) => !closed.has(arena));
     const bestOf = (candidates: readonly number[]) => {
       let best = { arena: -1, offset: 0, growth: Number.POSITIVE_INFINITY };
       for (const arena of candidates) {
@@ -65,32 +77,12 @@ export function planMemory(
     }
     places[i] = { arena: best.arena, offset: best.offset };
     arenasOf[own]!.add(best.arena);
-    residents[best.arena]!.push(i);
+    const there = residents[best.arena]!;
+    const next = there.findIndex((other) => places[other]!.offset > best.offset);
+    there.splice(next < 0 ? there.length : next, 0, i);
     arenas[best.arena] = Math.max(arenas[best.arena]!, best.offset + lifetimes[i]!.bytes);
   }
   return { arenas, places };
-}
-
-/**
- * Classes of lifetimes that had better lie in one arena, by a number for each: of every group as many as nothing keeps apart,
- * as a compiler coalesces registers (Chaitin, "Register allocation and spilling via graph coloring", 1982).
- */
-export function coalesced(lifetimes: readonly Lifetime[], groups: readonly (readonly number[])[]): number[] {
-  const classes = lifetimes.map((_, i) => i);
-  const members = lifetimes.map((_, i) => [i]);
-  const apart = lifetimes.map(({ apart }) => new Set(apart));
-  for (const group of [...groups].sort((a, b) => a.length - b.length))
-    for (const [at, one] of group.entries())
-      for (const other of group.slice(at + 1)) {
-        const [a, b] = [classes[one]!, classes[other]!];
-        if (a === b || members[b]!.some((i) => apart[a]!.has(i))) continue;
-        for (const i of members[b]!) {
-          classes[i] = a;
-          members[a]!.push(i);
-        }
-        for (const i of apart[b]!) apart[a]!.add(i);
-      }
-  return classes;
 }
 
 /** The most bytes that live at the same time. */
@@ -108,7 +100,7 @@ export function leastBytes(lifetimes: readonly Lifetime[]): number {
   return most;
 }
 
-/** The lowest offset in an arena where a lifetime overlaps none that lives at the same time. */
+/** The lowest offset in an arena where a lifetime overlaps none that lives at the same time; `residents` by their offsets. */
 function lowestGap(
   lifetimes: readonly Lifetime[],
   places: Plan["places"],
@@ -116,14 +108,13 @@ function lowestGap(
   i: number,
 ): number {
   const { bytes, first, last } = lifetimes[i]!;
-  const taken = residents
-    .filter((other) => lifetimes[other]!.first <= last && first <= lifetimes[other]!.last)
-    .map((other) => ({ from: places[other]!.offset, to: places[other]!.offset + lifetimes[other]!.bytes }))
-    .sort((a, b) => a.from - b.from);
   let offset = 0;
-  for (const { from, to } of taken) {
+  for (const other of residents) {
+    const life = lifetimes[other]!;
+    if (life.first > last || first > life.last) continue;
+    const from = places[other]!.offset;
     if (offset + bytes <= from) break;
-    offset = Math.max(offset, Math.ceil(to / alignment) * alignment);
+    offset = Math.max(offset, Math.ceil((from + life.bytes) / alignment) * alignment);
   }
   return offset;
 }

@@ -14,6 +14,8 @@ interface Host {
   pipelines: PipelineCache;
   /** Bytes that one storage can have on the device. */
   largestStorage: number;
+  /** Whether the adapter is the processor itself. */
+  isSoftware: boolean;
 }
 
 /** A step that was taken down. */
@@ -27,8 +29,11 @@ export interface Taken<T> {
 }
 
 /** Records a step into a capture. Where it throws, all tensors from outside are as before. */
-export function takeDown<T>({ diversion, pipelines, largestStorage }: Host, step: () => T): Taken<T> {
-  const capture = new Capture(largestStorage);
+export function takeDown<T>(
+  { diversion, pipelines, largestStorage, isSoftware }: Host,
+  step: () => T,
+): Taken<T> {
+  const capture = new Capture(largestStorage, isSoftware);
   const changes = new Changes();
   try {
     const outputs = diversion.divert(capture, capture, changes, step);
@@ -52,12 +57,12 @@ export function takeDown<T>({ diversion, pipelines, largestStorage }: Host, step
  * start to compile and are returned; `look` sees what was taken down before it is taken back.
  */
 export function rehearse(
-  { diversion, pipelines, largestStorage }: Host,
+  { diversion, pipelines, largestStorage, isSoftware }: Host,
   step: () => unknown,
   compile: boolean,
   look: (capture: Capture) => void = () => {},
 ): readonly CompiledKernel[] {
-  const capture = new Capture(largestStorage);
+  const capture = new Capture(largestStorage, isSoftware);
   const changes = new Changes();
   try {
     withBlankStreams(() => diversion.divert(compile ? capture : nowhere, capture, changes, step));
