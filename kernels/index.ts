@@ -21,7 +21,7 @@ export * from "./elementwise/unary.ts";
 export * from "./embedding/embedding.ts";
 export * from "./gather/gather.ts";
 export * from "./layernorm/groupnorm.ts";
-export * from "./layernorm/layernorm.ts";
+export { type LayernormOptions, layernorm, layernormKernels, rmsnorm } from "./layernorm/layernorm.ts";
 export type { Axes } from "./lib/axes.ts";
 export * from "./matmul/einsum.ts";
 export * from "./matmul/matmul.ts";
