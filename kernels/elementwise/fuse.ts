@@ -141,7 +141,7 @@ class Writer {
       ...inputs.map(({ type }, k) => `x${k}: ${type}` as const),
       ...results.map(({ dtype }, k) => `+y${k}: ${quads[dtype]}` as const),
     ];
-    const key = [name, ...bindings, ...Object.keys(types), source].join();
+    const key = [name, ...bindings, ...Object.entries(types), source].join();
     const kernel =
       kernels.get(key) ??
       defineKernel<ParamTypes>({
