@@ -4,7 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { allKernels } from "../cases/kernels.ts";
 import { defineKernel, Engine, normal, type Tensor } from "../engine/index.ts";
-import { formOf } from "../engine/run/bundle.ts";
+import { formOf, roomForBundles } from "../engine/run/bundle.ts";
 import { independent, type Life, type Node, neighbours, type Range } from "../engine/run/neighbours.ts";
 import { barriersOf, type Piece, summaryOf, type Touched, waitsOf } from "../engine/run/waits.ts";
 import { backward } from "../kernels/backward.ts";
@@ -187,10 +187,8 @@ test("commands change places only with those that they don't wait for, and littl
 test("a training step of emoji-tiny is at most 120 dispatches, and fewer on a GPU, with few waits", async () => {
   const config = await loadConfig("train/configs/emoji-tiny.json");
   const tokenizer = new Tokenizer([...specialTokens, "a"]);
-  for (const [software, most] of [
-    [true, 120],
-    [false, 118],
-  ] as const) {
+  const found: number[] = [];
+  for (const software of [true, false]) {
     const engine = await Engine.create();
     countAsSoftware(engine, software);
     const model = makeModel(engine, config, tokenizer.size);
@@ -202,12 +200,26 @@ test("a training step of emoji-tiny is at most 120 dispatches, and fewer on a GP
     const { dispatches, memory } = program;
     const told = JSON.stringify({ software, dispatches, memory, ...waits });
     console.log(told);
-    // Ten are copies and clears.
-    assert.ok(dispatches <= most && waits.barriers <= most + 10 && waits.depth <= 112, told);
+    // Ten more are copies and clears.
+    assert.ok(dispatches <= 120 && waits.barriers <= 130 && waits.depth <= 112, told);
     assert.ok(memory.planned < 1.12 * memory.least, told);
     assert.is(replay.filter(({ launch }) => launch !== null).length, dispatches);
+    found.push(dispatches);
     engine.dispose();
   }
+  assert.ok(found[1]! < found[0]!, `${found}`);
+});
+
+test("bundles cost a GPU at most a quarter of a step's memory, and 16 MiB, and a processor little", () => {
+  const MiB = 2 ** 20;
+  const rooms = (least: number) => [roomForBundles(least, false), roomForBundles(least, true)];
+  assert.equal(
+    [rooms(48 * MiB), rooms(400 * MiB)],
+    [
+      [12 * MiB, 2 * MiB],
+      [16 * MiB, MiB / 8],
+    ],
+  );
 });
 
 test("barriers come as Dawn places them: by buffer, for a use after a write and for every write", () => {
@@ -243,6 +255,9 @@ test("barriers come as Dawn places them: by buffer, for a use after a write and 
   );
   const { barriers, needed, depth } = summaryOf(commands, waits);
   assert.equal([barriers, needed, depth], [5, 1, 2]);
+  // Parts of one dispatch write what the binding of the whole shows.
+  const part = command([], [piece("a")]);
+  assert.equal(waitsOf([part, part, command([], [piece("a")])])[1]!.results, []);
   // The memory of one tensor becomes another's.
   const next = { ...piece("a"), storage: "next" };
   const reused = [...commands, command([piece("weights")], [next])];

@@ -301,10 +301,20 @@ test("plans keep apart what lives at the same time and what one command reads an
     for (let j = 0; j < i; j++) if (classes[i] === classes[j]) assert.is(places[i]!.arena, places[j]!.arena);
     for (const j of apart) assert.is.not(classes[i], classes[j]);
   });
+  // What is joined in one place may keep apart what is bound in the next.
+  const few = [[], [], [], [0]].map((apart) => ({ ...lifetimes[0]!, apart: new Set<number>(apart) }));
+  few[0]!.apart.add(3);
+  const joined = coalesced(few, [
+    [
+      [0, 2],
+      [2, 3],
+    ],
+  ]);
+  assert.ok(joined[0] === joined[2] && joined[3] !== joined[0], `${joined}`);
   // Bytes that it may cost bring them together.
   const plans = [0, 9000, 1e9].map((room) => planArenas(lifetimes, limit, bundles, room));
-  const [frugal, near, few] = plans.map(bytesOf) as [number, number, number];
-  assert.ok(frugal < near && near <= frugal + 9000 && near < few, `${[frugal, near, few]} bytes`);
+  const [least, near, most] = plans.map(bytesOf) as [number, number, number];
+  assert.ok(least < near && near <= least + 9000 && near < most, `${[least, near, most]} bytes`);
   const dispatches = plans.map((plan) => dispatchesOf(plan, bundles)) as [number, number, number];
   assert.ok(dispatches[0] > dispatches[1] && dispatches[1] > dispatches[2], `${dispatches} dispatches`);
   assert.ok(dispatches[2] < 50, `${dispatches[2]} dispatches of 100`);
