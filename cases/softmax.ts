@@ -64,7 +64,7 @@ export function softmaxAxisCase(shape: number[], axis: number, log: boolean, dty
   };
 }
 
-/** Scores of -infinity, as masks make them, also at the start of a row; and large scores. */
+/** Scores of -infinity, as masks make them, also at the start of a row; and large scores, far from those of the next row. */
 const maskedCase: OpCase = {
   name: "softmax masked 3x41 f32",
   inputs: [{ name: "x", shape: [3, 41], grad: false }],
@@ -77,7 +77,7 @@ const maskedCase: OpCase = {
 
 function maskedScores(): Float64Array {
   return Float64Array.from({ length: 3 * 41 }, (_, i) =>
-    i % 41 < 35 ? Number.NEGATIVE_INFINITY : 3e4 + (i % 41),
+    i % 41 < 35 ? Number.NEGATIVE_INFINITY : (1 - Math.floor(i / 41)) * 3e4 + (i % 41),
   );
 }
 

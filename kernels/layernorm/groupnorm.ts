@@ -5,7 +5,7 @@ import { cast } from "../elementwise/cast.ts";
 import { divisions, divisorTypes, divisorValues } from "../lib/division.ts";
 import { defineByWidth, requireFloat } from "../lib/items.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
-import { eachRow, rowGroups } from "../lib/rows.ts";
+import { eachRow, heldGroups, rowGroups } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
 import affineSource from "./groupnorm-affine.wgsl?raw";
 import { defineNorm } from "./layernorm.ts";
@@ -62,7 +62,7 @@ export function groupnorm(
   // Elements of a channel of a picture, and its items.
   const places = size / Math.max(1, pictures * channels);
   const plane = places % 4 === 0 ? places / 4 : places;
-  const workers = rowGroups(engine, own * plane);
+  const held = heldGroups(engine, own * plane);
   const random = { key: 0, stream: 0, probability: 0, keptScale: 1 };
   const shared = { rows, length: own * plane, own, ...divisorValues({ groups, plane }), ...random };
   const y = engine.empty(shape, dtype);
@@ -74,7 +74,7 @@ export function groupnorm(
     params: { ...shared, eps },
     grid: rows,
     dtype,
-    constants: { ROWS: 1, HAS_RESIDUAL: false, DROPOUT: false, GROUPS: workers, CENTRED: true },
+    constants: { ROWS: 1, HAS_RESIDUAL: false, DROPOUT: false, ...held, CENTRED: true },
   });
   none.dispose();
   return engine.record("groupnorm", y, [x, gamma, beta], (dy, needs, earlierOf) => {
@@ -86,7 +86,7 @@ export function groupnorm(
         params: { ...shared, blockRows: 1, hasEarlier: earlier ? 1 : 0, affine: 0 },
         grid: rows,
         dtype,
-        constants: { BLOCK: 1, DROPOUT: false, GROUPS: workers, CENTRED: true },
+        constants: { BLOCK: 1, DROPOUT: false, GROUPS: held.GROUPS, CENTRED: true },
       });
     if (!needs[1] && !needs[2]) return [dx, null, null];
     const [dGamma, dBeta] = [engine.empty([channels]), engine.empty([channels])];

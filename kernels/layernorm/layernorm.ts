@@ -12,7 +12,7 @@ import {
 } from "../../engine/index.ts";
 import { defineByWidth, laneSums, randomItems, requireFloat, rowsOf } from "../lib/items.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
-import { eachRows, rowGroups, rowLanes } from "../lib/rows.ts";
+import { eachRows, heldGroups, heldRows, rowGroups, rowLanes } from "../lib/rows.ts";
 import { elements, perElement } from "../lib/work.ts";
 import forwardSource from "./layernorm.wgsl?raw";
 import affineSource from "./layernorm-affine.wgsl?raw";
@@ -44,7 +44,7 @@ export function defineNorm<const P extends ParamTypes>(
   const forward = defineByWidth({
     name,
     source: forwardSource,
-    includes: (width) => [...randomItems(width), ...eachRows, ...scale, shift],
+    includes: (width) => [...randomItems(width), ...eachRows, heldRows("Wide"), ...scale, shift],
     bindings: [
       "x: In",
       "residual: In",
@@ -207,7 +207,7 @@ function normalized(
     dtype,
     constants: {
       ...{ ROWS: together, HAS_RESIDUAL: residual !== null, DROPOUT: drops },
-      GROUPS: rowGroups(engine, items),
+      ...heldGroups(engine, items),
       CENTRED: beta !== null,
     },
   });

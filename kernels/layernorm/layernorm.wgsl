@@ -11,9 +11,13 @@ fn takeRows(first: u32) {
   let last = params.rows - 1u;
   var rowMoments = array<vec3f, ROWS>();
   for (var r = 0u; r < ROWS; r++) {
-    rowMoments[r] = momentsOf(min(first + r, last));
+    rowMoments[r] = momentsOf(min(first + r, last), r);
   }
-  for (var i = lane; i < params.length; i += WORKERS) {
+  for (var k = 0u; goesOn(k, params.length); k++) {
+    let i = lane + k * WORKERS;
+    if (HELD > 0u && i >= params.length) {
+      continue;
+    }
     let scale = scaleOf(first, i);
     var shift = Wide(0.0);
     if (CENTRED) {
@@ -22,7 +26,9 @@ fn takeRows(first: u32) {
     for (var r = 0u; r < ROWS; r++) {
       let at = min(first + r, last) * params.length + i;
       var value = Wide();
-      if (HAS_RESIDUAL) {
+      if (HELD > 0u) {
+        value = held[r * SLOTS + k];
+      } else if (HAS_RESIDUAL) {
         value = Wide(h[at]);
       } else {
         value = Wide(x[at]);
@@ -44,8 +50,8 @@ fn valueAt(at: u32) -> Wide {
   return value;
 }
 
-// Of a row the origin, the mean relative to it and 1 / sqrt(variance + eps), which every lane gets; writes h.
-fn momentsOf(row: u32) -> vec3f {
+// Of row r of the workgroup's the origin, the mean relative to it and 1 / sqrt(variance + eps), which every lane gets; writes h.
+fn momentsOf(row: u32, r: u32) -> vec3f {
   let base = row * params.length;
   var origin = 0.0;
   if (CENTRED) {
@@ -54,8 +60,15 @@ fn momentsOf(row: u32) -> vec3f {
   var means = Wide(0.0);
   var squares = Wide(0.0);
   var count = 0.0;
-  for (var i = lane; i < params.length; i += WORKERS) {
+  for (var k = 0u; goesOn(k, params.length); k++) {
+    let i = lane + k * WORKERS;
+    if (HELD > 0u && i >= params.length) {
+      continue;
+    }
     let value = valueAt(base + i);
+    if (HELD > 0u) {
+      held[r * SLOTS + k] = value;
+    }
     if (HAS_RESIDUAL) {
       h[base + i] = Out(value);
     }

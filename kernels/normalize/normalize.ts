@@ -3,7 +3,7 @@ import { type DType, type Tensor, TensorError } from "../../engine/index.ts";
 import { defineByWidth, requireFloat, rowsOf } from "../lib/items.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
 import nanSource from "../lib/nan.wgsl?raw";
-import { eachRow, rowGroups } from "../lib/rows.ts";
+import { eachRow, heldGroups, heldRows } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
 import inverseSource from "./inverse.wgsl?raw";
 import forwardSource from "./normalize.wgsl?raw";
@@ -27,7 +27,7 @@ function define(wide: boolean) {
       ...shared,
       name: `normalize${suffix}`,
       source: forwardSource,
-      includes,
+      includes: [...includes, heldRows("Wide")],
       bindings: [
         "x: In",
         "+y: Made",
@@ -68,15 +68,15 @@ export function normalize(x: Tensor, eps = 1e-12, dtype: DType = x.dtype): Tenso
     params: { rows, length: items, eps },
     grid: rows,
     dtype: x.dtype,
-    constants: { GROUPS: rowGroups(engine, items) },
   };
   const { forward, backward } = dtype === x.dtype ? alike : widening;
   const y = engine.empty(x.shape, dtype);
   const norms = engine.empty([rows]);
-  engine.run(forward.of(length), { ...run, bind: [x, y, norms] });
+  const held = heldGroups(engine, items);
+  engine.run(forward.of(length), { ...run, bind: [x, y, norms], constants: held });
   return engine.record("normalize", y, [x], (dy) => {
     const dx = engine.empty(x.shape, x.dtype);
-    engine.run(backward.of(length), { ...run, bind: [x, norms, dy, dx] });
+    engine.run(backward.of(length), { ...run, bind: [x, norms, dy, dx], constants: { GROUPS: held.GROUPS } });
     return [dx];
   });
 }

@@ -4,8 +4,15 @@
 fn takeRows(row: u32) {
   let base = row * params.length;
   var squares = Wide(0.0);
-  for (var i = lane; i < params.length; i += WORKERS) {
+  for (var k = 0u; goesOn(k, params.length); k++) {
+    let i = lane + k * WORKERS;
+    if (HELD > 0u && i >= params.length) {
+      continue;
+    }
     let value = Wide(x[base + i]);
+    if (HELD > 0u) {
+      held[k] = value;
+    }
     squares += value * value;
   }
   let norm = sqrt(laneSum(total(squares)));
@@ -13,7 +20,12 @@ fn takeRows(row: u32) {
     norms[row] = norm;
   }
   let factor = inverseOf(norm);
-  for (var i = lane; i < params.length; i += WORKERS) {
-    y[base + i] = Made(Wide(x[base + i]) * factor);
+  for (var k = 0u; goesOn(k, params.length); k++) {
+    let i = lane + k * WORKERS;
+    if (HELD == 0u) {
+      y[base + i] = Made(Wide(x[base + i]) * factor);
+    } else if (i < params.length) {
+      y[base + i] = Made(held[k] * factor);
+    }
   }
 }

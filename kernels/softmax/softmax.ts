@@ -6,7 +6,7 @@ import { columnRun, columnTypes, eachColumn } from "../lib/columns.ts";
 import { defineByWidth, requireFloat } from "../lib/items.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
 import edgesSource from "../lib/row-edges.wgsl?raw";
-import { eachRows, rowGroups } from "../lib/rows.ts";
+import { eachRows, heldGroups, heldRows, rowGroups } from "../lib/rows.ts";
 import { perElement } from "../lib/work.ts";
 import { permute } from "../shape/reshape.ts";
 import columnSumSource from "./column-sum.wgsl?raw";
@@ -21,7 +21,7 @@ const includes = [...eachRows, edgesSource];
 const forwardKernel = defineKernel({
   name: "softmax",
   source: forwardSource,
-  includes,
+  includes: [...includes, heldRows("vec4f")],
   bindings: ["x: Vec", "+y: Vec"],
   params,
   flops: perElement("x", 7, { LOG: -2 }),
@@ -65,13 +65,15 @@ function ofRows(name: string, x: Tensor, { outer: rows, extent: length }: Block,
     params: { rows, length },
     grid: Math.ceil(rows / together),
     dtype: x.dtype,
-    constants: { ROWS: together, LOG: log, GROUPS: rowGroups(engine, length / 4) },
   };
+  const shared = { ROWS: together, LOG: log };
   const y = engine.empty(x.shape, x.dtype);
-  engine.run(forwardKernel, { ...run, bind: [x, y] });
+  const constants = { ...shared, ...heldGroups(engine, (together * length) / 4) };
+  engine.run(forwardKernel, { ...run, bind: [x, y], constants });
   return engine.record(name, y, [x], (dy) => {
     const dx = engine.empty(x.shape, x.dtype);
-    engine.run(backwardKernel, { ...run, bind: [y, dy, dx] });
+    const constants = { ...shared, GROUPS: rowGroups(engine, length / 4) };
+    engine.run(backwardKernel, { ...run, bind: [y, dy, dx], constants });
     return [dx];
   });
 }
