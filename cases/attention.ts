@@ -1,8 +1,14 @@
 // Cases of self- and cross-attention: token counts on both sides of the tiles (8 rows, 4 columns for each lane), head
 // sizes on both sides of what the lanes own, masks, dropout, pictures shared by several texts, and one bench size.
-import { type DType, type RandomKey, sizeOf, uniform } from "../engine/index.ts";
-import { crossAttention, selfAttention } from "../kernels/attention/attention.ts";
-import { where } from "../kernels/elementwise/arithmetic.ts";
+import { type DType, type Engine, type RandomKey, sizeOf, uniform } from "../engine/index.ts";
+import {
+  type AttentionVariant,
+  crossAttention,
+  selfAttention,
+  variantsFor,
+} from "../kernels/attention/attention.ts";
+import { mul, where } from "../kernels/elementwise/arithmetic.ts";
+import { cast } from "../kernels/elementwise/cast.ts";
 import type { Input, OpCase } from "./case.ts";
 
 interface AttentionSpec {
@@ -25,6 +31,17 @@ interface AttentionSpec {
   dtype?: DType;
   /** Lets a query's scores lie about this far below zero, or above it for every other one. */
   far?: number;
+  /** Lets a query's scores climb by about this much from key to key, or fall for every other query. */
+  climbs?: number;
+  /** Powers of two that queries, keys and values lie about. */
+  powers?: readonly [number, number, number];
+  /** The result comes in f32, times this; then the gradient that attention gets is not the size of its result. */
+  factor?: number;
+  /** Keys after which values double, and queries after which the factor does. */
+  grows?: number;
+  /** Only queries get a gradient. */
+  queriesOnly?: boolean;
+  variant?: AttentionVariant;
   bench?: boolean;
 }
 
@@ -186,25 +203,54 @@ function attendAt(layout: Layout, operands: Operands, index: number): number {
 }
 
 export function attentionCase(label: string, spec: AttentionSpec): OpCase {
-  const { headSize, queries, dropout, source, far, dtype = "f32", bench } = spec;
+  const {
+    headSize,
+    queries,
+    dropout,
+    source,
+    far,
+    climbs = 0,
+    powers,
+    factor = 1,
+    grows = Number.POSITIVE_INFINITY,
+    variant,
+    dtype = "f32",
+    bench,
+  } = spec;
   const layout = layoutOf(spec);
   const { batch, heads, keys, qWidth, kvWidth, scale } = layout;
   const self = spec.keys === undefined;
   const inputs: Input[] = [{ name: self ? "qkv" : "q", shape: [batch, queries, qWidth], dtype }];
-  if (!self) inputs.push({ name: "kv", shape: [spec.kvRows ?? batch, keys, kvWidth], dtype });
+  if (!self) {
+    const grad = !spec.queriesOnly;
+    inputs.push({ name: "kv", shape: [spec.kvRows ?? batch, keys, kvWidth], dtype, grad });
+  }
   const { added } = spec;
   if (added) inputs.push({ name: "mask", shape: added.shape, dtype: added.dtype ?? "f32" });
   const isHidden = (n: number) => !!added?.hides && n % 3 === 1;
-  if (far) {
-    // The first element of every head is the same in all keys, and large in every query.
-    const side = Math.sqrt(far / scale);
+  if (far || climbs) {
+    // The first element of every head is the same in all keys, or climbs from key to key, and is large in every query.
+    const side = Math.sqrt((far ?? 64 * climbs) / scale);
+    const step = climbs / scale / side;
     const isQuery = (i: number, { shape }: Input) => i % shape[2]! < heads * headSize;
     for (const [n, input] of inputs.entries()) {
       const sign = (i: number) => (Math.floor(i / input.shape[2]!) % 2 === 0 ? -1 : 1);
-      const first = (i: number) => (n === 0 && isQuery(i, input) ? sign(i) * side : side);
+      const key = (i: number) => (climbs ? step * (Math.floor(i / input.shape[2]!) % keys) : side);
+      const first = (i: number) => (n === 0 && isQuery(i, input) ? sign(i) * side : key(i));
       input.draw = { at: (i, drawn) => (i % headSize === 0 ? first(i) : drawn) };
     }
   }
+  if (powers) {
+    for (const [n, input] of inputs.slice(0, self ? 1 : 2).entries()) {
+      const columns = input.shape[2]!;
+      const part = (i: number) => n + Math.floor((i % columns) / (heads * headSize));
+      const growth = (i: number) => (part(i) === 2 ? (Math.floor(i / columns) % keys) / grows : 0);
+      input.draw = { at: (i, drawn) => drawn * 2 ** (powers[part(i)]! + growth(i)) };
+    }
+  }
+  const factors = Float64Array.from({ length: queries }, (_, i) => factor * 2 ** Math.round(i / grows));
+  const scaled = (values: Float64Array) =>
+    values.map((value, n) => factors[Math.floor(n / (heads * headSize)) % queries]! * value);
   const operandsOf = (values: Float64Array[]): Operands => ({
     q: values[0]!,
     kv: values[self ? 0 : 1]!,
@@ -218,6 +264,10 @@ export function attentionCase(label: string, spec: AttentionSpec): OpCase {
   };
   return {
     name: `${self ? "selfAttention" : "crossAttention"} ${label} ${batch}x${heads}x${queries}x${keys}x${headSize} ${dtype}`,
+    ...(variant && {
+      lacks: (engine: Engine) =>
+        variantsFor(engine, headSize, dtype).includes(variant) ? null : `no ${variant} here`,
+    }),
     inputs,
     run: (tensors, engine) => {
       const bits = (shape: readonly number[], isSet: (n: number) => boolean) =>
@@ -234,23 +284,27 @@ export function attentionCase(label: string, spec: AttentionSpec): OpCase {
         : added.hides
           ? where(bits(added.shape, isHidden), Number.NEGATIVE_INFINITY, float)
           : float;
-      const options = { heads, mask, dropout, scale, causal: spec.causal ?? false };
+      const options = { heads, mask, dropout, scale, causal: spec.causal ?? false, variant };
       const y = self
         ? selfAttention(tensors[0]!, options)
         : crossAttention(tensors[0]!, tensors[1]!, {
             ...options,
             source: source && Uint32Array.from(source),
           });
-      return y;
+      return powers ? mul(cast(y, "f32"), engine.tensor(factors, [queries, 1])) : y;
     },
-    reference: (values) => attend(layout, hidden(values)),
-    gradients: (values, dy) => {
-      const results = values.map((value) => new Float64Array(value.length));
-      attendGradients(layout, hidden(values), dy, operandsOf(results));
-      return results;
-    },
+    reference: (values) => scaled(attend(layout, hidden(values))),
+    // Of scores that climb, one key has nearly all of a query, and what the others have is lost in the rounding of the result.
+    ...(!climbs && {
+      gradients: (values: Float64Array[], dy: Float64Array) => {
+        const results = values.map((value) => new Float64Array(value.length));
+        attendGradients(layout, hidden(values), scaled(dy), operandsOf(results));
+        return results;
+      },
+    }),
     // Scores of thousands have their last digit in the fourth place behind the point.
-    ...(far && { tolerance: 1e-2 }),
+    // Slopes in f16 don't sum up to zero, and what all keys have in common multiplies what is left.
+    ...(far && { tolerance: variant === "matrix" ? 2e-2 : 1e-2 }),
     flops: 4 * batch * heads * queries * keys * headSize,
     ...(bench
       ? {
@@ -272,6 +326,59 @@ const holes = (b: number, j: number) => (j * 7 + b) % 3 !== 0;
 const secondRowNothing = (b: number, _j: number) => b !== 1;
 /** Six texts about four pictures, of which picture 2 has none. */
 const shared = { batch: 6, source: [3, 0, 1, 0, 3, 0], kvRows: 4 };
+
+/** On matrix units: rows and keys on both sides of their tiles of 32 to 64, and all that a score may meet. */
+const units = { dtype: "f16", variant: "matrix" } as const;
+const onUnits: OpCase[] = [
+  attentionCase("matrix", { ...units, batch: 2, heads: 2, queries: 70, headSize: 32 }),
+  attentionCase("matrix", { ...units, batch: 2, heads: 2, queries: 12, keys: 65, headSize: 32 }),
+  attentionCase("matrix holes", { ...units, batch: 2, queries: 37, headSize: 32, attends: holes }),
+  attentionCase("matrix no keys", {
+    ...{ ...units, batch: 2, queries: 5, keys: 40, headSize: 32 },
+    attends: secondRowNothing,
+  }),
+  attentionCase("matrix causal", { ...units, heads: 2, queries: 70, headSize: 32, causal: true }),
+  attentionCase("matrix causal", { ...units, queries: 41, keys: 75, headSize: 32, causal: true }),
+  attentionCase("matrix causal", { ...units, queries: 40, keys: 12, headSize: 32, causal: true }),
+  attentionCase("matrix added by pair", {
+    ...{ ...units, batch: 3, heads: 2, queries: 35, headSize: 32, causal: true, dropout },
+    added: { shape: [35, 35], hides: true },
+  }),
+  attentionCase("matrix dropout", {
+    ...units,
+    batch: 2,
+    heads: 2,
+    queries: 9,
+    keys: 70,
+    headSize: 32,
+    dropout,
+  }),
+  attentionCase("matrix shared", {
+    ...{ ...units, ...shared },
+    heads: 2,
+    queries: 33,
+    keys: 18,
+    headSize: 32,
+  }),
+  attentionCase("matrix far", {
+    ...{ ...units, batch: 2, queries: 40, headSize: 32 },
+    ...{ attends: holes, far: 2048 },
+  }),
+  attentionCase("matrix climbing", { ...units, batch: 2, queries: 9, keys: 70, headSize: 32, climbs: 4 }),
+  // Slopes of scores below and above what f16 has.
+  attentionCase("matrix quiet", {
+    ...{ ...units, batch: 2, queries: 12, keys: 130, headSize: 32, queriesOnly: true },
+    ...{ powers: [-6, 4, 0], scale: 1, factor: 2 ** -15 },
+  }),
+  attentionCase("matrix loud", {
+    ...{ ...units, queries: 70, headSize: 32, scale: 0.01 },
+    ...{ powers: [0, 0, 1], factor: 0.5, grows: 6 },
+  }),
+  attentionCase("matrix", { ...units, heads: 2, queries: 35, headSize: 40 }),
+  ...[48, 64, 128].map((headSize) =>
+    attentionCase("matrix wider", { ...units, heads: 2, queries: 37, keys: 70, headSize }),
+  ),
+];
 
 export const attentionCases: OpCase[] = [
   ...tokens.map((queries) => attentionCase("tokens", { batch: 2, heads: 2, queries, headSize: 32 })),
@@ -346,6 +453,7 @@ export const attentionCases: OpCase[] = [
     dropout,
   }),
   attentionCase("half shared", { ...shared, queries: 7, keys: 18, headSize: 32, dtype: "f16" }),
+  ...onUnits,
   attentionCase("bench", { heads: 12, queries: 577, headSize: 64, bench: true }),
   attentionCase("bench", { heads: 12, queries: 32, keys: 577, headSize: 64, bench: true }),
 ];

@@ -1,5 +1,5 @@
-// The matrix-unit variant of the matrix product: it compiles for every shape of unit on Dawn's null backend, which runs
-// nothing, and its cases of the op table have the right numbers where a driver with such units is found: that of this
+// Products and attention on matrix units: they compile for every shape of unit on Dawn's null backend, which runs
+// nothing, and their cases of the op table have the right numbers where a driver with such units is found: that of this
 // process, or Mesa's since 26.1 with a Node that loads it, where MATRIX_NODE names that Node and VK_DRIVER_FILES the driver,
 // or both lie in .gpu/lavapipe.
 import { spawn } from "node:child_process";
@@ -8,7 +8,9 @@ import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { composeWgsl, findAdapter } from "../engine/index.ts";
+import { kernelsOnUnits } from "../kernels/attention/attention.ts";
 import { matmulKernels } from "../kernels/matmul/variants.ts";
+import { unitConstants } from "../kernels/tiles/units.ts";
 
 const feature = "chromium-experimental-subgroup-matrix" as GPUFeatureName;
 
@@ -19,7 +21,8 @@ const shapes = [
   [8, 8, 8],
 ] as const;
 
-test("matrix kernels compile on the null backend", async () => {
+/** Dawn's null backend, with its matrix units. */
+async function nullDevice() {
   const { adapter, instance } = await findAdapter({
     dawn: ["backend=null", "enable-dawn-features=allow_unsafe_apis"],
   });
@@ -32,6 +35,12 @@ test("matrix kernels compile on the null backend", async () => {
       maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
     },
   });
+  return { device, instance };
+}
+
+test("products on matrix units compile on the null backend", async () => {
+  const { device, instance } = await nullDevice();
+  assert.ok(instance);
   const compile = (code: string) =>
     device.createComputePipelineAsync({
       layout: "auto",
@@ -64,6 +73,32 @@ test("matrix kernels compile on the null backend", async () => {
   device.destroy();
 });
 
+test("attention on matrix units is valid for every shape and head", async () => {
+  const { device, instance } = await nullDevice();
+  assert.ok(instance);
+  const fault = async (code: string) => {
+    device.pushErrorScope("validation");
+    device.createShaderModule({ code });
+    return (await device.popErrorScope())?.message ?? null;
+  };
+  for (const [M, N, K] of shapes) {
+    const shape = { componentType: "f16", resultComponentType: "f32", M, N, K };
+    for (const HEAD of [32, 48, 64, 80, 96, 112, 128]) {
+      const BLOCK = 2 * N;
+      const constants = {
+        ...{ HEAD, BLOCK, SETS: 2, DROPOUT: HEAD % 32 === 0 },
+        ...unitConstants(shape, 32 * 1024),
+      };
+      const [first, ...others] = Object.values(kernelsOnUnits({ shape, headSize: HEAD, block: BLOCK })).map(
+        (kernel) => composeWgsl(kernel, "f16", constants, { subgroups: true, count: 32 }),
+      );
+      for (const code of [first!, ...others]) assert.is(await fault(code), null);
+      assert.match(String(await fault(first!.replace("MATRIX_K, MATRIX_M>", "MATRIX_K, 24u>"))), /matrix/);
+    }
+  }
+  device.destroy();
+});
+
 const root = fileURLToPath(new URL("..", import.meta.url));
 const unpacked = `${root}.gpu/lavapipe`;
 
@@ -79,7 +114,7 @@ function driver(): { node: string; env: NodeJS.ProcessEnv } {
   return { node: process.execPath, env: process.env };
 }
 
-test("products on matrix units have the right numbers", async () => {
+test("products and attention on matrix units have the right numbers", async () => {
   const { node, env } = driver();
   const child = spawn(node, ["--import", "./cli/register.mjs", "test/matrix-units.ts"], { cwd: root, env });
   let [out, err] = ["", ""];
@@ -97,10 +132,12 @@ test("products on matrix units have the right numbers", async () => {
     | null;
   if (!results) {
     assert.is(node, process.execPath, "the driver that was named has no matrix units");
-    console.log("\nskipped: products on matrix units (no driver with f16 to f32 matrices was found)");
+    console.log(
+      "\nskipped: products and attention on matrix units (no driver with f16 to f32 matrices was found)",
+    );
     return;
   }
-  assert.ok(results.length >= 37, `${results.length} cases`);
+  assert.ok(results.length >= 53, `${results.length} cases`);
   assert.equal(
     results.filter(({ failures, skipped }) => failures.length > 0 || skipped),
     [],

@@ -130,7 +130,7 @@ test("a row has as many groups of lanes as have two rounds to do, a power of two
 
 test("lanes share a row of attention where a GPU's registers would not hold it whole", () => {
   const first = (headSize: number, count: number, subgroups = true, rowGroups = count > 8 ? 8 : 1) =>
-    variantsFor({ lanes: { subgroups, count }, rowGroups } as Backend, headSize)[0];
+    variantsFor({ lanes: { subgroups, count }, rowGroups } as Backend, headSize, "f32")[0];
   const sizes = [4, 16, 20, 32, 36, 64, 80, 128];
   assert.equal(
     sizes.map((headSize) => first(headSize, 32)),

@@ -115,7 +115,9 @@ async function check({ results, left, say, note, cut }: Context): Promise<void> 
 }
 
 const matrixFeature = "chromium-experimental-subgroup-matrix";
-const onMatrixUnits = (name: string) => /^product matrix|\bhalf\b/.test(name);
+/** Cases that only matrix units can run. */
+const needsUnits = (name: string) => /^product matrix|Attention matrix/.test(name);
+const onMatrixUnits = (name: string) => needsUnits(name) || /\bhalf\b/.test(name);
 
 /** Kinds of cases in turns, so that a cut leaves none out: what stands for the first word of the names. */
 function inTurns(names: readonly string[]): string[] {
@@ -535,7 +537,7 @@ export const parts: readonly Part[] = [
     run: (context) =>
       checkOps(
         context,
-        inTurns(testedCases.map(({ name }) => name).filter((name) => !name.startsWith("product matrix"))),
+        inTurns(testedCases.map(({ name }) => name).filter((name) => !needsUnits(name))),
         "ops",
       ),
   },

@@ -6,7 +6,9 @@
 import randomSource from "../../engine/base/random.wgsl?raw";
 import {
   type Backend,
+  type DType,
   defineKernel,
+  type Include,
   type Kernel,
   type Launch,
   type RandomKey,
@@ -19,6 +21,8 @@ import { kernelsIn } from "../lib/kernels-in.ts";
 import nanSource from "../lib/nan.wgsl?raw";
 import { alsoReads, elements, writesPart } from "../lib/work.ts";
 import { sumTo } from "../reduce/reduce.ts";
+import tilesSource from "../tiles/tiles.wgsl?raw";
+import { unitConstants, unitsEnable } from "../tiles/units.ts";
 import keyGradientSource from "./attention-dkv.wgsl?raw";
 import maskGradientSource from "./attention-dmask.wgsl?raw";
 import queryGradientSource from "./attention-dq.wgsl?raw";
@@ -29,12 +33,23 @@ import lanesWorkgroup from "./lanes-workgroup.wgsl?raw";
 import passShared from "./pass-shared.wgsl?raw";
 import passSubgroup from "./pass-subgroup.wgsl?raw";
 import rowsSource from "./rows.wgsl?raw";
+import scoresSource from "./scores.wgsl?raw";
+import { attentionUnits, attentionWords, tileBytes, type Units } from "./units.ts";
+import unitsSource from "./units.wgsl?raw";
+import unitsKeyGradient from "./units-dkv.wgsl?raw";
+import unitsQueryGradient from "./units-dq.wgsl?raw";
+import unitsForward from "./units-forward.wgsl?raw";
+import unitsLoad from "./units-load.wgsl?raw";
+import unitsScale from "./units-scale.wgsl?raw";
 
 /**
- * How a row reaches all invocations of a workgroup: by shuffles within one subgroup, or through workgroup memory; in the last
- * variant lanes of one subgroup share each row of their own.
+ * How a row reaches all invocations of a workgroup: by shuffles within one subgroup, or through workgroup memory; with "split"
+ * lanes of one subgroup share each row of their own. With "matrix" products are those of matrix units.
  */
-type Variant = "subgroup" | "shared" | "split";
+export type AttentionVariant = "subgroup" | "shared" | "split" | "matrix";
+type Variant = AttentionVariant;
+/** Those that need no matrix units; the gradient of a mask is always by one of them. */
+type RowVariant = Exclude<Variant, "matrix">;
 
 const bySubgroup = (text: string) => ({ subgroups: text, shared: "" });
 const passes = {
@@ -43,9 +58,44 @@ const passes = {
   split: [bySubgroup(lanesSubgroup), passShared],
 };
 
-const includesOf = (variant: Variant) => [randomSource, nanSource, rowsSource, ...passes[variant]];
-const gradientIncludesOf = (variant: Variant) => [loadSource, ...includesOf(variant)];
 const suffixes = { subgroup: "", shared: "-shared", split: "-split" };
+
+/** What a family's kernels are made of. */
+interface Family {
+  suffix: string;
+  sources: { forward: string; dq: string; dkv: string };
+  includes: { forward: readonly Include[]; dq: readonly Include[]; dkv: readonly Include[] };
+  /** What operands are arrays of. */
+  operand: "Vec" | "vec4u";
+  enables?: readonly string[];
+}
+
+function rowFamily(variant: RowVariant): Family {
+  const includes = [randomSource, nanSource, scoresSource, rowsSource, ...passes[variant]];
+  const gradient = [loadSource, ...includes];
+  return {
+    suffix: suffixes[variant],
+    sources: { forward: forwardSource, dq: queryGradientSource, dkv: keyGradientSource },
+    includes: { forward: includes, dq: gradient, dkv: gradient },
+    operand: "Vec",
+  };
+}
+
+function unitsFamily(units: Units): Family {
+  const { shape, headSize, block } = units;
+  const includes = (scaling: boolean) => [
+    ...[randomSource, nanSource, scoresSource, tilesSource, unitsSource],
+    bySubgroup(attentionWords(units, scaling)),
+  ];
+  const gradient = [unitsLoad, unitsScale, ...includes(false)];
+  return {
+    suffix: `-matrix-${headSize}-${shape.M}x${shape.N}x${shape.K}-${block}`,
+    sources: { forward: unitsForward, dq: unitsQueryGradient, dkv: unitsKeyGradient },
+    includes: { forward: includes(true), dq: gradient, dkv: gradient },
+    operand: "vec4u",
+    enables: [unitsEnable],
+  };
+}
 
 /** Parameters that all kernels begin with. */
 const commonTypes = {
@@ -55,7 +105,7 @@ const commonTypes = {
   // Tiles (workgroups) of one head, and of all.
   tiles: "u32",
   allTiles: "u32",
-  /** PART of the WGSL. */
+  /** PART of the WGSL, or PAIRS on matrix units: the turns of loops that should not be unrolled. */
   quads: "u32",
   // In quads: from one token to the next, and where K and V start in a token of `kv`.
   qStride: "u32",
@@ -94,17 +144,18 @@ const products =
     params.keys *
     Number(constants.HEAD);
 
-/** The kernels in one variant. */
+/** The kernels of a family. */
 /* @__NO_SIDE_EFFECTS__ */
-const kernelsOf = (variant: Variant) => ({
+const kernelsOf = ({ suffix, sources, includes, operand, enables = [] }: Family) => ({
   /** softmax(Q Kᵀ) V and, where gradients are needed, the log-sum-exp of each query's scores. */
   forward: defineKernel({
-    name: `attention${suffixes[variant]}`,
-    source: forwardSource,
-    includes: includesOf(variant),
+    name: `attention${suffix}`,
+    source: sources.forward,
+    includes: includes.forward,
+    enables,
     bindings: [
-      "q: Vec",
-      "kv: Vec",
+      `q: ${operand}`,
+      `kv: ${operand}`,
       "mask: u32",
       "source: u32",
       // For each batch row, head and query the log-sum-exp of its scores, base 2; the second half is for the backward pass.
@@ -116,14 +167,15 @@ const kernelsOf = (variant: Variant) => ({
   }),
   /** dQ, and the row sums of dY * Y that dK and dV need as well. */
   dq: defineKernel({
-    name: `attention-dq${suffixes[variant]}`,
-    source: queryGradientSource,
-    includes: gradientIncludesOf(variant),
+    name: `attention-dq${suffix}`,
+    source: sources.dq,
+    includes: includes.dq,
+    enables,
     bindings: [
-      "q: Vec",
-      "kv: Vec",
-      "y: Vec",
-      "dy: Vec",
+      `q: ${operand}`,
+      `kv: ${operand}`,
+      `y: ${operand}`,
+      `dy: ${operand}`,
       "mask: u32",
       "source: u32",
       // Log-sum-exp, from forward, and delta.
@@ -138,33 +190,15 @@ const kernelsOf = (variant: Variant) => ({
     flops: (launch) => products(3)(launch) + 2 * elements(launch, "dy"),
     bytes: writesPart("gradient", (launch) => elements(launch, "dy")),
   }),
-  /** dMask, before it is summed over heads and queries that it is the same for. */
-  dmask: defineKernel({
-    name: `attention-dmask${suffixes[variant]}`,
-    source: maskGradientSource,
-    includes: gradientIncludesOf(variant),
-    bindings: [
-      "q: Vec",
-      "kv: Vec",
-      "dy: Vec",
-      "mask: u32",
-      "source: u32",
-      // Log-sum-exp and delta of each query.
-      "statistics: vec2f",
-      "+gradient: f32",
-    ],
-    params: { ...commonTypes, batch: "u32" },
-    flops: products(2),
-    bytes: alsoReads("gradient"),
-  }),
   dkv: defineKernel({
-    name: `attention-dkv${suffixes[variant]}`,
-    source: keyGradientSource,
-    includes: gradientIncludesOf(variant),
+    name: `attention-dkv${suffix}`,
+    source: sources.dkv,
+    includes: includes.dkv,
+    enables,
     bindings: [
-      "q: Vec",
-      "kv: Vec",
-      "dy: Vec",
+      `q: ${operand}`,
+      `kv: ${operand}`,
+      `dy: ${operand}`,
       "mask: u32",
       // For each batch row its row of kv; then, for each row of kv, where its batch rows start in the list that follows.
       "source: u32",
@@ -188,16 +222,64 @@ const kernelsOf = (variant: Variant) => ({
   }),
 });
 
+/** dMask, before it is summed over heads and queries that it is the same for. */
+/* @__NO_SIDE_EFFECTS__ */
+const maskKernelOf = (variant: RowVariant) =>
+  defineKernel({
+    name: `attention-dmask${suffixes[variant]}`,
+    source: maskGradientSource,
+    includes: rowFamily(variant).includes.dq,
+    bindings: [
+      "q: Vec",
+      "kv: Vec",
+      "dy: Vec",
+      "mask: u32",
+      "source: u32",
+      // Log-sum-exp and delta of each query.
+      "statistics: vec2f",
+      "+gradient: f32",
+    ],
+    params: { ...commonTypes, batch: "u32" },
+    flops: products(2),
+    bytes: alsoReads("gradient"),
+  });
+
 const families = {
-  subgroup: kernelsOf("subgroup"),
-  shared: kernelsOf("shared"),
-  split: kernelsOf("split"),
+  subgroup: kernelsOf(rowFamily("subgroup")),
+  shared: kernelsOf(rowFamily("shared")),
+  split: kernelsOf(rowFamily("split")),
+};
+const maskKernels = {
+  subgroup: maskKernelOf("subgroup"),
+  shared: maskKernelOf("shared"),
+  split: maskKernelOf("split"),
+};
+
+const unitFamilies = new Map<string, ReturnType<typeof kernelsOf>>();
+
+/** The kernels for these units and heads, made as they come to be used: their text depends on both. */
+export function kernelsOnUnits(units: Units): ReturnType<typeof kernelsOf> {
+  const family = unitsFamily(units);
+  let kernels = unitFamilies.get(family.suffix);
+  if (!kernels) {
+    kernels = kernelsOf(family);
+    unitFamilies.set(family.suffix, kernels);
+  }
+  return kernels;
+}
+
+/** Units of NVIDIA, heads of BLIP and ViT: they stand for the others where kernels are listed. */
+const usualUnits: Units = {
+  shape: { componentType: "f16", resultComponentType: "f32", M: 16, N: 16, K: 16 },
+  headSize: 64,
+  block: 32,
 };
 
 /** Every kernel of this file. */
-export const attentionKernels = kernelsIn<Kernel>(() =>
-  Object.values(families).flatMap((family) => Object.values(family)),
-);
+export const attentionKernels = kernelsIn<Kernel>(() => [
+  ...[...Object.values(families), kernelsOnUnits(usualUnits)].flatMap((family) => Object.values(family)),
+  ...Object.values(maskKernels),
+]);
 
 export interface AttentionOptions {
   heads: number;
@@ -216,6 +298,8 @@ export interface AttentionOptions {
   dropout?: { probability: number; key: RandomKey } | null;
   /** Multiplies the scores; 1 / sqrt(head size) unless told. */
   scale?: number;
+  /** Runs this variant in place of the one that the rule or a measurement chooses, where the adapter has it. */
+  variant?: AttentionVariant;
 }
 
 export interface CrossAttentionOptions extends AttentionOptions {
@@ -379,7 +463,11 @@ function pose(
   const active = dropout && dropout.probability > 0 ? dropout : null;
   const scale = options.scale ?? 1 / Math.sqrt(headSize);
   const problem = { ...rest, heads, headSize, mask, maskSteps, causal, dropout: active, scale };
-  return { ...problem, variant: choose(problem) };
+  const { variant } = options;
+  const has = variant && variantsFor(rest.q.engine, headSize, rest.q.dtype).includes(variant);
+  if (variant && !has)
+    throw new TensorError(`${op}: there is no variant "${variant}" for heads of ${headSize} here.`);
+  return { ...problem, variant: variant ?? choose(problem) };
 }
 
 /** Kinds of masks as the WGSL numbers them. */
@@ -413,8 +501,13 @@ function masking(op: string, mask: Tensor | null, shape: readonly number[]) {
   return { mask, ...none, maskKind: BY_KEY };
 }
 
-/** The variants that an adapter can run, the one that is taken without measuring first. */
-export function variantsFor({ lanes, rowGroups }: Backend, headSize: number): readonly Variant[] {
+/** The variants that an adapter can run, the one that is taken without measuring first. Matrix units come last: they were never timed. */
+export function variantsFor(engine: Backend, headSize: number, dtype: DType): readonly Variant[] {
+  const units = dtype === "f16" && attentionUnits(engine, headSize) !== null;
+  return [...rowVariants(engine, headSize), ...(units ? ["matrix" as const] : [])];
+}
+
+function rowVariants({ lanes, rowGroups }: Backend, headSize: number): readonly RowVariant[] {
   if (!lanes.subgroups) return ["shared"];
   // Narrow subgroups are a CPU's vectors, where a row goes from lane to lane for nothing; on a GPU, shuffles are dear
   // beside reading one address of workgroup memory.
@@ -433,7 +526,7 @@ function splitOf(headSize: number): number {
 function choose(problem: Omit<Problem, "variant">): Variant {
   const { q, kv, batch, kvRows, queries, keys, heads, headSize } = problem;
   const { engine } = q;
-  const variants = variantsFor(engine, headSize);
+  const variants = variantsFor(engine, headSize, q.dtype);
   const self = q === kv;
   return engine.choose({
     key: `attention ${q.dtype} ${self ? "self" : "cross"} ${batch}x${heads}x${queries}x${keys}x${headSize}`,
@@ -462,28 +555,37 @@ function blockOf({ device: { limits } }: Backend, headSize: number): number {
 }
 
 /**
- * How a variant covers `rows` rows: invocations of a workgroup, those that share a row, and the rows that each has a share in,
- * one where that is enough for a workgroup or where two would not fit in registers.
+ * How a variant covers `rows` rows: the rows of a workgroup, the parts that a row's quads are shared in, and the constants. A
+ * workgroup's invocations own one row each where that is enough for it or where two would not fit in registers, else two. Of units
+ * `sets` go through memory at once.
  */
-function cover(
-  { q, variant, headSize }: Problem,
-  rows: number,
-): { workers: number; split: number; own: number } {
-  const workers = variant === "shared" ? (rows > 64 ? 128 : 32) : q.engine.lanes.count;
+function cover({ q, variant, headSize, dropout }: Problem, rows: number, sets: number) {
+  const { engine } = q;
+  const common = { HEAD: headSize, DROPOUT: !!dropout };
+  if (variant === "matrix") {
+    const units = attentionUnits(engine, headSize)!;
+    const { shape, block: BLOCK } = units;
+    const constants = { ...common, BLOCK, SETS: sets, ...unitConstants(shape, tileBytes(units, sets)) };
+    const quads = BLOCK / (engine.lanes.count / shape.M) / 2;
+    return { tile: 4 * shape.M, quads, constants };
+  }
+  const workers = variant === "shared" ? (rows > 64 ? 128 : 32) : engine.lanes.count;
   const split = variant === "split" ? splitOf(headSize) : 1;
   const fits = headSize / split <= (variant === "subgroup" ? 64 : 32);
-  return { workers, split, own: fits && rows > workers / split ? 2 : 1 };
+  const own = fits && rows > workers / split ? 2 : 1;
+  const constants = { WORKERS: workers, SPLIT: split, OWN: own, BLOCK: blockOf(engine, headSize) };
+  const quads = headSize / 4 / split;
+  return { tile: (workers / split) * own, quads, constants: { ...common, ...constants } };
 }
 
 /** What all kernels are told; they count in quads of four elements. */
-function commonRun(problem: Problem, rows: number, groups: number) {
+function commonRun(problem: Problem, rows: number, groups: number, sets: number) {
   const { batch, heads, headSize, queries, keys, dropout } = problem;
-  const { workers, split, own } = cover(problem, rows);
-  const tiles = Math.ceil(rows / ((workers / split) * own));
+  const { tile, quads, constants } = cover(problem, rows, sets);
+  const tiles = Math.ceil(rows / tile);
   const params = {
-    ...{ batch, heads, queries, keys, tiles },
+    ...{ batch, heads, queries, keys, tiles, quads },
     allTiles: tiles * groups * heads,
-    quads: headSize / 4 / split,
     qStride: problem.q.shape[2]! / 4,
     kvStride: problem.kv.shape[2]! / 4,
     kOffset: problem.kOffset / 4,
@@ -497,29 +599,22 @@ function commonRun(problem: Problem, rows: number, groups: number) {
     causal: problem.causal ? 1 : 0,
     ...problem.maskSteps,
   };
-  return {
-    params,
-    grid: params.allTiles,
-    dtype: problem.q.dtype,
-    constants: {
-      HEAD: headSize,
-      WORKERS: workers,
-      SPLIT: split,
-      OWN: own,
-      BLOCK: blockOf(problem.q.engine, headSize),
-      DROPOUT: !!dropout,
-    },
-  };
+  return { params, grid: params.allTiles, dtype: problem.q.dtype, constants };
+}
+
+/** The kernels that a problem's variant has. */
+function kernelsFor({ q, variant, headSize }: Problem): ReturnType<typeof kernelsOf> {
+  return variant === "matrix" ? kernelsOnUnits(attentionUnits(q.engine, headSize)!) : families[variant];
 }
 
 /** The result and, with `save`, the queries' statistics f32 [B, H, Tq, 2]: see attention-forward.wgsl. */
 function forward(problem: Problem, save: boolean): [Tensor, Tensor | null] {
-  const { q, kv, mask, source, batch, kvRows, queries, heads, headSize, variant } = problem;
+  const { q, kv, mask, source, batch, kvRows, queries, heads, headSize } = problem;
   const { engine } = q;
   const y = engine.empty([batch, queries, heads * headSize], q.dtype);
   const statistics = engine.empty(save ? [batch, heads, queries, 2] : [2]);
-  const run = commonRun(problem, queries, batch);
-  engine.run(families[variant].forward, {
+  const run = commonRun(problem, queries, batch, 1);
+  engine.run(kernelsFor(problem).forward, {
     ...run,
     bind: [q, kv, mask ?? q, source ?? q, statistics, y],
     params: { ...run.params, kvRows, save: save ? 1 : 0 },
@@ -543,20 +638,20 @@ interface Results {
  * makes dQ makes what dK and dV need, too.
  */
 function backward(problem: Problem, results: Results): [Tensor, Tensor | null] {
-  const { q, kv, mask, source, batch, kvRows, queries, keys, scale, variant } = problem;
+  const { q, kv, mask, source, batch, kvRows, queries, keys, scale } = problem;
   const { y, dy, statistics, keysToo } = results;
   const { engine } = q;
   const dq = engine.empty(q.shape, q.dtype);
   const dkv = q === kv ? dq : keysToo ? engine.empty(kv.shape, kv.dtype) : null;
-  const queryRun = commonRun(problem, queries, batch);
-  engine.run(families[variant].dq, {
+  const queryRun = commonRun(problem, queries, batch, 2);
+  engine.run(kernelsFor(problem).dq, {
     ...queryRun,
     bind: [q, kv, y, dy, mask ?? q, source ?? q, statistics, dq],
     params: { ...queryRun.params, gradientScale: scale },
   });
   if (!dkv) return [dq, null];
-  const keyRun = commonRun(problem, keys, kvRows);
-  engine.run(families[variant].dkv, {
+  const keyRun = commonRun(problem, keys, kvRows, 2);
+  engine.run(kernelsFor(problem).dkv, {
     ...keyRun,
     bind: [q, kv, dy, mask ?? q, source ?? q, statistics, dkv],
     params: { ...keyRun.params, kvRows, gradientScale: scale },
@@ -566,12 +661,13 @@ function backward(problem: Problem, results: Results): [Tensor, Tensor | null] {
 
 /** The gradient of a mask that is added, in its shape and dtype; after `backward`. */
 function maskGradient(problem: Problem, mask: Tensor, dy: Tensor, statistics: Tensor): Tensor {
-  const { q, kv, source, batch, queries, keys, heads, maskSteps, variant } = problem;
+  const { q, kv, source, batch, queries, keys, heads, headSize, maskSteps } = problem;
   const { engine } = q;
+  const variant = problem.variant === "matrix" ? rowVariants(engine, headSize)[0]! : problem.variant;
   const rows = maskSteps.maskBatch === 0 ? 1 : batch;
   const scores = engine.zeros([rows, heads, queries, keys]);
-  const run = commonRun(problem, queries, rows);
-  engine.run(families[variant].dmask, {
+  const run = commonRun({ ...problem, variant }, queries, rows, 0);
+  engine.run(maskKernels[variant], {
     ...run,
     bind: [q, kv, dy, problem.mask!, source ?? q, statistics, scores],
   });

@@ -265,7 +265,7 @@ function unitWords(units: number, direct: boolean): string {
 fn ${name} {
 ${rows.map((i) => `  ${what}${i}(sums, mine);\n  workgroupBarrier();\n  ${lines(i)}\n  workgroupBarrier();`).join("\n")}
 }
-${rows.map((i) => store(`${what}${i}`, all, i * columns, columns, "LINE")).join("\n")}`;
+${rows.map((i) => store(`${what}${i}`, all, i * columns, columns, { stride: "LINE" })).join("\n")}`;
   return [
     `const UNITS = ${units}u;`,
     load("leftsOf", "Left", units, (i) => place(i, sides.a), {

@@ -44,14 +44,75 @@ ${lines.join("\n")}
 }`;
 }
 
-/** WGSL of `name(sums, at)`: matrices of one row of units, side by side, as f32 from number `at` of the memory on. */
-export function store(name: string, all: number, first: number, count: number, stride: string): string {
+/**
+ * WGSL of `name(sums, a, at)`: a product along `terms` matrices of `a`, one after the other by `product`, a name of `multiply`; `loads`
+ * is what loads the other operand's for each.
+ */
+export function chain(
+  name: string,
+  {
+    sums,
+    terms,
+    product,
+    loads,
+  }: { sums: string; terms: number; product: string; loads: (i: number) => string },
+): string {
+  const lines = each(terms).map((i) => `  ${product}(sums, array<Left, 1>(a[${i}]), ${loads(i)});`);
+  return `${off}
+fn ${name}(sums: ptr<function, ${sums}>, a: array<Left, ${terms}>, at: u32) {
+${lines.join("\n")}
+}`;
+}
+
+/** Where results lie as f32: numbers from `at` on in an array, by lines. */
+interface Numbers {
+  /** A pointer to the array; a workgroup's memory unless told. */
+  array?: string;
+  stride: string;
+}
+
+/** WGSL of `name(sums, at)`: of `all` matrices in one array, `count` from `first` on are stored side by side. */
+export function store(
+  name: string,
+  all: number,
+  first: number,
+  count: number,
+  { array = view("f32"), stride }: Numbers,
+): string {
   const lines = each(count).map(
-    (j) =>
-      `  subgroupMatrixStore(${view("f32")}, at + ${j}u * MATRIX_N, (*sums)[${first + j}], false, ${stride});`,
+    (j) => `  subgroupMatrixStore(${array}, at + ${j}u * MATRIX_N, (*sums)[${first + j}], false, ${stride});`,
   );
   return `${off}
 fn ${name}(sums: ptr<function, array<Result, ${all}>>, at: u32) {
+${lines.join("\n")}
+}`;
+}
+
+/** WGSL of `name(sums, at)`: the way back. */
+export function restore(
+  name: string,
+  all: number,
+  first: number,
+  count: number,
+  { array = view("f32"), stride }: Numbers,
+): string {
+  const lines = each(count).map(
+    (j) =>
+      `  (*sums)[${first + j}] = subgroupMatrixLoad<Result>(${array}, at + ${j}u * MATRIX_N, false, ${stride});`,
+  );
+  return `${off}
+fn ${name}(sums: ptr<function, array<Result, ${all}>>, at: u32) {
+${lines.join("\n")}
+}`;
+}
+
+/** WGSL of `name(sums, factor)`: all matrices of an array times one number. */
+export function scale(name: string, all: number): string {
+  const lines = each(all).map(
+    (i) => `  (*sums)[${i}] = subgroupMatrixScalarMultiply((*sums)[${i}], factor);`,
+  );
+  return `${off}
+fn ${name}(sums: ptr<function, array<Result, ${all}>>, factor: f32) {
 ${lines.join("\n")}
 }`;
 }
