@@ -41,7 +41,6 @@ const cut: readonly (string | RegExp)[] = [
   /^product matrix\S* y nn \S+ f16$/,
   /^product matrix(\/split|-small\/split|) y tt \S+ f16$/,
   /^product matrix y (nt|tn) /,
-  "product matrix-small/split y nt 1x8x16x1032 f16",
   "product matrix-small y tn 1x37x131x19 f16",
   "product matrix-small y nn 2x144x160x80 f16 about 2^9 and 2^9",
   "product matrix-direct/split y tn 1x16x48x1040 f16",

@@ -325,10 +325,8 @@ function unitCases(): OpCase[] {
   ] as const;
   return [
     ...ways.flatMap((way) => both({ variant: "matrix-small", ...whole, ...way }, "pre")),
-    ...[nn, tn].map((way) => variantCase({ variant: "matrix-small/split", ...odd, m: 9, k: 1030, ...way })),
-    ...[nt, tt].map((way) =>
-      variantCase({ variant: "matrix-small/split", dtype, m: 8, n: 16, k: 1032, ...way }),
-    ),
+    variantCase({ variant: "matrix-small/split", ...odd, m: 9, k: 1030, ...nn }),
+    variantCase({ variant: "matrix-small/split", dtype, m: 8, n: 16, k: 1032, ...tt }),
     ...both({ variant: "matrix-small", ...odd, ...tn }, "sums"),
     ...both({ variant: "matrix-small/split", ...odd, k: 701, ...tt }, "sums"),
     variantCase({ variant: "matrix-small", ...odd, ...nn }),
@@ -337,7 +335,7 @@ function unitCases(): OpCase[] {
     ...both({ variant: "matrix", ...whole, batch: 1, epilogue: false, ...tn, wide: true }, "sums"),
     variantCase({ variant: "matrix", ...odd, ...tt }),
     variantCase({ variant: "matrix/split", ...parts, ...nn }),
-    ...ways.map((way) => variantCase({ variant: "matrix-direct", ...whole, ...way })),
+    ...[nn, nt, tn].map((way) => variantCase({ variant: "matrix-direct", ...whole, ...way })),
     ...both({ variant: "matrix-direct/split", ...parts, ...tn }, "sums"),
     ...far.map((powers) =>
       variantCase({ variant: "matrix-small", ...whole, ...nn, epilogue: false, powers }),
