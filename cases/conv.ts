@@ -213,9 +213,9 @@ export function poolCase(kind: "max" | "average", spec: PoolSpec): OpCase {
   );
   const winner = (x: Float64Array, places: number[]) =>
     places.reduce((best, place) => {
-      const larger = x[place]! > x[best]! || Number.isNaN(x[place]);
+      const larger = !(best >= 0) || x[place]! > x[best]! || Number.isNaN(x[place]);
       return larger && !Number.isNaN(x[best]) ? place : best;
-    });
+    }, -1);
   const lowAt = (_: number, drawn: number) =>
     drawn > 0.8 ? drawn : drawn < -1.8 ? Number.NaN : Number.NEGATIVE_INFINITY;
   const draw: Draw | undefined = ties ? { below: 3 } : low ? { at: lowAt } : undefined;
@@ -226,19 +226,31 @@ export function poolCase(kind: "max" | "average", spec: PoolSpec): OpCase {
     run: ([x]) => (kind === "max" ? maxPool2d : averagePool2d)(x!, size, run),
     reference: ([x]) =>
       Float64Array.from(windows, ({ places, count }) =>
-        kind === "max" ? x![winner(x!, places)]! : places.reduce((sum, place) => sum + x![place]!, 0) / count,
+        kind === "max"
+          ? (x![winner(x!, places)] ?? Number.NEGATIVE_INFINITY)
+          : places.reduce((sum, place) => sum + x![place]!, 0) / count,
       ),
     gradients: ([x], dy) => {
       const dx = new Float64Array(x!.length);
       windows.forEach(({ places, count }, i) => {
-        if (kind === "max") dx[winner(x!, places)]! += dy[i]!;
+        if (kind === "max" && places.length > 0) dx[winner(x!, places)]! += dy[i]!;
         else for (const place of places) dx[place]! += dy[i]! / count;
       });
       return [dx];
     },
-    ...((ties || low) && { differences: false }),
+    // Of nothing a maximum is -∞, and a mean NaN.
+    ...((ties || low || windows.some(({ places }) => places.length === 0)) && { differences: false }),
   };
 }
+
+/** The picture lies between two rows of a window. */
+const between: Omit<PoolSpec, "x"> = {
+  ...{ size: [2, 3], stride: [1, 2], dilation: [3, 2] },
+  padding: [
+    [3, 1],
+    [3, 3],
+  ],
+};
 
 export const convCases: OpCase[] = [
   convCase({ x: [2, 3, 6, 7], weight: [4, 3, 3, 3] }),
@@ -301,6 +313,9 @@ export const convCases: OpCase[] = [
   poolCase("max", { x: [3, 5, 30, 32], size: 2, dtype: "f16" }),
   poolCase("max", { x: [1, 2, 9, 17], size: [2, 4], stride: [1, 4], ties: true }),
   poolCase("max", { x: [1, 2, 7, 9], size: 3, stride: 2, padding: 1, low: true }),
+  poolCase("max", { x: [1, 2, 2, 13], ...between }),
+  poolCase("max", { x: [1, 2, 2, 9], ...between, dtype: "f16" }),
+  poolCase("average", { x: [1, 2, 2, 9], ...between, countPadding: false }),
   poolCase("average", { x: [2, 5, 23, 20], size: 3, stride: 1, padding: 1 }),
   poolCase("average", { x: [3, 5, 31, 32], size: [3, 2], stride: 2, padding: [1, 0], countPadding: false }),
   poolCase("average", { x: [2, 3, 6, 8], size: 2 }),

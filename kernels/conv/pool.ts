@@ -121,13 +121,13 @@ function pool(name: string, x: Tensor, size: Pair, options: AveragePoolOptions, 
 
 /**
  * The largest of each window of `size` of pictures [B, C, H, W], beside each other unless `stride` says otherwise; borders have
- * nothing. f32 or f16; NaN where a NaN is among them. Throws TensorError where shapes or options do not fit, such as borders that are wider than a window.
+ * nothing, and of windows that have no place of the picture it is minus infinity. f32 or f16; NaN where a NaN is among them. Throws TensorError where shapes or options do not fit, such as borders that are wider than a window.
  */
 export function maxPool2d(x: Tensor, size: Pair, options: WindowOptions = {}): Tensor {
   return pool("maxPool2d", x, size, options, true);
 }
 
-/** The mean of each window; otherwise as `maxPool2d`, but borders have zeros. */
+/** The mean of each window, NaN where it is of nothing; otherwise as `maxPool2d`, but borders have zeros. */
 export function averagePool2d(x: Tensor, size: Pair, options: AveragePoolOptions = {}): Tensor {
   return pool("averagePool2d", x, size, options, false);
 }

@@ -8,7 +8,9 @@ const NONE = 0xffffffffu;
 fn make(index: u32) {
   let at = itemAt(index);
   let first = placeIn(at.row, at.column, 0u, 0u);
-  var best = Wide(0.0);
+  // Where the places of a window are apart, the plane may lie between them: of nothing the maximum is the least number.
+  var minusInfinity = 0xff800000u;
+  var best = Wide(bitcast<f32>(minusInfinity));
   var winner = Bits(NONE);
   var sum = Wide(0.0);
   for (var ky = 0u; ky < params.rows; ky++) {
