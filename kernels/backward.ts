@@ -2,7 +2,7 @@
 import { propagate, type Tensor, TensorError } from "../engine/index.ts";
 import { accumulateInto } from "./elementwise/accumulate.ts";
 import { plus } from "./elementwise/arithmetic.ts";
-import { cast, castInto } from "./elementwise/cast.ts";
+import { castInto, floatsIn } from "./elementwise/cast.ts";
 
 /**
  * Computes d loss / d parameter for every leaf with `requiresGrad` and adds it to `parameter.grad`: as in PyTorch,
@@ -24,7 +24,7 @@ export function backward(loss: Tensor, options: { grad?: Tensor } = {}): void {
     // Rules may hand one tensor to several leaves; each leaf's grad must be memory of its own.
     const taken = new Set([seed.storage]);
     propagate(loss, seed, {
-      add: (a, b) => (a.dtype === b.dtype ? plus(a, b) : plus(cast(a, "f32"), cast(b, "f32"))),
+      add: (a, b) => (a.dtype === b.dtype ? plus(a, b) : plus(floatsIn(a, "f32"), floatsIn(b, "f32"))),
       leaf: (parameter, grad) => {
         const { grad: sum, gradIsOld } = parameter;
         parameter.gradIsOld = false;

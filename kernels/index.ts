@@ -12,7 +12,7 @@ export { separateKernels } from "./conv/separate.ts";
 export { type Padding, type Pair, type WindowOptions, windowKernels } from "./conv/windows.ts";
 export * from "./elementwise/accumulate.ts";
 export * from "./elementwise/arithmetic.ts";
-export * from "./elementwise/cast.ts";
+export { cast, castInto, castKernels } from "./elementwise/cast.ts";
 export * from "./elementwise/dropout.ts";
 export { fuse } from "./elementwise/fuse.ts";
 export * from "./elementwise/halves.ts";

@@ -58,6 +58,14 @@ export function castInto(from: Tensor, to: Tensor): void {
   runMap(to.dtype === "f16" ? narrow : widen, [from], to, {}, "f16");
 }
 
+/** Floats in a dtype of floats, `x` itself where it is that already; not recorded. */
+export function floatsIn(x: Tensor, dtype: DType): Tensor {
+  if (x.dtype === dtype) return x;
+  const y = x.engine.empty(x.shape, dtype);
+  castInto(x, y);
+  return y;
+}
+
 /**
  * `x` in another dtype; `x` itself where it is that already. To f16 and from integers to the nearest number, of two the
  * even one; beyond 65504 an f16 is infinite, below 6e-8 zero. To integers toward zero, to the nearest there is where that is
@@ -76,13 +84,8 @@ export function cast(x: Tensor, dtype: DType): Tensor {
     );
   }
   const kernel = kernels[between as Between];
-  const y = engine.empty(shape, dtype);
+  if (!kernel) return engine.record("cast", floatsIn(x, dtype), [x], (dy) => [floatsIn(dy, x.dtype)]);
   // What `Vec` holds in the kernel.
-  if (kernel) return runMap(kernel, [x], y, {}, x.dtype === "f16" || dtype === "f16" ? "f16" : "f32");
-  castInto(x, y);
-  return engine.record("cast", y, [x], (dy) => {
-    const dx = engine.empty(shape, x.dtype);
-    castInto(dy, dx);
-    return [dx];
-  });
+  const stored = x.dtype === "f16" || dtype === "f16" ? "f16" : "f32";
+  return runMap(kernel, [x], engine.empty(shape, dtype), {}, stored);
 }

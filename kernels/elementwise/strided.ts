@@ -401,9 +401,13 @@ export function placeStrided(
   });
 }
 
-/** Copies `x`, repeated as broadcasting does, into a tensor of `shape`; not recorded. */
-export function expanded(x: Tensor, shape: Shape): Tensor {
-  return copyStrided(x, shape, { strides: broadcastStrides(x.shape, shape) });
+/**
+ * `x`, seen as `from`, repeated as broadcasting does, in a tensor of shape `as`, of `shape` unless told; not recorded. Nothing is
+ * turned in that: an app that repeats and doesn't permute loads less.
+ */
+export function expanded(x: Tensor, shape: Shape, from: Shape = x.shape, as: Shape = shape): Tensor {
+  const operand = { tensor: x, strides: broadcastStrides(from, shape) };
+  return runStrided(copyKernel, shape, [operand], bitsOf(x.dtype), x.dtype, as);
 }
 
 /** A tensor of one number; not recorded. */

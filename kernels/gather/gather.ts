@@ -8,7 +8,7 @@ import {
   type Tensor,
   TensorError,
 } from "../../engine/index.ts";
-import { cast, castInto } from "../elementwise/cast.ts";
+import { castInto, floatsIn } from "../elementwise/cast.ts";
 import { axisOf, type Block, blockOf, withExtent } from "../lib/axes.ts";
 import { divisions, divisorTypes, divisorValues } from "../lib/division.ts";
 import eachSource from "../lib/each.wgsl?raw";
@@ -173,7 +173,7 @@ function sumsOf(dy: Tensor, x: Tensor, view: Block, ids: Tensor, along: boolean)
   // Sums are f32 also where the numbers are f16.
   const sums = dy.engine.zeros(x.shape);
   addChosen(sums, view, ids, along, dy);
-  return cast(sums, gradientDType(x));
+  return floatsIn(sums, gradientDType(x));
 }
 
 /** `x` with sums in its middle, as an operation. */

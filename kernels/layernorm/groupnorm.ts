@@ -1,7 +1,7 @@
 // Group normalisation (Wu and He, arXiv 1803.08494): a group of channels of one picture is a row of layernorm, and each channel
 // has a scale and a shift of its own. With a group for each channel it is instance normalisation.
 import { gradientDType, type Tensor, TensorError } from "../../engine/index.ts";
-import { cast } from "../elementwise/cast.ts";
+import { floatsIn } from "../elementwise/cast.ts";
 import { divisions, divisorTypes, divisorValues } from "../lib/division.ts";
 import { defineByWidth, requireFloat } from "../lib/items.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
@@ -97,6 +97,6 @@ export function groupnorm(
       dtype,
       constants: { GROUPS: rowGroups(engine, plane) },
     });
-    return [dx, cast(dGamma, gradientDType(gamma)), cast(dBeta, gradientDType(beta))];
+    return [dx, floatsIn(dGamma, gradientDType(gamma)), floatsIn(dBeta, gradientDType(beta))];
   });
 }

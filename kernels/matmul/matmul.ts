@@ -9,7 +9,7 @@ import {
   TensorError,
   tracked,
 } from "../../engine/index.ts";
-import { broadcastStrides, copyStrided } from "../elementwise/strided.ts";
+import { expanded } from "../elementwise/strided.ts";
 import { multiplyByGeluSlope } from "../elementwise/unary.ts";
 import { requireFloat, rowsOf } from "../lib/items.ts";
 import { sumLeading, sumTo } from "../reduce/reduce.ts";
@@ -65,7 +65,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   /** An operand whose matrices don't come in a cycle is repeated. */
   const whole = (x: Tensor, { cycle }: typeof sideA, own: Shape) => {
     const all = [...leading, ...own.slice(-2)];
-    return cycle ? x : copyStrided(x, all, { strides: broadcastStrides(own, all) });
+    return cycle ? x : expanded(x, all, own);
   };
   const all: Cycle = { repeat: 1, count: batch };
   /** scale · op(left) op(right), of `rows` by `columns` in sums of `terms`. */

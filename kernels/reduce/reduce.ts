@@ -10,7 +10,7 @@ import {
   type Tensor,
   TensorError,
 } from "../../engine/index.ts";
-import { broadcastStrides, copyStrided, filled } from "../elementwise/strided.ts";
+import { expanded, filled } from "../elementwise/strided.ts";
 import { scaled } from "../elementwise/unary.ts";
 import { type Axes, axesOf, axisOf, type Block, blockOf } from "../lib/axes.ts";
 import eachSource from "../lib/each.wgsl?raw";
@@ -276,8 +276,7 @@ function scaledSum(
 
 /** What stands for [outer, 1, inner], for every entry of the middle. */
 function repeatedOver(x: Tensor, view: Shape, shape: Shape): Tensor {
-  const strides = broadcastStrides([view[0]!, 1, view[2]!], view);
-  return copyStrided(x, view, { strides }, shape);
+  return expanded(x, view, [view[0]!, 1, view[2]!], shape);
 }
 
 /**

@@ -1,13 +1,7 @@
 // Operations that give the same elements another shape or order, or several times. A reshape shares its tensor's memory;
 // everything else copies.
 import { type Shape, sizeOf, type Tensor, TensorError } from "../../engine/index.ts";
-import {
-  broadcastShape,
-  broadcastStrides,
-  contiguousStrides,
-  copyStrided,
-  expanded,
-} from "../elementwise/strided.ts";
+import { broadcastShape, contiguousStrides, copyStrided, expanded } from "../elementwise/strided.ts";
 import { axesOf, axisOf } from "../lib/axes.ts";
 import { sumTo } from "../reduce/reduce.ts";
 
@@ -95,6 +89,6 @@ function repeated(name: string, x: Tensor, axes: readonly (readonly Change[])[])
   const { engine } = x;
   const [from, to] = [0, 1].map((side) => axes.flat().map((change) => change[side]!)) as [number[], number[]];
   const whole = axes.map((parts) => sizeOf(parts.map(([, to]) => to)));
-  const y = copyStrided(x, to, { strides: broadcastStrides(from, to) }, whole);
+  const y = expanded(x, to, from, whole);
   return engine.record(name, y, [x], (dy) => [engine.view(sumTo(engine.view(dy, to), from), x.shape)]);
 }
