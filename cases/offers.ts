@@ -44,8 +44,8 @@ const FEATURES: Feature[] = [
   },
   {
     name: "chromium-experimental-subgroup-matrix",
-    gain: "matrix products on tensor cores",
-    fallback: "matrix products use ordinary arithmetic",
+    gain: "matrix products and attention in f16 on tensor cores",
+    fallback: "they use ordinary arithmetic",
   },
 ];
 

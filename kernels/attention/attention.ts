@@ -565,7 +565,7 @@ function cover({ q, variant, headSize, dropout }: Problem, rows: number, sets: n
   if (variant === "matrix") {
     const units = attentionUnits(engine, headSize)!;
     const { shape, block: BLOCK } = units;
-    const constants = { ...common, BLOCK, SETS: sets, ...unitConstants(shape, tileBytes(units, sets)) };
+    const constants = { ...common, BLOCK, SETS: sets, ...unitConstants(shape, tileBytes(units)) };
     const quads = BLOCK / (engine.lanes.count / shape.M) / 2;
     return { tile: 4 * shape.M, quads, constants };
   }

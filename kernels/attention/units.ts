@@ -11,15 +11,16 @@ export interface Units {
   block: number;
 }
 
-/** Bytes of workgroup memory for what passes, or the workgroup's own rows, and for weights; `sets` of these as units.wgsl says. */
-export function tileBytes({ shape: { M }, headSize, block }: Units, sets: number): number {
-  const rows = 4 * M;
-  return 2 * (Math.max(rows, 2 * block) * (headSize + 8) + rows * sets * (block + 8));
-}
+/** Bytes of workgroup memory for what passes, or the workgroup's own rows. */
+export const tileBytes = ({ shape: { M }, headSize, block }: Units) =>
+  2 * Math.max(4 * M, 2 * block) * (headSize + 8);
 
-/** Those, scores in f32, and what a block of queries has besides. */
-const allBytes = (units: Units) =>
-  tileBytes(units, 2) + 4 * 4 * units.shape.M * 2 * (units.block + 4) + 8 * units.block + 16;
+/** Those, two sets of scores in f32 and of weights in f16, and what a block of queries has besides. */
+function allBytes(units: Units): number {
+  const { shape, block } = units;
+  const rows = 2 * 4 * shape.M;
+  return tileBytes(units) + 4 * rows * (block + 4) + 2 * rows * (block + 8) + 8 * block + 16;
+}
 
 /**
  * How an adapter's units cover heads of a size, null where they can't: heads are whole units of up to 128, a row of scores belongs to
@@ -48,7 +49,7 @@ export function attentionUnits(engine: Backend, headSize: number): Units | null 
 /** WGSL of loads, products and stores of a head; with `scaling`, of scaling rows. */
 /* @__NO_SIDE_EFFECTS__ */
 export function attentionWords({ shape: { N, K }, headSize, block }: Units, scaling: boolean): string {
-  const scores = { array: "&scores", stride: "SCORE_LINE" };
+  const scores = { memory: { array: "&scores", per: 1 }, stride: "SCORE_LINE" };
   const [wide, columns] = [headSize / N, block / N];
   // Results pass through the place of a row's scores, as many units at a time.
   const parts = Array.from({ length: Math.ceil(wide / columns) }, (_, i) => {
@@ -64,19 +65,20 @@ export function attentionWords({ shape: { N, K }, headSize, block }: Units, scal
   const width = ({ count }: (typeof parts)[number]) => `${count}u * MATRIX_N`;
   return [
     load("ownOf", "Left", headSize / K, (i) => `at + ${i}u * MATRIX_K`, {
-      columns: "false",
+      columns: false,
       stride: "LINE",
     }),
     load("weightsOf", "Left", block / K, (i) => `at + ${i}u * MATRIX_K`, {
-      columns: "false",
+      memory: { array: "&weightWords", per: 2 },
+      columns: false,
       stride: "WEIGHT_LINE",
     }),
     // Tokens are columns of scores, and rows of what weights are multiplied with.
     load("acrossOf", "Right", columns, (j) => `at + ${j}u * MATRIX_N * LINE`, {
-      columns: "true",
+      columns: true,
       stride: "LINE",
     }),
-    load("alongOf", "Right", wide, (j) => `at + ${j}u * MATRIX_N`, { columns: "false", stride: "LINE" }),
+    load("alongOf", "Right", wide, (j) => `at + ${j}u * MATRIX_N`, { columns: false, stride: "LINE" }),
     multiply("multiplyAcross", 1, columns),
     multiply("multiplyAlong", 1, wide),
     chain("across", {

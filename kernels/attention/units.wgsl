@@ -10,9 +10,8 @@ const ROWS = 4u * MATRIX_M;
 // Eights of a token, and its elements in memory.
 const PARTS = HEAD / 8u;
 const LINE = HEAD + 8u;
-// Where the second of two tiles that pass by begins, and behind both, or behind the workgroup's own rows, the weights.
+// Where the second of two tiles that pass by begins.
 const SECOND = BLOCK * LINE;
-const WEIGHTS = max(ROWS, 2u * BLOCK) * LINE;
 // Of one subgroup: its weights, and its scores.
 const WEIGHT_LINE = BLOCK + 8u;
 const WEIGHT_SET = MATRIX_M * WEIGHT_LINE;
@@ -30,6 +29,8 @@ alias Outs = array<Result, HEAD / MATRIX_N>;
 alias Eights = array<vec4u, TURNS>;
 
 var<workgroup> scores: array<f32, 4u * SETS * SCORE_SET>;
+// Pairs of f16.
+var<workgroup> weightWords: array<u32, 2u * SETS * WEIGHT_SET>;
 
 struct Me {
   id: u32,
@@ -51,7 +52,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     id,
     subgroup * MATRIX_M,
     subgroup * SETS * SCORE_SET,
-    WEIGHTS + subgroup * SETS * WEIGHT_SET,
+    subgroup * SETS * WEIGHT_SET,
     lane / SPLIT,
     lane % SPLIT,
   );
@@ -72,17 +73,17 @@ fn scoreAt(which: u32, token: u32) -> vec2f {
   return vec2f(scores[at], scores[at + 1u]);
 }
 
-fn putWeights(which: u32, token: u32, weights: vec2f) {
-  putWord(me.weights + which * WEIGHT_SET + me.row * WEIGHT_LINE + token, pair(weights));
+fn putWeights(which: u32, token: u32, both: vec2f) {
+  weightWords[(me.weights + which * WEIGHT_SET + me.row * WEIGHT_LINE + token) / 2u] = pair(both);
 }
 
 // Brings the workgroup's own rows of an operand, to be loaded by `ownOf`.
 fn bring(which: u32, operand: Operand, first: u32) {
   workgroupBarrier();
   for (var i = me.id; i < ROWS * PARTS; i += THREADS) {
-    let part = i % PARTS;
-    let eight = load(which, tokenAt(operand, first + i / PARTS) / 2u + part);
-    put(i / PARTS * LINE + part * 8u, eight, turnOf(me.id, part, PARTS));
+    let line = lineOf(i, PARTS);
+    let part = partOf(i, PARTS);
+    put(line * LINE + part * 8u, load(which, tokenAt(operand, first + line) / 2u + part));
   }
   workgroupBarrier();
 }
@@ -91,11 +92,11 @@ fn bring(which: u32, operand: Operand, first: u32) {
 fn fetch(which: u32, one: Operand, other: Operand, first: u32, next: ptr<function, Eights>) {
   for (var t = 0u; t < TURNS; t++) {
     let i = min(t * THREADS + me.id, 2u * BLOCK * PARTS - 1u);
-    let token = first + i / PARTS % BLOCK;
+    let token = first + lineOf(i, PARTS) % BLOCK;
     if (i < BLOCK * PARTS) {
-      (*next)[t] = load(which, tokenAt(one, token) / 2u + i % PARTS);
+      (*next)[t] = load(which, tokenAt(one, token) / 2u + partOf(i, PARTS));
     } else {
-      (*next)[t] = load(which + 1u, tokenAt(other, token) / 2u + i % PARTS);
+      (*next)[t] = load(which + 1u, tokenAt(other, token) / 2u + partOf(i, PARTS));
     }
   }
 }
@@ -105,8 +106,7 @@ fn keep(next: ptr<function, Eights>) {
   for (var t = 0u; t < TURNS; t++) {
     let i = t * THREADS + me.id;
     if (i < 2u * BLOCK * PARTS) {
-      let part = i % PARTS;
-      put(i / PARTS * LINE + part * 8u, (*next)[t], turnOf(me.id, part, PARTS));
+      put(lineOf(i, PARTS) * LINE + partOf(i, PARTS) * 8u, (*next)[t]);
     }
   }
   workgroupBarrier();

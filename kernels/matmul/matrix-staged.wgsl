@@ -61,8 +61,8 @@ fn sumUp(tile: Tile, id: u32, row: u32, column: u32, sums: ptr<function, Sums>, 
 fn fetch(tile: Tile, id: u32, k: u32, nextA: ptr<function, EightsOfA>, nextB: ptr<function, EightsOfB>) {
   for (var t = 0u; t < TURNS_A; t++) {
     let i = t * THREADS + id;
-    let line = i / PARTS_A;
-    let part = i % PARTS_A * 8u;
+    let line = lineOf(i, PARTS_A);
+    let part = partOf(i, PARTS_A) * 8u;
     let term = k + select(part, line, TRANS_A);
     let row = tile.row + select(line, part, TRANS_A);
     (*nextA)[t] = vec4u();
@@ -77,8 +77,8 @@ fn fetch(tile: Tile, id: u32, k: u32, nextA: ptr<function, EightsOfA>, nextB: pt
   }
   for (var t = 0u; t < TURNS_B; t++) {
     let i = t * THREADS + id;
-    let line = i / PARTS_B;
-    let part = i % PARTS_B * 8u;
+    let line = lineOf(i, PARTS_B);
+    let part = partOf(i, PARTS_B) * 8u;
     let term = k + select(line, part, TRANS_B);
     let column = tile.column + select(part, line, TRANS_B);
     (*nextB)[t] = vec4u();
@@ -97,15 +97,13 @@ fn keep(at: u32, id: u32, nextA: ptr<function, EightsOfA>, nextB: ptr<function, 
   for (var t = 0u; t < TURNS_A; t++) {
     let i = t * THREADS + id;
     if (i < EIGHTS_A) {
-      let part = i % PARTS_A;
-      put(at + i / PARTS_A * STRIDE_A + part * 8u, (*nextA)[t], turnOf(id, part, PARTS_A));
+      put(at + lineOf(i, PARTS_A) * STRIDE_A + partOf(i, PARTS_A) * 8u, (*nextA)[t]);
     }
   }
   for (var t = 0u; t < TURNS_B; t++) {
     let i = t * THREADS + id;
     if (i < EIGHTS_B) {
-      let part = i % PARTS_B;
-      put(at + TILE_A + i / PARTS_B * STRIDE_B + part * 8u, (*nextB)[t], turnOf(id, part, PARTS_B));
+      put(at + TILE_A + lineOf(i, PARTS_B) * STRIDE_B + partOf(i, PARTS_B) * 8u, (*nextB)[t]);
     }
   }
 }

@@ -160,8 +160,8 @@ const eightsForm: Form = {
   ],
 };
 
-/** Matrix units load from arrays of scalars. */
-const matricesForm: Form = { whole: 8, operand: "Scalar", all: false, loads: () => [] };
+/** Matrix units load by themselves. */
+const matricesForm: Form = { whole: 8, operand: "vec4u", all: false, loads: () => [] };
 
 /**
  * The same kernel for even and odd sizes, with results of the tensors' own type or, for parts of sums and where they are asked for,
@@ -271,12 +271,12 @@ ${rows.map((i) => store(`${what}${i}`, all, i * columns, columns, { stride: "LIN
     load("leftsOf", "Left", units, (i) => place(i, sides.a), {
       columns: "TRANS_A",
       stride: direct ? "select(params.k, params.m, TRANS_A)" : "STRIDE_A",
-      ...(direct && { from: "&a" }),
+      ...(direct && { memory: { array: "&a", per: 8 } }),
     }),
     load("rightsOf", "Right", units, (i) => place(i, sides.b), {
       columns: "TRANS_B",
       stride: direct ? "select(params.n, params.k, TRANS_B)" : "STRIDE_B",
-      ...(direct && { from: "&b" }),
+      ...(direct && { memory: { array: "&b", per: 8 } }),
     }),
     multiply("multiplyUnits", units, units),
     multiply("multiplyOnes", units, 1),

@@ -4,9 +4,17 @@
 const off = "@diagnostic(off, chromium.subgroup_matrix_uniformity)";
 const each = (count: number) => Array.from({ length: count }, (_, i) => i);
 
-/** The memory of a workgroup as elements of a type. */
-const view = (type: "f16" | "f32") =>
-  `bufferView<array<${type}, ${type === "f16" ? "HALVES" : "WORDS"}>>(&memory, 0u)`;
+/** An array that matrices lie in, and how many of their elements one of its own elements has. */
+export interface Memory {
+  array: string;
+  per: number;
+}
+
+/** Tiles of f16, and f32 in the same memory. */
+const tiles: Memory = { array: "&memory", per: 8 };
+const numbers: Memory = { array: "&memory", per: 4 };
+
+const inElements = (count: string, { per }: Memory) => (per === 1 ? count : `(${count}) / ${per}u`);
 
 /**
  * WGSL of `name(at, line)`: `count` matrices of an operand beside each other. `place` says at which element unit i is, in terms of
@@ -17,16 +25,22 @@ export function load(
   side: "Left" | "Right",
   count: number,
   place: (i: number) => string,
-  { from = view("f16"), columns, stride }: { from?: string; columns: string; stride: string },
+  { memory = tiles, columns, stride }: { memory?: Memory; columns: boolean | string; stride: string },
 ): string {
-  const matrices = each(count).map(
-    (i) => `    subgroupMatrixLoad<${side}>(${from}, ${place(i)}, ${columns}, ${stride}),`,
-  );
+  const type = `array<${side}, ${count}>`;
+  const matrices = (order: string) =>
+    each(count).map(
+      (i) =>
+        `    subgroupMatrixLoad<${side}, ${order}>(${memory.array}, ${inElements(place(i), memory)}, ${inElements(stride, memory)}),`,
+    );
+  const way = (order: string) => `  return ${type}(\n${matrices(order).join("\n")}\n  );`;
+  const ways =
+    typeof columns === "boolean"
+      ? way(columns ? "col_major" : "row_major")
+      : `  if (${columns}) {\n${way("col_major")}\n  }\n${way("row_major")}`;
   return `${off}
-fn ${name}(at: u32, line: u32) -> array<${side}, ${count}> {
-  return array<${side}, ${count}>(
-${matrices.join("\n")}
-  );
+fn ${name}(at: u32, line: u32) -> ${type} {
+${ways}
 }`;
 }
 
@@ -64,23 +78,17 @@ ${lines.join("\n")}
 }`;
 }
 
-/** Where results lie as f32: numbers from `at` on in an array, by lines. */
-interface Numbers {
-  /** A pointer to the array; a workgroup's memory unless told. */
-  array?: string;
-  stride: string;
-}
-
-/** WGSL of `name(sums, at)`: of `all` matrices in one array, `count` from `first` on are stored side by side. */
+/** WGSL of `name(sums, at)`: of `all` matrices in one array, `count` from `first` on are stored side by side, as f32. */
 export function store(
   name: string,
   all: number,
   first: number,
   count: number,
-  { array = view("f32"), stride }: Numbers,
+  { memory = numbers, stride }: { memory?: Memory; stride: string },
 ): string {
   const lines = each(count).map(
-    (j) => `  subgroupMatrixStore(${array}, at + ${j}u * MATRIX_N, (*sums)[${first + j}], false, ${stride});`,
+    (j) =>
+      `  subgroupMatrixStore<row_major>(${memory.array}, ${inElements(`at + ${j}u * MATRIX_N`, memory)}, (*sums)[${first + j}], ${inElements(stride, memory)});`,
   );
   return `${off}
 fn ${name}(sums: ptr<function, array<Result, ${all}>>, at: u32) {
@@ -94,11 +102,11 @@ export function restore(
   all: number,
   first: number,
   count: number,
-  { array = view("f32"), stride }: Numbers,
+  { memory = numbers, stride }: { memory?: Memory; stride: string },
 ): string {
   const lines = each(count).map(
     (j) =>
-      `  (*sums)[${first + j}] = subgroupMatrixLoad<Result>(${array}, at + ${j}u * MATRIX_N, false, ${stride});`,
+      `  (*sums)[${first + j}] = subgroupMatrixLoad<Result, row_major>(${memory.array}, ${inElements(`at + ${j}u * MATRIX_N`, memory)}, ${inElements(stride, memory)});`,
   );
   return `${off}
 fn ${name}(sums: ptr<function, array<Result, ${all}>>, at: u32) {

@@ -12,8 +12,8 @@ export interface MatrixShape {
 
 /** WGSL extension of the units. */
 export const unitsEnable = "chromium_experimental_subgroup_matrix";
-/** What tiles.wgsl needs of the language besides. */
-const language = ["buffer_view", "subgroup_id"];
+/** What kernels of tiles need of the language besides. */
+const language = "subgroup_id";
 
 const found = new WeakMap<GPUDevice, MatrixShape | null>();
 
@@ -40,7 +40,7 @@ export function matrixUnits({ device, adapterInfo, language: known, lanes }: Bac
     units = [...(subgroupMatrixConfigs ?? [])].filter(fits).sort((a, b) => worth(b) - worth(a))[0] ?? null;
     found.set(device, units);
   }
-  return language.every((feature) => known.has(feature)) ? units : null;
+  return known.has(language) ? units : null;
 }
 
 /** Constants of tiles.wgsl: the units, and bytes of workgroup memory. */

@@ -45,7 +45,7 @@ function pathsOf(engine: Engine, { news, config }: LoadedModel): Offer[] {
     {
       name: "matrix units",
       words: runs(engine, "matrix", "f16")
-        ? "there, for products in f16"
+        ? "there, for products and attention in f16"
         : "not used: the adapter offers none to pages, or not of a shape that the kernels know",
     },
     {
