@@ -8,6 +8,7 @@ import {
   Tensor,
   TensorError,
 } from "../../engine/index.ts";
+import { requireNumber } from "../lib/items.ts";
 import { kernelsIn } from "../lib/kernels-in.ts";
 import { type Library, librariesOf } from "../lib/library.ts";
 import { sumTo } from "../reduce/reduce.ts";
@@ -126,14 +127,7 @@ function dtypeOf(op: Op, operands: readonly Operand[]): DType {
     throw new TensorError(
       `${op.name}: needs ${kind === "float" ? "u32 or i32" : "f32 or f16"}, not ${first}.`,
     );
-  for (const operand of operands) {
-    if (operand instanceof Tensor) continue;
-    if (typeof operand !== "number")
-      throw new TensorError(`${op.name}: ${operand} is neither a tensor nor a number.`);
-    if (kind === "float") continue;
-    if (operand !== (kind === "u32" ? operand >>> 0 : operand | 0))
-      throw new TensorError(`${op.name}: ${operand} is no ${kind}.`);
-  }
+  for (const operand of operands) if (!(operand instanceof Tensor)) requireNumber(op.name, operand, dtype);
   return dtype;
 }
 

@@ -86,6 +86,14 @@ export function blocks(vectorCount: number): number {
   return Math.ceil(vectorCount / 256);
 }
 
+/** Throws TensorError unless a number is one, and of integers one that the dtype has. */
+export function requireNumber(name: string, value: unknown, dtype: DType): void {
+  if (typeof value !== "number") throw new TensorError(`${name}: ${value} is neither a tensor nor a number.`);
+  const [least, most] = rangeOf(dtype);
+  if (isInteger(dtype) && !(Number.isInteger(value) && value >= least && value <= most))
+    throw new TensorError(`${name}: ${value} is no ${dtype}.`);
+}
+
 /** Throws TensorError unless the tensors are of one dtype. */
 export function requireAlike(name: string, ...tensors: readonly Tensor[]): void {
   for (const tensor of tensors)

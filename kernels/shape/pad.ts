@@ -3,6 +3,7 @@
 import { type Tensor, TensorError } from "../../engine/index.ts";
 import { contiguousStrides, filled, placeStrided, type Selection } from "../elementwise/strided.ts";
 import { withExtent } from "../lib/axes.ts";
+import { requireNumber } from "../lib/items.ts";
 import { sumTo } from "../reduce/reduce.ts";
 import { partAlong, partOf, taken } from "./slice.ts";
 
@@ -49,7 +50,7 @@ function piecesOf(n: number, [before, behind]: readonly [number, number], mode: 
 
 /**
  * `x`, of any dtype, with borders of [before, behind] entries along each axis. "reflect" and "edge" are NumPy's of these
- * names, so is "wrap". Throws TensorError where there is not a pair for each axis, or a border asks for more than the tensor has: reflections for
+ * names, so is "wrap". Throws TensorError where there is not a pair for each axis, the constant is none of the dtype's, or a border asks for more than the tensor has: reflections for
  * all but its edge, repetitions for all of it.
  */
 export function pad(
@@ -60,6 +61,7 @@ export function pad(
   const { engine, shape, dtype } = x;
   if (widths.length !== shape.length)
     throw new TensorError(`pad: ${widths.length} pairs of widths for [${shape}].`);
+  requireNumber("pad", value, dtype);
   shape.forEach((n, d) => {
     const most = {
       constant: Number.POSITIVE_INFINITY,
@@ -67,7 +69,7 @@ export function pad(
       edge: n > 0 ? Number.POSITIVE_INFINITY : 0,
       wrap: n,
     };
-    if (!(mode in most)) throw new TensorError(`pad: there is no mode "${mode}".`);
+    if (!Object.hasOwn(most, mode)) throw new TensorError(`pad: there is no mode "${mode}".`);
     for (const width of widths[d]!)
       if (!Number.isInteger(width) || width < 0 || width > Math.max(0, most[mode]))
         throw new TensorError(`pad: [${shape}] can't have a border "${mode}" of ${width} along axis ${d}.`);
