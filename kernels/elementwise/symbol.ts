@@ -52,6 +52,6 @@ export function symbolOf(
 ): Symbolic {
   const { name, value, uses = [] } = formula;
   if (isInteger(of) && librariesOf(value, uses, true).length > 0)
-    throw new TensorError(`fuse: ${name} takes floats, not ${of}.`);
+    throw new TensorError(`fuse: ${name} of ${of} is no operator of WGSL's: call it outside of fuse.`);
   return new Symbolic(engine, shape, dtype, formula);
 }
