@@ -61,7 +61,7 @@ const cut: readonly (string | RegExp)[] = [
   "crossAttention added shared 6x2x5x18x32 f16",
   "selfAttention matrix 2x2x70x70x32 f16",
   "crossAttention matrix dropout 2x2x9x70x32 f16",
-  /Attention matrix( wider)? \S+x(40|48|64|128) f16$/,
+  /Attention matrix \S+x(40|48|64|128) f16$/,
   "contrastive 7x13 masked f32",
   "recall surrogate 0.25 7x13 masked f32",
   "dropout 0.5 3x5x250 f32",
