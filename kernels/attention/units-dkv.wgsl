@@ -62,7 +62,7 @@ fn work(kvGroup: u32, first: u32) {
       workgroupBarrier();
       loop {
         var largest = 0.0;
-        for (var c = 0u; c < params.quads; c++) {
+        for (var c = 0u; c < pairs(); c++) {
           let token = tokenOf(c);
           let dots = params.scale * scoreAt(0u, token);
           let dp = scoreAt(1u, token);

@@ -45,7 +45,7 @@ fn work(group: u32, first: u32) {
     loop {
       var largest = LOWEST;
       var sum = 0.0;
-      for (var c = 0u; c < params.quads; c++) {
+      for (var c = 0u; c < pairs(); c++) {
         let token = tokenOf(c);
         let dots = params.scale * scoreAt(0u, token);
         var weights = vec2f(0.0);

@@ -62,6 +62,11 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
   }
 }
 
+// PAIRS, which a processor's driver must not know: it would unroll the loop, and compiles that for long.
+fn pairs() -> u32 {
+  return select(params.quads, PAIRS, LANES > 8u);
+}
+
 // The first of pair c's two tokens of a block. Rows whose scores lie in the same banks begin at different pairs.
 fn tokenOf(c: u32) -> u32 {
   let turn = select((me.row / 8u * SPLIT + me.part) & 3u, 0u, PAIRS % 4u != 0u);
