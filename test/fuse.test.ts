@@ -16,6 +16,7 @@ import {
 } from "../engine/index.ts";
 import { backward, clearGrad } from "../kernels/backward.ts";
 import { add, less, mul, sub, where } from "../kernels/elementwise/arithmetic.ts";
+import { cast } from "../kernels/elementwise/cast.ts";
 import { fuse } from "../kernels/elementwise/fuse.ts";
 import { abs, leakyRelu, scale, sigmoid, tanh } from "../kernels/elementwise/unary.ts";
 import { matmul } from "../kernels/matmul/matmul.ts";
@@ -151,6 +152,65 @@ test("what is no function of elements is refused, and so are integers where that
   const whole = engine.tensor([1, 2, 3], [3], "i32");
   refused((a) => abs(a), /fuse: abs of i32 is no operator/, whole);
   refused((a) => less(a, 2), /fuse: less of i32 is no operator/, whole);
+});
+
+test("what inference keeps out of the graph has no gradient within it either, and more than eight dimensions run one by one", async () => {
+  const gate = (a: Tensor) =>
+    mul(
+      a,
+      a.engine.inference(() => tanh(a)),
+    );
+  // No two of the nine dimensions can be joined for all three.
+  const shapes = [
+    [1, 2, 2, 2, 2, 1, 2, 2, 2],
+    [2, 1, 2, 1, 1, 2, 1, 2, 1],
+    [2, 2, 1, 1, 2, 1, 1, 2, 2],
+  ];
+  const apart = shapes.map((shape, i) =>
+    engine.tensor(
+      numbers(
+        5 + i,
+        shape.reduce((a, b) => a * b),
+      ),
+      shape,
+    ),
+  );
+  const joined = (a: Tensor, b: Tensor, c: Tensor) => add(mul(a, b), c);
+  x.requiresGrad = true;
+  const read = async (ofOne: typeof gate, ofThree: typeof joined) => {
+    engine.scope(() => backward(sum(ofOne(x))));
+    const read = await engine.readAll([x.grad!, ofThree(apart[0]!, apart[1]!, apart[2]!)]);
+    clearGrad([x]);
+    return read;
+  };
+  const plain = await read(gate, joined);
+  (await read(fuse(gate), fuse(joined))).forEach((values, i) => {
+    assert.ok(relativeError(values, Float64Array.from(plain[i]!)) < 1e-6);
+  });
+  x.requiresGrad = false;
+  for (const tensor of apart) tensor.dispose();
+});
+
+test("gradients of what a cast made wider are f16 only once they are summed", async () => {
+  if (!engine.hasF16) return console.log("skipped: gradients beyond f16 (the adapter has no f16)");
+  const a = engine.tensor([1.5], [1], "f16");
+  a.requiresGrad = true;
+  const b = engine.tensor(new Float32Array(1024).fill(2), [1024]);
+  const wider = fuse((a: Tensor, b: Tensor) => mul(cast(a, "f32"), b));
+  for (const [even, odd, wanted] of [
+    [1e-8, 1e-8, 2048e-8],
+    [2 ** 17, 8 - 2 ** 17, 8192],
+  ] as const) {
+    const grad = engine.tensor(
+      Float32Array.from({ length: 1024 }, (_, i) => (i % 2 === 0 ? even : odd)),
+      [1024],
+    );
+    engine.scope(() => backward(wider(a, b), { grad }));
+    assert.ok(relativeError(await a.grad!.read(), Float64Array.of(wanted)) < 2e-3);
+    clearGrad([a]);
+    grad.dispose();
+  }
+  for (const tensor of [a, b]) tensor.dispose();
 });
 
 test("integers by WGSL's operators", async () => {

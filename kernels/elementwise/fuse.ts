@@ -20,7 +20,19 @@ import { blocks } from "../lib/items.ts";
 import { type Library, librariesOf } from "../lib/library.ts";
 import { perElement } from "../lib/work.ts";
 import { sumTo } from "../reduce/reduce.ts";
-import { addresses, addressing, broadcastStrides, kindOf, layoutOf, merged, ones, wides } from "./strided.ts";
+import { floatsIn } from "./cast.ts";
+import {
+  addresses,
+  addressing,
+  broadcastStrides,
+  type Dimension,
+  joined,
+  kindOf,
+  layoutOf,
+  mostDims,
+  ones,
+  wides,
+} from "./strided.ts";
 import { type Formula, Symbolic } from "./symbol.ts";
 
 /** Operands that are read through strides: an offset into each is a component of a vector. */
@@ -125,7 +137,10 @@ class Writer {
     const size = sizeOf(shape);
     const strided = operands.filter((x) => x.size !== size && x.size !== 1);
     if (strided.length > mostStrided) return null;
-    const layout = layoutFor(strided, shape);
+    const strides = strided.map((x) => broadcastStrides(x.shape, shape));
+    const dims = joined(shape, strides);
+    if (dims.length > mostDims) return null;
+    const layout = strided.length > 0 ? layoutFor(dims) : null;
     const types: ParamTypes = { count: "u32", ...this.types, ...layout?.params };
     const { maxStorageBuffersPerShaderStage: most } = engine.device.limits;
     if (operands.length + results.length > most || Object.keys(types).length > mostWords) return null;
@@ -209,15 +224,12 @@ class Writer {
 /** Runs a kernel that stores into these tensors. */
 type Finished = (results: readonly Tensor[]) => void;
 
-/** How operands that repeat along some dimensions of `shape` are found; null where there are none. */
-function layoutFor(strided: readonly Tensor[], shape: Shape) {
-  if (strided.length === 0) return null;
-  const strides = strided.map((x) => broadcastStrides(x.shape, shape));
-  const dims = merged("fuse", shape, strides);
+/** How operands that repeat along some dimensions are found. */
+function layoutFor(dims: readonly Dimension[]) {
   // What repeats has two at least.
   const most = Math.max(2, dims.length);
-  const own = strided.map((_, k) => `s${k}`);
   const inner = dims.at(-1)!;
+  const own = inner.steps.map((_, k) => `s${k}`);
   return {
     ...addressing(own, false, most),
     values: addresses(dims, own, most),
@@ -234,7 +246,7 @@ function reading(
   { size, dtype }: Tensor,
   name: string,
   whole: number,
-  layout: ReturnType<typeof layoutFor>,
+  layout: ReturnType<typeof layoutFor> | null,
   strided: number,
 ): { type: string; text: string } {
   const one = ones[kindOf(dtype)];
@@ -262,8 +274,8 @@ function nameOf(made: readonly Tensor[]): string {
  * way, where each function by itself would store its result. What `fn` gets for tensors has their shapes and dtypes and
  * no elements: the functions of one, two and three tensors take it (of integers what is an operator of WGSL's), with broadcasting,
  * numbers, and tensors from outside, which get gradients, too. Anything else throws TensorError. In f16 only
- * operands and result are rounded. `fn` is called at each call, and once more without symbols where a device has no room for
- * so many operands (six on every device): it must do nothing else. Throws TensorError where it returns no such result.
+ * operands and result are rounded. `fn` is called at each call, and once more without symbols where a kernel has no room for
+ * so many operands (six on every device) or dimensions that lie apart (eight): it must do nothing else. Throws TensorError where it returns no such result.
  */
 /* @__NO_SIDE_EFFECTS__ */
 export function fuse<A extends readonly unknown[]>(fn: (...args: A) => Tensor): (...args: A) => Tensor {
@@ -298,6 +310,8 @@ function compute(root: Tensor, { engine, shape, dtype }: Symbolic): Tensor | nul
   const y = engine.empty(shape, dtype);
   run([y]);
   const learnt = operands.filter(({ dtype }) => kindOf(dtype) === "float");
+  // Where a cast made f16 wider, what is summed may have no room in it.
+  const wide = [...operands, ...made].some(({ dtype }) => dtype === "f32");
   if (kindOf(dtype) !== "float") return y;
   return engine.record(name, y, learnt, (dy, needs) => {
     const found = new Map<Tensor, Tensor>();
@@ -309,7 +323,7 @@ function compute(root: Tensor, { engine, shape, dtype }: Symbolic): Tensor | nul
         const value = gradients.get(x);
         if (!value) return [];
         const whole = x.size === y.size;
-        const dtype = whole ? gradientDType(x) : x.dtype;
+        const dtype = whole ? gradientDType(x) : wide ? "f32" : x.dtype;
         const gradient = engine.empty(whole ? x.shape : shape, dtype);
         found.set(x, gradient);
         return [{ value, dtype, gradient }];
@@ -322,7 +336,8 @@ function compute(root: Tensor, { engine, shape, dtype }: Symbolic): Tensor | nul
       const gradient = found.get(x);
       // Steps have none.
       if (!gradient) return engine.zeros(x.shape, x.dtype);
-      return sumTo(gradient, x.shape, 1, gradientDType(x));
+      const dtype = gradientDType(x);
+      return floatsIn(sumTo(gradient, x.shape, 1, gradient.dtype === "f32" ? "f32" : dtype), dtype);
     });
   });
 }

@@ -34,7 +34,7 @@ export function kindOf(dtype: DType): Kind {
 }
 
 /** Dimensions that may be left after merging. */
-const mostDims = 8;
+export const mostDims = 8;
 /** The parameters that are the extents of so many dimensions but the outermost, the innermost first. */
 const sizesOf = (dims: number) => Array.from({ length: dims - 1 }, (_, d) => `size${d}`);
 
@@ -457,11 +457,8 @@ export interface Dimension {
   steps: readonly number[];
 }
 
-/**
- * Drops dimensions of extent 1 and joins neighbours that all operands walk through in one go. Throws TensorError where more
- * than eight are left.
- */
-export function merged(name: string, shape: Shape, strides: readonly (readonly number[])[]): Dimension[] {
+/** Drops dimensions of extent 1 and joins neighbours that all operands walk through in one go. */
+export function joined(shape: Shape, strides: readonly (readonly number[])[]): Dimension[] {
   const dims: Dimension[] = [];
   shape.forEach((size, d) => {
     if (size === 1) return;
@@ -473,7 +470,13 @@ export function merged(name: string, shape: Shape, strides: readonly (readonly n
       dims.push({ size, steps });
     }
   });
+  return dims.length > 0 ? dims : [{ size: 1, steps: strides.map(() => 0) }];
+}
+
+/** `joined`; throws TensorError where more than eight dimensions are left. */
+export function merged(name: string, shape: Shape, strides: readonly (readonly number[])[]): Dimension[] {
+  const dims = joined(shape, strides);
   if (dims.length > mostDims)
     throw new TensorError(`${name}: [${shape}] has more than eight dimensions that lie apart.`);
-  return dims.length > 0 ? dims : [{ size: 1, steps: strides.map(() => 0) }];
+  return dims;
 }

@@ -53,5 +53,6 @@ export function symbolOf(
   const { name, value, uses = [] } = formula;
   if (isInteger(of) && librariesOf(value, uses, true).length > 0)
     throw new TensorError(`fuse: ${name} of ${of} is no operator of WGSL's: call it outside of fuse.`);
-  return new Symbolic(engine, shape, dtype, formula);
+  // Within `inference` it has no gradients.
+  return new Symbolic(engine, shape, dtype, engine.gradients ? formula : { ...formula, gradients: {} });
 }

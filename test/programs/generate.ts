@@ -65,10 +65,14 @@ class Generator {
   }
 
   /** Adds a statement where the model takes it. */
-  private attempt(statement: Statement, to: Statement[]): boolean {
+  private attempt<S extends Statement>(
+    statement: S,
+    to: Statement[],
+    perform: (statement: S) => void = () => this.model.perform(statement),
+  ): boolean {
     const restore = this.model.snapshot();
     try {
-      this.model.perform(statement);
+      perform(statement);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       restore();
@@ -405,10 +409,10 @@ class Generator {
     const out = this.name();
     const statement = { do: "input" as const, out, engine, shape, dtype, draw, seed: this.seed(), grad };
     if (grad) this.leaves.push(out);
-    if (!outside) return this.attempt(statement, to) ? out : null;
-    this.model.before(statement);
-    this.list.push(statement);
-    return out;
+    const made = outside
+      ? this.attempt(statement, this.list, (input) => this.model.before(input))
+      : this.attempt(statement, to);
+    return made ? out : null;
   }
 
   private gradient(place: Place, to: Statement[]): void {
