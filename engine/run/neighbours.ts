@@ -37,20 +37,14 @@ export function independent(a: Node, b: Node): boolean {
 
 /** Commands in order, by their numbers; what runs as one together. */
 type Order = readonly (readonly number[])[];
-/** Numbers of commands, a bit for each. */
-type Numbers = Uint32Array;
-
-const add = (to: Numbers, number: number) => {
-  to[number >> 5]! |= 1 << (number & 31);
-};
-const anyOf = (some: Numbers, others: Numbers) => some.some((word, i) => (word & others[i]!) !== 0);
+/** Commands, by a mark at the number of each. */
+type Marks = Uint8Array;
 
 /** For each command those before it that it has to come after. */
-function needsOf(nodes: readonly Node[]): Numbers[] {
-  const words = Math.ceil(nodes.length / 32);
+function needsOf(nodes: readonly Node[]): number[][] {
   const uses = new Map<number, { by: number; begin: number; end: number; writes: boolean }[]>();
   return nodes.map((node, by) => {
-    const needs = new Uint32Array(words);
+    const needs = new Set<number>();
     const own = [
       ...node.reads.map((range) => ({ ...range, by, writes: false })),
       ...node.writes.map((range) => ({ ...range, by, writes: true })),
@@ -58,13 +52,13 @@ function needsOf(nodes: readonly Node[]): Numbers[] {
     for (const one of own)
       for (const other of uses.get(one.storage) ?? [])
         if ((one.writes || other.writes) && one.begin < other.end && other.begin < one.end)
-          add(needs, other.by);
+          needs.add(other.by);
     for (const one of own) {
       const before = uses.get(one.storage);
       if (before) before.push(one);
       else uses.set(one.storage, [one]);
     }
-    return needs;
+    return [...needs];
   });
 }
 
@@ -83,35 +77,33 @@ export function neighbours(
   const peak = peakOf(nodes, lives);
   const before = peak(order);
   const most = before + room(before);
-  const waits = (some: readonly number[], others: Numbers) => some.some((one) => anyOf(needs[one]!, others));
-  const numbers = (some: readonly number[]): Numbers => {
-    const all = new Uint32Array(needs[0]!.length);
-    for (const one of some) add(all, one);
-    return all;
+  const waits = (some: readonly number[], others: Marks) =>
+    some.some((one) => needs[one]!.some((other) => others[other] === 1));
+  const mark = (marks: Marks, some: readonly number[]) => {
+    for (const one of some) marks[one] = 1;
+    return marks;
   };
+  const marked = (some: readonly number[]) => mark(new Uint8Array(nodes.length), some);
   /** Those between two that wait for the first, be it by way of others. */
   const waitingFor = (first: readonly number[], between: Order) => {
-    const found = numbers(first);
+    const found = marked(first);
     return between.filter((one) => {
       if (!waits(one, found)) return false;
-      for (const number of one) add(found, number);
+      mark(found, one);
       return true;
     });
   };
   /** Those between two that the last waits for. */
   const neededBy = (last: readonly number[], between: Order) => {
-    const needed = new Uint32Array(needs[0]!.length);
+    const needed = marked([]);
     const need = (some: readonly number[]) => {
-      for (const one of some)
-        needs[one]!.forEach((word, i) => {
-          needed[i]! |= word;
-        });
+      for (const one of some) mark(needed, needs[one]!);
     };
     need(last);
     return between
       .toReversed()
       .filter((one) => {
-        if (!anyOf(needed, numbers(one))) return false;
+        if (!one.some((number) => needed[number] === 1)) return false;
         need(one);
         return true;
       })
@@ -120,10 +112,10 @@ export function neighbours(
   /** Brings the places `at` and `last` together, if need be by moving `others` as well. */
   const join = (at: number, last: number, others: boolean) => {
     const [a, b] = [order[at]!, order[last]!];
-    if (a.length + b.length > mostMembers || waits(b, numbers(a))) return false;
+    if (a.length + b.length > mostMembers || waits(b, marked(a))) return false;
     const between = order.slice(at + 1, last);
     const waiting = waitingFor(a, between);
-    if (waits(b, numbers(waiting.flat()))) return false;
+    if (waits(b, marked(waiting.flat()))) return false;
     const needed = neededBy(b, between);
     const without = (some: Order) => between.filter((one) => !some.includes(one));
     const [head, tail] = [order.slice(0, at), order.slice(last + 1)];
