@@ -119,6 +119,12 @@ test("dispatches at their earliest, and what could begin later", () => {
     besideChain({ chainMilliseconds, dispatches }).map(({ number, neededBy }) => [number, neededBy]),
     [[2, [3]]],
   );
+  // What rounding leaves is no slack: the trace tells the chain by it.
+  const spans = madeUp.spans.map((span) => ({ ...span, begin: span.begin / 45, end: span.end / 45 }));
+  assert.equal(
+    scheduleOf({ ...madeUp, spans })!.dispatches.map(({ slack }) => slack > 0),
+    [false, false, true, false, true],
+  );
   assert.is(scheduleOf({ ...madeUp, timing: "wall clock" }), null);
   const table = profileTable(madeUp);
   assert.match(

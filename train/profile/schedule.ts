@@ -51,20 +51,23 @@ export function scheduleOf({ timing, spans, waits: { replay } }: StepProfile): S
   const latest: number[] = [];
   for (let i = spans.length - 1; i >= 0; i--)
     latest[i] = Math.min(chainMilliseconds, ...neededBy[i]!.map((other) => latest[other]! - costs[other]!));
+  const slack = (i: number) => {
+    const later = latest[i]! - chains[i]!;
+    // Less is rounding.
+    return later > 1e-9 * chainMilliseconds ? later : 0;
+  };
   const dispatches = spans.map(({ kernel, launches }, i) => ({
     ...{ number: i, kernel, shapes: shapesOf(launches[0]!), milliseconds: costs[i]! },
-    ...{ earliest: chains[i]! - costs[i]!, slack: Math.max(0, latest[i]! - chains[i]!) },
+    ...{ earliest: chains[i]! - costs[i]!, slack: slack(i) },
     ...{ waitsFor: waitsFor[i]!, neededBy: neededBy[i]! },
   }));
   return { chainMilliseconds, dispatches };
 }
 
 /** What could run beside the longest chain, that which would save most first. */
-export function besideChain({ chainMilliseconds, dispatches }: Schedule): Waiting[] {
+export function besideChain({ dispatches }: Schedule): Waiting[] {
   const hidden = ({ milliseconds, slack }: Waiting) => Math.min(milliseconds, slack);
-  // Less is rounding.
-  const least = 1e-9 * chainMilliseconds;
-  return dispatches.filter((one) => hidden(one) > least).sort((a, b) => hidden(b) - hidden(a));
+  return dispatches.filter((one) => hidden(one) > 0).sort((a, b) => hidden(b) - hidden(a));
 }
 
 /** In words, two sentences: how many wait and how many of them would have to; how long the longest chain takes of `whole` milliseconds. */
