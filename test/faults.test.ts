@@ -916,6 +916,34 @@ test("every wait settles when the engine is disposed", async () => {
   guest.dispose();
 });
 
+test("a disposal that overtakes a capture leaves no buffer behind", async () => {
+  const { device } = engine;
+  const create = device.createBuffer;
+  const live = new Set<GPUBuffer>();
+  device.createBuffer = (descriptor) => {
+    const buffer = create.call(device, descriptor);
+    const { destroy } = buffer;
+    live.add(buffer);
+    buffer.destroy = () => {
+      live.delete(buffer);
+      destroy.call(buffer);
+    };
+    return buffer;
+  };
+  try {
+    for (let turns = 0; turns < 8; turns++) {
+      const guest = await Engine.create({ device });
+      const capture = guest.capture(() => []).catch(() => {});
+      for (let i = 0; i < turns; i++) await null;
+      guest.dispose();
+      await capture;
+      assert.is(live.size, 0, `after ${turns} turns`);
+    }
+  } finally {
+    device.createBuffer = create;
+  }
+});
+
 test("an engine that is disposed while a refusal is looked into leaves no rejection behind", async () => {
   const rejections: unknown[] = [];
   const note = (error: unknown) => rejections.push(error);

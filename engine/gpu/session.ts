@@ -127,8 +127,12 @@ export class Session {
     if (error) throw error;
   }
 
-  /** A buffer that lives until `destroyBuffer`, or to the end; `refused` hears where the device has no memory for it. */
+  /**
+   * A buffer that lives until `destroyBuffer`, or to the end; `refused` hears where the device has no memory for it. After the
+   * end, which may have overtaken a wait that was over, throws the end's error: nobody would destroy the buffer.
+   */
   makeBuffer(descriptor: GPUBufferDescriptor, refused: (error: Error) => void): GPUBuffer {
+    this.check();
     const buffer = this.guard(
       "out-of-memory",
       () => this.device.createBuffer(descriptor),
