@@ -2,6 +2,7 @@
 // branch on (multiples of 4, tiles of 16 and 32 rows, short and long sums).
 import type { DType } from "../engine/index.ts";
 import { feedForward, linear, matmul } from "../kernels/matmul/matmul.ts";
+import { useMatrixUnits } from "../kernels/matmul/matrix.ts";
 import { type Bits, type PackedWeight, unpackNumbers } from "../kernels/matmul/packed.ts";
 import { multiply } from "../kernels/matmul/product.ts";
 import { runs, type VariantName, variantNames } from "../kernels/matmul/variants.ts";
@@ -265,7 +266,8 @@ function variantCase(spec: VariantSpec): OpCase {
 }
 
 /** Those that need no matrix units. */
-const arithmetic = variantNames.filter((name) => !name.startsWith("matrix"));
+const arithmetic = variantNames();
+useMatrixUnits();
 
 /**
  * Every variant by every way to store the operands, at sizes beyond its tile; odd sizes, which share what is odd about
@@ -345,7 +347,7 @@ function unitCases(): OpCase[] {
 }
 
 /** A product with a packed weight, by one variant; `split` has its sums in parts of another dtype than its result. */
-function packedCase(variant: (typeof variantNames)[number], bits: Bits, split: boolean): OpCase {
+function packedCase(variant: ReturnType<typeof variantNames>[number], bits: Bits, split: boolean): OpCase {
   const dtype = split || variant === "matrix-small" ? "f16" : "f32";
   const { m, n, k } = split ? { m: 9, n: 12, k: 544 } : { m: 37, n: 136, k: 96 };
   const name: VariantName = split ? `${variant}/split` : variant;

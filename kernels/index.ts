@@ -25,6 +25,7 @@ export { type LayernormOptions, layernorm, layernormKernels, rmsnorm } from "./l
 export type { Axes } from "./lib/axes.ts";
 export * from "./matmul/einsum.ts";
 export * from "./matmul/matmul.ts";
+export * from "./matmul/matrix.ts";
 export { type Bits, canPack, type PackedWeight, packWeight } from "./matmul/packed.ts";
 export * from "./normalize/normalize.ts";
 export * from "./optimizer/adamw.ts";

@@ -4,7 +4,10 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { Backend } from "../engine/index.ts";
 import { variantsFor } from "../kernels/attention/attention.ts";
+import { useMatrixUnits } from "../kernels/matmul/matrix.ts";
 import { candidates, plan, type Sizes } from "../kernels/matmul/variants.ts";
+
+useMatrixUnits();
 
 function adapter(lanes: Backend["lanes"], invocations = 256, storage = 32768): Backend {
   const limits = {

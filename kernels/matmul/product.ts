@@ -14,7 +14,7 @@ import {
   candidates,
   choiceKey,
   type Kept,
-  matmulKernels,
+  kernelsNow,
   plan,
   type Sizes,
   type VariantName,
@@ -154,7 +154,7 @@ function choose(
   const direct = variants.includes("matrix-direct") ? " direct" : "";
   return engine.choose({
     key: `${choiceKey(sizes, dtype, splittable)}${direct}${packed ? ` int${packed.bits}` : ""}`,
-    kernels: matmulKernels,
+    kernels: kernelsNow(),
     variants,
     inputs: isPacked(b) ? [a, b.words, b.scales] : [a, b],
     run: (variant, [a, b, scales]) => {

@@ -1,15 +1,9 @@
 // The variants of the matrix product, which of them can run a product, and the rule that chooses where nothing was
 // measured. Each exists for even sizes (contiguous extents are multiples of 4: whole vec4s) and for odd ones.
-import { type Backend, type DType, defineKernel, type Kernel } from "../../engine/index.ts";
+import { type Backend, type DType, defineKernel, type Kernel, TensorError } from "../../engine/index.ts";
 import geluSource from "../lib/gelu.wgsl?raw";
-import { load, multiply, store } from "../tiles/text.ts";
-import tilesSource from "../tiles/tiles.wgsl?raw";
-import { type MatrixShape, matrixUnits, unitConstants, unitsEnable } from "../tiles/units.ts";
 import blockSource from "./block.wgsl?raw";
 import blocksSource from "./blocks.wgsl?raw";
-import matrixSource from "./matrix.wgsl?raw";
-import directSource from "./matrix-direct.wgsl?raw";
-import stagedSource from "./matrix-staged.wgsl?raw";
 import { type Bits, blockLength } from "./packed.ts";
 import productSource from "./product.wgsl?raw";
 import quadsSource from "./quads.wgsl?raw";
@@ -76,7 +70,7 @@ export type Kept = "pre" | "sums";
 const components = ["x", "y", "z", "w"];
 
 /** WGSL that loads a quad of the tensor bound as `name`: a whole vec4, or of odd sizes what is `left` in the row, then zeros. */
-function loading(fn: string, name: string, odd: boolean): string {
+export function loading(fn: string, name: string, odd: boolean): string {
   const scalars = components.map((c) => `${name}[i.${c}]`).join(", ");
   return `fn ${fn}(at: u32, left: u32) -> vec4f {
 ${
@@ -89,27 +83,13 @@ ${
 }
 
 /** WGSL that loads a quad of a packed `b`: whole numbers of so many bits, times the scale of their block. */
-function unpacking(bits: Bits): string {
+export function unpacking(bits: Bits): string {
   const numbers =
     bits === 8
       ? "(vec4i(i32(b[at / 4u])) << vec4u(24u, 16u, 8u, 0u)) >> vec4u(24u)"
       : "(vec4i(i32(b[at / 8u] >> (at % 8u * 4u))) << vec4u(28u, 24u, 20u, 16u)) >> vec4u(28u)";
   return `fn loadB(at: u32, left: u32) -> vec4f {
   return scales[at / ${blockLength}u] * vec4f(${numbers});
-}`;
-}
-
-/** WGSL that loads eight f16 in a row, of what has no more than `left`, as words of two. */
-function loadingEights(side: "A" | "B", quads: string | null): string {
-  if (!quads)
-    return `fn eightOf${side}(at: u32, left: u32) -> vec4u {
-  return ${side.toLowerCase()}[at / 8u];
-}`;
-  return `${quads}
-fn eightOf${side}(at: u32, left: u32) -> vec4u {
-  let low = load${side}(at, left);
-  let high = load${side}(at + 4u, left - min(left, 4u));
-  return vec4u(pair(low.xy), pair(low.zw), pair(high.xy), pair(high.zw));
 }`;
 }
 
@@ -132,7 +112,7 @@ function keeping(kept: Kept | null, odd: boolean): string {
 }
 
 /** How a family of kernels takes its operands. */
-interface Form {
+export interface Form {
   /** Elements that even sizes are multiples of, along the operands' memory. */
   whole: number;
   /** What even operands are arrays of. */
@@ -152,23 +132,12 @@ const quadsForm: Form = {
   ],
 };
 
-const eightsForm: Form = {
-  ...{ whole: 8, operand: "vec4u", all: true },
-  loads: (odd, bits) => [
-    loadingEights("A", odd ? loading("loadA", "a", odd) : null),
-    loadingEights("B", bits ? unpacking(bits) : odd ? loading("loadB", "b", odd) : null),
-  ],
-};
-
-/** Matrix units load by themselves. */
-const matricesForm: Form = { whole: 8, operand: "vec4u", all: false, loads: () => [] };
-
 /**
  * The same kernel for even and odd sizes, with results of the tensors' own type or, for parts of sums and where they are asked for,
  * f32, by what is kept, and by how `b` is packed, which is of even sizes and keeps nothing. What is f32 beside f16 has no GELU.
  */
 /* @__NO_SIDE_EFFECTS__ */
-function kernels(
+export function productKernels(
   name: string,
   source: string,
   form: Form,
@@ -245,71 +214,14 @@ ${lines.join("\n")}
 }
 
 const subgroupKernels = (rows: number) =>
-  kernels(`subgroup-${rows}`, subgroupSource, quadsForm, [
+  productKernels(`subgroup-${rows}`, subgroupSource, quadsForm, [
     // The second text is never used: these run only where there are subgroups.
     { subgroups: rowSteps(rows), shared: "" },
   ]);
-const blockKernels = kernels("block", blockSource, quadsForm);
+const blockKernels = productKernels("block", blockSource, quadsForm);
 
-/** WGSL of what goes by the number of units that a subgroup has each way: loads from `from`, products, epilogue. */
-/* @__NO_SIDE_EFFECTS__ */
-function unitWords(units: number, direct: boolean): string {
-  const rows = Array.from({ length: units }, (_, i) => i);
-  const place = (i: number, [extent, size, to]: readonly [string, string, string]) =>
-    direct
-      ? `at + min(line + ${i}u * ${size}, params.${extent} - ${size}) * select(params.k, 1u, ${to})`
-      : `at + ${i}u * ${size} * ${extent === "m" ? "ROW" : "COLUMN"}`;
-  const sides = { a: ["m", "MATRIX_M", "TRANS_A"], b: ["n", "MATRIX_N", "!TRANS_B"] } as const;
-  const finish = (name: string, what: string, all: number, columns: number, lines: (i: number) => string) => `
-@diagnostic(off, chromium.subgroup_matrix_uniformity)
-fn ${name} {
-${rows.map((i) => `  ${what}${i}(sums, mine);\n  workgroupBarrier();\n  ${lines(i)}\n  workgroupBarrier();`).join("\n")}
-}
-${rows.map((i) => store(`${what}${i}`, all, i * columns, columns, { stride: "LINE" })).join("\n")}`;
-  return [
-    `const UNITS = ${units}u;`,
-    load("leftsOf", "Left", units, (i) => place(i, sides.a), {
-      columns: "TRANS_A",
-      stride: direct ? "select(params.k, params.m, TRANS_A)" : "STRIDE_A",
-      ...(direct && { memory: { array: "&a", per: 8 } }),
-    }),
-    load("rightsOf", "Right", units, (i) => place(i, sides.b), {
-      columns: "TRANS_B",
-      stride: direct ? "select(params.n, params.k, TRANS_B)" : "STRIDE_B",
-      ...(direct && { memory: { array: "&b", per: 8 } }),
-    }),
-    multiply("multiplyUnits", units, units),
-    multiply("multiplyOnes", units, 1),
-    finish(
-      "finishUnits(tile: Tile, sums: ptr<function, Sums>, mine: u32, lane: u32, row: u32, column: u32)",
-      "storeUnits",
-      units * units,
-      units,
-      (i) => `finishRow(tile, mine, lane, row + ${i}u * MATRIX_M, column);`,
-    ),
-    finish(
-      "finishTotals(tile: Tile, sums: ptr<function, Totals>, subgroup: u32, mine: u32, lane: u32, row: u32)",
-      "storeTotals",
-      units,
-      1,
-      (i) => `finishTotal(tile, mine, subgroup, lane, row + ${i}u * MATRIX_M);`,
-    ),
-  ].join("\n");
-}
-
-/* @__NO_SIDE_EFFECTS__ */
-function matrixKernels(name: string, units: number, direct: boolean) {
-  return kernels(
-    name,
-    matrixSource,
-    direct ? matricesForm : eightsForm,
-    [{ subgroups: tilesSource, shared: "" }, unitWords(units, direct), direct ? directSource : stagedSource],
-    [unitsEnable],
-  );
-}
-
-interface Variant {
-  kernels: ReturnType<typeof kernels>;
+export interface Variant {
+  kernels: ReturnType<typeof productKernels>;
   constants(engine: Backend): Readonly<Record<string, number | boolean>>;
   /** Rows and columns of a workgroup's tile. */
   tile(engine: Backend): readonly [number, number];
@@ -346,49 +258,7 @@ function blockVariant(side: number, big: boolean): Variant {
   };
 }
 
-/**
- * 2 x 2 subgroups by so many units each way, which come through workgroup memory or, with `direct`, straight from storage.
- * With four units of 16 a subgroup multiplies 16 times for each byte that it loads, with two 8 times.
- */
-/* @__NO_SIDE_EFFECTS__ */
-function matrixVariant(name: string, units: number, direct: boolean): Variant {
-  const tileOf = ({ M, N }: MatrixShape) => [2 * units * M, 2 * units * N] as const;
-  /** Of workgroup memory: two steps of 32 terms, whichever way an operand is stored, or a row of units of each subgroup. */
-  const bytesOf = (shape: MatrixShape) => {
-    const lines = 4 * shape.M * (units * shape.N + 4) * 4;
-    const operand = (extent: number) => Math.max(extent * (32 + 8), 32 * (extent + 8)) * 2;
-    const [rows, columns] = tileOf(shape);
-    return direct ? lines : Math.max(lines, 2 * (operand(rows) + operand(columns)));
-  };
-  return {
-    kernels: matrixKernels(name, units, direct),
-    constants: (engine) => {
-      const shape = matrixUnits(engine)!;
-      return unitConstants(shape, bytesOf(shape));
-    },
-    tile: (engine) => tileOf(matrixUnits(engine)!),
-    // Steps are whole.
-    depth: 32,
-    runs: (engine, dtype) => {
-      const shape = dtype === "f16" ? matrixUnits(engine) : null;
-      const { limits } = engine.device;
-      const invocations = 4 * engine.lanes.count;
-      return (
-        shape !== null &&
-        limits.maxComputeInvocationsPerWorkgroup >= invocations &&
-        limits.maxComputeWorkgroupSizeX >= invocations &&
-        limits.maxComputeWorkgroupStorageSize >= bytesOf(shape)
-      );
-    },
-    fits: (engine, { m, n, k }, packed) => {
-      if (!direct) return true;
-      const { M, N, K } = matrixUnits(engine)!;
-      return !packed && m % M === 0 && n % N === 0 && k % K === 0;
-    },
-  };
-}
-
-const variants = {
+const ownVariants = {
   "subgroup-4": subgroupVariant(4),
   "subgroup-16": subgroupVariant(16),
   "subgroup-32": subgroupVariant(32),
@@ -396,30 +266,40 @@ const variants = {
   "block-64": blockVariant(8, true),
   "block-64-wide": blockVariant(16, false),
   "block-128": blockVariant(16, true),
-  matrix: matrixVariant("matrix", 4, false),
-  "matrix-small": matrixVariant("matrix-small", 2, false),
-  "matrix-direct": matrixVariant("matrix-direct", 4, true),
 } satisfies Record<string, Variant>;
+
+/** Those on matrix units (matrix.ts). */
+export type UnitName = "matrix" | "matrix-small" | "matrix-direct";
+type Base = keyof typeof ownVariants | UnitName;
+/** A variant, whole or with its sums split along k. */
+export type VariantName = Base | `${Base}/split`;
+
+/** All that there are; those on matrix units come with `bringVariants`, so that an app which has no use for them loads no text of theirs. */
+const variants = new Map<Base, Variant>(Object.entries(ownVariants) as [Base, Variant][]);
+const kernelsOf = (some: Iterable<Variant>): readonly Kernel[] => [
+  ...new Set([...some].flatMap(({ kernels }) => kernels.all)),
+];
+export const matmulKernels: readonly Kernel[] = kernelsOf(Object.values(ownVariants));
+let allKernels = matmulKernels;
+
+export function bringVariants(more: Readonly<Record<UnitName, Variant>>): void {
+  for (const [name, variant] of Object.entries(more)) variants.set(name as UnitName, variant);
+  allKernels = kernelsOf(variants.values());
+}
+
+/** The kernels of all variants that there are. */
+export const kernelsNow = () => allKernels;
+/** Their names. */
+export const variantNames = (): Base[] => [...variants.keys()];
 
 /** Whether an engine can run a variant on tensors of this dtype. */
 export function runs(engine: Backend, name: VariantName, dtype: DType): boolean {
-  return variants[baseOf(name)].runs(engine, dtype);
+  return variants.get(baseOf(name))?.runs(engine, dtype) ?? false;
 }
 
 function baseOf(name: VariantName): Base {
   return name.replace("/split", "") as Base;
 }
-
-type Base = keyof typeof variants;
-/** A variant, whole or with its sums split along k. */
-export type VariantName = Base | `${Base}/split`;
-
-/** The names of all variants, for tests. */
-export const variantNames = Object.keys(variants) as Base[];
-
-export const matmulKernels: readonly Kernel[] = [
-  ...new Set(Object.values(variants).flatMap((variant: Variant) => variant.kernels.all)),
-];
 
 /** Workgroups that keep a large GPU busy; how many it has is not to be known. */
 const busy = 128;
@@ -437,7 +317,8 @@ export function plan(
 ): Plan {
   const { k } = sizes;
   const base = baseOf(name);
-  const variant: Variant = variants[base];
+  const variant = variants.get(base);
+  if (!variant) throw new TensorError(`matmul: "${name}" is there once useMatrixUnits was called.`);
   const { depth: step = 4, kernels } = variant;
   const odd = isOdd(sizes, kernels.form.whole);
   const splits = base === name ? 1 : splitsOf(engine, variant, sizes);
@@ -478,12 +359,11 @@ export function candidates(
   packed = false,
 ): VariantName[] {
   const { m, n, batch } = sizes;
-  const can = variantNames.filter((name) => {
-    const variant: Variant = variants[name];
-    return variant.runs(engine, dtype) && (variant.fits?.(engine, sizes, packed) ?? true);
-  });
+  const can = [...variants].flatMap(([name, variant]) =>
+    variant.runs(engine, dtype) && (variant.fits?.(engine, sizes, packed) ?? true) ? [name] : [],
+  );
   const workgroups = (name: Base) => {
-    const [rows, columns] = variants[name].tile(engine);
+    const [rows, columns] = variants.get(name)!.tile(engine);
     return Math.ceil(m / rows) * Math.ceil(n / columns) * batch;
   };
   const narrow = engine.lanes.subgroups && engine.lanes.count <= 8;
@@ -495,7 +375,7 @@ export function candidates(
         ? "subgroup-16"
         : "subgroup-32"
     : (blocks.find((name) => workgroups(name) >= busy) ?? blocks.at(-1)!);
-  const splits = (name: Base) => splittable && splitsOf(engine, variants[name], sizes) > 1;
+  const splits = (name: Base) => splittable && splitsOf(engine, variants.get(name)!, sizes) > 1;
   const first: VariantName = !narrow && splits(base) ? `${base}/split` : base;
   const rest = can.flatMap((name): VariantName[] => (splits(name) ? [name, `${name}/split`] : [name]));
   return [first, ...rest.filter((name) => name !== first)];

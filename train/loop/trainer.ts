@@ -10,6 +10,7 @@ import {
   type Tensor,
 } from "../../engine/index.ts";
 import { backward } from "../../kernels/backward.ts";
+import { useMatrixUnits } from "../../kernels/matmul/matrix.ts";
 import { AdamW } from "../../kernels/optimizer/adamw.ts";
 import { readState } from "../../kernels/optimizer/loss-scale.ts";
 import { Case, caseSpecs } from "../../model/case.ts";
@@ -178,6 +179,7 @@ export class Trainer {
     const key = shapesOf(inputs);
     if (!this.config.training.tuning || this.tuned.has(key)) return;
     this.tuned.add(key);
+    useMatrixUnits();
     await this.engine.tune(() => this.record(inputs));
   }
 

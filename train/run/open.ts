@@ -1,6 +1,7 @@
 // Opens what a run or an import left in its folder: configuration, tokenizer, weights.
 import { join } from "node:path";
 import { Engine, type EngineOptions } from "../../engine/index.ts";
+import { useMatrixUnits } from "../../kernels/matmul/matrix.ts";
 import { Case, joinSpecs } from "../../model/case.ts";
 import { openCheckpoint } from "../../model/checkpoint/open.ts";
 import { modelTensors } from "../../model/checkpoint/tensor.ts";
@@ -29,6 +30,8 @@ export interface LoadedModel {
 
 /** The engine of a run; measured choices of kernels count where the configuration asks for them. */
 export function openEngine({ training }: RunConfig, options: EngineOptions = {}): Promise<Engine> {
+  // Among them are those that a trainer measures.
+  if (training.tuning) useMatrixUnits();
   return Engine.create({ ...options, ...(training.tuning && { choices: choiceFile() }) });
 }
 

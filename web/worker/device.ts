@@ -2,7 +2,8 @@
 
 import { featuresOf, limitsOf, type Offer, offersOf } from "../../cases/offers.ts";
 import { type Engine, findAdapter } from "../../engine/index.ts";
-import { candidates, runs } from "../../kernels/matmul/variants.ts";
+import { candidates } from "../../kernels/matmul/variants.ts";
+import { matrixUnits } from "../../kernels/tiles/units.ts";
 import type { DeviceNews } from "../messages.ts";
 import type { LoadedModel } from "./model.ts";
 
@@ -44,7 +45,7 @@ function pathsOf(engine: Engine, { news, config }: LoadedModel): Offer[] {
     },
     {
       name: "matrix units",
-      words: runs(engine, "matrix", "f16")
+      words: matrixUnits(engine)
         ? "there, for products and attention in f16"
         : "not used: the adapter offers none to pages, or not of a shape that the kernels know",
     },
