@@ -26,12 +26,13 @@ export interface OpEngine {
   cases: readonly OpCase[];
 }
 
+const textsOf = ({ source, includes }: Kernel) => [
+  source,
+  ...includes.flatMap((include) => (typeof include === "string" ? include : Object.values(include))),
+];
+
 /** The texts of a kernel that find their workgroup in a folded grid. */
-export const foldingTexts = ({ source, includes }: Kernel) =>
-  [
-    source,
-    ...includes.flatMap((include) => (typeof include === "string" ? include : Object.values(include))),
-  ].filter((text) => text.includes("GRID_X"));
+export const foldingTexts = (kernel: Kernel) => textsOf(kernel).filter((text) => text.includes("GRID_X"));
 
 /** The engines on this machine's adapter, and the texts of kernels that the last of them runs in folded grids. */
 export async function opEngines(): Promise<{ engines: OpEngine[]; folded: ReadonlySet<string> }> {
@@ -44,7 +45,7 @@ export async function opEngines(): Promise<{ engines: OpEngine[]; folded: Readon
   const rest = testedCases.filter(({ lacks }) => !lacks);
   if (lanes.subgroups) {
     const options = { poison: true, without: ["subgroups"] };
-    engines.push({ label: "without subgroups", options, cases: rest });
+    engines.push({ label: "without subgroups", options, cases: await lanesCut(options, rest) });
   }
   if (rowGroups === 1) {
     const rows =
@@ -58,6 +59,25 @@ export async function opEngines(): Promise<{ engines: OpEngine[]; folded: Readon
   const { cases, folded } = await foldingCut(unusual, small);
   engines.push({ label: "64 lanes, folded grids", options: unusual, cases });
   return { engines, folded };
+}
+
+/** The cases that run other kernels than with subgroups, or texts that say something of lanes: the rest is the same as there. */
+async function lanesCut(options: EngineOptions, cases: readonly OpCase[]) {
+  const [usual, without] = [await Engine.create(), await Engine.create(options)];
+  const ranBy = (engine: Engine, opCase: OpCase) => {
+    const ran: Kernel[] = [];
+    engine.run = (kernel) => void ran.push(kernel);
+    recordCase(engine, opCase);
+    return ran;
+  };
+  const names = (kernels: readonly Kernel[]) => kernels.map(({ name }) => name).join();
+  const cut = cases.filter((opCase) => {
+    const ran = ranBy(without, opCase);
+    const ofLanes = ran.some((kernel) => textsOf(kernel).some((text) => /\b(LANES|WORKERS)\b/.test(text)));
+    return ofLanes || names(ran) !== names(ranBy(usual, opCase));
+  });
+  for (const engine of [usual, without]) engine.dispose();
+  return cut;
 }
 
 /** The first case for each text of a kernel that is run in a folded grid, and the embeddings, which count in lanes. */

@@ -78,41 +78,37 @@ ${lines.join("\n")}
 }`;
 }
 
-/** WGSL of `name(sums, at)`: of `all` matrices in one array, `count` from `first` on are stored side by side, as f32. */
-export function store(
-  name: string,
-  all: number,
-  first: number,
-  count: number,
-  { memory = numbers, stride }: { memory?: Memory; stride: string },
-): string {
-  const lines = each(count).map(
-    (j) =>
-      `  subgroupMatrixStore<row_major>(${memory.array}, ${inElements(`at + ${j}u * MATRIX_N`, memory)}, (*sums)[${first + j}], ${inElements(stride, memory)});`,
-  );
-  return `${off}
+/** What writes WGSL of `name(sums, at)`, a line for each of `count` matrices from `first` on of `all` in one array, beside each other in memory as f32. */
+/* @__NO_SIDE_EFFECTS__ */
+function moving(line: (memory: string, at: string, matrix: string, stride: string) => string) {
+  return (
+    name: string,
+    all: number,
+    first: number,
+    count: number,
+    { memory = numbers, stride }: { memory?: Memory; stride: string },
+  ): string => {
+    const lines = each(count).map((j) => {
+      const at = inElements(`at + ${j}u * MATRIX_N`, memory);
+      return `  ${line(memory.array, at, `(*sums)[${first + j}]`, inElements(stride, memory))};`;
+    });
+    return `${off}
 fn ${name}(sums: ptr<function, array<Result, ${all}>>, at: u32) {
 ${lines.join("\n")}
 }`;
+  };
 }
 
-/** WGSL of `name(sums, at)`: the way back. */
-export function restore(
-  name: string,
-  all: number,
-  first: number,
-  count: number,
-  { memory = numbers, stride }: { memory?: Memory; stride: string },
-): string {
-  const lines = each(count).map(
-    (j) =>
-      `  (*sums)[${first + j}] = subgroupMatrixLoad<Result, row_major>(${memory.array}, ${inElements(`at + ${j}u * MATRIX_N`, memory)}, ${inElements(stride, memory)});`,
-  );
-  return `${off}
-fn ${name}(sums: ptr<function, array<Result, ${all}>>, at: u32) {
-${lines.join("\n")}
-}`;
-}
+/** Stores them. */
+export const store = moving(
+  (memory, at, matrix, stride) => `subgroupMatrixStore<row_major>(${memory}, ${at}, ${matrix}, ${stride})`,
+);
+
+/** Loads them again. */
+export const restore = moving(
+  (memory, at, matrix, stride) =>
+    `${matrix} = subgroupMatrixLoad<Result, row_major>(${memory}, ${at}, ${stride})`,
+);
 
 /** WGSL of `name(sums, factor)`: all matrices of an array times one number. */
 export function scale(name: string, all: number): string {

@@ -36,7 +36,7 @@ export const harmless: Readonly<Record<string, string>> = {
     "an array of numbers takes no element behind its end",
   "kernels/normalize/normalize.ts: export function normalize(x: Tensor, eps = [-1e-12-]{+1.25e-12+}): Tensor {":
     "no vector that f32 tells from zero is that short",
-  "engine/run/program.ts: return parts.map((part) => ({ step, part, estimate: estimate / parts.length, slot: [-0-]{+1+}}));":
+  "engine/run/program.ts: return parts.map((part) => ({ sent, part, estimate: estimate / parts.length, slot: [-0-]{+1+}}));":
     "each gets its slot when all are known",
   // Speed or room
   "engine/gpu/wait.ts: Atomics.wait(cell, 0, [-0-]{+1+}, Math.min(longest, (performance.now() - changed) * share));":
