@@ -14,7 +14,7 @@ import {
   type Tensor,
   TensorError,
 } from "../../engine/index.ts";
-import { divisions, divisorTypes, divisorValues } from "../lib/division.ts";
+import { divisions, divisorTypes, divisorValues, setDivisor } from "../lib/division.ts";
 import eachSource from "../lib/each.wgsl?raw";
 import { blocks, isInteger, items, vectors } from "../lib/items.ts";
 import { partOf, perElement } from "../lib/work.ts";
@@ -118,19 +118,42 @@ fn fourOffsets(index: u32) -> Four {
   };
 }
 
-/** The values of `addressing`'s parameters but for starts. */
+/** Of parameters of `addressing` their names, by dimension, and all values where no dimension is walked along. */
+interface Places {
+  strides: string[][];
+  still: Record<string, number>;
+}
+const known = new Map<string, Places>();
+
+function placesOf(names: readonly string[], most: number): Places {
+  const key = `${most} ${names}`;
+  let places = known.get(key);
+  if (!places) {
+    const strides = Array.from({ length: most }, (_, d) => names.map((x) => `${x}Stride${d}`));
+    const still = {
+      ...divisorValues(Object.fromEntries(sizesOf(most).map((name) => [name, 1]))),
+      ...Object.fromEntries(strides.flat().map((name) => [name, 0])),
+    };
+    places = { strides, still };
+    known.set(key, places);
+  }
+  return places;
+}
+
+/** The values of `addressing`'s parameters but for starts. Every dispatch asks for them: only what is used is computed. */
 export function addresses(
   dims: readonly Dimension[],
   names: readonly string[],
   most = mostDims,
 ): Record<string, number> {
-  const inwards = dims.toReversed();
-  const extents = sizesOf(most).map((name, d) => [name, inwards[d]?.size ?? 1] as const);
-  const values: Record<string, number> = divisorValues(Object.fromEntries(extents));
-  for (let d = 0; d < most; d++)
-    names.forEach((x, k) => {
-      values[`${x}Stride${d}`] = inwards[d]?.steps[k] ?? 0;
-    });
+  const { strides, still } = placesOf(names, most);
+  const values = { ...still };
+  for (let d = 0; d < dims.length; d++) {
+    const { size, steps } = dims[dims.length - 1 - d]!;
+    // The outermost is not divided by.
+    if (d < dims.length - 1) setDivisor(values, `size${d}`, size);
+    for (let k = 0; k < names.length; k++) values[strides[d]![k]!] = steps[k]!;
+  }
   return values;
 }
 
