@@ -27,7 +27,7 @@ fn make(index: u32) {
     for (var kx = 1u; kx < COLUMNS; kx++) {
       let value = besideEachOther(taken, kx);
       if (MAX) {
-        let wins = isAbove(value, ofRow);
+        let wins = beats(value, ofRow);
         ofRow = select(ofRow, value, wins);
         placeOfRow = select(placeOfRow, vec4u(y * i32(params.width) + i32(kx) + columns), wins);
       } else {
@@ -37,7 +37,7 @@ fn make(index: u32) {
     for (var t = 0u; t < TALL; t++) {
       if (r - t * STRIDE_Y < ROWS) {
         if (MAX) {
-          let wins = isAbove(ofRow, values[t]);
+          let wins = beats(ofRow, values[t]);
           values[t] = select(values[t], ofRow, wins);
           if (WINNERS) {
             places[t] = select(places[t], placeOfRow, wins);
@@ -61,10 +61,4 @@ fn make(index: u32) {
       }
     }
   }
-}
-
-// NaN is above all numbers, and the first of several stays.
-fn isAbove(value: vec4f, best: vec4f) -> vec4<bool> {
-  let larger = (value > best) | (magnitudes(value) > vec4u(INFINITE));
-  return larger & (magnitudes(best) <= vec4u(INFINITE));
 }

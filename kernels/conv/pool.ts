@@ -4,6 +4,7 @@ import { defineKernel, type Tensor, TensorError, tracked } from "../../engine/in
 import { blocks, defineByWidth, items, requireFloat } from "../lib/items.ts";
 import nanSource from "../lib/nan.wgsl?raw";
 import { perElement } from "../lib/work.ts";
+import winnerSource from "../reduce/winner.wgsl?raw";
 import nearRowSource from "./near-row.wgsl?raw";
 import poolSource from "./pool.wgsl?raw";
 import poolBackwardSource from "./pool-backward.wgsl?raw";
@@ -33,7 +34,7 @@ const sharesOf = (width: 1 | 4) => {
 const poolKernel = defineByWidth({
   name: "pool",
   source: poolSource,
-  includes: (width) => [nanSource, ...windowRows(width), poolShareSource, sharesOf(width)],
+  includes: (width) => [nanSource, winnerSource, ...windowRows(width), poolShareSource, sharesOf(width)],
   bindings: ["x: Scalar", "+y: Out", "+winners: Bits"],
   params: windowTypes,
   flops: (launch) => perElement("y", launch.params.rows * launch.params.columns)(launch),
@@ -41,7 +42,10 @@ const poolKernel = defineByWidth({
 const poolNearKernel = defineKernel({
   name: "pool-near",
   source: poolNearSource,
-  includes: [...[items(4), nanSource, ...windowIncludes, nearRowSource], ...[poolShareSource, sharesOf(4)]],
+  includes: [
+    ...[items(4), nanSource, winnerSource, ...windowIncludes, nearRowSource],
+    ...[poolShareSource, sharesOf(4)],
+  ],
   bindings: ["x: Scalar", "+y: Vec", "+winners: vec4u"],
   // What is beside of the plane: nothing, or what no maximum is.
   params: { ...resultTypes, outside: "f32" },

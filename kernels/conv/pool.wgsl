@@ -20,9 +20,7 @@ fn make(index: u32) {
       if (MAX) {
         let columns = columnsOf(place.column);
         let inside = (columns >= Ints(0)) & (columns < Ints(i32(params.width)));
-        let larger = (value > best) | (magnitudes(value) > Bits(INFINITE));
-        let takes = (winner == Bits(NONE)) | (larger & (magnitudes(best) <= Bits(INFINITE)));
-        let wins = inside & takes & allOf(place.there);
+        let wins = inside & ((winner == Bits(NONE)) | beats(value, best)) & allOf(place.there);
         best = select(best, value, wins);
         winner = select(winner, Bits(place.row - at.plane * params.height * params.width) + Bits(columns), wins);
       } else {

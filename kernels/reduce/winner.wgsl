@@ -1,4 +1,4 @@
-// What the kernels of winners share. Stands behind turned.wgsl and nan.wgsl or whole.wgsl.
+// What the kernels of winners share, poolings among them. Stands behind nan.wgsl or whole.wgsl.
 
 // Whether a number takes the place of the best before it: a larger one does, and a NaN, the first of them for good.
 fn beats(next: Wide, best: Wide) -> Truth {
