@@ -20,11 +20,11 @@ import { RandomStreams, seedKey } from "../engine/index.ts";
 import { initialValues } from "../model/parameters.ts";
 import { parseConfig } from "../train/config.ts";
 import { loadEmoji } from "../train/data/emoji/index.ts";
-import { makeFolder } from "../train/make-folder.ts";
+import { makeFolder, removeEmpty } from "../train/make-folder.ts";
 import { readTensors } from "../train/run/checkpoint.ts";
 import { fileAt, writeAtomically } from "../train/run/disk.ts";
 import { RunFolder } from "../train/run/folder.ts";
-import { lockFolder } from "../train/run/lock.ts";
+import { lockFolder, makeLocked } from "../train/run/lock.ts";
 import { type Result, runCommand } from "./command.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "casement-runs-"));
@@ -270,6 +270,30 @@ test("folders that were made for nothing go again, others stay", async () => {
     () => assert.unreachable(),
     () => {},
   );
+});
+
+test("folders that others make and remove at the same time are made, and locked", async () => {
+  const race = async (work: () => Promise<void>) => {
+    for (let turn = 0; turn < 40; turn++) await work();
+  };
+  // In "made" and "made/N" removers meet makers; "kept" is one folder that all make, lock and remove.
+  const works = Array.from({ length: 8 }, (_, i) => async () => {
+    const made = await makeFolder(at(`race/made/${i}`));
+    assert.is(made[0], at(`race/made/${i}`));
+    await removeEmpty(made);
+    const { unlock, ...kept } = await makeLocked(at(`race/own/${i}`), "own", assert.unreachable);
+    await unlock(at(`race/own/${i}`));
+    await removeEmpty(kept.made);
+    const inUse = await makeLocked(at("race/kept"), "kept", assert.unreachable).then(
+      async ({ made, unlock }) => {
+        await unlock(at("race/kept"));
+        return removeEmpty(made);
+      },
+      (error) => assert.match(error.message, /^kept is in use by /),
+    );
+    assert.is(inUse, undefined);
+  });
+  await Promise.all(works.map(race));
 });
 
 test("every bit of a seed counts, and small seeds are what they were", async () => {

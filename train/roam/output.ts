@@ -1,7 +1,7 @@
 // What is written: triplets and corpus in LaSCo's own JSON, so that `--data lasco` reads them; a line per direction with where
 // its text comes from, or why there is none; and last what it was made of.
 import { createHash } from "node:crypto";
-import { readdir, readFile, rm } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ConfigError } from "../config.ts";
 import { writeAtomically } from "../run/disk.ts";
@@ -22,13 +22,6 @@ export const filesOf = (split: string) => ({
   lines: `roam_${split}.jsonl`,
   made: `roam_${split}.json`,
 });
-
-/** Of writers that were killed: nobody writes here now. */
-export async function removeDrafts(dir: string): Promise<void> {
-  for (const name of await readdir(dir)) {
-    if (/^(lasco|roam)_.*\.\d+\.draft$/.test(name)) await rm(join(dir, name), { force: true });
-  }
-}
 
 /** Throws ConfigError where a folder holds a data set that is not from here: it would be overwritten. */
 export async function requireOwn(dir: string, split: string): Promise<void> {

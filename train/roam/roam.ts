@@ -3,12 +3,12 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { randomBits, seedKey } from "../../engine/index.ts";
-import { makeFolder } from "../make-folder.ts";
-import { writeAtomically } from "../run/disk.ts";
-import { lockFolder } from "../run/lock.ts";
+import { removeEmpty } from "../make-folder.ts";
+import { removeDrafts, writeAtomically } from "../run/disk.ts";
+import { makeLocked } from "../run/lock.ts";
 import { readCaptions } from "./captions.ts";
 import { areEqual, changeNothing, isUnseen } from "./filters.ts";
-import { filesOf, madeBy, removeDrafts, requireOwn, type Triplet, writeSplit } from "./output.ts";
+import { filesOf, madeBy, requireOwn, type Triplet, writeSplit } from "./output.ts";
 import { type Pair, type PairFiles, readPairs, type Source } from "./pairs.ts";
 import { type Reason, reasons } from "./reasons.ts";
 import { type Direction, qidOf, type Rephrased, Rules, turned } from "./rephrase.ts";
@@ -67,10 +67,9 @@ export async function roam(options: RoamOptions): Promise<Roamed | null> {
   );
   if (read === null) return null;
   const { split, pairs, sources } = read;
-  await makeFolder(out);
-  const unlock = await lockFolder(out, out, events.message);
+  const { made, unlock } = await makeLocked(out, out, events.message);
   try {
-    await removeDrafts(out);
+    await removeDrafts(out, /^(lasco|roam)_/);
     await requireOwn(out, split);
     const lines = await rephrased(pairs, options);
     if (lines === null) return null;
@@ -84,6 +83,7 @@ export async function roam(options: RoamOptions): Promise<Roamed | null> {
     return await write(lines, triplets, pairs, split, sources, options);
   } finally {
     await unlock(out);
+    await removeEmpty(made);
   }
 }
 

@@ -1,6 +1,5 @@
 // An audit's folder: the figures, every query with its ranks and labels, the redundant ones as a list that `score` and `eval`
 // take, the pairs with several texts, and a page. The folder may be a run's: no name here is one of a run's files.
-import { rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Engine } from "../../engine/index.ts";
 import { textOf } from "../data/captions.ts";
@@ -9,9 +8,9 @@ import { inMemory } from "../data/memory.ts";
 import type { Pictures, Split } from "../data/types.ts";
 import { type Audit, type Example, examples, labelsOf, type Way, ways } from "../eval/audit.ts";
 import type { Embedded } from "../eval/protocols.ts";
-import { makeFolder } from "../make-folder.ts";
+import { removeEmpty } from "../make-folder.ts";
 import { writeAtomically } from "./disk.ts";
-import { lockFolder } from "./lock.ts";
+import { makeLocked } from "./lock.ts";
 
 /** What an audit's folder holds, by role. */
 export const auditFiles = {
@@ -36,17 +35,12 @@ export async function inAuditFolder<T>(
   warn: (message: string) => void,
   work: () => Promise<T>,
 ): Promise<T> {
-  const made = await makeFolder(out);
-  const unlock = await lockFolder(out, out, warn);
+  const { made, unlock } = await makeLocked(out, out, warn);
   try {
     return await work();
   } finally {
     await unlock(out);
-    try {
-      for (const folder of made) await rmdir(folder);
-    } catch {
-      // Something is in it.
-    }
+    await removeEmpty(made);
   }
 }
 

@@ -25,6 +25,13 @@ export async function writeAtomically(file: string, content: Content): Promise<v
   }
 }
 
+/** Removes what writers that were killed have left in a folder, where nobody else writes now; of `files` alone. */
+export async function removeDrafts(dir: string, files = /^/): Promise<void> {
+  for (const name of await readdir(dir)) {
+    if (files.test(name) && /\.\d+\.draft$/.test(name)) await rm(join(dir, name), { force: true });
+  }
+}
+
 /**
  * A folder, which need not be there yet.
  * @param name as the user named it

@@ -1,16 +1,13 @@
 // A run's folder. It belongs to one process while that lives (lock.ts), and it becomes a run's only when the first step is
 // done: what fails before leaves it as it was, an earlier run in it included.
-import { mkdir, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { basename, join, normalize, resolve } from "node:path";
 import { ConfigError, parseConfig } from "../config.ts";
-import { makeFolder } from "../make-folder.ts";
+import { removeEmpty } from "../make-folder.ts";
 import { listCheckpoints } from "./checkpoint.ts";
-import { folderStore } from "./disk.ts";
-import { lockFolder, type Unlock } from "./lock.ts";
+import { folderStore, removeDrafts } from "./disk.ts";
+import { lockFolder, makeLocked, type Unlock } from "./lock.ts";
 import { files } from "./store.ts";
-
-/** Names under which `writeAtomically` writes. */
-const drafts = /\.\d+\.draft$/;
 
 export class RunFolder {
   private unlock: Unlock | null = null;
@@ -51,9 +48,10 @@ export class RunFolder {
       }
       await folder.requireAside();
     }
-    folder.made = await makeFolder(folder.path);
+    const { made, unlock } = await makeLocked(folder.path, name, tell);
+    Object.assign(folder, { made, unlock });
     try {
-      await folder.lock();
+      await removeDrafts(folder.path);
     } catch (error) {
       await folder.close();
       throw error;
@@ -86,20 +84,13 @@ export class RunFolder {
   async close(): Promise<void> {
     await this.unlock?.(this.path);
     this.unlock = null;
-    try {
-      for (const path of this.made) await rmdir(path);
-    } catch {
-      // Somebody has put something in.
-    }
+    await removeEmpty(this.made);
     this.made = [];
   }
 
   private async lock(): Promise<void> {
     this.unlock = await lockFolder(this.path, this.name, this.tell);
-    // Of processes that were killed while they wrote: nobody writes here now.
-    for (const name of await readdir(this.path)) {
-      if (drafts.test(name)) await rm(join(this.path, name), { force: true });
-    }
+    await removeDrafts(this.path);
   }
 
   /** Throws ConfigError where what lies in the way of the earlier run is not one before that. */

@@ -5,11 +5,38 @@ import { type FileHandle, open, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { ConfigError } from "../config.ts";
+import { makeFolder, removeEmpty } from "../make-folder.ts";
 
 const lockName = "lock";
 
 /** Gives back a lock; `dir` says where the folder lies by now. */
 export type Unlock = (dir: string) => Promise<void>;
+
+/** How often a folder is made that goes before it is locked. */
+const tries = 20;
+
+/**
+ * Makes a folder where there is none and locks it, as `lockFolder`. Returns the folders that were made, the innermost
+ * first; none stays where the lock is another's.
+ */
+export async function makeLocked(
+  dir: string,
+  named: string,
+  warn: (message: string) => void,
+): Promise<{ made: string[]; unlock: Unlock }> {
+  const made: string[] = [];
+  for (let tried = 1; ; tried++) {
+    made.unshift(...(await makeFolder(dir)));
+    try {
+      return { made, unlock: await lockFolder(dir, named, warn) };
+    } catch (error) {
+      // Whoever had made the folder has just removed it, empty as it was.
+      if ((error as NodeJS.ErrnoException).code === "ENOENT" && tried < tries) continue;
+      await removeEmpty(made);
+      throw error;
+    }
+  }
+}
 
 /**
  * Locks a folder that is there. Throws ConfigError, with the folder's name, where another process has it. Where the file
