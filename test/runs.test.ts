@@ -9,6 +9,7 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  unlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -281,6 +282,9 @@ test("folders that others make and remove at the same time are made, and locked"
     const made = await makeFolder(at(`race/made/${i}`));
     assert.is(made[0], at(`race/made/${i}`));
     await removeEmpty(made);
+    await writeAtomically(at(`race/written/${i}/x`), "x");
+    unlinkSync(at(`race/written/${i}/x`));
+    await removeEmpty([at(`race/written/${i}`), at("race/written")]);
     const { unlock, ...kept } = await makeLocked(at(`race/own/${i}`), "own", assert.unreachable);
     await unlock(at(`race/own/${i}`));
     await removeEmpty(kept.made);

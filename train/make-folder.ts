@@ -27,6 +27,25 @@ export async function makeFolder(path: string): Promise<string[]> {
     }
   }
 }
+/**
+ * Makes a folder and the first thing in it, once more where the folder went in between: whoever had made it has just removed
+ * it, empty as it was. `made` is told of each folder that was made here.
+ */
+export async function inFolder<T>(
+  path: string,
+  first: () => Promise<T>,
+  made: (folders: readonly string[]) => void = () => {},
+): Promise<T> {
+  for (let tried = 1; ; tried++) {
+    made(await makeFolder(path));
+    try {
+      return await first();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT" || tried === tries) throw error;
+    }
+  }
+}
+
 /** Removes folders that `makeFolder` made, the innermost first, as far as nothing is in them. */
 export async function removeEmpty(made: readonly string[]): Promise<void> {
   for (const path of made) await rmdir(path).catch(() => {});

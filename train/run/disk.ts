@@ -1,16 +1,15 @@
 // A run's files in a folder on the disk, and how any file is written whole or not at all.
 import { appendFile, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { makeFolder } from "../make-folder.ts";
+import { inFolder } from "../make-folder.ts";
 import { openFile } from "./sources.ts";
 import type { Content, Store } from "./store.ts";
 
 /** Writes bytes, or what `content` writes, so that `file` either has all of it or what it had before. */
 export async function writeAtomically(file: string, content: Content): Promise<void> {
-  await makeFolder(dirname(file));
   const draft = `${file}.${process.pid}.draft`;
   try {
-    const handle = await open(draft, "w");
+    const handle = await inFolder(dirname(file), () => open(draft, "w"));
     try {
       if (typeof content === "function") await content((bytes) => handle.writeFile(bytes));
       else await handle.writeFile(content);

@@ -5,15 +5,12 @@ import { type FileHandle, open, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { ConfigError } from "../config.ts";
-import { makeFolder, removeEmpty } from "../make-folder.ts";
+import { inFolder, removeEmpty } from "../make-folder.ts";
 
 const lockName = "lock";
 
 /** Gives back a lock; `dir` says where the folder lies by now. */
 export type Unlock = (dir: string) => Promise<void>;
-
-/** How often a folder is made that goes before it is locked. */
-const tries = 20;
 
 /**
  * Makes a folder where there is none and locks it, as `lockFolder`. Returns the folders that were made, the innermost
@@ -25,16 +22,16 @@ export async function makeLocked(
   warn: (message: string) => void,
 ): Promise<{ made: string[]; unlock: Unlock }> {
   const made: string[] = [];
-  for (let tried = 1; ; tried++) {
-    made.unshift(...(await makeFolder(dir)));
-    try {
-      return { made, unlock: await lockFolder(dir, named, warn) };
-    } catch (error) {
-      // Whoever had made the folder has just removed it, empty as it was.
-      if ((error as NodeJS.ErrnoException).code === "ENOENT" && tried < tries) continue;
-      await removeEmpty(made);
-      throw error;
-    }
+  try {
+    const unlock = await inFolder(
+      dir,
+      () => lockFolder(dir, named, warn),
+      (folders) => made.unshift(...folders),
+    );
+    return { made, unlock };
+  } catch (error) {
+    await removeEmpty(made);
+    throw error;
   }
 }
 
