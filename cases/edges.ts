@@ -1,23 +1,21 @@
 // The smallest cases of ops that have none beside their others: tensors without elements, and of one.
 import { reshape } from "../kernels/shape/reshape.ts";
-import { attentionCase } from "./attention.ts";
-import type { OpCase } from "./case.ts";
-import { contrastiveCase, recallCase } from "./contrastive.ts";
-import { poolCase, transposeCase } from "./conv.ts";
-import { dropoutCase } from "./dropout.ts";
-import { einsumCase } from "./einsum.ts";
 import {
   binaryCase,
   binaryOps,
-  castCase,
   detachCase,
   integerCase,
   integerOps,
   masks,
-  unaryCase,
-  unaryNames,
   whereCase,
-} from "./elementwise.ts";
+} from "./arithmetic.ts";
+import { attentionCase } from "./attention.ts";
+import type { OpCase } from "./case.ts";
+import { castCase } from "./cast.ts";
+import { contrastiveCase, recallCase } from "./contrastive.ts";
+import { poolCase, transposeCase } from "./conv.ts";
+import { dropoutCase } from "./dropout.ts";
+import { einsumCase } from "./einsum.ts";
 import { embeddingCase, positionsCase } from "./embedding.ts";
 import { gatherCase, scatterAddCase } from "./gather.ts";
 import { groupnormCase, layernormCase } from "./layernorm.ts";
@@ -39,9 +37,10 @@ import {
   tileCase,
 } from "./shape.ts";
 import { topkCase } from "./topk.ts";
+import { unaryCase, unaryOps } from "./unary.ts";
 
 const edges: OpCase[] = [
-  ...unaryNames.flatMap((op) => [unaryCase(op, []), unaryCase(op, [3, 0])]),
+  ...Object.keys(unaryOps).flatMap((op) => [unaryCase(op, []), unaryCase(op, [3, 0])]),
   ...Object.keys({ ...binaryOps, ...masks }).flatMap((op) => [
     binaryCase(op, [1], []),
     binaryCase(op, [0, 3], [3]),

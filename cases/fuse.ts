@@ -5,8 +5,10 @@ import { add, bitAnd, bitXor, greater, less, mul, sub, where } from "../kernels/
 import { cast } from "../kernels/elementwise/cast.ts";
 import { fuse } from "../kernels/elementwise/fuse.ts";
 import { floor, sigmoid, tanh } from "../kernels/elementwise/unary.ts";
+import { binaryOps } from "./arithmetic.ts";
+import { named, places } from "./broadcast.ts";
 import { type Draw, type OpCase, withMasters } from "./case.ts";
-import { binaryOps, named, places, unaryOps } from "./elementwise.ts";
+import { unaryOps } from "./unary.ts";
 
 /** An operand by its number, or a function of others. */
 type Tree = number | { op: string; of: Tree[] };

@@ -1,6 +1,6 @@
 // Cases of what integers have along axes and by themselves: sums, products and running sums modulo 2^32, extremes and where they
-// stand, sums into places. Each is exact. What two tensors of them make is in elementwise.ts.
-import type { Tensor } from "../engine/index.ts";
+// stand, sums into places. Each is exact. What two tensors of them make is in arithmetic.ts.
+import type { DType, Tensor } from "../engine/index.ts";
 import { abs, clamp, neg, sign, square } from "../kernels/elementwise/unary.ts";
 import { addAlongAxis, scatterAdd } from "../kernels/gather/gather.ts";
 import { argmax, argmin, max, min, prod, sum } from "../kernels/reduce/reduce.ts";
@@ -12,13 +12,13 @@ type Whole = "u32" | "i32";
 const both: Whole[] = ["u32", "i32"];
 
 /** What an integer is modulo 2^32. */
-export const wrapped = (dtype: Whole, value: number) => (dtype === "u32" ? value >>> 0 : value | 0);
-export const everyWhole = (dtype: Whole): Draw =>
+export const wrapped = (dtype: DType, value: number) => (dtype === "u32" ? value >>> 0 : value | 0);
+export const everyWhole = (dtype: DType): Draw =>
   dtype === "i32" ? { from: -(2 ** 31), below: 2 ** 31 } : { below: 2 ** 32 };
 /** Few different ones, so that extremes are there several times. */
 const fewWhole = (dtype: Whole): Draw => ({ from: dtype === "i32" ? -2 : 0, below: 2 });
 /** The ends of what there is among others near 0. */
-const ends = (dtype: Whole): Draw => {
+const ends = (dtype: DType): Draw => {
   const among =
     dtype === "i32" ? [-(2 ** 31), 2 ** 31 - 1, -1, 0, 1, -(2 ** 31) + 1] : [2 ** 32 - 1, 0, 2 ** 31, 1];
   return { at: (i: number) => among[(i * 7) % among.length]! };

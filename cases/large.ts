@@ -2,16 +2,18 @@
 // holds. They stand beside the table, as float64 can't follow them whole: only the bench for GPUs takes them, and looks at
 // a sample of each result.
 import type { DType } from "../engine/index.ts";
+import { binaryCase } from "./arithmetic.ts";
 import { attentionCase } from "./attention.ts";
 import type { OpCase } from "./case.ts";
+import { castCase } from "./cast.ts";
 import { convCase } from "./conv.ts";
-import { binaryCase, castCase, unaryCase } from "./elementwise.ts";
 import { embeddingCase } from "./embedding.ts";
 import { layernormCase } from "./layernorm.ts";
 import { linearCase, matmulCase } from "./matmul.ts";
 import { memoryCases } from "./memory.ts";
 import { sumLeadingCase } from "./reduce.ts";
 import { softmaxCase } from "./softmax.ts";
+import { unaryCase } from "./unary.ts";
 
 const dtypes: DType[] = ["f32", "f16"];
 const each = (make: (dtype: DType) => OpCase[]) => dtypes.flatMap(make);

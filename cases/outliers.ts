@@ -3,16 +3,18 @@
 // zeros: beside ordinary numbers, so that either is right), and -infinity where an op allows it. Each is a case of the
 // ordinary table on other inputs; formulas of gradients are held to central differences there.
 import type { DType } from "../engine/index.ts";
+import { binaryCase } from "./arithmetic.ts";
 import { attentionCase } from "./attention.ts";
 import type { Draw, OpCase } from "./case.ts";
+import { castCase } from "./cast.ts";
 import { contrastiveCase } from "./contrastive.ts";
-import { binaryCase, castCase, unaryCase } from "./elementwise.ts";
 import { layernormCase } from "./layernorm.ts";
 import { linearCase, matmulCase } from "./matmul.ts";
 import { normalizeCase } from "./normalize.ts";
 import { reduceCase } from "./reduce.ts";
 import { softmaxCase } from "./softmax.ts";
 import { topkCase } from "./topk.ts";
+import { unaryCase } from "./unary.ts";
 
 type Values = (index: number, drawn: number) => number;
 

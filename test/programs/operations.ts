@@ -1,12 +1,13 @@
 // The operations of random programs: each says how it could go on from a tensor at hand, and gives the op case behind a
 // choice, which knows both how to run here and what float64 says.
 
+import { binaryCase, whereCase } from "../../cases/arithmetic.ts";
 import { attentionCase } from "../../cases/attention.ts";
 import type { Draw, OpCase } from "../../cases/case.ts";
+import { castCase } from "../../cases/cast.ts";
 import { type ConvSpec, convCase, type PoolSpec, poolCase } from "../../cases/conv.ts";
 import { dropoutCase } from "../../cases/dropout.ts";
 import { einsumCase } from "../../cases/einsum.ts";
-import { binaryCase, castCase, unaryCase, whereCase } from "../../cases/elementwise.ts";
 import { embeddingCase, positionsCase } from "../../cases/embedding.ts";
 import { cumsumCase, gatherCase, scatterAddCase } from "../../cases/gather.ts";
 import { groupnormCase, layernormCase } from "../../cases/layernorm.ts";
@@ -25,6 +26,7 @@ import {
 } from "../../cases/shape.ts";
 import { softmaxAxisCase, softmaxCase } from "../../cases/softmax.ts";
 import { topkCase } from "../../cases/topk.ts";
+import { unaryCase } from "../../cases/unary.ts";
 import { type DType, randomBits, type Scalar } from "../../engine/index.ts";
 import { broadcastShape } from "../../kernels/elementwise/strided.ts";
 import type { PadMode } from "../../kernels/shape/pad.ts";
