@@ -3,7 +3,7 @@
 // that the two never differ.
 import type { Metrics } from "../eval/metrics.ts";
 import type { StepRecord, ValidationRecord } from "../loop/record.ts";
-import { files, type Store, textIn } from "./store.ts";
+import { files, lineOf, linesIn, type Store } from "./store.ts";
 import { eventsHeader, joined, scalarEvent, scalarsOf } from "./tensorboard.ts";
 
 /** TensorBoard reads what has "tfevents" in its name, in the order of names. */
@@ -67,22 +67,12 @@ export class Journal {
     return records.filter((record): record is ValidationRecord => "validation" in record);
   }
 
-  /** All lines; an interrupted write leaves half of one. */
-  private async records(): Promise<Line[]> {
-    const text = await textIn(this.store, files.steps);
-    return text.split("\n").flatMap((line) => {
-      try {
-        return [JSON.parse(line) as Line];
-      } catch {
-        return [];
-      }
-    });
+  private records(): Promise<Line[]> {
+    return linesIn<Line>(this.store, files.steps);
   }
 }
 
 type Line = StepRecord | ValidationRecord;
-
-const lineOf = (record: Line) => `${JSON.stringify(record)}\n`;
 
 function eventOf({ step, ...fields }: Line, time: number): Uint8Array {
   const scalars =

@@ -37,6 +37,21 @@ export interface Store {
   remove(file: string): Promise<void>;
 }
 
+/** A line of JSON. */
+export const lineOf = (value: object) => `${JSON.stringify(value)}\n`;
+
+/** What a file has, line by line; an interrupted write leaves half of one, which is left out. */
+export async function linesIn<T>(store: Store, file: string): Promise<T[]> {
+  const text = await textIn(store, file);
+  return text.split("\n").flatMap((line) => {
+    try {
+      return [JSON.parse(line) as T];
+    } catch {
+      return [];
+    }
+  });
+}
+
 /** A file as text, "" where there is none. */
 export async function textIn(store: Store, file: string): Promise<string> {
   const source = await store.open(file).catch(() => null);

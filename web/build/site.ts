@@ -4,6 +4,7 @@ import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises"
 import { join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "vite";
+import { modelNames } from "../site-files.ts";
 import { writeGallery } from "./gallery.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -22,8 +23,7 @@ export async function buildSite(out: string, tell: (line: string) => void = () =
     build: { outDir: out, emptyOutDir: true },
   });
   await mkdir(join(out, "model"));
-  for (const name of ["config.json", "tokenizer.json", "model.safetensors"])
-    await copyFile(join(run, name), join(out, "model", name));
+  for (const name of modelNames) await copyFile(join(run, name), join(out, "model", name));
   await writeGallery(run, join(out, "gallery"), tell);
 
   const worker = await readFile(join(out, offline), "utf8");

@@ -1,7 +1,7 @@
 // This device: what the adapter offers, which kernels run on it and why, and whether it computes right.
 import type { Offer } from "../../cases/offers.ts";
 import type { Client } from "./client.ts";
-import { columnHead, el, fill, wideTable } from "./dom.ts";
+import { button, columnHead, el, fill, wideTable } from "./dom.ts";
 
 export class DevicePanel {
   readonly element = el("section", { class: "device" });
@@ -13,12 +13,13 @@ export class DevicePanel {
     ["op, sizes, type", "verdict", "largest relative error"].map((text) => columnHead(text)),
     this.verdicts,
   );
-  private readonly button = el("button", { text: "Check this device", attributes: { type: "button" } });
+  private readonly button = button("Check this device", () =>
+    this.running ? this.client.call("stop") : this.check(),
+  );
   private running = false;
 
   constructor(private readonly client: Client) {
     this.table.hidden = true;
-    this.button.addEventListener("click", () => void (this.running ? client.call("stop") : this.check()));
     this.element.append(
       this.facts,
       el("h2", { text: "Does it compute right?" }),

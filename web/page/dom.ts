@@ -28,6 +28,10 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
+/** A button that does something. */
+export const button = (text: string, work: () => unknown, names = ""): HTMLButtonElement =>
+  el("button", { class: names, text, attributes: { type: "button" }, on: { click: () => void work() } });
+
 /** An element of a drawing. */
 export function svg<K extends keyof SVGElementTagNameMap>(
   tag: K,

@@ -1,6 +1,7 @@
 // Files as people hand them over: chosen, dropped with the folders that they lie in, or pasted.
 import { isPicture } from "../../train/data/folder.ts";
 import type { Added, PictureFile } from "../messages.ts";
+import { el } from "./dom.ts";
 
 /** Files, and those that could not be read. */
 export interface Handed {
@@ -18,7 +19,7 @@ export async function addFile(handed: Handed, name: string, open: () => Promise<
 }
 
 /** Files of a drop, those in folders with their paths. */
-export async function droppedFiles(transfer: DataTransfer): Promise<Handed> {
+async function droppedFiles(transfer: DataTransfer): Promise<Handed> {
   // Both must be asked before anything is waited for: afterwards the transfer is empty.
   const entries = Array.from(transfer.items, (item) => item.webkitGetAsEntry?.() ?? null);
   const files = [...transfer.files].map((file) => ({ file, name: file.name }));
@@ -46,7 +47,40 @@ async function walk(entry: FileSystemEntry, found: Handed): Promise<void> {
   }
 }
 
-export function chosenFiles(input: HTMLInputElement): PictureFile[] {
+/**
+ * What a person drops files on: listeners for an element, which has the class "over" while they hang over it.
+ * @param use is given what was dropped as it is being read, which fails where a folder can't be
+ */
+export const dropListeners = (use: (handed: Promise<Handed>) => unknown) => ({
+  dragover: (event: Event) => {
+    event.preventDefault();
+    (event.currentTarget as Element).classList.add("over");
+  },
+  dragleave: ({ currentTarget }: Event) => (currentTarget as Element).classList.remove("over"),
+  drop: (event: Event) => {
+    event.preventDefault();
+    (event.currentTarget as Element).classList.remove("over");
+    const { dataTransfer } = event as DragEvent;
+    if (dataTransfer) void use(droppedFiles(dataTransfer));
+  },
+});
+
+/** What opens the browser's dialogue for files: an input out of sight, and its label that looks like a button. */
+export function fileChooser(
+  id: string,
+  text: string,
+  attributes: Record<string, string | boolean>,
+  use: (files: PictureFile[]) => unknown,
+): [HTMLInputElement, HTMLLabelElement] {
+  const input = el("input", {
+    class: "hidden-input",
+    attributes: { type: "file", id, ...attributes },
+    on: { change: () => void use(chosenFiles(input)) },
+  });
+  return [input, el("label", { class: "button", text, attributes: { for: id } })];
+}
+
+function chosenFiles(input: HTMLInputElement): PictureFile[] {
   const files = Array.from(input.files ?? [], (file) => ({
     file,
     name: file.webkitRelativePath || file.name,

@@ -2,8 +2,8 @@
 import type { PictureSource } from "../gallery.ts";
 import type { GalleryNews, ModelNews, PictureFile } from "../messages.ts";
 import type { Client } from "./client.ts";
-import { count, el, fill } from "./dom.ts";
-import { addFile, chosenFiles, droppedFiles, type Handed, picturesAmong } from "./files.ts";
+import { button, count, el, fill } from "./dom.ts";
+import { addFile, dropListeners, fileChooser, type Handed, picturesAmong } from "./files.ts";
 import { forgetSights } from "./sight.ts";
 
 interface PickedFolder {
@@ -19,16 +19,10 @@ export class LibraryPanel {
   private readonly modelLine = el("p");
   private readonly progress = el("progress", { attributes: { "aria-label": "Progress" } });
   private readonly message = el("div", { class: "message", attributes: { role: "status" } });
-  private readonly remove = el("button", { text: "Remove my pictures", attributes: { type: "button" } });
-  private readonly embed = el("button", {
-    text: "Embed the page's gallery too",
-    attributes: { type: "button" },
-  });
-  private readonly stop = el("button", { text: "Stop adding", attributes: { type: "button" } });
-  private readonly usual = el("button", {
-    text: "Back to the page's own model",
-    attributes: { type: "button" },
-  });
+  private readonly remove = button("Remove my pictures", () => this.removeOwn());
+  private readonly embed = button("Embed the page's gallery too", () => this.embedGallery());
+  private readonly stop = button("Stop adding", () => this.client.call("stopAdding"));
+  private readonly usual = button("Back to the page's own model", () => this.goBack());
   private readonly controls: HTMLElement;
 
   /** @param onChange is told when other pictures are searched, or another model searches */
@@ -36,51 +30,22 @@ export class LibraryPanel {
     private readonly client: Client,
     private readonly onChange: (gallery: GalleryNews) => void,
   ) {
-    const chooser = (
-      id: string,
-      text: string,
-      attributes: Record<string, string | boolean>,
-      use: (files: PictureFile[]) => void,
-    ) => {
-      const input = el("input", {
-        class: "hidden-input",
-        attributes: { type: "file", id, ...attributes },
-        on: { change: () => use(chosenFiles(input)) },
-      });
-      return [input, el("label", { class: "button", text, attributes: { for: id } })];
-    };
     const { showDirectoryPicker } = globalThis as { showDirectoryPicker?: FolderPicker };
     const folder = showDirectoryPicker
-      ? [
-          el("button", {
-            text: "Add a folder",
-            attributes: { type: "button" },
-            on: { click: () => void this.addFolder(showDirectoryPicker) },
-          }),
-        ]
-      : chooser("add-folder", "Add a folder", { webkitdirectory: true }, (files) => void this.add(files));
+      ? [button("Add a folder", () => this.addFolder(showDirectoryPicker))]
+      : fileChooser("add-folder", "Add a folder", { webkitdirectory: true }, (files) => this.add(files));
     this.progress.hidden = true;
     this.stop.hidden = true;
-    this.stop.addEventListener("click", () => void this.client.call("stopAdding"));
-    this.remove.addEventListener("click", () => void this.removeOwn());
-    this.embed.addEventListener("click", () => void this.embedGallery());
-    this.usual.addEventListener("click", () => void this.goBack());
-    const drop = (use: (handed: Handed) => void) => ({
-      dragover: (event: Event) => event.preventDefault(),
-      drop: async (event: Event) => {
-        event.preventDefault();
-        const { dataTransfer } = event as DragEvent;
-        if (!dataTransfer) return;
-        try {
-          use(await droppedFiles(dataTransfer));
-        } catch (error) {
-          fill(this.message, `What was dropped could not be read: ${(error as Error).message}`);
-        }
-      },
+    const drop = dropListeners(async (handed) => {
+      try {
+        void this.take(await handed);
+      } catch (error) {
+        fill(this.message, `What was dropped could not be read: ${(error as Error).message}`);
+      }
     });
     this.controls = el(
       "section",
-      { class: "card", on: drop((handed) => void this.take(handed)) },
+      { class: "card", on: drop },
       el("h2", { text: "Your pictures, your model" }),
       el("p", {
         class: "quiet",
@@ -90,11 +55,8 @@ export class LibraryPanel {
       el(
         "p",
         { class: "buttons" },
-        ...chooser(
-          "add-pictures",
-          "Add pictures",
-          { multiple: true, accept: "image/*" },
-          (files) => void this.add(files),
+        ...fileChooser("add-pictures", "Add pictures", { multiple: true, accept: "image/*" }, (files) =>
+          this.add(files),
         ),
         ...folder,
         this.remove,
@@ -103,11 +65,8 @@ export class LibraryPanel {
       el(
         "p",
         { class: "buttons" },
-        ...chooser(
-          "open-model",
-          "Open a model's files",
-          { multiple: true },
-          (files) => void this.openModel(files),
+        ...fileChooser("open-model", "Open a model's files", { multiple: true }, (files) =>
+          this.openModel(files),
         ),
         this.embed,
         this.usual,

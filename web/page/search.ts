@@ -12,8 +12,8 @@ import type {
   Referred,
 } from "../messages.ts";
 import { type Client, Latest } from "./client.ts";
-import { count, el, fill, refill } from "./dom.ts";
-import { chosenFiles, droppedFiles, picturesAmong } from "./files.ts";
+import { button, count, el, fill, refill } from "./dom.ts";
+import { dropListeners, fileChooser, picturesAmong } from "./files.ts";
 import { picture } from "./sight.ts";
 
 /** Milliseconds of silence before a text is searched. */
@@ -81,40 +81,14 @@ export class SearchPanel {
   private withoutModel = false;
 
   constructor(private readonly client: Client) {
-    const file = el("input", {
-      class: "hidden-input",
-      attributes: { type: "file", accept: "image/*", id: "reference" },
-      on: { change: () => this.giveFiles(chosenFiles(file)) },
-    });
-    const choose = el("label", {
-      class: "button",
-      text: "Choose a picture",
-      attributes: { for: "reference" },
-    });
     const figure = el(
       "figure",
       {
         class: "reference",
-        on: {
-          dragover: (event) => {
-            event.preventDefault();
-            figure.classList.add("over");
-          },
-          dragleave: () => figure.classList.remove("over"),
-          drop: async (event) => {
-            event.preventDefault();
-            figure.classList.remove("over");
-            const { dataTransfer } = event as DragEvent;
-            if (dataTransfer)
-              this.giveFiles(
-                await droppedFiles(dataTransfer).then(
-                  ({ files }) => files,
-                  () => [],
-                ),
-                "dropped",
-              );
-          },
-        },
+        on: dropListeners(async (handed) => {
+          const { files } = await handed.catch(() => ({ files: [] }));
+          this.giveFiles(files, "dropped");
+        }),
       },
       el("div", { class: "stage" }, this.frame, this.overlay),
       this.caption,
@@ -146,8 +120,9 @@ export class SearchPanel {
         el(
           "p",
           { class: "quiet" },
-          file,
-          choose,
+          ...fileChooser("reference", "Choose a picture", { accept: "image/*" }, (files) =>
+            this.giveFiles(files),
+          ),
           " or drop or paste one; a click on an answer says that you meant it",
         ),
         el("label", { text: "What should change?", attributes: { for: "change" } }),
@@ -368,15 +343,9 @@ export class SearchPanel {
         ),
       ),
       this.isMeant && place !== undefined
-        ? el("button", {
-            text: "Go on from this picture",
-            attributes: { type: "button" },
-            on: {
-              click: () => {
-                this.start({ kind: "place", place }, "", []);
-                this.input.focus();
-              },
-            },
+        ? button("Go on from this picture", () => {
+            this.start({ kind: "place", place }, "", []);
+            this.input.focus();
           })
         : null,
     );

@@ -1,5 +1,6 @@
 // Pictures on the page: cells of sheets, and small copies of one's own.
 import type { Sight } from "../messages.ts";
+import { siteFile } from "../site-files.ts";
 import { el } from "./dom.ts";
 
 const urls = new Map<number, string>();
@@ -22,8 +23,7 @@ const mostSheets = 24;
 const sheets = new Map<string, Promise<ImageBitmap>>();
 
 async function loadSheet(url: string): Promise<ImageBitmap> {
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url} could not be loaded: ${response.status}`);
+  const response = await siteFile(new URL(url));
   return createImageBitmap(await response.blob());
 }
 

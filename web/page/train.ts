@@ -3,8 +3,8 @@ import type { StepRecord } from "../../train/loop/record.ts";
 import type { Glance, News, PictureFile, RunHistory, RunMemory, RunNews, SheetQuery } from "../messages.ts";
 import { Chart } from "./chart.ts";
 import type { Client } from "./client.ts";
-import { count, el, fill } from "./dom.ts";
-import { chosenFiles, droppedFiles } from "./files.ts";
+import { button, count, el, fill } from "./dom.ts";
+import { dropListeners, fileChooser } from "./files.ts";
 import { ConfigForm } from "./form.ts";
 import { picture } from "./sight.ts";
 
@@ -90,14 +90,8 @@ export class TrainPanel {
   constructor(private readonly client: Client) {
     client.listen((news) => this.hear(news));
     this.element.hidden = true;
-    const chooser = (id: string, text: string, as: "run" | "weights") => {
-      const input = el("input", {
-        class: "hidden-input",
-        attributes: { type: "file", id, multiple: true },
-        on: { change: () => void this.load(chosenFiles(input), as) },
-      });
-      return [input, el("label", { class: "button", text, attributes: { for: id } })];
-    };
+    const chooser = (id: string, text: string, as: "run" | "weights") =>
+      fileChooser(id, text, { multiple: true }, (files) => this.load(files, as));
     this.loading.append(
       el("h2", { text: "Or go on from a folder" }),
       el("p", {
@@ -115,20 +109,14 @@ export class TrainPanel {
       "section",
       {
         class: "card setup",
-        on: {
-          dragover: (event) => event.preventDefault(),
-          drop: async (event) => {
-            event.preventDefault();
-            const { dataTransfer } = event as DragEvent;
-            if (!dataTransfer) return;
-            await this.attempt(async () => {
-              const { files, faults } = await droppedFiles(dataTransfer);
-              if (faults[0]) throw new Error(`${faults[0].name} could not be read: ${faults[0].why}`);
-              const isRun = files.some(({ name }) => /checkpoint-\d+\.safetensors$/.test(name));
-              await this.load(files, isRun ? "run" : "weights");
-            });
-          },
-        },
+        on: dropListeners((handed) =>
+          this.attempt(async () => {
+            const { files, faults } = await handed;
+            if (faults[0]) throw new Error(`${faults[0].name} could not be read: ${faults[0].why}`);
+            const isRun = files.some(({ name }) => /checkpoint-\d+\.safetensors$/.test(name));
+            await this.load(files, isRun ? "run" : "weights");
+          }),
+        ),
       },
       el("h2", { text: "Train CASE on Emoji-CoIR" }),
       this.note,
@@ -395,15 +383,6 @@ export class TrainPanel {
     for (const link of this.downloads.querySelectorAll("a")) URL.revokeObjectURL(link.href);
     fill(this.downloads, button("Prepare the files", show));
   }
-}
-
-function button(text: string, work: () => unknown, names = ""): HTMLButtonElement {
-  return el("button", {
-    class: names,
-    text,
-    attributes: { type: "button" },
-    on: { click: () => void work() },
-  });
 }
 
 function queryItem({ text, reference, target, rank, answers }: SheetQuery): HTMLElement {

@@ -27,8 +27,9 @@ import type {
   Shown,
   Sight,
 } from "../messages.ts";
+import { modelNames, siteFile } from "../site-files.ts";
 import { deviceNews } from "./device.ts";
-import { Gallery, siteFile } from "./gallery.ts";
+import { Gallery } from "./gallery.ts";
 import { looksOf } from "./look.ts";
 import { Losses } from "./losses.ts";
 import { type LoadedModel, loadModel, type ModelFiles, readModel } from "./model.ts";
@@ -119,9 +120,8 @@ export class Desk {
       const raw = { adapter: null, reason: adapter.message, model: null };
       return { ...raw, gallery: this.news(), sources: gallery.file.sources };
     }
-    const names = ["config.json", "tokenizer.json", "model.safetensors"];
     const load = async (name: string) => ({ name, file: await (await siteFile(at(`model/${name}`))).blob() });
-    const [files, rows] = await Promise.all([Promise.all(names.map(load)), gallery.embeddings()]);
+    const [files, rows] = await Promise.all([Promise.all(modelNames.map(load)), gallery.embeddings()]);
     this.usual = await readModel(files, false);
     this.usualRows = rows;
     const { loaded } = await this.take(this.usual, rows, adapter);

@@ -7,8 +7,9 @@ import { describeSources } from "../../train/data/emoji/edits.ts";
 import { emojiSet } from "../../train/data/emoji/set.ts";
 import type { Vendor } from "../../train/data/emoji/sources.ts";
 import { DataError, type Pictures } from "../../train/data/types.ts";
+import { siteFile } from "../site-files.ts";
 import { type TrainingFile, trainingName } from "../training.ts";
-import { type Gallery, siteFile } from "./gallery.ts";
+import type { Gallery } from "./gallery.ts";
 
 /** Splits whose pictures are those that training knows; the unseen vendor's are not asked for here. */
 const splits = ["concepts", "combinations"];

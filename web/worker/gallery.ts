@@ -4,15 +4,7 @@ import { checkId } from "../../train/data/memory.ts";
 import type { Pictures } from "../../train/data/types.ts";
 import { type GalleryFile, sheetName } from "../gallery.ts";
 import type { Sight } from "../messages.ts";
-
-/** A file of the page. Throws where there is none. */
-export async function siteFile(url: URL): Promise<Response> {
-  const response = await fetch(url).catch((cause: Error) => {
-    throw new Error(`${url.pathname} could not be loaded: ${cause.message}`, { cause });
-  });
-  if (!response.ok) throw new Error(`${url.pathname} could not be loaded: ${response.status}`);
-  return response;
-}
+import { siteFile } from "../site-files.ts";
 
 export class Gallery implements Pictures {
   private readonly sheets = new Map<number, Promise<Uint8Array>>();

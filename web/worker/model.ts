@@ -8,6 +8,7 @@ import { attendsToPicture } from "../../model/fusion.ts";
 import type { Precision } from "../../model/parameters.ts";
 import { Tokenizer } from "../../model/tokenizer.ts";
 import { parseConfig, type RunConfig } from "../../train/config.ts";
+import { files } from "../../train/run/store.ts";
 import type { ModelNews, PictureFile } from "../messages.ts";
 
 /** From so many parameters on a model computes in f16 where that is offered, to take half of the memory. */
@@ -40,12 +41,12 @@ export function blobSource(blob: Blob, name: string): ByteSource {
 }
 
 /** Reads a run's folder. Throws where one of its files is missing, ConfigError, and what the tokenizer throws. */
-export async function readModel(files: readonly PictureFile[], own: boolean): Promise<ModelFiles> {
+export async function readModel(given: readonly PictureFile[], own: boolean): Promise<ModelFiles> {
   const find = (wanted: string) => {
-    const found = files.find(({ name }) => name.split("/").at(-1) === wanted);
+    const found = given.find(({ name }) => name.split("/").at(-1) === wanted);
     if (!found)
       throw new Error(
-        `${wanted} is not among the files; a run's folder has config.json, tokenizer.json and model.safetensors.`,
+        `${wanted} is not among the files; a run's folder has ${files.config}, ${files.tokenizer} and ${files.model}.`,
       );
     return found.file;
   };
@@ -57,14 +58,14 @@ export async function readModel(files: readonly PictureFile[], own: boolean): Pr
       throw new Error(`${name} is no JSON: ${(cause as Error).message}`, { cause });
     }
   };
-  const config = parseConfig(await json("config.json"), "config.json");
-  const tokenizer = Tokenizer.fromJSON(await json("tokenizer.json"));
-  return { own, config, tokenizer, weights: find("model.safetensors") };
+  const config = parseConfig(await json(files.config), files.config);
+  const tokenizer = Tokenizer.fromJSON(await json(files.tokenizer));
+  return { own, config, tokenizer, weights: find(files.model) };
 }
 
 /** Brings a model to the GPU, tensor by tensor. Throws CheckpointError, TensorError and DeviceError. */
-export async function loadModel(engine: Engine, files: ModelFiles): Promise<LoadedModel> {
-  const { config, tokenizer, weights, own } = files;
+export async function loadModel(engine: Engine, given: ModelFiles): Promise<LoadedModel> {
+  const { config, tokenizer, weights, own } = given;
   const { vision, fusion } = config.model;
   const parameters = caseSpecs(config.model, tokenizer.size).reduce(
     (sum, { shape }) => sum + sizeOf(shape),
@@ -74,7 +75,7 @@ export async function loadModel(engine: Engine, files: ModelFiles): Promise<Load
   const precision = engine.hasF16 ? wanted : "f32";
   const model = new Case(engine, config.model, tokenizer.size, { trainable: () => false, precision });
   try {
-    const { tensors } = await openCheckpoint(blobSource(weights, "model.safetensors"));
+    const { tensors } = await openCheckpoint(blobSource(weights, files.model));
     await model.parameters.stream(modelTensors(tensors));
   } catch (error) {
     model.dispose();
@@ -82,7 +83,7 @@ export async function loadModel(engine: Engine, files: ModelFiles): Promise<Load
   }
   const patches = attendsToPicture(fusion) ? vision.imageSize / vision.patchSize : 0;
   const news = { name: config.name, own, parameters, precision, imageSize: vision.imageSize, patches };
-  return { news, key: await keyOf(files), config, tokenizer, model };
+  return { news, key: await keyOf(given), config, tokenizer, model };
 }
 
 /** A name for weights without reading all of them: their size, and their first and last megabyte. */

@@ -24,7 +24,7 @@ import type { RunEvents } from "../../train/run/events.ts";
 import { requirePrecision, requireSame } from "../../train/run/fitting.ts";
 import { Journal } from "../../train/run/journal.ts";
 import { runSteps } from "../../train/run/steps.ts";
-import { files, textIn } from "../../train/run/store.ts";
+import { files, lineOf, linesIn, textIn } from "../../train/run/store.ts";
 import { makeTokenizer, textsOf } from "../../train/run/tokenizer.ts";
 import { makeTrainer } from "../../train/run/trainer.ts";
 import { Validation } from "../../train/run/validate.ts";
@@ -145,7 +145,7 @@ export class TrainDesk {
 
   private async history(): Promise<RunHistory> {
     if (this.state === "none" || this.state === "elsewhere") return { records: [], glances: [], sheet: [] };
-    this.glances = linesOf<Glance>(await textIn(this.store, own.glances));
+    this.glances = await linesIn<Glance>(this.store, own.glances);
     const sheet = await textIn(this.store, own.sheet);
     const rows = sheet === "" ? [] : (JSON.parse(sheet) as SheetRow[]);
     const records = await new Journal(this.store).steps();
@@ -482,18 +482,6 @@ function takeLock(options: { ifAvailable?: boolean }): Promise<boolean> {
         return lock && new Promise(() => {});
       })
       .catch(reject);
-  });
-}
-
-const lineOf = (value: object) => `${JSON.stringify(value)}\n`;
-
-function linesOf<T>(text: string): T[] {
-  return text.split("\n").flatMap((line) => {
-    try {
-      return [JSON.parse(line) as T];
-    } catch {
-      return [];
-    }
   });
 }
 

@@ -12,7 +12,7 @@ import type {
   Timed,
 } from "../../kernels.ts";
 import { Client } from "../client.ts";
-import { columnHead, el, fill, wideTable } from "../dom.ts";
+import { button, columnHead, el, fill, wideTable } from "../dom.ts";
 import { KernelEditor } from "./editor.ts";
 import { type EditOf, figuresOf, reportPage } from "./report.ts";
 import { type Dot, roofline } from "./roofline.ts";
@@ -49,10 +49,10 @@ export class KernelsPanel {
     },
     on: { input: () => this.showRows() },
   });
-  private readonly measureAll = this.button("Measure", () => void this.measure(this.shown()));
-  private readonly stopButton = this.button("Stop", () => this.stop());
-  private readonly copyButton = this.button("Copy as JSON", () => void this.copy());
-  private readonly saveButton = this.button("Save as HTML", () => this.save());
+  private readonly measureAll = button("Measure", () => this.measure(this.shown()));
+  private readonly stopButton = button("Stop", () => this.stop());
+  private readonly copyButton = button("Copy as JSON", () => this.copy());
+  private readonly saveButton = button("Save as HTML", () => this.save());
   private readonly body = el("tbody");
   private readonly drawing = el("div", { class: "drawing" });
   private readonly select = el("select", {
@@ -63,8 +63,8 @@ export class KernelsPanel {
     attributes: { id: "kernel-case" },
     on: { change: () => this.chooseCase() },
   });
-  private readonly tryButton = this.button("Check and time", () => void this.tryEdit());
-  private readonly backButton = this.button("Put back the original", () => this.putBack());
+  private readonly tryButton = button("Check and time", () => this.tryEdit());
+  private readonly backButton = button("Put back the original", () => this.putBack());
   private readonly derived = el("pre", { attributes: { tabindex: 0, "aria-label": "What is derived" } });
   private readonly verdict = el("div", { class: "verdict", attributes: { role: "status" } });
   private readonly editor = new KernelEditor(
@@ -135,10 +135,6 @@ export class KernelsPanel {
     );
     this.enable();
     new ResizeObserver(() => this.draw()).observe(this.drawing);
-  }
-
-  private button(text: string, work: () => void): HTMLButtonElement {
-    return el("button", { text, attributes: { type: "button" }, on: { click: work } });
   }
 
   async open(): Promise<void> {
@@ -503,11 +499,7 @@ export class KernelsPanel {
           "li",
           {},
           fault.line > 0
-            ? el("button", {
-                text: `line ${fault.line}`,
-                attributes: { type: "button" },
-                on: { click: () => this.editor.goTo(fault) },
-              })
+            ? button(`line ${fault.line}`, () => this.editor.goTo(fault))
             : el("b", { text: "in what is written in front" }),
           ` ${fault.message}`,
         ),
