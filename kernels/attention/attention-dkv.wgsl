@@ -8,13 +8,7 @@ fn work(kvGroup: u32, first: u32, lane: u32) {
   let head = kvGroup % params.heads;
   let kvRow = kvGroup / params.heads;
   let tokens0 = tokensOf(kvRow, head, 0u);
-  var turn = 0u;
-  var turns = 1u;
-  if (params.hasSource != 0u) {
-    turn = source[params.batch + kvRow];
-    // Nobody has checked a tensor's contents.
-    turns = min(source[params.batch + kvRow + 1u], params.batch);
-  }
+  let turns = turnsOf(kvRow);
 
   var key = Rows();
   var value = Rows();
@@ -25,11 +19,8 @@ fn work(kvGroup: u32, first: u32, lane: u32) {
     key[i] = ownRow(KEYS, at + params.kOffset, params.scale);
     value[i] = ownRow(VALUES, at + params.vOffset, 1.0);
   }
-  for (; turn < turns; turn++) {
-    var b = kvRow;
-    if (params.hasSource != 0u) {
-      b = source[params.batch + params.kvRows + 1u + turn];
-    }
+  for (var turn = turns.x; turn < turns.y; turn++) {
+    let b = batchRowOf(kvRow, turn);
     let group = b * params.heads + head;
     let queries = queriesOf(b, head);
     let outputs = outputsOf(b, head);

@@ -3,13 +3,6 @@
 // OWN queries of one head; keys pass in blocks, whose scores stay in registers until the block's maximum is known.
 // Host side: attention.ts. Constants: HEAD, WORKERS, SPLIT, OWN, BLOCK, DROPOUT.
 
-fn load(which: u32, at: u32) -> vec4f {
-  if (which == QUERIES) {
-    return vec4f(q[at]);
-  }
-  return vec4f(kv[at]);
-}
-
 fn work(group: u32, first: u32, lane: u32) {
   let row0 = first + lane / SPLIT;
   let head = group % params.heads;

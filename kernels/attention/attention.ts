@@ -27,20 +27,22 @@ import keyGradientSource from "./attention-dkv.wgsl?raw";
 import maskGradientSource from "./attention-dmask.wgsl?raw";
 import queryGradientSource from "./attention-dq.wgsl?raw";
 import forwardSource from "./attention-forward.wgsl?raw";
-import loadSource from "./gradient-load.wgsl?raw";
+import forwardLoad from "./forward-load.wgsl?raw";
+import gradientLoad from "./gradient-load.wgsl?raw";
+import joinedSource from "./joined.wgsl?raw";
 import lanesSubgroup from "./lanes-subgroup.wgsl?raw";
 import lanesWorkgroup from "./lanes-workgroup.wgsl?raw";
 import passShared from "./pass-shared.wgsl?raw";
 import passSubgroup from "./pass-subgroup.wgsl?raw";
 import rowsSource from "./rows.wgsl?raw";
 import scoresSource from "./scores.wgsl?raw";
+import turnsSource from "./turns.wgsl?raw";
 import { attentionUnits, attentionWords, tileBytes, type Units } from "./units.ts";
 import unitsSource from "./units.wgsl?raw";
 import unitsKeyGradient from "./units-dkv.wgsl?raw";
 import unitsQueryGradient from "./units-dq.wgsl?raw";
 import unitsForward from "./units-forward.wgsl?raw";
-import unitsLoad from "./units-load.wgsl?raw";
-import unitsScale from "./units-scale.wgsl?raw";
+import unitsGradient from "./units-gradient.wgsl?raw";
 
 /**
  * How a row reaches all invocations of a workgroup: by shuffles within one subgroup, or through workgroup memory; with "split"
@@ -52,10 +54,11 @@ type Variant = AttentionVariant;
 type RowVariant = Exclude<Variant, "matrix">;
 
 const bySubgroup = (text: string) => ({ subgroups: text, shared: "" });
+const subgroupLanes = [bySubgroup(lanesSubgroup), bySubgroup(joinedSource)];
 const passes = {
-  subgroup: [bySubgroup(lanesSubgroup), bySubgroup(passSubgroup)],
+  subgroup: [...subgroupLanes, bySubgroup(passSubgroup)],
   shared: [lanesWorkgroup, passShared],
-  split: [bySubgroup(lanesSubgroup), passShared],
+  split: [...subgroupLanes, passShared],
 };
 
 const suffixes = { subgroup: "", shared: "-shared", split: "-split" };
@@ -72,11 +75,11 @@ interface Family {
 
 function rowFamily(variant: RowVariant): Family {
   const includes = [randomSource, nanSource, scoresSource, rowsSource, ...passes[variant]];
-  const gradient = [loadSource, ...includes];
+  const gradient = [gradientLoad, ...includes];
   return {
     suffix: suffixes[variant],
     sources: { forward: forwardSource, dq: queryGradientSource, dkv: keyGradientSource },
-    includes: { forward: includes, dq: gradient, dkv: gradient },
+    includes: { forward: [forwardLoad, ...includes], dq: gradient, dkv: [turnsSource, ...gradient] },
     operand: "Vec",
   };
 }
@@ -87,11 +90,11 @@ function unitsFamily(units: Units): Family {
     ...[randomSource, nanSource, scoresSource, tilesSource, unitsSource],
     bySubgroup(attentionWords(units, scaling)),
   ];
-  const gradient = [unitsLoad, unitsScale, ...includes(false)];
+  const gradient = [gradientLoad, unitsGradient, ...includes(false)];
   return {
     suffix: `-matrix-${headSize}-${shape.M}x${shape.N}x${shape.K}-${block}`,
     sources: { forward: unitsForward, dq: unitsQueryGradient, dkv: unitsKeyGradient },
-    includes: { forward: includes(true), dq: gradient, dkv: gradient },
+    includes: { forward: [forwardLoad, ...includes(true)], dq: gradient, dkv: [turnsSource, ...gradient] },
     operand: "vec4u",
     enables: [unitsEnable],
   };

@@ -1,11 +1,11 @@
 // What the kernels of attention's gradients load.
 
-fn load(which: u32, at: u32) -> vec4f {
+fn load(which: u32, at: u32) -> Loaded {
   if (which == QUERIES) {
-    return vec4f(q[at]);
+    return Loaded(q[at]);
   }
   if (which == OUTPUTS) {
-    return vec4f(dy[at]);
+    return Loaded(dy[at]);
   }
-  return vec4f(kv[at]);
+  return Loaded(kv[at]);
 }

@@ -10,6 +10,8 @@ const PART = QUADS / SPLIT;
 // Rows from one that an invocation owns to its next.
 const STEP = WORKERS / SPLIT;
 
+// What `load` gives.
+alias Loaded = vec4f;
 alias Row = array<vec4f, PART>;
 // The rows that an invocation owns. Functions take them whole with an index: naga, which compiles for Firefox and Deno,
 // takes no pointers to elements.

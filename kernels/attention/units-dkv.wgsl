@@ -1,10 +1,6 @@
 // The gradients of attention to K and V on matrix units; attention-dkv.wgsl says what and whence. Rows of scores are keys here, and
 // queries pass by with their dY.
 
-fn emit(at: u32, quad: vec4f) {
-  gradient[at] = Vec(quad);
-}
-
 // By which probabilities are multiplied before they become f16, which has no small ones.
 const PROBABLE = 1024.0f;
 
@@ -17,13 +13,7 @@ fn work(kvGroup: u32, first: u32) {
   let kvRow = kvGroup / params.heads;
   let keys = tokensOf(kvRow, head, params.kOffset);
   let values = tokensOf(kvRow, head, params.vOffset);
-  var turn = 0u;
-  var turns = 1u;
-  if (params.hasSource != 0u) {
-    turn = source[params.batch + kvRow];
-    // Nobody has checked a tensor's contents.
-    turns = min(source[params.batch + kvRow + 1u], params.batch);
-  }
+  let turns = turnsOf(kvRow);
   let row = first + me.first + me.row;
   bring(KEYS, keys, first);
   let key = ownOf(me.first * LINE, 0u);
@@ -33,11 +23,8 @@ fn work(kvGroup: u32, first: u32) {
   var keySums = Outs();
   var valueSums = Outs();
   var scale = 0.0;
-  for (; turn < turns; turn++) {
-    var b = kvRow;
-    if (params.hasSource != 0u) {
-      b = source[params.batch + params.kvRows + 1u + turn];
-    }
+  for (var turn = turns.x; turn < turns.y; turn++) {
+    let b = batchRowOf(kvRow, turn);
     let group = b * params.heads + head;
     let queries = queriesOf(b, head);
     let outputs = outputsOf(b, head);

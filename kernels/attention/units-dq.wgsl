@@ -1,9 +1,5 @@
 // The gradient of attention to Q on matrix units; attention-dq.wgsl says what and whence.
 
-fn emit(at: u32, quad: vec4f) {
-  gradient[at] = Vec(quad);
-}
-
 fn dotOf(a: vec4u, b: vec4u) -> f32 {
   return dot(vec4f(bitcast<vec4<f16>>(a.xy)), vec4f(bitcast<vec4<f16>>(b.xy)))
     + dot(vec4f(bitcast<vec4<f16>>(a.zw)), vec4f(bitcast<vec4<f16>>(b.zw)));

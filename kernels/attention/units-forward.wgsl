@@ -2,13 +2,6 @@
 // is not the largest score of a row so far but within 8 of it, so that what was summed is scaled anew only when a score outgrows that:
 // the results have to pass through memory for it, as rows differ. (Lazy rescaling: FlashAttention-4, 2025.)
 
-fn load(which: u32, at: u32) -> vec4u {
-  if (which == QUERIES) {
-    return q[at];
-  }
-  return kv[at];
-}
-
 fn emit(at: u32, quad: vec4f) {
   y[at] = Vec(quad);
 }

@@ -2,6 +2,7 @@
 import type { Backend } from "../../engine/index.ts";
 import { chain, load, multiply, restore, scale, store } from "../tiles/text.ts";
 import { type MatrixShape, matrixUnits } from "../tiles/units.ts";
+import joinedSource from "./joined.wgsl?raw";
 
 /** How the kernels cover a head. */
 export interface Units {
@@ -95,6 +96,8 @@ export function attentionWords({ shape: { N, K }, headSize, block }: Units, scal
     }),
     store("storeScores", columns, 0, columns, scores),
     scale("scaleOuts", wide),
+    // All of a subgroup call it, as they do joinedLargest of units.wgsl.
+    `@diagnostic(off, subgroup_uniformity)\n${joinedSource}`,
     ...moves,
     `// Stores all columns of the rows, times a factor, from quad \`at\` on.
 @diagnostic(off, chromium.subgroup_matrix_uniformity)

@@ -23,10 +23,12 @@ const PAIRS = BLOCK / SPLIT / 2u;
 // Eights of two tiles that an invocation brings.
 const TURNS = (2u * BLOCK * PARTS + THREADS - 1u) / THREADS;
 
+// What `load` gives.
+alias Loaded = vec4u;
 alias Own = array<Left, HEAD / MATRIX_K>;
 alias Scores = array<Result, BLOCK / MATRIX_N>;
 alias Outs = array<Result, HEAD / MATRIX_N>;
-alias Eights = array<vec4u, TURNS>;
+alias Eights = array<Loaded, TURNS>;
 
 var<workgroup> scores: array<f32, 4u * SETS * SCORE_SET>;
 // Pairs of f16.
@@ -130,21 +132,8 @@ fn emitRow(at: u32, columns: u32, factor: f32, there: bool) {
   }
 }
 
-// The sum, and the largest, over the invocations of a row, which each of them gets. All of a subgroup call them, though by a way
-// that compilers can't tell from one that only some take.
-
-@diagnostic(off, subgroup_uniformity)
-fn joined(part: f32) -> f32 {
-  var sum = part;
-  if (SPLIT > 1u) {
-    sum += subgroupShuffleXor(sum, 1u);
-  }
-  if (SPLIT > 2u) {
-    sum += subgroupShuffleXor(sum, 2u);
-  }
-  return sum;
-}
-
+// The largest over the invocations of a row, which each of them gets. All of a subgroup call it, though by a way that compilers can't
+// tell from one that only some take.
 @diagnostic(off, subgroup_uniformity)
 fn joinedLargest(part: f32) -> f32 {
   var largest = part;

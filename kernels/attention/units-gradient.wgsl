@@ -1,6 +1,10 @@
-// A power of two by which gradients of scores are multiplied before they become f16, which would lose small ones and has no large
-// ones. It follows the largest seen so far; when that outgrows f16, what was summed already is scaled down. Sums are divided by it
-// in the end. All of a subgroup have the same.
+// What the kernels of attention's gradients on matrix units share: where results go, and a power of two by which gradients of scores
+// are multiplied before they become f16, which would lose small ones and has no large ones. It follows the largest seen so far; when
+// that outgrows f16, what was summed already is scaled down. Sums are divided by it in the end. All of a subgroup have the same.
+
+fn emit(at: u32, quad: vec4f) {
+  gradient[at] = Vec(quad);
+}
 
 // The scale for weights of which `largest` is the largest, by what it was before.
 fn scaleFor(largest: f32, before: f32) -> f32 {
