@@ -1,6 +1,7 @@
 // One's own pictures and models: added, counted, removed.
 import type { PictureSource } from "../gallery.ts";
 import type { GalleryNews, ModelNews, PictureFile } from "../messages.ts";
+import { Turns } from "../turns.ts";
 import type { Client } from "./client.ts";
 import { button, count, el, fill } from "./dom.ts";
 import { addFile, dropListeners, fileChooser, type Handed, picturesAmong } from "./files.ts";
@@ -133,10 +134,9 @@ export class LibraryPanel {
 
   /** Does something that takes a while, and says what went wrong. What is dropped meanwhile waits for its turn. */
   private busy(work: () => Promise<string | HTMLElement>): Promise<void> {
-    this.turn = this.turn.then(() => this.busily(work));
-    return this.turn;
+    return this.turns.take(() => this.busily(work));
   }
-  private turn: Promise<void> = Promise.resolve();
+  private readonly turns = new Turns();
 
   private async busily(work: () => Promise<string | HTMLElement>): Promise<void> {
     const controls = this.controls.querySelectorAll<HTMLButtonElement | HTMLInputElement>("button, input");

@@ -9,10 +9,22 @@ import { siteFile } from "../site-files.ts";
 export class Gallery implements Pictures {
   private readonly sheets = new Map<number, Promise<Uint8Array>>();
 
+  /** By text, what else the data set says wherever it says that. */
+  readonly phrasings: ReadonlyMap<string, readonly string[]>;
+
   private constructor(
     private readonly folder: URL,
     readonly file: GalleryFile,
-  ) {}
+  ) {
+    const phrasings = new Map<string, readonly string[]>();
+    for (const texts of file.phrasings) {
+      for (const text of texts) {
+        const known = phrasings.get(text);
+        phrasings.set(text, known ? known.filter((other) => texts.includes(other)) : texts);
+      }
+    }
+    this.phrasings = phrasings;
+  }
 
   static async open(folder: URL): Promise<Gallery> {
     return new Gallery(folder, await (await siteFile(new URL("gallery.json", folder))).json());

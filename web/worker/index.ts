@@ -3,7 +3,7 @@ import { config } from "zod";
 import { Engine } from "../../engine/index.ts";
 import type { Calls, News } from "../messages.ts";
 import { type Answers, answer, port } from "./answer.ts";
-import { Desk } from "./desk.ts";
+import { Desk } from "./search/desk.ts";
 import type { TrainDesk } from "./train.ts";
 
 // zod would try whether it may compile code, which the page's policy forbids and the console would tell.

@@ -40,6 +40,7 @@ import type {
   Timed,
   WrongCase,
 } from "../../kernels.ts";
+import { Turns } from "../../turns.ts";
 import { Engines, StoppedError, StuckError } from "./engines.ts";
 import { guardBinding, guardLoops } from "./guard.ts";
 import { textOf, withText } from "./text.ts";
@@ -75,18 +76,16 @@ interface Ready extends CaseRun {
 export class KernelDesk {
   private readonly engines = new Engines((why) => this.tell({ kind: "lost", why }));
   private uses: Map<string, Use> | null = null;
-  private turn: Promise<unknown> = Promise.resolve();
+  private readonly turns = new Turns();
 
   constructor(private readonly tell: (news: KernelNews) => void) {}
 
   /** One question at a time, each of which `stop` ends. */
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.turn.then(() => {
+    return this.turns.take(() => {
       this.engines.begin();
       return work();
     });
-    this.turn = mine.catch(() => {});
-    return mine;
   }
 
   open(): Promise<KernelsOpened> {

@@ -1,10 +1,10 @@
 // Where each word of a text looks in its picture: cross-attention, averaged over layers and heads.
-import type { Engine } from "../../engine/index.ts";
-import { packBytes } from "../../kernels/patch/patch.ts";
-import { prefixTokens } from "../../model/vit.ts";
-import { normalizePictures, packTexts, upload, words } from "../../train/inputs.ts";
-import type { Look } from "../messages.ts";
-import type { LoadedModel } from "./model.ts";
+import type { Engine } from "../../../engine/index.ts";
+import { packBytes } from "../../../kernels/patch/patch.ts";
+import { prefixTokens } from "../../../model/vit.ts";
+import { normalizePictures, packTexts, upload, words } from "../../../train/inputs.ts";
+import type { Look } from "../../messages.ts";
+import type { LoadedModel } from "../model.ts";
 
 /**
  * One entry for each word that the model reads; none where words do not attend to pictures.

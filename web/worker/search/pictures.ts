@@ -1,7 +1,7 @@
 // Picture files as people give them: decoded for the model, a small copy to show, and what to say of them.
-import { type Preparation, preparePicture } from "../../model/picture.ts";
-import { decodeBlob } from "../../train/data/bitmaps.ts";
-import type { Pictures } from "../../train/data/types.ts";
+import { type Preparation, preparePicture } from "../../../model/picture.ts";
+import { decodeBlob } from "../../../train/data/bitmaps.ts";
+import type { Pictures } from "../../../train/data/types.ts";
 
 const thumbSide = 128;
 /** Drawings, and what phones and scanners make: pictures to people, which few browsers decode in a worker. */

@@ -1,14 +1,21 @@
 // One's own pictures, kept in the browser's database: the file as it was given, a small copy to show, and what each model
 // made of it. Nothing leaves the machine.
 
+/** What a picture is to a model. */
+export interface Print {
+  /** Short name of its pixels; empty where raw pixels stand for a model. */
+  print: string;
+  row: Float32Array;
+}
+
 /** A picture as it is kept. */
 export interface OwnPicture {
   id: number;
   name: string;
   file: Blob;
   thumb: Blob;
-  /** Of the model that the row is of. */
-  prints: Record<string, { print: string; row: Float32Array }>;
+  /** By the model's key. */
+  prints: Record<string, Print>;
 }
 
 const database = "casement-pictures";
