@@ -1,11 +1,12 @@
 // The page in headless Chromium, as people meet it: searches, wrong files, long texts, quick typing, two tabs, a lost
 // device, kernels measured and edited, no network, no WebGPU; and what it must never do.
 import { execFile } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { createRequire } from "node:module";
 import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import type { BrowserContext, Page, Worker } from "playwright-core";
@@ -29,9 +30,12 @@ import { makeTrainer } from "../train/run/trainer.ts";
 import { type Served, serve } from "../web/build/serve.ts";
 import { buildSite } from "../web/build/site.ts";
 import type { Figures } from "../web/page/kernels/report.ts";
+import { modelNames } from "../web/site-files.ts";
 import { Engines } from "../web/worker/kernels/engines.ts";
 import { guardLoops } from "../web/worker/kernels/guard.ts";
 import { textOf } from "../web/worker/kernels/text.ts";
+import { readModel } from "../web/worker/model.ts";
+import { type Bench, Benches } from "../web/worker/search/bench.ts";
 import { launch } from "./browser/harness.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -538,6 +542,43 @@ fn f(n: u32) -> u32 { /* while /* nested */ loop { */
   );
   assert.is(leaves(`fn g() { loop { ${within} if (x) { break; } } }`), "break;");
   assert.is(leaves("fn g() { for (; i < 3; ) { } }"), "break;");
+});
+
+test("no question meets a model before its pictures lie there, also where the next device is lost in between", async () => {
+  const part = (name: string) => ({ name, file: new Blob([readFileSync(join(run, name))]) });
+  const files = await readModel(modelNames.map(part), false);
+  const news: string[] = [];
+  const furnished = new Set<Bench>();
+  let losses = 0;
+  const benches = new Benches(
+    async (bench) => {
+      await pause(50);
+      if (losses-- > 0) bench.engine.device.destroy();
+      await bench.engine.idle();
+      furnished.add(bench);
+    },
+    ({ kind }) => news.push(kind),
+  );
+  const ask = () =>
+    benches.use(async (bench) => {
+      await bench.engine.idle();
+      return furnished.has(bench);
+    });
+  const { engine } = await benches.take({ files, rows: null });
+  assert.ok(await ask());
+  losses = 1;
+  engine.device.destroy();
+  assert.equal(await Promise.all([ask(), ask()]), [true, true]);
+  assert.ok(await ask());
+  assert.equal(news, ["lost", "back"]);
+  // Another model that can't be put there leaves the one before.
+  losses = 9;
+  await benches.take({ files, rows: null }).then(
+    () => assert.unreachable(),
+    (error) => assert.match(error.message, /lost/),
+  );
+  assert.ok(await ask());
+  await benches.use(async ({ engine }) => engine.dispose());
 });
 
 test("a device that does not answer is given up, and the next question opens another", async () => {

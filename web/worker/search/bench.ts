@@ -23,14 +23,13 @@ export interface Bench {
   /** The pictures that are searched; none until they are laid there. */
   ready: ReadyGallery;
   /** Resolves when the device is lost and its successor is on the way. */
-  readonly lost: Promise<void>;
+  lost: Promise<void>;
 }
 
 /** The bench that is worked at, on one device after the other. */
 export class Benches {
   private bench: Promise<Bench> | null = null;
   private current: Engine | null = null;
-  private choice: Choice | null = null;
   private readonly losses = new Losses();
 
   /** @param furnish puts pictures on a new bench */
@@ -42,32 +41,34 @@ export class Benches {
   /** Makes a model the current one. Throws what loadModel and Engine.create throw, and then the one before stays. */
   async take(choice: Choice, engine?: Engine): Promise<Bench> {
     const before = this.current;
-    const bench = await this.make(choice, engine ?? (await Engine.create()));
+    const bench = await this.make(choice, engine);
     before?.dispose();
     return bench;
   }
 
-  private async make(choice: Choice, engine: Engine): Promise<Bench> {
-    let loaded: LoadedModel;
+  /** A bench that is worked at when its pictures lie there, no earlier; on another device where that is lost meanwhile. */
+  private async make(choice: Choice, given?: Engine): Promise<Bench> {
+    const engine = given ?? (await Engine.create());
     try {
-      loaded = await loadModel(engine, choice.files);
+      const loaded = await loadModel(engine, choice.files);
+      const eye = eyeOf(engine, loaded);
+      const nothing = { values: new Float32Array(0), width: eye.width };
+      const ready = readyGallery(engine, { gallery: nothing, similarity: "cosine" });
+      const bench: Bench = { engine, choice, loaded, eye, ready, lost: Promise.resolve() };
+      await this.furnish(bench);
+      this.current = engine;
+      bench.lost = this.watch(bench);
+      this.bench = Promise.resolve(bench);
+      return bench;
     } catch (error) {
       engine.dispose();
-      throw error;
+      if (!(error instanceof DeviceLostError) || !this.losses.note()) throw error;
+      return this.make(choice);
     }
-    this.choice = choice;
-    this.current = engine;
-    const eye = eyeOf(engine, loaded);
-    const nothing = { values: new Float32Array(0), width: eye.width };
-    const ready = readyGallery(engine, { gallery: nothing, similarity: "cosine" });
-    const bench: Bench = { engine, choice, loaded, eye, ready, lost: this.watch(engine) };
-    this.bench = Promise.resolve(bench);
-    await this.furnish(bench);
-    return bench;
   }
 
   /** Waits for the device's end. */
-  private async watch(engine: Engine): Promise<void> {
+  private async watch({ engine, choice }: Bench): Promise<void> {
     const { reason, message } = await engine.device.lost;
     if (engine !== this.current) return;
     const why = message || reason;
@@ -78,9 +79,8 @@ export class Benches {
     this.tell({ kind: "lost", why });
     engine.dispose();
     this.current = null;
-    const again = Engine.create().then((next) => this.make(this.choice!, next));
-    this.bench = again;
-    again.then(
+    this.bench = this.make(choice);
+    this.bench.then(
       () => this.tell({ kind: "back" }),
       (error: Error) => this.tell({ kind: "gone", why: error.message }),
     );
