@@ -47,14 +47,12 @@ async function sharpVersion(): Promise<string | undefined> {
   }
 }
 
-/** One line for each case of the check, more where the driver gets it wrong. */
+/** One line for each case of the check, more where the driver gets it wrong; `npm run gpu` reads them. */
 export function verdictLines({ name, failures, skipped, error }: Verdict): string[] {
-  if (skipped) return [`  ${name.padEnd(52)}skipped: ${skipped}`];
-  if (failures.length === 0) return [`  ${name.padEnd(52)}right, error ${error.toExponential(1)}`];
-  return [
-    `  ${name.padEnd(52)}WRONG`,
-    ...failures.flatMap((failure) => `${failure}`.split("\n")).map(indent),
-  ];
+  const line = (verdict: string) => `  ${name.padEnd(51)} ${verdict}`;
+  if (skipped) return [line(`skipped: ${skipped}`)];
+  if (failures.length === 0) return [line(`right, error ${error.toExponential(1)}`)];
+  return [line("WRONG"), ...failures.flatMap((failure) => `${failure}`.split("\n")).map(indent)];
 }
 
 const indent = (line: string) => `    ${line}`;

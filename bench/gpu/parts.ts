@@ -93,13 +93,19 @@ async function machine(context: Context): Promise<void> {
   );
 }
 
+/** The name and the verdict in a line of `casement doctor --check`; nothing in its other lines. */
+export function verdictIn(line: string) {
+  const [, name, verdict] = /^ {2}(.*?) +(right, error|WRONG$|skipped: )/.exec(line) ?? [];
+  return { name, verdict };
+}
+
 /** The check that users have, `casement doctor --check`. */
 async function check({ results, left, say, note, cut }: Context): Promise<void> {
   const result = { passed: 0, failed: [] as string[], skipped: 0 };
   results.check = result;
   const command = [process.execPath, "cli/casement.mjs", "doctor", "--check"];
   const ending = await runLines(command, root, left(), (line) => {
-    const [, name, verdict] = /^ {2}(.*?) +(right, error|WRONG$|skipped: )/.exec(line) ?? [];
+    const { name, verdict } = verdictIn(line);
     if (verdict === "WRONG") {
       result.failed.push(name!);
       say(`  WRONG: ${name}`);
