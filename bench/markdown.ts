@@ -9,21 +9,37 @@ export const number = (value: number | null | undefined) =>
       ? Math.round(value).toLocaleString("en")
       : `${Number(value.toPrecision(3))}`;
 
-/** A table whose first column is text and whose others are numbers. */
-export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const row = (texts: readonly string[]) => `| ${texts.join(" | ")} |`;
-  return [row(heads), row(["---", ...heads.slice(1).map(() => "--:")]), ...rows.map(row)];
+type Side = "left" | "right";
+
+/** A table with its columns under one another, as formatters write them; all but the first are numbers unless told. */
+export function table(
+  heads: readonly string[],
+  rows: readonly (readonly string[])[],
+  sides: readonly Side[] = heads.map((_, column) => (column === 0 ? "left" : "right")),
+): string[] {
+  const widths = heads.map((_, column) => Math.max(3, ...[heads, ...rows].map((row) => row[column]!.length)));
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  const row = (texts: readonly string[]) =>
+    line(
+      texts.map((text, column) =>
+        sides[column] === "left" ? text.padEnd(widths[column]!) : text.padStart(widths[column]!),
+      ),
+    );
+  const rule = widths.map((width, column) =>
+    sides[column] === "left" ? "-".repeat(width) : `${"-".repeat(width - 1)}:`,
+  );
+  return [row(heads), line(rule), ...rows.map(row)];
 }
 
 /** What is wanted, what was measured, and whether it is met. */
 export function targetTable<R>(results: R, targets: readonly Target<R>[]): string[] {
-  const line = (target: Target<R>) => {
+  const cells = (target: Target<R>): string[] => {
     const value = target.value(results);
-    if (value === null) return `| ${target.name} | ${target.goal} | not measured | |`;
+    if (value === null) return [target.name, target.goal, "not measured", ""];
     const apart = target.atMost ? value.at / target.limit : target.limit / value.at;
     const missed = Number.isFinite(apart) ? `missed by a factor of ${apart.toFixed(2)}` : "missed";
-    const verdict = isMet(target, value.at) ? "met" : missed;
-    return `| ${target.name} | ${target.goal} | ${number(value.at)}${value.where ? ` (${value.where})` : ""} | ${verdict} |`;
+    const measured = `${number(value.at)}${value.where ? ` (${value.where})` : ""}`;
+    return [target.name, target.goal, measured, isMet(target, value.at) ? "met" : missed];
   };
-  return ["| target | | measured | |", "|---|---|--:|---|", ...targets.map(line)];
+  return table(["target", "", "measured", ""], targets.map(cells), ["left", "left", "right", "left"]);
 }

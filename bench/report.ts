@@ -10,7 +10,8 @@ import { type CaseResult, type Figures, type Results, resultsSchema } from "./re
 import { targets } from "./targets.ts";
 
 const folder = (path: string) => fileURLToPath(new URL(path, import.meta.url));
-const page = folder("../docs/performance.md");
+const docs = folder("../docs/");
+const page = "performance.md";
 const marks = ["<!-- bench: begin -->", "<!-- bench: end -->"] as const;
 
 function caseTable(cases: readonly CaseResult[]): string[] {
@@ -42,24 +43,32 @@ function caseTable(cases: readonly CaseResult[]): string[] {
   return table(heads, rows);
 }
 
-/** Writes a picture beside the page. Returns the lines that show it. */
-async function picture(name: string, alt: string, svg: string): Promise<string[]> {
-  const images = folder("../docs/images/");
-  await mkdir(images, { recursive: true });
-  await writeFile(`${images}${name}.svg`, `${svg}\n`);
-  return ["", `![${alt}](images/${name}.svg)`];
+/** The page and its pictures by where they lie in docs. */
+type Files = Map<string, string>;
+
+/** Puts a picture beside the page. Returns the lines that show it. */
+function picture(files: Files, name: string, alt: string, svg: string): string[] {
+  const path = `images/${name}.svg`;
+  files.set(path, `${svg}\n`);
+  return ["", `![${alt}](${path})`];
 }
 
 /** A card's figures with their plot. */
-async function gpuSection(slug: string, results: GpuResults): Promise<string[]> {
+async function gpuSection(files: Files, slug: string, results: GpuResults): Promise<string[]> {
   const compared = besideTorch(results);
   const alt = "Time of PyTorch over ours, by case";
-  const plot = compared.length > 0 ? await picture(`torch-${slug}`, alt, await plotRatios(compared, [])) : [];
+  const plot =
+    compared.length > 0 ? picture(files, `torch-${slug}`, alt, await plotRatios(compared, [])) : [];
   return [...gpuLines(results), ...plot];
 }
 
-async function section(slug: string, results: Results, growth: Growth | null): Promise<string[]> {
-  const put = (name: string, alt: string, svg: string) => picture(`${name}-${slug}`, alt, svg);
+async function section(
+  files: Files,
+  slug: string,
+  results: Results,
+  growth: Growth | null,
+): Promise<string[]> {
+  const put = (name: string, alt: string, svg: string) => picture(files, `${name}-${slug}`, alt, svg);
   const lines = [
     `## ${results.adapter}`,
     "",
@@ -70,19 +79,20 @@ async function section(slug: string, results: Results, growth: Growth | null): P
   if (results.geomean_ratio !== null) {
     lines.push("", `Geometric mean of the ratios: **${results.geomean_ratio.toFixed(2)}**.`);
     const alt = "How many times faster than each WebGPU peer, by case";
-    lines.push(...(await put("ratios", alt, await plotRatios(results.cases))));
+    lines.push(...put("ratios", alt, await plotRatios(results.cases)));
   }
   if (growth) {
     lines.push("", "### Growth", "");
     lines.push("A whole training step of a ViT, one size varied at a time (bench/growth.ts has the others).");
-    lines.push(...(await put("growth-time", "Time of a step by size", await plotTime(growth))));
-    lines.push(...(await put("growth-memory", "Memory of a step by size", await plotMemory(growth))));
+    lines.push(...put("growth-time", "Time of a step by size", await plotTime(growth)));
+    lines.push(...put("growth-memory", "Memory of a step by size", await plotMemory(growth)));
   }
   return lines;
 }
 
-/** Redraws the page. */
-export async function writeReport(message: (text: string) => void): Promise<void> {
+/** The page and its pictures as they are drawn from what lies in bench/results, by where they lie in docs. */
+export async function drawReport(): Promise<Files> {
+  const files: Files = new Map();
   const results = folder("./results/");
   const names = (await readdir(results)).filter((name) => name.endsWith(".json")).sort();
   const json = async (name: string) => JSON.parse(await readFile(`${results}${name}`, "utf8"));
@@ -92,17 +102,25 @@ export async function writeReport(message: (text: string) => void): Promise<void
     const slug = name.replace(".json", "");
     const value = await json(name);
     if (isGpuResults(value)) {
-      gpus.push("", ...(await gpuSection(slug, gpuResultsSchema.parse(value))), "");
+      gpus.push("", ...(await gpuSection(files, slug, gpuResultsSchema.parse(value))), "");
       continue;
     }
     const grown = `${slug}-growth.json`;
     const growth = names.includes(grown) ? growthSchema.parse(await json(grown)) : null;
-    lines.push("", ...(await section(slug, resultsSchema.parse(value), growth)), "");
+    lines.push("", ...(await section(files, slug, resultsSchema.parse(value), growth)), "");
   }
   lines.push(...(gpus.length > 0 ? gpus : noGpu));
-  const text = await readFile(page, "utf8");
+  const text = await readFile(`${docs}${page}`, "utf8");
   const [from, to] = marks.map((mark) => text.indexOf(mark)) as [number, number];
-  if (from < 0 || to < from) throw new Error(`${page} lacks the lines ${marks.join(" and ")}.`);
-  await writeFile(page, `${text.slice(0, from + marks[0].length)}\n${lines.join("\n")}\n${text.slice(to)}`);
-  message(`Rewrote ${page}`);
+  if (from < 0 || to < from) throw new Error(`${docs}${page} lacks the lines ${marks.join(" and ")}.`);
+  const drawn = `${text.slice(0, from + marks[0].length)}\n${lines.join("\n")}\n${text.slice(to)}`;
+  return files.set(page, drawn);
+}
+
+/** Redraws the page. */
+export async function writeReport(message: (text: string) => void): Promise<void> {
+  const files = await drawReport();
+  await mkdir(`${docs}images`, { recursive: true });
+  for (const [path, text] of files) await writeFile(`${docs}${path}`, text);
+  message(`Rewrote ${docs}${page}`);
 }

@@ -11,6 +11,7 @@ import * as assert from "uvu/assert";
 import { gpuResultsSchema, isGpuResults } from "../bench/gpu/results.ts";
 import { growthSchema } from "../bench/growth.ts";
 import { type Outputs, type Side, sideOf } from "../bench/protocol.ts";
+import { drawReport } from "../bench/report.ts";
 import {
   type CaseResult,
   geomean,
@@ -168,6 +169,16 @@ test("names of cases are unique, and every result that is committed has the sche
     const value = JSON.parse(await readFile(join(results, name), "utf8"));
     const schema = isGpuResults(value) ? gpuResultsSchema : resultsSchema;
     (name.endsWith("-growth.json") ? growthSchema : schema).parse(value);
+  }
+});
+
+test("the page of figures and its pictures are what is drawn from the committed results, byte for byte", async () => {
+  const files = await drawReport();
+  assert.ok(files.size > 1);
+  for (const [path, text] of files) {
+    const committed = await readFile(join(root, "docs", path), "utf8");
+    const line = text.split("\n").findIndex((line, i) => line !== committed.split("\n")[i]);
+    assert.ok(committed === text, `docs/${path} differs in line ${line + 1}: npm run bench -- --report`);
   }
 });
 
