@@ -1,9 +1,10 @@
 // The bench's command line; README.md has its table.
-import { mkdir, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { namesAsked } from "../cases/filter.ts";
 import { usualPlan } from "../cases/timing.ts";
+import { requireWritable, writeAtomically } from "../train/run/disk.ts";
 import { coldStart } from "./cold-start.ts";
 import { measureGrowth } from "./growth.ts";
 import type { OurSide } from "./ours.ts";
@@ -39,9 +40,23 @@ const quickSeconds = 40;
 
 const say = (text: string) => console.log(text);
 
-async function save(path: string, value: unknown): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, `${JSON.stringify(value, null, 2)}\n`);
+const save = (path: string, value: unknown) => writeAtomically(path, `${JSON.stringify(value, null, 2)}\n`);
+
+/** What the flags choose of the cases. Throws UsageError where that is nothing, or not what can be recorded. */
+function choose({ quick, filter, record }: Flags) {
+  if (record && (quick || filter)) {
+    // It takes the place of the last one, and docs/performance.md is drawn from it.
+    throw new UsageError("--record keeps a whole run, without --quick and --filter; --json keeps any.");
+  }
+  if (filter?.some((text) => text.trim() === "")) throw new UsageError("--filter needs a text.");
+  const all = subjects.filter((subject) => !quick || subject.quick);
+  const names = all.map(({ name }) => name);
+  const asked = new Set(filter ? filter.flatMap((text) => [...namesAsked(names, text)]) : names);
+  if (asked.size === 0) {
+    const which = quick ? "No case of --quick" : "No case";
+    throw new UsageError(`${which} has ${filter!.join(" or ")} in its name.`);
+  }
+  return all.filter(({ name }) => asked.has(name));
 }
 
 function line({ name, ...figures }: CaseResult): string {
@@ -68,13 +83,9 @@ const single = (name: string, ours_ms: number): CaseResult => ({
 
 /** Measures what the flags ask for. Returns whether all went well. */
 async function bench(flags: Flags): Promise<boolean> {
-  const chosen = subjects.filter(
-    ({ name, quick }) =>
-      (!flags.quick || quick) &&
-      (!flags.filter || flags.filter.some((parts) => parts.split(",").some((part) => name.includes(part)))),
-  );
-  if (chosen.length === 0) throw new UsageError(`No case has ${flags.filter?.join(" or ")} in its name.`);
+  const chosen = choose(flags);
   if (flags.json === "") throw new UsageError("--json needs the name of a file.");
+  if (flags.json) await requireWritable(flags.json);
   const started = performance.now();
   const seconds = () => (performance.now() - started) / 1000;
   if (flags.peers) installPeers(say);
@@ -156,7 +167,7 @@ const help = `npm run bench -- OPTIONS: measures the op table and whole training
   --peers        Measure tfjs, jax-js and onnxruntime as well; installs them when first used
   --json FILE    Write the results as JSON
   --quick        A few cases, within a minute
-  --filter TEXT  Only cases whose names contain this, or one of these between commas; may be repeated
+  --filter TEXT  Only cases whose names contain this, or else one of these between commas; may be repeated
   --growth       Also measure how a step's time and memory grow; written to bench/results
   --record       Measure twice, write the results to bench/results under the adapter's name, and redraw docs/performance.md
   --report       Only redraw docs/performance.md from bench/results`;
@@ -171,6 +182,8 @@ try {
     },
   });
   if (flags.help) say(help);
+  else if (flags.report && Object.keys(flags).length > 1)
+    throw new UsageError("--report measures nothing: it goes alone.");
   else {
     if (!flags.report && !(await bench(flags))) process.exitCode = 1;
     if (flags.report || flags.record || flags.growth) await writeReport(say);

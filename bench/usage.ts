@@ -6,8 +6,9 @@ export class UsageError extends Error {
 
 /** Says what went wrong and ends the process: exit status 2 where it was the arguments, 1 otherwise. */
 export function end(error: unknown): never {
-  const { code, message } = error as NodeJS.ErrnoException;
+  const { code, message, syscall } = error as NodeJS.ErrnoException;
   const usage = error instanceof UsageError || `${code}`.startsWith("ERR_PARSE_ARGS_");
-  console.error(usage ? message : error);
+  // What the system refuses it names with the path.
+  console.error(usage || syscall !== undefined ? message : error);
   process.exit(usage ? 2 : 1);
 }

@@ -23,6 +23,7 @@ import {
 import { MismatchError, measure } from "../bench/run.ts";
 import { type Measured, ofCase, subjects } from "../bench/subjects.ts";
 import { benched } from "../cases/benched.ts";
+import { namesAsked } from "../cases/filter.ts";
 import { allCases } from "../cases/table.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -44,6 +45,42 @@ test("two small cases: a time, a rate and a share of the peak for each, in valid
     assert.equal(peers, {});
   }
   assert.is(geomean_ratio, null);
+});
+
+/** What the bench says of arguments that it refuses, and how it ends. */
+async function refusal(...args: string[]): Promise<[string, number]> {
+  const program = ["--import", "./cli/register.mjs", "bench/main.ts", ...args];
+  const error = await promisify(execFile)(process.execPath, program, { cwd: root, timeout: 60_000 }).then(
+    () => assert.unreachable(`${args}`),
+    (error) => error,
+  );
+  assert.is(error.stdout, "", "before anything is measured");
+  return [error.stderr.trim(), error.code];
+}
+
+test("what can't be measured, recorded or written is refused first, in one line", async () => {
+  const refusals: [string[], RegExp, number][] = [
+    [["--filter", "no such,none"], /^No case has no such,none in its name\.$/, 2],
+    [["--filter", " "], /^--filter needs a text\.$/, 2],
+    [["--record", "--filter", "gelu"], /^--record keeps a whole run, without --quick and --filter/, 2],
+    [["--report", "--quick"], /^--report measures nothing/, 2],
+    [["--filter", "gelu", "--json", folder], /^EISDIR: .*$/, 1],
+  ];
+  const said = await Promise.all(refusals.map(([args]) => refusal(...args)));
+  for (const [i, [, words, status]] of refusals.entries()) {
+    assert.match(said[i]![0], words);
+    assert.is(said[i]![1], status);
+  }
+});
+
+test("a filter asks for names that contain it, commas and all, or else one of its parts", () => {
+  const names = ["gelu 7x9 f32", "gelu 7x9 f16", "add 7x9,9 f32", "softmax 9 f32"];
+  const asked = (filter: string) => [...namesAsked(names, filter)].map((name) => names.indexOf(name));
+  assert.equal(asked("GELU 7x9 f32"), [0]);
+  assert.equal(asked("gelu, softmax,"), [0, 1, 3]);
+  assert.equal(asked("7x9,9"), [2]);
+  assert.equal(asked("none"), []);
+  assert.equal(asked(" "), [0, 1, 2, 3]);
 });
 
 /** An engine that answers with `outputs` and takes `milliseconds` a run. */

@@ -263,6 +263,15 @@ test("an unknown configuration, none at all and a bad number of steps get a line
   }
 });
 
+test("a folder that can't be made is told before an engine is asked for anything", async () => {
+  const events = { message() {}, step() {}, progress() {} };
+  const options = { out: join(file, "in"), steps: 1, events };
+  await profile({} as Engine, parseConfig(config, "micro"), options).then(
+    () => assert.unreachable(),
+    (error) => assert.is(error.code, "ENOTDIR"),
+  );
+});
+
 test("an adapter without timestamps, subgroups and f16 is profiled by the wall clock", async () => {
   const { adapter, instance } = await findAdapter();
   const device = await adapter.requestDevice();

@@ -3,6 +3,7 @@
 import { spawn } from "node:child_process";
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -23,7 +24,7 @@ import { parseConfig } from "../train/config.ts";
 import { loadEmoji } from "../train/data/emoji/index.ts";
 import { makeFolder, removeEmpty } from "../train/make-folder.ts";
 import { readTensors } from "../train/run/checkpoint.ts";
-import { fileAt, writeAtomically } from "../train/run/disk.ts";
+import { fileAt, requireWritable, writeAtomically } from "../train/run/disk.ts";
 import { RunFolder } from "../train/run/folder.ts";
 import { lockFolder, makeLocked } from "../train/run/lock.ts";
 import { type Result, runCommand } from "./command.ts";
@@ -271,6 +272,31 @@ test("folders that were made for nothing go again, others stay", async () => {
     () => assert.unreachable(),
     () => {},
   );
+});
+
+test("whether a file can be written is found out without writing it", async () => {
+  await writeAtomically(at("written/file"), "as it is");
+  await requireWritable(at("written/file"));
+  await requireWritable(at("written/in/none/yet"));
+  assert.equal(readdirSync(at("written")), ["file"]);
+  assert.is(readFileSync(at("written/file"), "utf8"), "as it is");
+  for (const [path, code] of [
+    [at("written"), "EISDIR"],
+    [at("written/file/in"), "ENOTDIR"],
+  ] as const)
+    await requireWritable(path).then(
+      () => assert.unreachable(path),
+      (error) => assert.is(error.code, code),
+    );
+});
+
+test("what is no file stays what it is when it is written to", async () => {
+  if (process.platform === "win32") return;
+  // A link, so that the device itself is safe from this test.
+  symlinkSync("/dev/null", at("null"));
+  await requireWritable(at("null"));
+  await writeAtomically(at("null"), "into nothing");
+  assert.ok(lstatSync(at("null")).isSymbolicLink());
 });
 
 test("folders that others make and remove at the same time are made, and locked", async () => {

@@ -1,11 +1,12 @@
 // The command line of the bench for GPUs, and what holds its parts together: each has its time, none can take another's,
 // and the file is whole after every one of them.
 import { execFile } from "node:child_process";
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
+import { requireWritable } from "../../train/run/disk.ts";
 import { end as endBy, UsageError } from "../usage.ts";
 import { endings, reserve, totalSeconds } from "./budget.ts";
 import { cardFacts } from "./card.ts";
@@ -40,6 +41,7 @@ async function run({ out, quick = false, only, python }: Flags): Promise<void> {
   const unknown = chosen.find((name) => !parts.some((part) => part.name === name));
   if (unknown !== undefined) throw new UsageError(`There is no part "${unknown}"; --list shows them.`);
   if (out === "") throw new UsageError("--out needs the name of a file.");
+  await requireWritable(out);
   // Since the start of the process: what loading took is part of the time.
   const seconds = () => performance.now() / 1000;
   const total = quick ? totalSeconds.quick : totalSeconds.full;
@@ -56,9 +58,11 @@ async function run({ out, quick = false, only, python }: Flags): Promise<void> {
     const text = JSON.stringify(results, null, 1);
     gpuResultsSchema.parse(JSON.parse(text));
     mkdirSync(dirname(out), { recursive: true });
-    // Whoever ends this process at a bad moment finds the file before or the file after.
-    writeFileSync(`${out}.part`, `${text}\n`);
-    renameSync(`${out}.part`, out);
+    // Whoever ends this process at a bad moment finds the file before or the file after; /dev/stdout stays what it is.
+    const isSpecial = statSync(out, { throwIfNoEntry: false })?.isFile() === false;
+    const draft = isSpecial ? out : `${out}.part`;
+    writeFileSync(draft, `${text}\n`);
+    if (draft !== out) renameSync(draft, out);
   };
   const node = [process.execPath, "--import", path("../../cli/register.mjs"), path("ours.ts")];
   // Compiling in this process: workers of torch.compile would outlive a process that had to be ended.

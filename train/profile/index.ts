@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Engine } from "../../engine/index.ts";
 import type { RunConfig } from "../config.ts";
 import { makeFolder } from "../make-folder.ts";
+import { requireWritable } from "../run/disk.ts";
 import type { RunEvents } from "../run/events.ts";
 import { requirePrecision } from "../run/fitting.ts";
 import { openTrainer } from "../run/train.ts";
@@ -29,6 +30,7 @@ export async function profile(
   config: RunConfig,
   { out, steps, events }: ProfileOptions,
 ): Promise<StepProfile> {
+  for (const file of Object.values(profileFiles)) await requireWritable(join(out, file));
   requirePrecision(engine, config.precision);
   const { model, trainer, close } = await openTrainer(engine, config, events);
   model.parameters.initialize(config.seed);
