@@ -184,6 +184,36 @@ test("the page has a point for each kernel that computes, under the roof", async
   assert.is(page.match(/<tr><th scope="row">/g)!.length, 4 + 4 + 1, "kernels, shapes, beside the chain");
 });
 
+test("names of kernels that lie close together stand beside the dots, on none and on no other name, or a line leads to them", async () => {
+  const kernels = ["first", "second", "third", "fourth"];
+  const spans = kernels.map((name, i) => span(i, i + 1, launch(name, 4e7 + i * 4e6, 4e6)));
+  const page = await rooflinePage("Close", { ...madeUp, timing: "wall clock", spans });
+  const dots = [...page.matchAll(/translate\(([\d.]+),([\d.]+)\)" d="M([\d.]+),0A/g)].map((match) => {
+    const [x, y, radius] = match.slice(1).map(Number) as [number, number, number];
+    return { left: x - radius, right: x + radius, top: y - radius, bottom: y + radius };
+  });
+  const boxes = [
+    ...page.matchAll(/<text([^>]*)translate\(([\d.]+),([\d.]+)\)"[^>]*>(first|second|third|fourth)</g),
+  ].map(([, before, x, y, name]) => {
+    const length = 6 * name!.length;
+    const left = Number(x) - (before!.includes('"end"') ? length : 0);
+    // The text's baseline.
+    return { left, right: left + length, top: Number(y) - 9, bottom: Number(y) };
+  });
+  assert.equal([dots.length, boxes.length], [4, 4]);
+  for (const [i, box] of boxes.entries())
+    for (const other of [...dots, ...boxes.slice(0, i)])
+      assert.ok(
+        box.right <= other.left ||
+          other.right <= box.left ||
+          box.bottom <= other.top ||
+          other.bottom <= box.top,
+        `${kernels[i]}: ${JSON.stringify([box, other])}`,
+      );
+  // At most two dots of a heap have a name beside them.
+  assert.ok(page.match(/<line[^>]*stroke="currentColor" opacity="0.5"/g)!.length >= 2);
+});
+
 test("the command prints a table and writes its three files", async () => {
   const { code, out, err } = await runCommand(dir, [
     "profile",

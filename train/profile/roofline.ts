@@ -10,7 +10,8 @@ import { besideChain, named, type Schedule, scheduleOf, waitsInWords } from "./s
 const WIDTH = 1080;
 const HEIGHT = 460;
 const STYLE = raw(`.rates tbody td{font-weight:400}.rates thead th{text-align:right}
-.rates thead th:first-child{text-align:left}.waits td{white-space:normal}`);
+.rates thead th:first-child{text-align:left}.waits td{white-space:normal}
+@media (max-width:700px){figure{overflow-x:auto}figure svg{width:${WIDTH * 0.7}px}.waits td:nth-child(n+4){min-width:13em}}`);
 /** Shapes shown; the rest is in the JSON. */
 const mostShapes = 40;
 /** Letters of a name that tables show, the one of waits fewer; what runs as one has the shapes of all. */
@@ -20,31 +21,77 @@ const leastNamed = 0.01;
 /** Decades below the roof; what is slower lies on the axis. */
 const decades = 4;
 
+/** Of the dots: pixels, for a kernel that takes nothing and one that takes all. */
+const AREAS = [40, 1600] as const;
+/** A letter and a line of the names, in pixels; about, as the page chooses the font. */
+const [LETTER, LINE] = [7, 14];
+
 interface Point {
   name: string;
   intensity: number;
   gflops: number;
+  share: number;
 }
 
-/** Labels with how far each is moved down, in pixels, so that none lies on one before. */
-function spread<P extends Point>(
-  points: readonly P[],
-  pixelsPerDecade: [number, number],
-): (P & { dy: number })[] {
-  const [letter, line] = [7, 14];
-  const placed: { x: number; y: number; length: number }[] = [];
-  return points.map((point) => {
-    const x = Math.log10(point.intensity) * pixelsPerDecade[0];
-    const length = letter * point.name.length;
-    const top = -Math.log10(point.gflops) * pixelsPerDecade[1];
-    let y = top;
-    const covered = () =>
-      placed.some(
-        (other) => Math.abs(other.y - y) < line && x < other.x + other.length && other.x < x + length,
-      );
-    while (covered()) y += line / 2;
-    placed.push({ x, y, length });
-    return { ...point, dy: y - top };
+/** Where a name stands, in the units of the axes, and on which side of its dot. */
+interface Label {
+  name: string;
+  side: "left" | "right";
+  at: { intensity: number; gflops: number };
+  /** The end of a line to its dot, where it is not beside it. */
+  dot: { intensity: number; gflops: number } | null;
+}
+
+type Box = { left: number; right: number; top: number; bottom: number };
+
+/** Names for some dots so that none lies on a dot or on another name: beside their dot, or as near as there is room. */
+function labels(named: readonly Point[], all: readonly Point[], domain: Box): Label[] {
+  // What the axes leave.
+  const [width, height] = [WIDTH - 60, HEIGHT - 44];
+  const [wide, high] = [Math.log(domain.right / domain.left), Math.log(domain.top / domain.bottom)];
+  const place = ({ intensity, gflops, share }: Point) => ({
+    x: (Math.log(intensity / domain.left) / wide) * width,
+    y: (Math.log(domain.top / Math.max(gflops, domain.bottom)) / high) * height,
+    radius: Math.sqrt((AREAS[0] + share * (AREAS[1] - AREAS[0])) / Math.PI),
+  });
+  const taken = all.map((point): Box => {
+    const { x, y, radius } = place(point);
+    return { left: x - radius, right: x + radius, top: y - radius, bottom: y + radius };
+  });
+  const units = (x: number, y: number) => ({
+    intensity: domain.left * Math.exp((x / width) * wide),
+    gflops: domain.top * Math.exp((-y / height) * high),
+  });
+  const isFree = (box: Box) =>
+    box.left >= 0 &&
+    box.right <= width &&
+    box.top >= 0 &&
+    box.bottom <= height &&
+    taken.every(
+      (other) =>
+        box.right <= other.left ||
+        other.right <= box.left ||
+        box.bottom <= other.top ||
+        other.bottom <= box.top,
+    );
+  return named.map((point) => {
+    const { x, y, radius } = place(point);
+    const length = LETTER * point.name.length;
+    const candidates = Array.from(
+      { length: 13 },
+      (_, i) => Math.ceil(i / 2) * (i % 2 ? LINE : -LINE),
+    ).flatMap((down) => {
+      const [away, top] = [radius + (down === 0 ? 4 : LINE), y + down - LINE / 2];
+      const box = (left: number): Box => ({ left, right: left + length, top, bottom: top + LINE });
+      return [
+        { side: "right" as const, down, box: box(x + away) },
+        { side: "left" as const, down, box: box(x - away - length) },
+      ];
+    });
+    const { side, down, box } = candidates.find((candidate) => isFree(candidate.box)) ?? candidates[0]!;
+    taken.push(box);
+    const at = units(side === "right" ? box.left : box.right, y + down);
+    return { name: point.name, side, at, dot: down === 0 ? null : units(x, y) };
   });
 }
 
@@ -80,7 +127,11 @@ async function plotRoofline({ peak }: StepProfile, rows: readonly Row[]): Promis
     axis: { title: "GFLOP/s", format: "~g", values: ticks(bottom, top) },
   };
   const marks = { x, y };
-  const named = points.filter(({ share }) => share >= leastNamed);
+  const names = labels(
+    points.filter(({ share }) => share >= leastNamed),
+    points,
+    { left, right, top, bottom },
+  );
   const svg = await draw(
     {
       width: WIDTH,
@@ -99,7 +150,7 @@ async function plotRoofline({ peak }: StepProfile, rows: readonly Row[]): Promis
             size: {
               field: "share",
               type: "quantitative",
-              scale: { domain: [0, 1], range: [40, 1600] },
+              scale: { domain: [0, 1], range: AREAS },
               legend: null,
             },
             color: {
@@ -111,18 +162,26 @@ async function plotRoofline({ peak }: StepProfile, rows: readonly Row[]): Promis
         },
         {
           data: {
-            values: spread(named, [WIDTH / Math.log10(right / left), HEIGHT / Math.log10(top / bottom)]),
+            values: names.flatMap(({ at, dot }) =>
+              dot ? [{ ...dot, x2: at.intensity, y2: at.gflops }] : [],
+            ),
+          },
+          mark: { type: "rule", color: "currentColor", opacity: 0.5 },
+          encoding: { ...marks, x2: { field: "x2" }, y2: { field: "y2" } },
+        },
+        ...(["right", "left"] as const).map((side) => ({
+          data: {
+            values: names.flatMap(({ name, at, ...label }) => (label.side === side ? [{ name, ...at }] : [])),
           },
           mark: {
             type: "text",
-            align: "left",
-            dx: { expr: "8 + 18 * sqrt(datum.share)" },
-            dy: { expr: "datum.dy" },
+            align: side === "right" ? "left" : "right",
+            baseline: "middle",
             color: "currentColor",
             fontSize: 12,
           },
           encoding: { ...marks, text: { field: "name" } },
-        },
+        })),
       ],
     },
     `Roofline: peaks ${peak.gflops.toFixed(1)} GFLOP/s and ${peak.gbps.toFixed(1)} GB/s; ${points
