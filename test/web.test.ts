@@ -609,6 +609,12 @@ browserTest("a case is timed, held against float64, and has its dot in the roofl
   await says(page, /\d+ kernels run here/);
   await page.fill("#kernel-filter", "f16");
   await says(page, /can't run here: the adapter has no f16/);
+  await page.fill("#kernel-filter", "gelu 577x3072 f,");
+  // One of the two has no f16 here.
+  await page.getByRole("button", { name: "Measure these 1", exact: true }).waitFor();
+  assert.is(await page.locator(".kernels tbody tr:visible").count(), 2);
+  await page.fill("#kernel-filter", "no such case");
+  await says(page, /^No case has "no such case" in its name\.$/);
   await page.fill("#kernel-filter", geluCase);
   await page.getByRole("button", { name: "Measure these 1" }).click();
   await page.getByText(/1 of \d+ cases are measured/).waitFor({ timeout: 180_000 });

@@ -1,5 +1,6 @@
 // The Kernels tab: the bench's cases on this GPU as a table with bars, their roofline, and an editor in which a kernel is
 // changed, checked and timed beside what it was.
+import { namesAsked } from "../../../cases/filter.ts";
 import type { Peak } from "../../../train/profile/peak/peak.ts";
 import type {
   CaseRow,
@@ -49,11 +50,12 @@ export class KernelsPanel {
     },
     on: { input: () => this.showRows() },
   });
-  private readonly measureAll = button("Measure", () => this.measure(this.shown()));
+  private readonly measureAll = button("Measure", () => this.measure(this.able()));
   private readonly stopButton = button("Stop", () => this.stop());
   private readonly copyButton = button("Copy as JSON", () => this.copy());
   private readonly saveButton = button("Save as HTML", () => this.save());
   private readonly body = el("tbody");
+  private readonly none = el("p", { class: "quiet", attributes: { role: "status" } });
   private readonly drawing = el("div", { class: "drawing" });
   private readonly select = el("select", {
     attributes: { id: "kernel-name" },
@@ -130,6 +132,7 @@ export class KernelsPanel {
       this.status,
       this.alert,
       table,
+      this.none,
       this.drawing,
       this.workshop,
     );
@@ -228,26 +231,30 @@ export class KernelsPanel {
   }
 
   private shown(): Row[] {
-    // As the bench's --filter: one of the texts between commas.
-    const wanted = this.filter.value.split(",").map((text) => text.trim().toLowerCase());
-    return this.rows.filter(({ row }) => wanted.some((text) => row.name.toLowerCase().includes(text)));
+    const names = this.rows.map(({ row }) => row.name);
+    const asked = namesAsked(names, this.filter.value);
+    return this.rows.filter(({ row }) => asked.has(row.name));
   }
 
   private showRows(): void {
     const shown = new Set(this.shown());
     for (const row of this.rows) row.element.hidden = !shown.has(row);
-    this.measureAll.textContent =
-      shown.size === this.rows.length ? `Measure all ${shown.size}` : `Measure these ${shown.size}`;
+    this.none.textContent = shown.size === 0 ? `No case has "${this.filter.value.trim()}" in its name.` : "";
+    this.measureAll.textContent = `Measure ${shown.size === this.rows.length ? "all" : "these"} ${this.able().length}`;
     this.enable();
   }
 
+  /** Those shown that can run here. */
+  private able(): Row[] {
+    return this.shown().filter(({ row }) => row.lack === null);
+  }
+
   private async measure(rows: readonly Row[]): Promise<void> {
-    const able = rows.filter(({ row }) => row.lack === null);
     await this.busily(async () => {
       await this.needPeak();
-      for (const [i, one] of able.entries()) {
+      for (const [i, one] of rows.entries()) {
         if (this.stopping) break;
-        this.status.textContent = `${one.row.name}, ${i + 1} of ${able.length}`;
+        this.status.textContent = `${one.row.name}, ${i + 1} of ${rows.length}`;
         try {
           one.result = await this.client.call("time", one.row.name);
         } catch (error) {
@@ -295,7 +302,7 @@ export class KernelsPanel {
 
   private enable(): void {
     const ready = this.opened !== null && !this.busy;
-    this.measureAll.disabled = !ready || this.shown().length === 0;
+    this.measureAll.disabled = !ready || this.able().length === 0;
     this.stopButton.disabled = !this.busy;
     this.tryButton.disabled = !ready || this.current === null;
     this.copyButton.disabled = this.saveButton.disabled = this.measured().length + this.edits.size === 0;
