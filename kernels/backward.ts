@@ -11,13 +11,18 @@ import { castInto, floatsIn } from "./elementwise/cast.ts";
  * where the caller put a tensor there, that one is added to.
  *
  * `grad` is the gradient of whatever is minimised with respect to `loss`, of its shape; 1 where `loss` has one element.
- * Throws TensorError where it is missing or does not fit, or where `loss` depends on no parameter.
+ * Throws TensorError where it is missing or does not fit, and where `loss` is of integers or depends on no parameter.
  */
 export function backward(loss: Tensor, options: { grad?: Tensor } = {}): void {
   const { engine } = loss;
+  if (loss.dtype === "u32" || loss.dtype === "i32")
+    throw new TensorError(`backward: ${loss} is of integers, which have no gradient.`);
   if (!options.grad && loss.size !== 1)
     throw new TensorError(`backward: a result of shape [${loss.shape}] needs options.grad.`);
-  if (options.grad && (options.grad.size !== loss.size || options.grad.dtype !== loss.dtype))
+  const { grad } = options;
+  // One number is one in any shape: a scaler's scale is [], a loss may be [1].
+  const fits = grad?.size === loss.size && (loss.size === 1 || `${grad.shape}` === `${loss.shape}`);
+  if (grad && (!fits || grad.dtype !== loss.dtype))
     throw new TensorError(`backward: gradient ${options.grad} does not fit ${loss}.`);
   engine.scope(() => {
     const seed = options.grad ?? engine.tensor([1], loss.shape, loss.dtype);

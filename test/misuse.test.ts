@@ -266,14 +266,23 @@ const calls: [call: () => unknown, message: string][] = [
   [() => topk(f32(1, 4), 5), "topk: k must be a whole number from 1 to 4, not 5."],
   [() => topk(f32(1, 4), 0), "topk: k must be a whole number from 1 to 4, not 0."],
   [() => topk(f32(1, 400), 129), "topk: k must be a whole number from 1 to 128, not 129."],
+  [() => backward(ofIntegers()), "backward: i32[] is of integers, which have no gradient."],
   [() => backward(tracked(2)), "backward: a result of shape [2] needs options.grad."],
   [() => backward(tracked(2), { grad: f32(3) }), "backward: gradient f32[3] does not fit f32[2]."],
+  [() => backward(tracked(2, 3), { grad: f32(3, 2) }), "backward: gradient f32[3,2] does not fit f32[2,3]."],
 ];
 
 function tracked(...shape: number[]) {
   const x = f32(...shape);
   x.requiresGrad = true;
   return gelu(x);
+}
+
+/** A sum is recorded whatever it is of. */
+function ofIntegers() {
+  const x = i32(2);
+  x.requiresGrad = true;
+  return sum(x);
 }
 
 for (const [call, message] of calls) {
