@@ -38,6 +38,8 @@ const i32 = (...shape: number[]) => engine.zeros(shape, "i32");
 const u32 = (...shape: number[]) => engine.zeros(shape, "u32");
 const key = { key: 1, stream: 0 };
 const heads = 2;
+/** A weight that two layers share. */
+const twice = f32(2);
 const kernelFolder = new URL("../kernels/", import.meta.url);
 const words = (bytes: number) => engine.tensor(packBytes(new Uint8Array(bytes)), [bytes / 4], "u32");
 const rgb = [0.5, 0.5, 0.5] as const;
@@ -266,6 +268,19 @@ const calls: [call: () => unknown, message: string][] = [
   [() => topk(f32(1, 4), 5), "topk: k must be a whole number from 1 to 4, not 5."],
   [() => topk(f32(1, 4), 0), "topk: k must be a whole number from 1 to 4, not 0."],
   [() => topk(f32(1, 400), 129), "topk: k must be a whole number from 1 to 128, not 129."],
+  [() => engine.empty([1], "toString" as "f32"), "A tensor can't be of toString."],
+  [
+    () => new SGD(engine, [{ values: f32(3), gradient: f32(1), decayEnd: 3 }]),
+    "SGD: the gradient f32[1] does not fit f32[3].",
+  ],
+  [
+    () =>
+      new SGD(
+        engine,
+        [twice, twice].flatMap((tensor) => parameterGroup([tensor])),
+      ),
+    "SGD: a parameter, f32[2], is there twice: name it once.",
+  ],
   [() => backward(ofIntegers()), "backward: i32[] is of integers, which have no gradient."],
   [() => backward(tracked(2)), "backward: a result of shape [2] needs options.grad."],
   [() => backward(tracked(2), { grad: f32(3) }), "backward: gradient f32[3] does not fit f32[2]."],

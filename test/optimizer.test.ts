@@ -230,6 +230,7 @@ test("the norm adds up over several buffers", async () => {
     return engine.tensor(values, [count]);
   });
   const actual = (await normSquared(engine, gradients).read())[0]!;
+  assert.is(await normSquared(engine, []).item(), 0, "of nothing");
   assert.ok(Math.abs(actual - expected) < 1e-5 * expected, `${actual} instead of ${expected}`);
 });
 

@@ -108,13 +108,13 @@ export function parameterGroup(
 
 /**
  * Adds the sum of squares of f32 tensors into one number.
- * @returns f32 [1], the square of the global norm
+ * @returns f32 [1], the square of the global norm; 0 where there are none
  * @throws TensorError for another dtype
  */
 export function normSquared(engine: Backend, gradients: readonly Tensor[]): Tensor {
   const other = gradients.find(({ dtype }) => dtype !== "f32");
   if (other) throw new TensorError(`normSquared: needs f32, not ${other}.`);
-  const total = engine.empty([1]);
+  const total = gradients.length > 0 ? engine.empty([1]) : engine.zeros([1]);
   // Workgroups, and partial sums: a GPU takes eight times as many as some cores do.
   const parts = engine.rowGroups > 1 ? 2048 : 256;
   gradients.forEach((gradient, i) => {
@@ -148,7 +148,10 @@ interface Setup {
   lossScale?: LossScaleOptions;
 }
 
-/** An optimiser. Step, moments and the scaler's state are part of a checkpoint. */
+/**
+ * An optimiser. Step, moments and the scaler's state are part of a checkpoint. Made, it throws TensorError for a gradient of
+ * another size than its parameter and for a parameter that is there twice, which would be updated twice.
+ */
 export abstract class Optimizer {
   /** Steps so far, those counted whose update was left out. */
   step = 0;
@@ -165,6 +168,14 @@ export abstract class Optimizer {
     private readonly setup: Setup,
   ) {
     const { moments, idle = false, betas = [0, 0], lossScale } = setup;
+    const seen = new Set<Tensor>();
+    for (const { values, gradient } of flats) {
+      if (gradient.size !== values.size)
+        throw new TensorError(`${new.target.name}: the gradient ${gradient} does not fit ${values}.`);
+      if (seen.has(values))
+        throw new TensorError(`${new.target.name}: a parameter, ${values}, is there twice: name it once.`);
+      seen.add(values);
+    }
     this.moments = flats.map(({ values }) =>
       Array.from({ length: moments }, () => engine.keep(engine.zeros(idle ? [4] : values.shape))),
     );
