@@ -15,15 +15,13 @@ import { castInto, floatsIn } from "./elementwise/cast.ts";
  */
 export function backward(loss: Tensor, options: { grad?: Tensor } = {}): void {
   const { engine } = loss;
-  if (loss.dtype === "u32" || loss.dtype === "i32")
-    throw new TensorError(`backward: ${loss} is of integers, which have no gradient.`);
+  if (!loss.dtype.startsWith("f")) throw new TensorError(`backward: ${loss} has no gradient.`);
   if (!options.grad && loss.size !== 1)
     throw new TensorError(`backward: a result of shape [${loss.shape}] needs options.grad.`);
   const { grad } = options;
   // One number is one in any shape: a scaler's scale is [], a loss may be [1].
-  const fits = grad?.size === loss.size && (loss.size === 1 || `${grad.shape}` === `${loss.shape}`);
-  if (grad && (!fits || grad.dtype !== loss.dtype))
-    throw new TensorError(`backward: gradient ${options.grad} does not fit ${loss}.`);
+  const fits = loss.size === 1 ? grad?.size === 1 && grad.dtype === loss.dtype : `${grad}` === `${loss}`;
+  if (grad && !fits) throw new TensorError(`backward: gradient ${grad} does not fit ${loss}.`);
   engine.scope(() => {
     const seed = options.grad ?? engine.tensor([1], loss.shape, loss.dtype);
     // Rules may hand one tensor to several leaves; each leaf's grad must be memory of its own.

@@ -168,14 +168,12 @@ export abstract class Optimizer {
     private readonly setup: Setup,
   ) {
     const { moments, idle = false, betas = [0, 0], lossScale } = setup;
-    const seen = new Set<Tensor>();
-    for (const { values, gradient } of flats) {
+    flats.forEach(({ values, gradient }, i) => {
       if (gradient.size !== values.size)
-        throw new TensorError(`${new.target.name}: the gradient ${gradient} does not fit ${values}.`);
-      if (seen.has(values))
-        throw new TensorError(`${new.target.name}: a parameter, ${values}, is there twice: name it once.`);
-      seen.add(values);
-    }
+        throw new TensorError(`${new.target.name}: gradient ${gradient} does not fit ${values}.`);
+      if (flats.findIndex((flat) => flat.values === values) < i)
+        throw new TensorError(`${new.target.name}: ${values} is there twice.`);
+    });
     this.moments = flats.map(({ values }) =>
       Array.from({ length: moments }, () => engine.keep(engine.zeros(idle ? [4] : values.shape))),
     );
