@@ -15,15 +15,13 @@ import { castInto, floatsIn } from "./elementwise/cast.ts";
  */
 export function backward(loss: Tensor, options: { grad?: Tensor } = {}): void {
   const { engine } = loss;
-  if (!loss.dtype.startsWith("f")) throw new TensorError(`backward: ${loss} has no gradient.`);
-  if (!options.grad && loss.size !== 1)
-    throw new TensorError(`backward: a result of shape [${loss.shape}] needs options.grad.`);
   const { grad } = options;
+  if (!grad && loss.size !== 1) throw new TensorError(`backward: ${loss} needs options.grad.`);
   // One number is one in any shape: a scaler's scale is [], a loss may be [1].
-  const fits = loss.size === 1 ? grad?.size === 1 && grad.dtype === loss.dtype : `${grad}` === `${loss}`;
-  if (grad && !fits) throw new TensorError(`backward: gradient ${grad} does not fit ${loss}.`);
+  if (grad && `${grad}` !== `${loss}` && (grad.size * loss.size !== 1 || grad.dtype !== loss.dtype))
+    throw new TensorError(`backward: gradient ${grad} does not fit ${loss}.`);
   engine.scope(() => {
-    const seed = options.grad ?? engine.tensor([1], loss.shape, loss.dtype);
+    const seed = grad ?? engine.tensor([1], loss.shape, loss.dtype);
     // Rules may hand one tensor to several leaves; each leaf's grad must be memory of its own.
     const taken = new Set([seed.storage]);
     propagate(loss, seed, {

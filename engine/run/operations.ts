@@ -376,7 +376,7 @@ export class Operations implements Backend {
 
   /** Throws TensorError for what is no dtype, DeviceError for one that the adapter lacks. */
   private requireDType(dtype: DType): void {
-    if (!Object.hasOwn(bytesPerElement, dtype)) throw new TensorError(`A tensor can't be of ${dtype}.`);
+    if (!(dtype in bytesPerElement)) throw new TensorError(`A tensor can't be of ${dtype}.`);
     if (dtype === "f16" && !this.hasF16)
       throw new DeviceError("This adapter has no f16 (feature shader-f16).");
   }

@@ -37,7 +37,8 @@ export function gradientDType(first: Tensor, ...others: readonly Tensor[]): DTyp
 
 /** Propagates `grad`, of the shape of `output`, to all leaves that require gradients. */
 export function propagate(output: Tensor, grad: Tensor, accumulator: Accumulator): void {
-  if (!tracked(output))
+  // What only moves or adds integers is recorded too; there is no gradient to it.
+  if (!tracked(output) || output.dtype[0] !== "f")
     throw new TensorError("backward: nothing that this tensor depends on requires a gradient.");
   walk(output, new Set(), new Map([[output, grad]]), accumulator);
 }
