@@ -116,6 +116,38 @@ test("tensors of any size are a group, with a learning rate and a decay of their
   for (const { values, gradient } of groups) for (const tensor of [values, gradient]) tensor.dispose();
 });
 
+test("parameters that are parts of a larger tensor are stepped, and nothing behind them", async () => {
+  const room = 256;
+  // Rows of 1 to 5 elements, which end in the midst of a vec4, and one that fills its own.
+  const sizes = [1, 2, 3, 4, 5];
+  const behind = Array.from({ length: sizes.length * room }, (_, i) => 0.25 + (i % 7));
+  for (const Kind of [SGD, Lion, AdamW]) {
+    const [all, gradients, copies] = [0, 1, 2].map((which) =>
+      engine.tensor(behind, [behind.length], which === 2 && engine.hasF16 ? "f16" : "f32"),
+    );
+    for (const mixed of engine.hasF16 ? [false, true] : [false]) {
+      const flats = sizes.map((size, i) => ({
+        values: engine.slice(all!, i * room, [size]),
+        gradient: engine.slice(gradients!, i * room, [size]),
+        ...(mixed ? { copy: engine.slice(copies!, i * room, [size]) } : {}),
+        decayEnd: size,
+      }));
+      const before = await engine.readAll([all!, copies!]);
+      const optimizer = new Kind(engine, flats);
+      optimizer.advance(0.25);
+      optimizer.update();
+      (await engine.readAll([all!, copies!])).forEach((after, which) => {
+        after.forEach((value, i) => {
+          const moves = (which === 0 || mixed) && i % room < sizes[Math.floor(i / room)]!;
+          assert.is(value !== before[which]![i], moves, `${Kind.name}, ${which}: ${i} became ${value}`);
+        });
+      });
+      optimizer.dispose();
+    }
+  }
+  assert.is(await normSquared(engine, []).item(), 0);
+});
+
 test("averages of weights follow them, and change places with them", async () => {
   const tensors = [engine.tensor(draw(0), [size]), engine.tensor(draw(1).slice(0, 7), [7])];
   const average = new WeightAverage(tensors, 0.75);

@@ -53,7 +53,8 @@ export function defineRule({ name, source, moments, params, flops }: Rule): { pl
         stateIndices,
         clippingSource,
         `const MIXED = ${mixed};
-fn copyOut(at: u32, value: vec4f) {${mixed ? " copy[at] = Vec(value); " : ""}}`,
+fn copyOut(at: u32, value: vec4f) {${mixed ? " copy[at] = Vec(value); " : ""}}
+fn copyElement(at: u32, c: u32, value: f32) {${mixed ? " copy[at][c] = Scalar(value); " : ""}}`,
       ],
       bindings: [
         "gradient: vec4f",
