@@ -154,15 +154,17 @@ test("a leaf that is its own result gets the gradient", async () => {
   assert.equal(await gradOf(x), [1]);
 });
 
-test("a graph that lost its tensors is an error, not a gradient of other memory", () => {
+test("a graph that lost its tensors is an error, not a gradient of other memory, and none of any leaf", () => {
   const x = leaf([1, 2, 3, 4], [2, 2]);
   const inner = multiply(x, 2);
-  const y = matmul(inner, inner);
+  const late = leaf([1, 2, 3, 4], [2, 2]);
+  const y = plus(matmul(inner, inner), late);
   inner.dispose();
   assert.throws(
     () => backward(y, { grad: engine.zeros([2, 2]) }),
     (error: Error) => error instanceof TensorError && /disposed/.test(error.message),
   );
+  assert.is(late.grad, null);
 });
 
 test("backward on a disposed result is an error", () => {

@@ -108,6 +108,7 @@ export class Operations implements Backend {
   }
 
   tensor(values: ArrayLike<number>, shape: Shape, dtype: DType = "f32"): Tensor {
+    requireShape("tensor", shape);
     if (values.length !== sizeOf(shape))
       throw new TensorError(`tensor: ${values.length} values do not fill the shape [${shape}].`);
     const tensor = this.empty(shape, dtype);
@@ -376,7 +377,7 @@ export class Operations implements Backend {
 
   /** Throws TensorError for what is no dtype, DeviceError for one that the adapter lacks. */
   private requireDType(dtype: DType): void {
-    if (!(dtype in bytesPerElement)) throw new TensorError(`A tensor can't be of ${dtype}.`);
+    if (!Object.hasOwn(bytesPerElement, dtype)) throw new TensorError(`A tensor can't be of ${dtype}.`);
     if (dtype === "f16" && !this.hasF16)
       throw new DeviceError("This adapter has no f16 (feature shader-f16).");
   }
@@ -449,6 +450,7 @@ function refuseAliases({ name, bindings }: Kernel, regions: readonly BoundRegion
 }
 
 function requireShape(name: string, shape: Shape): void {
+  if (!Array.isArray(shape)) throw new TensorError(`${name}: a shape is a list of numbers, not ${shape}.`);
   if (!shape.every((extent) => Number.isInteger(extent) && extent >= 0))
     throw new TensorError(`${name}: a shape needs whole numbers from 0 on, not [${shape}].`);
 }

@@ -9,7 +9,7 @@
 // its gradient as soon as the last node that uses it has run, so that few gradients wait at a time.
 import type { DType } from "../base/dtype.ts";
 import { TensorError } from "../base/errors.ts";
-import type { Tensor } from "./tensor.ts";
+import type { Node, Tensor } from "./tensor.ts";
 
 /** What `backward` needs from the kernels, which this folder does not know. */
 export interface Accumulator {
@@ -53,19 +53,16 @@ function walk(
   grads: Map<Tensor, Tensor>,
   accumulator: Accumulator,
 ): void {
-  for (const tensor of reverseOrder(output, ends)) {
+  const order = reverseOrder(output, ends);
+  // Before anything is added to a leaf.
+  for (const { node } of order) if (node) requireInputs(node);
+  for (const tensor of order) {
     const incoming = grads.get(tensor);
     if (!incoming) continue;
     grads.delete(tensor);
     if (tensor.requiresGrad) accumulator.leaf(tensor, incoming);
     const node = tensor.node;
     if (!node) continue;
-    const lost = node.inputs.findIndex((input, i) => node.tracked[i] && input.disposed);
-    if (lost >= 0) {
-      throw new TensorError(
-        `backward: input ${lost} of ${node.name} was disposed, and the graph behind it is gone.`,
-      );
-    }
     const { inputs } = node;
     if (typeof node.backward !== "function") {
       node.backward.again((repeated) => {
@@ -100,6 +97,15 @@ function walk(
       grads.set(input, earlier ? accumulator.add(earlier, result) : result);
     });
   }
+}
+
+/** Throws TensorError where a gradient had to reach an input of a node that was disposed. */
+function requireInputs({ name, inputs, tracked }: Node): void {
+  const lost = inputs.findIndex((input, i) => tracked[i] && input.disposed);
+  if (lost >= 0)
+    throw new TensorError(
+      `backward: input ${lost} of ${name} was disposed, and the graph behind it is gone.`,
+    );
 }
 
 /** All tensors from `output` to the leaves or `ends`, these left out: each after the last tensor that was made of it. */

@@ -23,11 +23,12 @@ function run(x: Tensor, probability: number, { key, stream }: RandomKey): Tensor
 
 /**
  * Zeroes each element with `probability` and divides the rest by 1 - probability. f32 or f16. Element i is dropped where
- * `uniform(key, i)` of engine/base/random.ts lies below `probability`. Throws TensorError outside of [0, 1).
+ * `uniform(key, i)` of engine/base/random.ts lies below `probability`. Throws TensorError outside of [0, 1) and without a key.
  */
 export function dropout(x: Tensor, probability: number, key: RandomKey): Tensor {
   requireFloat("dropout", x);
   if (!(probability >= 0 && probability < 1))
     throw new TensorError(`dropout: the probability must be in [0, 1), not ${probability}.`);
+  if (!key) throw new TensorError(`dropout: needs a random key, not ${key}.`);
   return x.engine.record("dropout", run(x, probability, key), [x], (dy) => [run(dy, probability, key)]);
 }
