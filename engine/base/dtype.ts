@@ -15,10 +15,7 @@ const scratch = new DataView(new ArrayBuffer(4));
 /** Rounds a number to the nearest binary16 (ties to even) and gives its 16 bits. */
 export function toHalfBits(value: number): number {
   scratch.setFloat32(0, value);
-  let bits = scratch.getUint32(0);
-  // Rounded once: what f32 drops leaves an odd last bit, so that it makes no tie of what is none.
-  const kept = scratch.getFloat32(0);
-  if (kept !== value && bits % 2 === 0) bits += Math.abs(kept) < Math.abs(value) ? 1 : -1;
+  const bits = scratch.getUint32(0);
   const sign = (bits >>> 16) & 0x8000;
   const exponent = (bits >>> 23) & 0xff;
   const mantissa = bits & 0x7fffff;

@@ -110,7 +110,7 @@ export class Operations implements Backend {
   tensor(values: ArrayLike<number>, shape: Shape, dtype: DType = "f32"): Tensor {
     requireShape("tensor", shape);
     if (values.length !== sizeOf(shape))
-      throw new TensorError(`tensor: ${values.length} values do not fill the shape [${shape}].`);
+      throw new TensorError(`tensor: ${values.length} values do not fill [${shape}].`);
     const tensor = this.empty(shape, dtype);
     this.write(tensor, values);
     return tensor;
@@ -173,7 +173,7 @@ export class Operations implements Backend {
     this.requireOwn(tensor);
     requireShape("slice", shape);
     if (!Number.isInteger(start) || start < 0)
-      throw new TensorError(`slice: the start must be a whole number from 0 on, not ${start}.`);
+      throw new TensorError(`slice: a start is a whole number from 0 on, not ${start}.`);
     const offset = tensor.offset + start * bytesPerElement[tensor.dtype];
     if (start + sizeOf(shape) > tensor.size)
       throw new TensorError(`slice: past the end of [${tensor.shape}].`);
@@ -377,7 +377,7 @@ export class Operations implements Backend {
 
   /** Throws TensorError for what is no dtype, DeviceError for one that the adapter lacks. */
   private requireDType(dtype: DType): void {
-    if (!Object.hasOwn(bytesPerElement, dtype)) throw new TensorError(`A tensor can't be of ${dtype}.`);
+    if (!(bytesPerElement[dtype] > 0)) throw new TensorError(`A tensor can't be of ${dtype}.`);
     if (dtype === "f16" && !this.hasF16)
       throw new DeviceError("This adapter has no f16 (feature shader-f16).");
   }
@@ -450,7 +450,6 @@ function refuseAliases({ name, bindings }: Kernel, regions: readonly BoundRegion
 }
 
 function requireShape(name: string, shape: Shape): void {
-  if (!Array.isArray(shape)) throw new TensorError(`${name}: a shape is a list of numbers, not ${shape}.`);
-  if (!shape.every((extent) => Number.isInteger(extent) && extent >= 0))
-    throw new TensorError(`${name}: a shape needs whole numbers from 0 on, not [${shape}].`);
+  if (!shape?.every?.((extent) => Number.isInteger(extent) && extent >= 0))
+    throw new TensorError(`${name}: a shape is a list of whole numbers from 0 on, not ${shape}.`);
 }

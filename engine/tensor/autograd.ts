@@ -9,7 +9,7 @@
 // its gradient as soon as the last node that uses it has run, so that few gradients wait at a time.
 import type { DType } from "../base/dtype.ts";
 import { TensorError } from "../base/errors.ts";
-import type { Node, Tensor } from "./tensor.ts";
+import type { Tensor } from "./tensor.ts";
 
 /** What `backward` needs from the kernels, which this folder does not know. */
 export interface Accumulator {
@@ -53,10 +53,7 @@ function walk(
   grads: Map<Tensor, Tensor>,
   accumulator: Accumulator,
 ): void {
-  const order = reverseOrder(output, ends);
-  // Before anything is added to a leaf.
-  for (const { node } of order) if (node) requireInputs(node);
-  for (const tensor of order) {
+  for (const tensor of reverseOrder(output, ends)) {
     const incoming = grads.get(tensor);
     if (!incoming) continue;
     grads.delete(tensor);
@@ -99,28 +96,24 @@ function walk(
   }
 }
 
-/** Throws TensorError where a gradient had to reach an input of a node that was disposed. */
-function requireInputs({ name, inputs, tracked }: Node): void {
-  const lost = inputs.findIndex((input, i) => tracked[i] && input.disposed);
-  if (lost >= 0)
-    throw new TensorError(
-      `backward: input ${lost} of ${name} was disposed, and the graph behind it is gone.`,
-    );
-}
-
-/** All tensors from `output` to the leaves or `ends`, these left out: each after the last tensor that was made of it. */
+/**
+ * All tensors from `output` to the leaves or `ends`, these left out: each after the last tensor that was made of it. Throws
+ * TensorError, before anything is added to a leaf, where one that a gradient has to reach was disposed.
+ */
 function reverseOrder(output: Tensor, ends: ReadonlySet<Tensor>): Tensor[] {
   const order = new Map<Tensor, number>([[output, output.node?.id ?? 0]]);
   const waiting = [output];
   for (let tensor = waiting.pop(); tensor; tensor = waiting.pop()) {
     const { node } = tensor;
-    for (const input of node?.inputs ?? []) {
-      if (!tracked(input) || ends.has(input)) continue;
+    node?.inputs.forEach((input, i) => {
+      if (node.tracked[i] && input.disposed)
+        throw new TensorError(`backward: input ${i} of ${node.name} was disposed.`);
+      if (!tracked(input) || ends.has(input)) return;
       const known = order.get(input);
       if (known === undefined) waiting.push(input);
       // A leaf comes right behind the earliest node that uses it.
-      order.set(input, input.node?.id ?? Math.min(known ?? Number.POSITIVE_INFINITY, node!.id - 0.5));
-    }
+      order.set(input, input.node?.id ?? Math.min(known ?? Number.POSITIVE_INFINITY, node.id - 0.5));
+    });
   }
   return [...order.keys()].sort((a, b) => order.get(b)! - order.get(a)!);
 }

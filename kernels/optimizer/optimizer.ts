@@ -39,6 +39,10 @@ interface Rule {
   flops: number;
 }
 
+/** Whole vec4s are not read before they are written. */
+const mixedCopy =
+  "if (all(own)) { copy[at] = Vec(value); } else { copy[at] = select(copy[at], Vec(value), own); }";
+
 /**
  * A rule's kernels: one where all is f32, in which each invocation works the gradient's factor out of the norm's square, and one in
  * mixed precision, where the scaler's state has the factor and the f16 copy that the network computes with is written along.
@@ -53,8 +57,7 @@ export function defineRule({ name, source, moments, params, flops }: Rule): { pl
         stateIndices,
         clippingSource,
         `const MIXED = ${mixed};
-fn copyOut(at: u32, value: vec4f) {${mixed ? " copy[at] = Vec(value); " : ""}}
-fn copyElement(at: u32, c: u32, value: f32) {${mixed ? " copy[at][c] = Scalar(value); " : ""}}`,
+fn copyOut(at: u32, value: vec4f, own: vec4<bool>) {${mixed ? mixedCopy : ""}}`,
       ],
       bindings: [
         "gradient: vec4f",
@@ -220,7 +223,7 @@ export abstract class Optimizer {
         },
         grid: Math.ceil(values.size / 1024),
         dtype: copy?.dtype ?? "f32",
-        constants: { ...constants, UNROLLED: engine.rowGroups > 1 },
+        constants: { ...constants, UNROLLED: engine.rowGroups > 1, PARTIAL: values.size % 4 > 0 },
       });
     });
     return norm;

@@ -1,7 +1,7 @@
 // A step of an optimiser over one flat buffer of parameters. The gradient is first multiplied by `gradientFactor()`, which scales
 // and clips it; a gradient that is not finite leaves everything as it was, so that the last good parameters survive. Elements
-// from `decayEnd` on get no weight decay. Behind it stands the optimiser's `stepped`; MIXED, and `copyOut` and `copyElement` for the
-// parameters' copy, stand in front. Host side: optimizer.ts. Constants: UNROLLED.
+// from `decayEnd` on get no weight decay. Behind it stands the optimiser's `stepped`; MIXED, and `copyOut` for the parameters'
+// copy, stand in front. Host side: optimizer.ts. Constants: UNROLLED, PARTIAL.
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u32) {
@@ -16,17 +16,14 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) id: u
     let at = block + i * 64u + id;
     if (at * 4u < params.count) {
       let decay = select(0.0, params.weightDecay, at * 4u < params.decayEnd);
-      let updated = stepped(at, gradient[at] * scale, parameters[at], decay);
-      if (at * 4u + 4u <= params.count) {
-        parameters[at] = updated;
-        copyOut(at, updated);
-        continue;
-      }
       // What follows the last element is not ours: the buffer may be a part of a larger one.
-      for (var c = 0u; c < params.count % 4u; c++) {
-        parameters[at][c] = updated[c];
-        copyElement(at, c, updated[c]);
+      var own = vec4<bool>(true);
+      if (PARTIAL) {
+        own = at * 4u + vec4u(0, 1, 2, 3) < vec4u(params.count);
       }
+      let updated = select(parameters[at], stepped(at, gradient[at] * scale, parameters[at], decay), own);
+      parameters[at] = updated;
+      copyOut(at, updated, own);
     }
   }
 }

@@ -10,7 +10,6 @@ import { sumTo } from "../reduce/reduce.ts";
  * of any dtype. Throws TensorError where the sizes differ.
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
-  if (!Array.isArray(shape)) throw new TensorError(`reshape: a shape is a list of numbers, not ${shape}.`);
   const known = sizeOf(shape.filter((extent) => extent !== -1));
   const full = shape.map((extent) => (extent === -1 ? x.size / known : extent));
   if (sizeOf(full) !== x.size || !full.every((extent) => Number.isInteger(extent) && extent >= 0))
