@@ -114,8 +114,7 @@ export class Engine extends EagerEngine {
     const warmers: Warmer[] = [];
     const wanted = this.isSoftware && !this.options.device ? threads - 1 : 0;
     try {
-      while (helpers.length < wanted)
-        helpers.push(new Engine(await openDevice(this.options, this.opened.instance), this.options));
+      while (helpers.length < wanted) helpers.push(new Engine(await openDevice(this.options), this.options));
       for (const { session, pipelines } of [this, ...helpers]) warmers.push(new Warmer(session, pipelines));
       await warmUp(warmers, kernels);
       this.session.check();

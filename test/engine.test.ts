@@ -1,4 +1,7 @@
 // The engine apart from kernels and gradients: memory, order of work, errors, the passage of numbers, random numbers.
+import { setImmediate as turn } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { addTensors, multiply } from "../cases/check.ts";
@@ -222,6 +225,20 @@ test("a caller's device is used and not destroyed", async () => {
   second.dispose();
   device.destroy();
   assert.is.not(instance, undefined);
+});
+
+test("Dawn's instance is one, and stays when nobody holds it: the process would die where it goes", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  // Of switches that nothing else here asks for.
+  const open = async () => new WeakRef((await findAdapter({ exactTimestamps: true })).instance!);
+  const instance = await open();
+  for (let i = 0; i < 5; i++) {
+    await turn();
+    collect();
+  }
+  assert.ok(instance.deref());
+  assert.is((await open()).deref(), instance.deref());
 });
 
 test("a lost device is a DeviceLostError, from then on", async () => {

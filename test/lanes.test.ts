@@ -32,7 +32,7 @@ function adapter(min: number, max: number, features: string[], invocations = 256
   const info = { subgroupMinSize: min, subgroupMaxSize: max } as GPUAdapterInfo;
   const limits = { maxComputeInvocationsPerWorkgroup: invocations };
   const device = { features: new Set(features), limits } as unknown as GPUDevice;
-  return { device, info, instance: null, language: new Set<string>() };
+  return { device, info, language: new Set<string>() };
 }
 
 test("subgroups of one size are taken as they are, of several what is asked for, of three and fewer none", () => {

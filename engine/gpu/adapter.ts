@@ -12,18 +12,15 @@ export interface AdapterOptions {
   exactTimestamps?: boolean;
 }
 
-/** An adapter and the object that must stay alive as long as any device of it does. */
+/** An adapter and where it is from. */
 export interface FoundAdapter {
   adapter: GPUAdapter;
-  /** Dawn's instance: once the garbage collector takes it, the process dies at random. Null in browsers. */
+  /** Dawn's instance, which is held here for good. Null in browsers. */
   instance: GPU | null;
 }
 
-/** Requests an adapter, of `dawn` where that is open. Throws DeviceError when there is no WebGPU or no adapter. */
-export async function findAdapter(
-  options: AdapterOptions = {},
-  dawn: GPU | null = null,
-): Promise<FoundAdapter> {
+/** Requests an adapter. Throws DeviceError when there is no WebGPU or no adapter. */
+export async function findAdapter(options: AdapterOptions = {}): Promise<FoundAdapter> {
   const { powerPreference = "high-performance" } = options;
   if (!inNode) {
     if (!navigator.gpu) throw new DeviceError("There is no WebGPU here (navigator.gpu is missing).");
@@ -32,7 +29,7 @@ export async function findAdapter(
     return { adapter, instance: null };
   }
   const exact = options.exactTimestamps ? ["disable-dawn-features=timestamp_quantization"] : [];
-  const instance = dawn ?? (await openDawn([...(options.dawn ?? usualSwitches), ...exact]));
+  const instance = await openDawn([...(options.dawn ?? usualSwitches), ...exact]);
   const adapter = await instance.requestAdapter({ powerPreference });
   if (!adapter) {
     throw new DeviceError(
@@ -45,6 +42,12 @@ export async function findAdapter(
 // Dawn hides shader-f16 on NVIDIA's Vulkan driver unless told otherwise, and matrix units everywhere.
 const usualSwitches = ["enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia"];
 
+/**
+ * Dawn's instances by their switches. Once the garbage collector takes one, the process dies or hangs at random: while a device
+ * of it lives, and for some turns of the event loop after the device's end, as what that has to tell is asked of the instance.
+ */
+const instances = new Map<string, GPU>();
+
 async function openDawn(flags: string[]): Promise<GPU> {
   // Mesa prints two harmless lines when this is unset.
   process.env.XDG_RUNTIME_DIR ??= "/tmp";
@@ -55,5 +58,8 @@ async function openDawn(flags: string[]): Promise<GPU> {
   } catch (cause) {
     throw new DeviceError("WebGPU in Node needs the package `webgpu`: npm install webgpu", { cause });
   }
-  return dawn.create(flags);
+  const key = flags.join(" ");
+  const instance = instances.get(key) ?? dawn.create(flags);
+  instances.set(key, instance);
+  return instance;
 }

@@ -7,8 +7,6 @@ import type { Lanes } from "./kernel.ts";
 export interface OpenDevice {
   device: GPUDevice;
   info: GPUAdapterInfo;
-  /** Held so that Dawn's instance outlives the device (adapter.ts); null where the caller holds it, and in browsers. */
-  instance: GPU | null;
   /** WGSL's language features here; none where nobody can say, as of a caller's device in Node. */
   language: ReadonlySet<string>;
 }
@@ -42,10 +40,10 @@ export const wantedFeatures: Readonly<Record<string, readonly string[]>> = {
 const usualLanes = 32;
 
 /** The caller's device, or one of the best adapter with all its limits. Throws DeviceError where there is no adapter. */
-export async function openDevice(options: DeviceOptions, dawn: GPU | null = null): Promise<OpenDevice> {
+export async function openDevice(options: DeviceOptions): Promise<OpenDevice> {
   const { device } = options;
-  if (device) return { device, info: device.adapterInfo, instance: null, language: languageOf(null) };
-  const { adapter, instance } = await findAdapter(options, dawn);
+  if (device) return { device, info: device.adapterInfo, language: languageOf(null) };
+  const { adapter, instance } = await findAdapter(options);
   const { limits } = adapter;
   return {
     device: await adapter.requestDevice({
@@ -60,7 +58,6 @@ export async function openDevice(options: DeviceOptions, dawn: GPU | null = null
       },
     }),
     info: adapter.info,
-    instance,
     language: languageOf(instance),
   };
 }

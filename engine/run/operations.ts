@@ -57,12 +57,7 @@ export class Operations implements Backend {
   /** By the name of the kernel in whose place they run; null as long as there are none. */
   private standIns: Map<string, { kernel: Kernel; besides: readonly Tensor[] }> | null = null;
 
-  protected constructor(
-    /** Its instance is held so that it outlives the device (gpu/adapter.ts). */
-    protected readonly opened: OpenDevice,
-    ownsDevice: boolean,
-    options: OperationOptions,
-  ) {
+  protected constructor(opened: OpenDevice, ownsDevice: boolean, options: OperationOptions) {
     this.device = opened.device;
     this.adapterInfo = opened.info;
     this.language = opened.language;
