@@ -12,7 +12,7 @@ import { compile, type Jit, type JitOptions } from "./run/jit.ts";
 import { type ProgramMemory, planCapture } from "./run/placement.ts";
 import { Program } from "./run/program.ts";
 import { rehearse, takeDown } from "./run/take-down.ts";
-import { refusePromise } from "./tensor/scopes.ts";
+import { refusePromise, tensorsIn } from "./tensor/scopes.ts";
 import type { Tensor } from "./tensor/tensor.ts";
 import type { Tuned } from "./tune/choices.ts";
 import { runTrials } from "./tune/trials.ts";
@@ -48,14 +48,20 @@ export class Engine extends EagerEngine {
    * planned memory; tensors that it returns hold the results of the last replay until the program is disposed, and so does
    * the `grad` of a leaf that had none before. Values that the step writes from the host are constants of the program: what
    * changes comes in through `inputs`, tensors made before, or as a Scalar parameter. The step must not be async or read
-   * anything. Throws TensorError where the step is async, reads, or writes host values to a tensor from outside;
-   * DeviceError where there is no memory for it.
+   * anything. Throws TensorError where the step is async, reads, writes host values to a tensor from outside, or returns what
+   * was disposed or is another engine's; DeviceError where there is no memory for it.
    */
   async capture<T>(step: () => T, inputs: Readonly<Record<string, Tensor>> = {}): Promise<Program<T>> {
     const { session, recorder, pace, diversion, options } = this;
     for (const [name, tensor] of Object.entries(inputs))
       this.requireOwn(tensor, `capture: the input "${name}"`);
-    const taken = takeDown(this.surroundings, () => this.scope(() => refusing("capture", step())));
+    const taken = takeDown(this.surroundings, () =>
+      this.scope(() => {
+        const outputs = refusing("capture", step());
+        for (const tensor of tensorsIn(outputs)) this.requireOwn(tensor, `capture: the result ${tensor}`);
+        return outputs;
+      }),
+    );
     const { poison = false, maxArenaBytes = Number.POSITIVE_INFINITY } = options;
     const mayRun = () => {
       this.graph.refuse("run a program");

@@ -874,6 +874,12 @@ test("a tensor of another engine is refused", async () => {
   const [mine, theirs] = [engine.tensor([1], [1]), other.tensor([2], [1])];
   await fails(() => add(mine, theirs), TensorError, /belongs to another engine/);
   await fails(() => engine.copy(theirs, mine), TensorError, /belongs to another engine/);
+  // Which would have computed there, once, and here nothing.
+  await fails(
+    () => engine.capture(() => [add(theirs, theirs)]),
+    TensorError,
+    /capture: the result f32\[1\].* belongs to another engine/,
+  );
   await fails(() => engine.read(theirs), TensorError, /belongs to another engine/);
   await fails(() => engine.view(theirs, [1, 1]), TensorError, /belongs to another engine/);
   await fails(() => engine.slice(theirs, 0, [1]), TensorError, /belongs to another engine/);

@@ -135,7 +135,8 @@ export class Operations implements Backend {
    * copy, so that each sees what the other writes, in the order of their submits: what was recorded here is sent by
    * `Engine.sent`. The buffer stays the app's: disposing of the tensor leaves it, and it must not be destroyed or mapped
    * before. Reading and copying need its usage COPY_SRC, writing and clearing COPY_DST. Kernels see whole vec4s: a buffer
-   * has room for 16 bytes where the last of them is begun.
+   * has room for 16 bytes where the last of them is begun. Where f16 are odd in number, writing, clearing and copying take
+   * the two bytes behind the last along.
    * @param offset byte of the first element, a multiple of 256
    * @throws TensorError for what is no such buffer and for one without room for the shape; DeviceError as `empty` does
    */
