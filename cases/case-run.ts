@@ -12,7 +12,7 @@ export interface CaseRun {
   run(): void;
 }
 
-/** `grad`, the gradient of the result, makes it both ways: inputs of f32 and f16 then get gradients. */
+/** `grad`, the gradient of the result under any shape, makes it both ways: inputs of f32 and f16 then get gradients. */
 export function caseRun(engine: Engine, opCase: OpCase, tensors: Tensor[], grad: Tensor | null): CaseRun {
   if (!grad) {
     const run = () => {
@@ -24,7 +24,11 @@ export function caseRun(engine: Engine, opCase: OpCase, tensors: Tensor[], grad:
   }
   const learnt = tensors.filter((_, i) => opCase.inputs[i]!.grad !== false);
   for (const tensor of learnt) tensor.requiresGrad = true;
-  const record = () => engine.scope(() => backward(opCase.run(tensors, engine), { grad }));
+  const record = () =>
+    engine.scope(() => {
+      const result = opCase.run(tensors, engine);
+      backward(result, { grad: engine.view(grad, result.shape) });
+    });
   const clear = () => clearGrad(learnt);
   const run = () => {
     record();
