@@ -29,15 +29,11 @@ export async function makeFolder(path: string): Promise<string[]> {
 }
 /**
  * Makes a folder and the first thing in it, once more where the folder went in between: whoever had made it has just removed
- * it, empty as it was. `made` is told of each folder that was made here.
+ * it, empty as it was. The folders that were made here come to the front of `made`, the innermost first.
  */
-export async function inFolder<T>(
-  path: string,
-  first: () => Promise<T>,
-  made: (folders: readonly string[]) => void = () => {},
-): Promise<T> {
+export async function inFolder<T>(path: string, first: () => Promise<T>, made: string[] = []): Promise<T> {
   for (let tried = 1; ; tried++) {
-    made(await makeFolder(path));
+    made.unshift(...(await makeFolder(path)));
     try {
       return await first();
     } catch (error) {

@@ -1,11 +1,9 @@
 // A profile of a configuration's training step, in three files: profile.json (all figures), trace.json (for
 // chrome://tracing and Perfetto) and roofline.html.
-import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Engine } from "../../engine/index.ts";
 import type { RunConfig } from "../config.ts";
-import { makeFolder } from "../make-folder.ts";
-import { requireWritable } from "../run/disk.ts";
+import { requireWritable, writeAtomically } from "../run/disk.ts";
 import type { RunEvents } from "../run/events.ts";
 import { requirePrecision } from "../run/fitting.ts";
 import { openTrainer } from "../run/train.ts";
@@ -41,8 +39,7 @@ export async function profile(
   await close();
   // What draws is loaded last, as it takes a second.
   const { rooflinePage } = await import("./roofline.ts");
-  await makeFolder(out);
-  const write = (file: string, text: string) => writeFile(join(out, file), text);
+  const write = (file: string, text: string) => writeAtomically(join(out, file), text);
   await write(profileFiles.figures, `${JSON.stringify(figures(config.name, measured), null, 2)}\n`);
   await write(profileFiles.trace, JSON.stringify(chromeTrace(measured)));
   await write(profileFiles.roofline, await rooflinePage(`A training step of ${config.name}`, measured));

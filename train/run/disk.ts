@@ -49,10 +49,12 @@ export async function requireWritable(file: string): Promise<void> {
   if (await isSpecial(file)) return;
   const draft = draftOf(file);
   const made: string[] = [];
-  const keep = (folders: readonly string[]) => made.unshift(...folders);
-  await (await inFolder(dirname(file), () => open(draft, "w"), keep)).close();
-  await rm(draft);
-  await removeEmpty(made);
+  try {
+    await (await inFolder(dirname(file), () => open(draft, "w"), made)).close();
+    await rm(draft);
+  } finally {
+    await removeEmpty(made);
+  }
 }
 
 /** Removes what writers that were killed have left in a folder, where nobody else writes now; of `files` alone. */

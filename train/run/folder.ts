@@ -48,8 +48,7 @@ export class RunFolder {
       }
       await folder.requireAside();
     }
-    const { made, unlock } = await makeLocked(folder.path, name, tell);
-    Object.assign(folder, { made, unlock });
+    ({ made: folder.made, unlock: folder.unlock } = await makeLocked(folder.path, name, tell));
     try {
       await removeDrafts(folder.path);
     } catch (error) {

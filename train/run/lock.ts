@@ -23,12 +23,7 @@ export async function makeLocked(
 ): Promise<{ made: string[]; unlock: Unlock }> {
   const made: string[] = [];
   try {
-    const unlock = await inFolder(
-      dir,
-      () => lockFolder(dir, named, warn),
-      (folders) => made.unshift(...folders),
-    );
-    return { made, unlock };
+    return { made, unlock: await inFolder(dir, () => lockFolder(dir, named, warn), made) };
   } catch (error) {
     await removeEmpty(made);
     throw error;
